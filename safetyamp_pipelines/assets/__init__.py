@@ -1,0 +1,1 @@
+"""The assets: thin functions that read inputs, call `sync/` and return results with metadata. Rules live in `sync/`."""

@@ -1,0 +1,74 @@
+"""What the UI shows of an entity, made from its declaration: the field mapping table, columns and their lineage."""
+
+from typing import Any
+
+import dagster as dg
+
+from safetyamp_pipelines.assets.naming import asset_key
+from safetyamp_pipelines.sync.mapping import source_label
+from safetyamp_pipelines.sync.spec import EntitySpec, Field
+
+MAPPING_SCHEMA = dg.TableSchema(
+    columns=[
+        dg.TableColumn("field", "string", description="name written to SafetyAmp"),
+        dg.TableColumn("read as", "string", description="where SafetyAmp shows it"),
+        dg.TableColumn("from", "string", description="sources in order of preference"),
+        dg.TableColumn("cleaned as", "string"),
+        dg.TableColumn("rules", "string"),
+        dg.TableColumn("policy", "string", description="who wins when both sides differ"),
+    ]
+)
+
+
+def field_mapping(spec: EntitySpec) -> dict[str, Any]:
+    """Definition metadata: the mapping table, SafetyAmp's columns, and where each column comes from."""
+    records = [
+        dg.TableRecord(
+            {
+                "field": field.name,
+                "read as": field.read or "(never shown)",
+                "from": ", then ".join(source_label(source) for source in field.sources),
+                "cleaned as": field.clean,
+                "rules": _rules(field),
+                "policy": str(field.policy),
+            }
+        )
+        for field in spec.fields
+    ]
+    return {
+        "field_mapping": dg.MetadataValue.table(records, schema=MAPPING_SCHEMA),
+        "match_keys": ", then ".join(["link", *(key.name for key in spec.match)]),
+        "dagster/column_schema": _schema(spec),
+        "dagster/column_lineage": _lineage(spec),
+    }
+
+
+def _rules(field: Field) -> str:
+    rules = [
+        "required" if field.required else "",
+        f"unique ({field.unique})" if field.unique else "",
+        f"refers to {field.references}" if field.references else "",
+    ]
+    return ", ".join(filter(None, rules))
+
+
+def _schema(spec: EntitySpec) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(field.name, "reference" if field.references else "value", description=field.label)
+            for field in spec.fields
+        ]
+    )
+
+
+def _lineage(spec: EntitySpec) -> dg.TableColumnLineage:
+    return dg.TableColumnLineage(
+        deps_by_column={
+            field.name: [
+                dg.TableColumnDep(asset_key=asset_key(table), column_name=column)
+                for table, _, column in (source.partition(".") for source in field.sources)
+                if "/" in table
+            ]
+            for field in spec.fields
+        }
+    )

@@ -1,0 +1,45 @@
+"""Asset keys, groups, owners and the small things every asset shares. What an asset does is in the other modules."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from safetyamp_pipelines.sync.plan import Plan
+from safetyamp_pipelines.sync.snapshot import Snapshot
+
+OWNERS = ["team:integration"]
+POOL = "safetyamp_api"
+"""The pool of every asset that calls SafetyAmp: one at a time, across runs (contract Dagster §1.5)."""
+OBSERVED = "safetyamp_observed"
+
+
+def asset_key(name: str) -> dg.AssetKey:
+    """`viewpoint/employees` → the asset key of that snapshot, plan or table."""
+    return dg.AssetKey(name.split("/"))
+
+
+def input_name(name: str) -> str:
+    """The Python name an asset's value has as an input."""
+    return name.replace("/", "__")
+
+
+def snapshot_inputs(tables: Iterable[str]) -> dict[str, dg.AssetIn]:
+    """Inputs that load snapshots."""
+    return {input_name(table): dg.AssetIn(key=asset_key(table), dagster_type=Snapshot) for table in tables}
+
+
+def plan_inputs(entities: Iterable[str]) -> dict[str, dg.AssetIn]:
+    """Inputs that load plans."""
+    return {f"plan__{entity}": dg.AssetIn(key=asset_key(f"plan/{entity}"), dagster_type=Plan) for entity in entities}
+
+
+def snapshots_of(inputs: Mapping[str, Any]) -> dict[str, Snapshot]:
+    """The snapshots among an asset's inputs, by table name."""
+    return {value.table: value for value in inputs.values() if isinstance(value, Snapshot)}
+
+
+def now_text() -> str:
+    """This moment as snapshots note it: ISO 8601, UTC, whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,53 @@
+"""The metadata of plans and pushes: counts and keys people want to see over time, never a person's value."""
+
+from collections import Counter
+from typing import Any
+
+import dagster as dg
+
+from safetyamp_pipelines.resources.pushing import Pushed
+from safetyamp_pipelines.sync.plan import Outcome, Plan, Verdict
+
+MOST_ROWS = 100
+"""A table in metadata lives in the event log for ever: long lists are cut, and `safetyamp plan` shows them whole."""
+
+
+def plan_metadata(plan: Plan, *, seconds: float) -> dict[str, Any]:
+    """Verdict counts (one number each, so that the UI plots them), changes, rejected records with reasons."""
+    return {
+        "plan_hash": plan.hash,
+        "as_of": plan.as_of,
+        "changes": len(plan.changes),
+        "seconds": round(seconds, 3),
+        **_counts(plan.counts()),
+        **{f"finding_{kind}": number for kind, number in sorted(Counter(f.kind for f in plan.findings).items())},
+        "not_in_step": _table([v for v in plan.verdicts if v.outcome in (Outcome.REJECTED, Outcome.HELD)]),
+    }
+
+
+def push_metadata(plan: Plan, pushed: Pushed, calls: int, seconds: float) -> dict[str, Any]:
+    """Verdict counts, calls made against the fewest possible (one a change), and what did not end as planned."""
+    bad = (Outcome.FAILED, Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED)
+    return {
+        "plan_hash": plan.hash,
+        "calls": calls,
+        "fewest_calls": len(plan.changes),
+        "writes": pushed.result.writes,
+        "seconds": round(seconds, 3),
+        "dagster/row_count": len(pushed.result.rows),
+        **_counts(pushed.result.counts()),
+        "not_as_planned": _table([v for v in pushed.result.verdicts if v.outcome in bad]),
+    }
+
+
+def _counts(counts: dict[str, int]) -> dict[str, Any]:
+    return {"verdicts": dg.MetadataValue.json(counts), **{f"verdict_{name}": n for name, n in counts.items()}}
+
+
+def _table(verdicts: list[Verdict]) -> dg.TableMetadataValue:
+    schema = dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in ("key", "verdict", "why")])
+    records = [
+        dg.TableRecord({"key": v.source_key, "verdict": str(v.outcome), "why": "; ".join(v.reasons) or v.rule})
+        for v in verdicts[:MOST_ROWS]
+    ]
+    return dg.MetadataValue.table(records, schema=schema)

@@ -1,0 +1,61 @@
+"""Snapshots of SafetyAmp: what it says now, table by table, within the call budget."""
+
+from datetime import UTC, datetime
+from time import monotonic
+
+import dagster as dg
+
+from safetyamp_pipelines.assets.naming import OBSERVED, OWNERS, POOL, asset_key, now_text
+from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.progress import ProgressReporter
+from safetyamp_pipelines.resources.safetyamp import SafetyAmp
+from safetyamp_pipelines.sync.snapshot import Snapshot
+
+TABLES = {
+    "site_clusters": "Site clusters: the tree of root, regions and departments.",
+    "sites": "Sites: jobs and home offices.",
+    "user_titles": "User titles.",
+    "roles": "Roles; their ids belong to the tenant, so they are found by name.",
+    "users": "Users.",
+    "asset_types": "Asset types, one of each name per site.",
+    "assets": "Assets.",
+}
+
+
+def observed_asset(table: str, text: str) -> dg.AssetsDefinition:
+    """The snapshot of one SafetyAmp table."""
+
+    @dg.asset(
+        key=asset_key(f"{OBSERVED}/{table}"),
+        group_name=OBSERVED,
+        kinds={"api", "parquet"},
+        owners=OWNERS,
+        pool=POOL,
+        description=f"{text} Read whole, or not at all."
+        "\n\nRed? Run `safetyamp doctor`; if SafetyAmp answers, materialise this asset again.",
+    )
+    def observed(
+        context: dg.AssetExecutionContext,
+        safetyamp: SafetyAmp,
+        ledger: LedgerResource,
+        progress: dg.ResourceParam[ProgressReporter],
+    ) -> Snapshot:
+        client, book, started = safetyamp.client(), ledger.get(), monotonic()
+        calls_before = client.http.calls
+        snapshot = client.list_table(table, read_at=now_text(), previous_rows=book.previous_rows(table))
+        calls = client.http.calls - calls_before
+        book.record_observation(table, len(snapshot.records), datetime.now(UTC))
+        progress.read(table, len(snapshot.records), calls)
+        context.add_output_metadata(
+            {
+                "calls": calls,
+                "fewest_calls": snapshot.certificate.pages if snapshot.certificate else 0,
+                "seconds": round(monotonic() - started, 3),
+            }
+        )
+        return snapshot
+
+    return observed
+
+
+observed_assets = [observed_asset(table, text) for table, text in TABLES.items()]

@@ -1,0 +1,120 @@
+"""The two assets of a synced entity, made from its declaration: the plan, which is pure, and the push."""
+
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+
+import dagster as dg
+
+from safetyamp_pipelines.assets.describe import field_mapping
+from safetyamp_pipelines.assets.naming import (
+    OBSERVED,
+    OWNERS,
+    POOL,
+    asset_key,
+    plan_inputs,
+    snapshot_inputs,
+    snapshots_of,
+)
+from safetyamp_pipelines.assets.results import plan_metadata, push_metadata
+from safetyamp_pipelines.resources.journal import remembered
+from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.progress import ProgressReporter
+from safetyamp_pipelines.resources.pushing import push_plan
+from safetyamp_pipelines.resources.safetyamp import SafetyAmp
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.sync.entities import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.expected import expected_references
+from safetyamp_pipelines.sync.inputs import Inputs
+from safetyamp_pipelines.sync.plan import Plan
+from safetyamp_pipelines.sync.planner import plan_entity
+from safetyamp_pipelines.sync.snapshot import Snapshot
+from safetyamp_pipelines.sync.spec import EntitySpec
+from safetyamp_pipelines.sync.tables import References
+
+
+def observed_tables(spec: EntitySpec) -> list[str]:
+    """The SafetyAmp snapshots an entity is planned and pushed against."""
+    return [f"{OBSERVED}/{table}" for table in spec.observed]
+
+
+def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
+    """`plan/<entity>`: what would change, from snapshots and the plans before it. Writes nothing."""
+
+    @dg.asset(
+        key=asset_key(f"plan/{spec.name}"),
+        ins={**snapshot_inputs([*spec.sources, *observed_tables(spec)]), **plan_inputs(spec.after)},
+        group_name="plan",
+        kinds={"python"},
+        owners=OWNERS,
+        metadata=field_mapping(spec),
+        description=f"What would change in SafetyAmp. {spec.description} Materialising it writes nothing."
+        f"\n\nLook: `safetyamp plan {spec.name}`. Red? The message names the snapshot or the rule in `sync.yaml`.",
+    )
+    def plan(
+        context: dg.AssetExecutionContext, sync_settings: SettingsResource, ledger: LedgerResource, **inputs: Any
+    ) -> Plan:
+        started, config = monotonic(), sync_settings.get().sync_config()
+        snapshots = snapshots_of(inputs)
+        earlier = [(BY_NAME[name], inputs[f"plan__{name}"]) for name in spec.after]
+        expected = expected_references(_observed(snapshots), earlier)
+        memory = remembered(ledger.get(), spec.name)
+        made = plan_entity(spec, Inputs(snapshots, expected, memory, config.employees.timezone), config)
+        context.add_output_metadata(plan_metadata(made, seconds=monotonic() - started))
+        return made
+
+    return plan
+
+
+def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> dg.AssetsDefinition:
+    """`safetyamp/<table>`: the remote table itself, as planned. Waits for every plan of the run and the push before."""
+    before = entities[: entities.index(spec)]
+    waits_for = [f"plan/{other.name}" for other in entities if other is not spec]
+    waits_for += [f"safetyamp/{other.table}" for other in before[-1:]]
+
+    @dg.asset(
+        key=asset_key(f"safetyamp/{spec.table}"),
+        ins={**plan_inputs([spec.name]), **snapshot_inputs(observed_tables(spec))},
+        deps=[asset_key(name) for name in waits_for],
+        group_name="safetyamp",
+        kinds={"api"},
+        owners=OWNERS,
+        pool=POOL,
+        metadata=field_mapping(spec),
+        description=f"SafetyAmp's table after the push. {spec.description} Materialising it WRITES to SafetyAmp."
+        f"\n\nRed? `safetyamp plan {spec.name}` shows what is left; nothing is sent twice, so just run it again.",
+    )
+    def push(
+        context: dg.AssetExecutionContext,
+        sync_settings: SettingsResource,
+        safetyamp: SafetyAmp,
+        ledger: LedgerResource,
+        progress: dg.ResourceParam[ProgressReporter],
+        **inputs: Any,
+    ) -> Snapshot:
+        client, started = safetyamp.client(), monotonic()
+        calls_before = client.http.calls
+        made: Plan = inputs[f"plan__{spec.name}"]
+        snapshots = snapshots_of(inputs)
+        pushed = push_plan(
+            spec,
+            made,
+            client=client,
+            ledger=ledger.get(),
+            settings=sync_settings.get(),
+            references=References(_observed(snapshots)),
+            run_id=context.run_id,
+            progress=progress.of(spec.name, lambda: client.http.calls),
+        )
+        metadata = push_metadata(made, pushed, client.http.calls - calls_before, monotonic() - started)
+        context.add_output_metadata(metadata)
+        if pushed.error is not None:
+            raise dg.Failure(str(pushed.error), metadata=metadata, allow_retries=False) from pushed.error
+        return pushed.table_after(snapshots[f"{OBSERVED}/{spec.table}"])
+
+    return push
+
+
+def _observed(snapshots: dict[str, Snapshot]) -> dict[str, Sequence[Any]]:
+    prefix = f"{OBSERVED}/"
+    return {name.removeprefix(prefix): s.records for name, s in snapshots.items() if name.startswith(prefix)}

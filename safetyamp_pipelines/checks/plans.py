@@ -1,0 +1,41 @@
+"""Checks on plans: every record has exactly one verdict, and every change belongs to one."""
+
+from collections import Counter
+
+import dagster as dg
+
+from safetyamp_pipelines.assets.naming import asset_key
+from safetyamp_pipelines.sync.entities import ENTITIES
+from safetyamp_pipelines.sync.plan import OUTCOME_OF, Plan
+
+
+def verdicts_check(entity: str) -> dg.AssetChecksDefinition:
+    """Blocking: no source record has two verdicts, and the changes are those of the records to be changed."""
+
+    @dg.asset_check(
+        asset=asset_key(f"plan/{entity}"),
+        name="one_verdict_each",
+        blocking=True,
+        description="Every source record has exactly one verdict. Red? Two records share a key: the metadata names it.",
+    )
+    def one_verdict_each(plan: Plan) -> dg.AssetCheckResult:
+        keys = Counter(verdict.source_key for verdict in plan.verdicts)
+        twice = sorted(key for key, number in keys.items() if number > 1)
+        to_change = {v.source_key for v in plan.verdicts if v.outcome in OUTCOME_OF.values()}
+        astray = sorted(to_change ^ {change.source_key for change in plan.changes})
+        return dg.AssetCheckResult(
+            passed=not twice and not astray,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={
+                "verdicts": len(plan.verdicts),
+                "changes": len(plan.changes),
+                "keys_with_two_verdicts": ", ".join(twice[:20]),
+                "changes_without_verdict": ", ".join(astray[:20]),
+                "look_closer": f"safetyamp plan {entity}",
+            },
+        )
+
+    return one_verdict_each
+
+
+verdict_checks = [verdicts_check(spec.name) for spec in ENTITIES]

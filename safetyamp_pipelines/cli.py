@@ -1,0 +1,157 @@
+"""The commands `safetyamp …`. Each loads the settings, calls what does the work, shows it and exits with its code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from safetyamp_pipelines.logs import configure_logging
+from safetyamp_pipelines.settings import load_settings
+from safetyamp_pipelines.sync.errors import SyncError
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.running import Ran
+    from safetyamp_pipelines.settings import Settings
+
+ENTITIES = ("departments", "jobs", "titles", "employees", "vehicles")
+REFUSED = 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Keeps SafetyAmp in step with its sources.",
+)
+config = typer.Typer(no_args_is_help=True, help="What this installation is set to.")
+app.add_typer(config, name="config")
+
+Names = Annotated[list[str] | None, typer.Argument(help=f"Some of: {', '.join(ENTITIES)}. All without any.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+
+
+@app.command()
+def sync(
+    entities: Names = None,
+    as_json: AsJson = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan only; write nothing.")] = False,
+) -> None:
+    """Snapshot, plan and push. Exit code 0 in step, 1 something failed, 2 refused."""
+    ran = _run(entities, push=not dry_run, as_json=as_json)
+    _finish(ran, as_json=as_json, pushed=not dry_run)
+
+
+@app.command()
+def plan(entities: Names = None, as_json: AsJson = False) -> None:
+    """Show what a sync would change, before → after. Writes nothing."""
+    from safetyamp_pipelines.rendering import show_plan
+
+    ran = _run(entities, push=False, as_json=as_json)
+    if not as_json:
+        for made in ran.plans.values():
+            show_plan(_console(sys.stdout), made)
+    _finish(ran, as_json=as_json, pushed=False)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Ask every outside system one question; exit code 2 when anything is wrong."""
+    from safetyamp_pipelines.doctor import examine
+
+    with _refusals(as_json):
+        settings = _settings()
+        findings = list(examine(settings))
+    if as_json:
+        _print_json({f.system: {"ok": f.is_well, "text": f.text} for f in findings})
+    else:
+        for finding in findings:
+            mark = "[green]well [/]" if finding.is_well else "[bold red]WRONG[/]"
+            _console(sys.stdout).print(f"{mark} {finding.system:<10} {finding.text}", highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if all(finding.is_well for finding in findings) else REFUSED)
+
+
+@config.command("show")
+def config_show(as_json: AsJson = False) -> None:
+    """Show every setting with where it comes from, secrets masked, and the rules of sync.yaml."""
+    from safetyamp_pipelines.rendering import show_pairs
+
+    with _refusals(as_json):
+        settings = _settings()
+        rules = settings.sync_config().model_dump(mode="json")
+    if as_json:
+        _print_json({"settings": settings.masked(), "sync.yaml": rules})
+        return
+    show_pairs(_console(sys.stdout), "Settings", settings.masked())
+    show_pairs(_console(sys.stdout), "sync.yaml", dict(_flat(rules)))
+
+
+def main() -> None:
+    """The entry point of the `safetyamp` command."""
+    app()
+
+
+def _run(entities: list[str] | None, *, push: bool, as_json: bool) -> Ran:
+    with _refusals(as_json):
+        chosen = entities or list(ENTITIES)
+        if unknown := sorted(set(chosen) - set(ENTITIES)):
+            raise SyncError(f"no such entity: {', '.join(unknown)}. There are {', '.join(ENTITIES)}")
+        settings = _settings()
+        # Dagster and pandas take seconds to import: a wrong setting is told before that.
+        from safetyamp_pipelines.rendering import TerminalProgress
+        from safetyamp_pipelines.running import run_entities, systems_for
+
+        settings.require(*systems_for(chosen))
+        with TerminalProgress(_console(sys.stderr)) as progress:
+            return run_entities(chosen, push=push, environ=None, progress=progress)
+
+
+def _finish(ran: Ran, *, as_json: bool, pushed: bool) -> None:
+    from safetyamp_pipelines.rendering import show_result
+
+    if as_json:
+        _print_json(ran.as_json())
+        for error in ran.errors:
+            _console(sys.stderr).print(f"{error.step}: {error.text}", highlight=False, soft_wrap=True, markup=False)
+    else:
+        show_result(_console(sys.stdout), ran, pushed=pushed)
+    raise typer.Exit(ran.exit_code)
+
+
+def _settings() -> Settings:
+    settings = load_settings()
+    configure_logging(settings.log_format, settings.log_level)
+    return settings
+
+
+@contextmanager
+def _refusals(as_json: bool) -> Iterator[None]:
+    """One clear message and exit code 2 for everything that forbids to go on."""
+    try:
+        yield
+    except SyncError as error:
+        _console(sys.stderr).print(str(error), style="bold red", highlight=False, soft_wrap=True, markup=False)
+        if as_json:
+            _print_json({"entities": {}, "writes": 0, "calls": 0, "errors": [{"error": str(error)}], "exit_code": 2})
+        raise typer.Exit(REFUSED) from error
+
+
+def _console(stream: Any) -> Console:
+    """A console that never cuts a line short where no terminal gives it a width."""
+    return Console(file=stream) if stream.isatty() else Console(file=stream, width=200)
+
+
+def _print_json(document: object) -> None:
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def _flat(rules: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in rules.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,72 @@
+"""`safetyamp doctor`: asks every outside system one cheap question and says what is wrong and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from safetyamp_pipelines.resources.graph import graph_client
+from safetyamp_pipelines.resources.ledger import open_ledger
+from safetyamp_pipelines.resources.safetyamp import safetyamp_client
+from safetyamp_pipelines.resources.samsara import samsara_client
+from safetyamp_pipelines.resources.snapshot_store import snapshot_store
+from safetyamp_pipelines.resources.viewpoint import viewpoint_reader
+from safetyamp_pipelines.settings import Settings
+from safetyamp_pipelines.sync.errors import AuthRefused, SyncError
+
+ADVICE = {
+    "viewpoint": "check VIEWPOINT_URL or SQL_*, the network to the server, and the login's SELECT right",
+    "entra": "check MS_GRAPH_*, and that the app registration has User.Read.All with admin consent",
+    "samsara": "check SAMSARA_BASE_URL, and that SAMSARA_API_KEY has Read Vehicles and Read Drivers",
+    "safetyamp": "check SAFETYAMP_BASE_URL, SAFETYAMP_FQDN and SAFETYAMP_TOKEN",
+    "ledger": "check LEDGER_URL, and that its folder or server can be written to",
+    "snapshots": "check SNAPSHOT_URL, and that its folder or container can be written to",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one system answered, or what is wrong with it."""
+
+    system: str
+    is_well: bool
+    text: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """One finding per system, in the order of the flow; never raises what a system can raise."""
+    checks: dict[str, Callable[[], str]] = {
+        "viewpoint": lambda: _asked(viewpoint_reader(settings)),
+        "entra": lambda: _asked(graph_client(settings)),
+        "samsara": lambda: _asked(samsara_client(settings)),
+        "safetyamp": lambda: _asked(safetyamp_client(settings)),
+        "ledger": lambda: _ledger(settings),
+        "snapshots": lambda: _snapshots(settings),
+    }
+    for system, check in checks.items():
+        try:
+            yield Finding(system, True, check())
+        except AuthRefused as error:
+            yield Finding(system, False, f"{error} (refused: {ADVICE[system]})")
+        except SyncError as error:
+            yield Finding(system, False, f"{error} ({ADVICE[system]})")
+
+
+def _asked(client: object) -> str:
+    with closing(client):  # type: ignore[type-var]
+        return str(client.check())  # type: ignore[attr-defined]
+
+
+def _ledger(settings: Settings) -> str:
+    with open_ledger(settings) as ledger:
+        pause = ledger.pause_state()
+        return f"open, migrated; paused by {pause.who}: {pause.reason}" if pause else "open, migrated, not paused"
+
+
+def _snapshots(settings: Settings) -> str:
+    store = snapshot_store(settings)
+    ref = store.publish("doctor", "doctor", b"well", {}, kind="doctor")
+    store.read(ref)
+    store.prune("doctor")
+    return "can be written and read"

@@ -1,0 +1,187 @@
+"""Opens the ledger's database: the engine, its promises of durability, and the migrations. No queries of the ledger."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, func, make_url, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
+from safetyamp_pipelines.ledger.errors import LedgerConflict, LedgerUnusable
+from safetyamp_pipelines.sync.snapshot import canonical_json
+
+# Dagster keeps a table called alembic_version; the ledger may live in the same PostgreSQL database.
+VERSION_TABLE = "ledger_version"
+WRITES = "ledger_writes"
+"""Execution option of an engine whose transactions write; SQLite then locks at the start of the transaction."""
+LOCK_WAIT_SECONDS = 30
+CONNECT_SECONDS = 10
+MIGRATION_LOCK = 5_309_771_204_117_063_281
+"""Key of the PostgreSQL advisory lock; any number no other program of the database uses."""
+
+# Alembic's `context` and `op` are global to the process: two threads must not migrate at the same time.
+_migrating = threading.Lock()
+
+
+def open_engine(url: str | URL) -> Engine:
+    """An engine on a migrated ledger. Raises LedgerUnusable, without the password, when that cannot be had."""
+    address = ledger_address(url)
+    engine = sqlite_engine(address) if address.get_backend_name() == "sqlite" else postgresql_engine(address)
+    try:
+        with translated(engine):
+            if engine.dialect.name == "sqlite":
+                write_ahead(str(engine.url.database))
+            migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def ledger_address(url: str | URL) -> URL:
+    """The URL with the driver the ledger uses: pysqlite or psycopg2, whatever driver was named or implied."""
+    try:
+        address = make_url(url)
+    except (exc.ArgumentError, ValueError):
+        raise LedgerUnusable("LEDGER_URL is not a SQLAlchemy URL; give sqlite:///… or postgresql://…") from None
+    match address.get_backend_name():
+        case "sqlite":
+            return address.set(drivername="sqlite+pysqlite")
+        case "postgresql" | "postgres":
+            # SQLAlchemy 2.1 takes psycopg 3 by default; psycopg2 is the one that Dagster brings.
+            return address.set(drivername="postgresql+psycopg2")
+        case other:
+            raise LedgerUnusable(f"LEDGER_URL names {other}; the ledger needs sqlite:///… or postgresql://…")
+
+
+def sqlite_engine(address: URL) -> Engine:
+    """One file, shared by threads and processes of one machine. Its folder is created."""
+    path = Path(address.database or "")
+    if not address.database or address.database.startswith((":memory:", "file:")):
+        raise LedgerUnusable("LEDGER_URL names no file; the ledger must survive the process: give sqlite:///<path>")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            # It will hold payloads with personal data; SQLite gives its -wal and -shm files the same mode.
+            path.touch(mode=0o600)
+    except OSError as error:
+        raise LedgerUnusable(f"the ledger {path} cannot be created: {error.strerror}") from None
+    engine = create_engine(
+        address, connect_args={"timeout": LOCK_WAIT_SECONDS}, json_serializer=canonical_json, hide_parameters=True
+    )
+    event.listen(engine, "connect", prepare_sqlite)
+    event.listen(engine, "begin", begin_sqlite)
+    return engine
+
+
+def prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    """Take the transactions out of the driver's hands, and make a commit mean that it is on the disk."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    # With write-ahead logging, NORMAL may lose the last commits at a power failure: an intent would be forgotten.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def begin_sqlite(connection: Connection) -> None:
+    """Begin reads at once and writes with the lock in hand.
+
+    A transaction that reads first and then wants to write fails with "database is locked" without waiting when
+    another process wrote in between; one that asks for the lock at its start waits its turn.
+    """
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def is_busy(error: BaseException) -> bool:
+    """Does another process stand in the way for a moment?"""
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+
+
+def write_ahead(path: str) -> None:
+    """Switch the file to write-ahead logging, which lasts. SQLite does not wait for other openers here, so we do."""
+    for attempt in Retrying(
+        retry=retry_if_exception(is_busy),
+        wait=wait_random(0.01, 0.1),
+        stop=stop_after_delay(LOCK_WAIT_SECONDS),
+        reraise=True,
+    ):
+        with attempt, closing(sqlite3.connect(path, timeout=LOCK_WAIT_SECONDS)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+
+
+def postgresql_engine(address: URL) -> Engine:
+    """A pool that notices connections which died while idle."""
+    return create_engine(
+        address,
+        connect_args={} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_SECONDS},
+        json_serializer=canonical_json,
+        hide_parameters=True,
+        pool_pre_ping=True,
+    )
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the database to this release's revision in one transaction; other openers wait for it.
+
+    Raises LedgerUnusable when the database was written by a later release.
+    """
+    config = Config()
+    config.set_main_option("script_location", "safetyamp_pipelines.ledger:migrations")
+    scripts = ScriptDirectory.from_config(config)
+    with _migrating, engine.execution_options(**{WRITES: True}).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        current = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+        if current not in {None, *(script.revision for script in scripts.walk_revisions())}:
+            raise LedgerUnusable(
+                f"{described(engine.url)} was written by a later release (revision {current}); "
+                "install that release, or name another ledger in LEDGER_URL"
+            )
+        if current != scripts.get_current_head():
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def described(url: URL) -> str:
+    """Which ledger it is, in words that hold no user, no password and no query."""
+    if url.get_backend_name() == "sqlite":
+        return f"the ledger {url.database}"
+    return f"the ledger {url.database} on {url.host or url.query.get('host') or 'the local socket'}"
+
+
+@contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Turn the database's errors into ours. The statement's values never get into a message."""
+    try:
+        yield
+    except exc.IntegrityError:
+        raise LedgerConflict(
+            f"{described(engine.url)} holds a record that contradicts the new one: "
+            "another process wrote at the same time; run again"
+        ) from None
+    except (exc.DBAPIError, sqlite3.Error) as error:
+        # SQLAlchemy does not wrap what the driver raises while a connection is prepared.
+        reason = str(error.orig if isinstance(error, exc.DBAPIError) else error).strip().partition("\n")[0]
+        raise LedgerUnusable(f"{described(engine.url)} cannot be used: {masked(reason, engine.url)}") from None
+    except exc.TimeoutError:
+        raise LedgerUnusable(f"{described(engine.url)} cannot be used: no free connection") from None
+
+
+def masked(reason: str, url: URL) -> str:
+    """The driver's reason without the password, should a driver ever repeat it."""
+    secrets = [url.password, url.query.get("password")]
+    for secret in (secret for secret in secrets if isinstance(secret, str) and secret):
+        reason = reason.replace(secret, "***")
+    return reason

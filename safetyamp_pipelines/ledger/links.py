@@ -1,0 +1,124 @@
+"""Links: which SafetyAmp record is which source record, and what was last pushed to it.
+
+A SafetyAmp record has one source record. When another one claims it, the claim wins and the older link goes: the
+planner recognises records by their links first, so that only the link of a source record which vanished can be claimed,
+as when a vehicle is entered anew in Samsara. A refusal here would stop every push until a person came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session as Transaction
+
+from safetyamp_pipelines.ledger.models import LinkRow
+from safetyamp_pipelines.ledger.records import Link, TargetId
+from safetyamp_pipelines.ledger.store import Store
+from safetyamp_pipelines.sync.plan import Agreed
+
+
+class Links(Store):
+    """Read, save and drop links."""
+
+    def links(self, entity: str) -> dict[str, Link]:
+        """Source key → link, for the whole entity."""
+        with self._reading() as db:
+            return {row.source_key: link_record(row) for row in db.scalars(select(LinkRow).filter_by(entity=entity))}
+
+    def save_link(
+        self,
+        entity: str,
+        source_key: str,
+        natural_key: str,
+        target_id: TargetId,
+        pushed: Mapping[str, Any],
+        not_taken: Mapping[str, str | None] | None = None,
+    ) -> str | None:
+        """Remember the pair and what was pushed; give the source record that lost this SafetyAmp record, if any.
+
+        `pushed` is merged into what was pushed before; `not_taken` replaces the hashes of the fields it names, None
+        removes one. A source record that gets another SafetyAmp record starts from nothing: what was pushed to the
+        old one says nothing about the new one.
+        """
+        with self._writing() as db:
+            return put_link(db, entity, source_key, natural_key, target_id, pushed, not_taken or {}, self._clock())
+
+    def save_links(self, entity: str, agreed: Iterable[Agreed]) -> None:
+        """Remember records that were recognised in SafetyAmp, all at once, and the values both sides share.
+
+        A field that both sides share is no longer one that SafetyAmp did not take.
+        """
+        pairs = tuple(agreed)
+        if not pairs:
+            return
+        claims = {pair.target_id: pair.source_key for pair in pairs}
+        with self._writing() as db:
+            rows = {row.source_key: row for row in db.scalars(select(LinkRow).filter_by(entity=entity))}
+            for row in [row for row in rows.values() if claims.get(row.target_id, row.source_key) != row.source_key]:
+                db.delete(rows.pop(row.source_key))
+            # Deletions first: left to itself SQLAlchemy inserts before it deletes, and a SafetyAmp id is unique.
+            db.flush()
+            for pair in pairs:
+                taken = dict.fromkeys(pair.values)
+                row = rows.get(pair.source_key) or LinkRow(entity=entity, source_key=pair.source_key)
+                db.add(row)
+                merge(row, pair.natural_key, pair.target_id, pair.values, taken, self._clock())
+
+    def drop_link(self, entity: str, source_key: str) -> bool:
+        """Forget the pair. False when there was none."""
+        query = delete(LinkRow).where(LinkRow.entity == entity, LinkRow.source_key == source_key)
+        with self._writing() as db:
+            return db.execute(query.returning(LinkRow.entity)).first() is not None
+
+
+def put_link(
+    db: Transaction,
+    entity: str,
+    source_key: str,
+    natural_key: str,
+    target_id: TargetId,
+    pushed: Mapping[str, Any],
+    not_taken: Mapping[str, str | None],
+    now: datetime,
+) -> str | None:
+    """`Links.save_link` inside a transaction that is already open."""
+    claimed = select(LinkRow).where(LinkRow.entity == entity, LinkRow.target_id == target_id)
+    loser = db.scalars(claimed.where(LinkRow.source_key != source_key)).one_or_none()
+    if loser is not None:
+        db.delete(loser)
+        db.flush()
+    row = db.get(LinkRow, (entity, source_key), with_for_update=True) or LinkRow(entity=entity, source_key=source_key)
+    db.add(row)
+    merge(row, natural_key, target_id, pushed, not_taken, now)
+    return None if loser is None else loser.source_key
+
+
+def merge(
+    row: LinkRow,
+    natural_key: str,
+    target_id: TargetId,
+    pushed: Mapping[str, Any],
+    not_taken: Mapping[str, str | None],
+    now: datetime,
+) -> None:
+    """Bring the row up to date; one that is new or gets another SafetyAmp record starts from nothing."""
+    if row.target_id != target_id:
+        row.target_id, row.pushed, row.not_taken = target_id, {}, {}
+    row.natural_key, row.updated_at = natural_key, now
+    row.pushed = {**row.pushed, **pushed}
+    row.not_taken = {field: hash for field, hash in {**row.not_taken, **not_taken}.items() if hash is not None}
+
+
+def link_record(row: LinkRow) -> Link:
+    """The row as a plain record."""
+    return Link(
+        source_key=row.source_key,
+        target_id=row.target_id,
+        natural_key=row.natural_key,
+        pushed=row.pushed,
+        not_taken=row.not_taken,
+        updated_at=row.updated_at,
+    )

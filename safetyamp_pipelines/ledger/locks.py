@@ -1,0 +1,108 @@
+"""Leases and pauses: who may push now. Times come from the ledger's clock, so the machines' clocks must agree."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session as Transaction
+
+from safetyamp_pipelines.ledger.errors import LeaseHeld, LeaseLost
+from safetyamp_pipelines.ledger.models import LeaseRow, PauseRow
+from safetyamp_pipelines.ledger.records import Lease, Pause
+from safetyamp_pipelines.ledger.store import Store
+
+
+class Locks(Store):
+    """One holder per lease name, one pause at a time."""
+
+    def acquire_lease(self, name: str, holder: str, ttl_seconds: float) -> Lease:
+        """Take the lease, also from a holder whose time ran out. Raises LeaseHeld while another's time runs.
+
+        The token of the new lease is greater than every earlier one of this name.
+        """
+        with self._writing() as db:
+            row = locked_lease(db, name)
+            now = self._clock()
+            if row.holder is not None and row.since is not None and row.expires_at is not None and row.expires_at > now:
+                raise LeaseHeld(name, row.holder, row.since)
+            expires_at = now + timedelta(seconds=ttl_seconds)
+            row.token, row.holder, row.since, row.expires_at = (row.token + 1, holder, now, expires_at)
+            return Lease(
+                name=name, holder=holder, token=row.token, since=now, expires_at=expires_at, ttl_seconds=ttl_seconds
+            )
+
+    def heartbeat(self, lease: Lease) -> Lease:
+        """The lease with its time started anew. Raises LeaseLost when it was released or taken over.
+
+        A lease that ran out and that nobody took is still its holder's.
+        """
+        with self._writing() as db:
+            row = locked_lease(db, lease.name)
+            if not is_held_by(row, lease):
+                raise LeaseLost(lease.name, lease.holder)
+            row.expires_at = self._clock() + timedelta(seconds=lease.ttl_seconds)
+            return replace(lease, expires_at=row.expires_at)
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back. A lease that was taken over meanwhile stays with its new holder."""
+        with self._writing() as db:
+            row = locked_lease(db, lease.name)
+            if is_held_by(row, lease):
+                row.holder = row.since = row.expires_at = None
+
+    def pause(self, who: str, reason: str) -> Pause:
+        """Stop pushes from starting or going on. A pause that lasts is kept as it is, and returned."""
+        with self._writing() as db:
+            row = current_pause(db)
+            if row is None:
+                row = PauseRow(who=who, reason=reason, at=self._clock())
+                db.add(row)
+            return pause_record(row)
+
+    def resume(self, who: str) -> Pause | None:
+        """End the pause and return it; None when there was none."""
+        with self._writing() as db:
+            row = current_pause(db)
+            if row is None:
+                return None
+            now: datetime = self._clock()
+            # Two pauses can begin at the same moment on PostgreSQL: end them all.
+            db.execute(update(PauseRow).where(PauseRow.resumed_at.is_(None)).values(resumed_by=who, resumed_at=now))
+            return replace(pause_record(row), resumed_by=who, resumed_at=now)
+
+    def pause_state(self) -> Pause | None:
+        """The pause that lasts, or None."""
+        with self._reading() as db:
+            row = current_pause(db)
+            return None if row is None else pause_record(row)
+
+
+def locked_lease(db: Transaction, name: str) -> LeaseRow:
+    """The row of this name as it is once nobody else is at it, made on first use, locked until the transaction ends."""
+    row = db.get(LeaseRow, name, with_for_update=True)
+    if row is None:
+        # On PostgreSQL another process may make the row between the look and the insert. Then that one will do.
+        with suppress(IntegrityError), db.begin_nested():
+            db.execute(insert(LeaseRow).values(name=name, token=0))
+        row = db.get_one(LeaseRow, name, with_for_update=True)
+    return row
+
+
+def is_held_by(row: LeaseRow, lease: Lease) -> bool:
+    """Is this very acquisition still the newest, and not given back?"""
+    return row.token == lease.token and row.holder == lease.holder
+
+
+def current_pause(db: Transaction) -> PauseRow | None:
+    """The oldest pause that nobody ended."""
+    query = select(PauseRow).where(PauseRow.resumed_at.is_(None)).order_by(PauseRow.id).limit(1)
+    return db.scalars(query).one_or_none()
+
+
+def pause_record(row: PauseRow) -> Pause:
+    """The row as a plain record."""
+    return Pause(who=row.who, reason=row.reason, at=row.at, resumed_by=row.resumed_by, resumed_at=row.resumed_at)

@@ -1,0 +1,78 @@
+"""Sessions: one push of one entity in one run, from its start to its end. Their changes are in `changes.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import select
+
+from safetyamp_pipelines.ledger.errors import SessionEnded
+from safetyamp_pipelines.ledger.models import SessionRow
+from safetyamp_pipelines.ledger.records import Lease, Session, SessionStatus
+from safetyamp_pipelines.ledger.store import Store
+
+
+class Sessions(Store):
+    """Start, end and list sessions."""
+
+    def start_session(
+        self, run_id: str, entity: str, plan_hash: str, planned: Mapping[str, int], lease: Lease | None = None
+    ) -> int:
+        """Open a session and return its id. With a lease, every intent is refused once the lease is lost."""
+        row = SessionRow(
+            run_id=run_id,
+            entity=entity,
+            plan_hash=plan_hash,
+            planned=dict(planned),
+            status="running",
+            started_at=self._clock(),
+            lease_name=lease.name if lease else None,
+            lease_token=lease.token if lease else None,
+        )
+        with self._writing() as db:
+            db.add(row)
+            db.flush()
+            return row.id
+
+    def end_session(self, session_id: int, status: SessionStatus, counts: Mapping[str, int], calls: int) -> None:
+        """Close a running session with its counts by status and the calls it made. Raises SessionEnded."""
+        with self._writing() as db:
+            row = db.get(SessionRow, session_id, with_for_update=True)
+            if row is None:
+                raise LookupError(f"session {session_id} is not in the ledger")
+            if row.status != "running":
+                raise SessionEnded(session_id, row.status)
+            row.status, row.counts, row.calls, row.ended_at = (status, dict(counts), calls, self._clock())
+
+    def open_session(self, entity: str) -> Session | None:
+        """The newest session of the entity that never ended: whoever holds the lease knows that its push died."""
+        query = select(SessionRow).where(SessionRow.entity == entity, SessionRow.status == "running")
+        with self._reading() as db:
+            row = db.scalars(query.order_by(SessionRow.id.desc()).limit(1)).one_or_none()
+            return None if row is None else session_record(row)
+
+    def sessions(self, limit: int = 50, *, entity: str | None = None, run_id: str | None = None) -> list[Session]:
+        """The newest sessions, newest first."""
+        query = select(SessionRow).order_by(SessionRow.id.desc()).limit(limit)
+        if entity is not None:
+            query = query.where(SessionRow.entity == entity)
+        if run_id is not None:
+            query = query.where(SessionRow.run_id == run_id)
+        with self._reading() as db:
+            return [session_record(row) for row in db.scalars(query)]
+
+
+def session_record(row: SessionRow) -> Session:
+    """The row as a plain record."""
+    return Session(
+        id=row.id,
+        run_id=row.run_id,
+        entity=row.entity,
+        plan_hash=row.plan_hash,
+        planned=row.planned,
+        status=row.status,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        counts=row.counts,
+        calls=row.calls,
+    )

@@ -1,0 +1,147 @@
+"""Structured logs: an event is one text or JSON line, with secrets and personal values hidden.
+
+`get_logger` works without configuration and goes through the standard library, so that the same lines reach the console
+of a command and, inside a run, the event log of Dagster (`managed_python_loggers: [safetyamp_pipelines]`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, TextIO, cast
+
+import structlog
+from structlog.contextvars import bound_contextvars as log_context
+from structlog.typing import EventDict, WrappedLogger
+
+__all__ = ["configure_logging", "get_logger", "log_context", "redacted"]
+
+HIDDEN = "[hidden]"
+PACKAGE = "safetyamp_pipelines"
+
+# Keys are compared in small letters and digits alone: MS-GRAPH-CLIENT-SECRET, clientSecret and client_secret are one.
+_SECRET_PART = re.compile(
+    r"token|secret|password|passwd|pwd|apikey|authorization|cookie|credential|connectionstring|dsn|encryptionkey"
+)
+_RECORD = re.compile(r"(record|row|value)s?|payload|body|before|after|expected|answer|pushed")
+_PERSONAL = re.compile(
+    r"(first|last|middle|mid|nick|full|display|given|user|driver)name|surname|suffix|driver"
+    r"|(alert)?(e?mail|othermails)(address|from|to)?|proxyaddresses|userprincipalname"
+    r"|(mobile|work|home|cell|business)?phones?|(street|address)2?|zip(code)?"
+    r"|dateofbirth|birthdate|gender|sex|notes|licenseplate"
+)
+_IN_TEXT = (
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+"), rf"\1 {HIDDEN}"),
+    (re.compile(r"(?<=://)[^/\s@]+@"), f"{HIDDEN}@"),
+    (re.compile(r"[\w.+'-]+@[\w-]+(\.[\w-]+)+"), HIDDEN),
+    (re.compile(r"\+\d{8,15}\b"), HIDDEN),
+)
+
+
+def redacted(key: str, value: Any) -> Any:
+    """The value as it may be logged: hidden by its key's name, cleaned of addresses and logins inside text."""
+    plain = re.sub(r"[^a-z0-9]", "", key.lower())
+    if value is None or isinstance(value, bool):
+        return value
+    if _RECORD.fullmatch(plain) and isinstance(value, int):  # a count of records, not a record
+        return value
+    if _PERSONAL.fullmatch(plain) or _RECORD.fullmatch(plain) or _SECRET_PART.search(plain):
+        return HIDDEN
+    if isinstance(value, Mapping):
+        return {str(name): redacted(str(name), inner) for name, inner in value.items()}
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=str)
+    if isinstance(value, list | tuple):
+        return [redacted(key, inner) for inner in value]
+    return value if isinstance(value, int | float) else _clean(str(value))
+
+
+def _clean(text: str) -> str:
+    for pattern, replacement in _IN_TEXT:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger of this module's kind: `log.info("read whole", table="entra/users", rows=1800)`."""
+    return cast(
+        structlog.stdlib.BoundLogger,
+        structlog.wrap_logger(
+            logging.getLogger(name),
+            wrapper_class=structlog.stdlib.BoundLogger,
+            processors=[
+                structlog.stdlib.filter_by_level,
+                structlog.contextvars.merge_contextvars,
+                structlog.processors.format_exc_info,
+                _redact,
+                _hand_over,
+            ],
+        ),
+    )
+
+
+def configure_logging(
+    format: Literal["text", "json"] = "text", level: str = "INFO", stream: TextIO | None = None
+) -> None:
+    """Send this package's lines from `level` on, and others' warnings, to `stream` (standard error by default).
+
+    May be called again: the last call wins. Standard output stays free for what a command reports.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.set_name(PACKAGE)
+    handler.setFormatter(_Json() if format == "json" else _Text())
+    handler.addFilter(_ours_or_a_warning)
+    root = logging.getLogger()
+    root.handlers = [*(one for one in root.handlers if one.get_name() != PACKAGE), handler]
+    logging.getLogger(PACKAGE).setLevel(level)
+
+
+def _ours_or_a_warning(record: logging.LogRecord) -> bool:
+    """Libraries chat at INFO about addresses they call; only their warnings are for an operator."""
+    return record.name.partition(".")[0] == PACKAGE or record.levelno >= logging.WARNING
+
+
+def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {key: redacted(key, value) for key, value in event.items()}
+
+
+def _hand_over(_logger: WrappedLogger, _method: str, event: EventDict) -> tuple[tuple[str], dict[str, Any]]:
+    """The line as the standard library's message, which Dagster shows, and its fields beside it for our JSON."""
+    fields = dict(event)
+    message = str(fields.pop("event", ""))
+    trace = fields.pop("exception", None)
+    words = [message.replace("\n", " "), *(f"{key}={_word(value)}" for key, value in fields.items())]
+    line = " ".join(words) + (f"\n{trace}" if trace else "")
+    # No arguments follow, so the standard library leaves a % in the line alone; the trace is in the line already.
+    return (line,), {"extra": {"structured": dict(event)}, "exc_info": False}
+
+
+def _word(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False) if isinstance(value, str) and re.search(r"[\s\"=]|^$", text) else text
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return _clean(f"{_time(record)} {record.levelname:<7} {_message(self, record)}")
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = getattr(record, "structured", None) or {"event": _clean(_message(self, record))}
+        line = {"time": _time(record), "level": record.levelname, "logger": record.name, **fields}
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    """A record's message, and its trace where a library gave one."""
+    trace = f"\n{formatter.formatException(record.exc_info)}" if record.exc_info else ""
+    return record.getMessage() + trace

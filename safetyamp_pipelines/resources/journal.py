@@ -1,0 +1,101 @@
+"""The ledger as one push of one entity sees it. What is written when is decided in `sync/push.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal, cast
+
+from safetyamp_pipelines.ledger import Intent, Ledger
+from safetyamp_pipelines.sync.entities import BY_TABLE
+from safetyamp_pipelines.sync.errors import RecordRefused
+from safetyamp_pipelines.sync.inputs import Memory
+from safetyamp_pipelines.sync.journal import OpenIntent
+from safetyamp_pipelines.sync.plan import Agreed, Change
+from safetyamp_pipelines.sync.tables import Id
+
+
+def remembered(ledger: Ledger, entity: str) -> Memory:
+    """What the planner may know of earlier pushes: links, and the refusals that still stand."""
+    failures = {key: failure for key, failure in ledger.failures(entity).items() if failure.state != "retry"}
+    return Memory(links=ledger.links(entity), failures=failures)
+
+
+@dataclass
+class LedgerJournal:
+    """`sync.journal.Journal` over the ledger, for one session of one entity."""
+
+    ledger: Ledger
+    session_id: int
+    entity: str
+    failure_expires_days: int
+    heartbeat: Callable[[], object]
+    _linked: dict[str, Mapping[str, Id]] = field(default_factory=dict)
+
+    def open_intents(self) -> list[OpenIntent]:
+        return [
+            OpenIntent(row.id, row.source_key, row.natural_key, row.target_id, row.payload)
+            for row in self.ledger.open_intents(self.entity)
+        ]
+
+    def intend(self, change: Change) -> int:
+        return self.ledger.intend(self.session_id, self._intent(change))
+
+    def done(
+        self, intent: int, target_id: Id, pushed: Mapping[str, Any], not_taken: Mapping[str, str | None], note: str
+    ) -> None:
+        self.ledger.answer(intent, "done", target_id=target_id, rule=note or None, pushed=pushed, not_taken=not_taken)
+
+    def refused(self, intent: int, change: Change, refusal: RecordRefused, *, remember: bool) -> None:
+        """The ledger keeps the names of the offending fields and keyed hashes, never SafetyAmp's texts or values."""
+        values = change.after()
+        fields = {
+            name: {"hash": self.ledger.keyed_hash(values.get(name)), "category": "unknown", "suggestion": ""}
+            for name in refusal.errors
+        }
+        self.ledger.answer(intent, "failed", http_status=refusal.status, error=sorted(refusal.errors), rule="refused")
+        if remember:
+            self.ledger.save_failure(
+                self.entity,
+                change.source_key,
+                action=change.action.value,
+                payload_hash=change.payload_hash,
+                fields=fields,
+                http_status=refusal.status,
+                expires_after=timedelta(days=self.failure_expires_days),
+            )
+
+    def undone(self, intent: int, rule: str) -> None:
+        self.ledger.answer(intent, "failed", rule=rule)
+
+    def unsent(self, changes: Iterable[Change], outcome: str, rule: str) -> None:
+        status = cast('Literal["blocked", "stale", "not_attempted"]', str(outcome))
+        self.ledger.note_unsent(self.session_id, [self._intent(change) for change in changes], status, rule)
+
+    def agree(self, agreed: Iterable[Agreed]) -> None:
+        self.ledger.save_links(self.entity, tuple(agreed))
+
+    def created(self, table: str) -> Mapping[str, Id]:
+        owner = BY_TABLE.get(table)
+        if owner is None:
+            return {}
+        return {link.natural_key: link.target_id for link in self.ledger.links(owner.name).values()}
+
+    def why_stop(self) -> str | None:
+        self.heartbeat()
+        pause = self.ledger.pause_state()
+        return f"paused by {pause.who}: {pause.reason}" if pause is not None else None
+
+    def _intent(self, change: Change) -> Intent:
+        return Intent(
+            entity=self.entity,
+            source_key=change.source_key,
+            natural_key=change.natural_key,
+            action=change.action.value,
+            payload_hash=change.payload_hash,
+            payload=change.after(),
+            expected={name: before for name, (before, _) in change.fields.items()},
+            target_id=change.target_id,
+            wave=change.wave,
+        )

@@ -1,0 +1,148 @@
+"""One push from outside in: age, pause and lease first, then the session around `sync/push.py`."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from safetyamp_pipelines.ledger import Lease, Ledger
+from safetyamp_pipelines.resources.journal import LedgerJournal
+from safetyamp_pipelines.resources.safetyamp import SafetyAmpClient
+from safetyamp_pipelines.sync.config import TargetConfig, UpdateMethods
+from safetyamp_pipelines.sync.errors import PlanRefused, SyncError
+from safetyamp_pipelines.sync.plan import Plan
+from safetyamp_pipelines.sync.push import Progress, Push, PushOptions, PushResult
+from safetyamp_pipelines.sync.snapshot import Record, Snapshot
+from safetyamp_pipelines.sync.spec import EntitySpec
+from safetyamp_pipelines.sync.tables import Id, References
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from safetyamp_pipelines.settings import Settings
+
+LEASE, LEASE_SECONDS, BEAT_EVERY = "push", 120.0, 20.0
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A push that ran. `error` is why it stopped before its end, when it did: the run must not look green then."""
+
+    result: PushResult
+    error: SyncError | None
+
+    def table_after(self, observed: Snapshot) -> Snapshot:
+        """SafetyAmp's table as the push left it: what was observed, with every answered write on top."""
+        pages = observed.certificate.pages if observed.certificate else 0
+        name = observed.table.replace("safetyamp_observed/", "safetyamp/")
+        read_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return Snapshot.certified(
+            name, self.result.rows.values(), key=lambda row: row["id"], pages=pages, read_at=read_at
+        )
+
+
+@dataclass(frozen=True)
+class SafetyAmpTarget:
+    """`sync.journal.Target` over the client, with the verbs of sync.yaml."""
+
+    client: SafetyAmpClient
+    methods: UpdateMethods
+
+    def create(self, table: str, body: Mapping[str, Any]) -> Record:
+        return self.client.create(table, body)
+
+    def update(self, table: str, target_id: Id, body: Mapping[str, Any]) -> Record:
+        return self.client.update(table, target_id, body, self.methods[table])
+
+    def read(self, table: str) -> tuple[Record, ...]:
+        read_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self.client.list_table(table, read_at=read_at, previous_rows=None).records
+
+
+def push_plan(
+    spec: EntitySpec,
+    plan: Plan,
+    *,
+    client: SafetyAmpClient,
+    ledger: Ledger,
+    settings: Settings,
+    references: References,
+    run_id: str,
+    progress: Progress,
+) -> Pushed:
+    """Push one plan. Raises PlanRefused before the first write: paused, plan too old, or somebody else is pushing."""
+    refuse_old(plan, settings.plan_max_age_minutes)
+    if (pause := ledger.pause_state()) is not None:
+        raise PlanRefused(f"syncing is paused by {pause.who}: {pause.reason}. `safetyamp resume` ends the pause")
+    config = settings.sync_config().target
+    with _lease(ledger, run_id) as lease:
+        planned = Counter(str(change.action) for change in plan.changes)
+        session = ledger.start_session(run_id, spec.name, plan.hash, planned, lease)
+        journal = LedgerJournal(ledger, session, spec.name, config.failure_expires_days, _beating(ledger, lease))
+        push = Push(
+            spec,
+            plan,
+            SafetyAmpTarget(client, config.update_methods),
+            journal,
+            references,
+            _options(config, settings.sync_in_flight),
+            progress,
+        )
+        try:
+            result = push.run()
+        except BaseException:
+            ledger.end_session(session, "failed", {}, 0)
+            raise
+        ledger.end_session(session, "stopped" if result.stopped else "done", result.counts(), result.attempts)
+    return Pushed(result, _error(result))
+
+
+def refuse_old(plan: Plan, minutes: int, now: datetime | None = None) -> None:
+    """PlanRefused when SafetyAmp was read too long ago: what the plan believes may no longer be so."""
+    age = (now or datetime.now(UTC)) - datetime.fromisoformat(plan.as_of)
+    if age > timedelta(minutes=minutes):
+        raise PlanRefused(
+            f"the plan for {plan.entity} is {int(age.total_seconds() // 60)} minutes old, {minutes} are allowed: "
+            "materialise the snapshots and the plan again"
+        )
+
+
+def _error(result: PushResult) -> SyncError | None:
+    if result.fatal is not None:
+        return result.fatal
+    return PlanRefused(f"stopped: {result.paused}") if result.paused else None
+
+
+def _options(config: TargetConfig, in_flight: int) -> PushOptions:
+    return PushOptions(in_flight, config.refusals_in_a_row, config.refusals_share, config.refusals_share_after)
+
+
+@contextmanager
+def _lease(ledger: Ledger, run_id: str) -> Iterator[Lease]:
+    """One writer at a time. A dead holder's lease runs out by itself."""
+    holder = f"run {run_id} on {socket.gethostname()} (process {os.getpid()})"
+    lease = ledger.acquire_lease(LEASE, holder, LEASE_SECONDS)
+    try:
+        yield lease
+    finally:
+        ledger.release(lease)
+
+
+def _beating(ledger: Ledger, lease: Lease) -> Callable[[], None]:
+    """A heartbeat for every call that beats at most every twenty seconds."""
+    last = monotonic()
+
+    def beat() -> None:
+        nonlocal last
+        if monotonic() - last >= BEAT_EVERY:
+            ledger.heartbeat(lease)
+            last = monotonic()
+
+    return beat

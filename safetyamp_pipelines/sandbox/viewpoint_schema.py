@@ -1,0 +1,140 @@
+"""The Vista tables of the sandbox: columns, types and keys. No rows and no connection here.
+
+Text columns are collated RTRIM: like the payroll system's own collation it is case-sensitive and a comparison
+ignores trailing blanks. A few columns nobody may read stand there with marked values.
+"""
+
+from __future__ import annotations
+
+MARKED = "MARKED-DO-NOT-READ"
+
+_TEXT = "COLLATE RTRIM"
+_ID = "bigint NOT NULL"
+TABLES: dict[str, dict[str, str]] = {
+    "bPREH": {
+        "PRCo": "tinyint NOT NULL",
+        "Employee": "int NOT NULL",
+        "LastName": f"varchar(30) {_TEXT} NOT NULL",
+        "FirstName": f"varchar(30) {_TEXT}",
+        "MidName": f"varchar(15) {_TEXT}",
+        "Suffix": f"varchar(4) {_TEXT}",
+        "SortName": f"varchar(15) {_TEXT} NOT NULL",
+        "Address": f"varchar(60) {_TEXT}",
+        "Address2": f"varchar(60) {_TEXT}",
+        "City": f"varchar(30) {_TEXT}",
+        "State": f"varchar(4) {_TEXT}",
+        "Zip": f"varchar(12) {_TEXT}",
+        "Country": f"char(2) {_TEXT}",
+        "Phone": f"varchar(20) {_TEXT}",
+        "CellPhone": f"varchar(20) {_TEXT}",
+        "Email": f"varchar(60) {_TEXT}",
+        "SSN": f"char(11) {_TEXT} NOT NULL",
+        "Race": f"char(2) {_TEXT} NOT NULL",
+        "Sex": f"char(1) {_TEXT} NOT NULL",
+        "BirthDate": "smalldatetime",
+        "HireDate": "smalldatetime",
+        "TermDate": "smalldatetime",
+        "PRGroup": "tinyint NOT NULL",
+        "PRDept": f"varchar(10) {_TEXT} NOT NULL",
+        "Craft": f"varchar(10) {_TEXT}",
+        "InsCode": f"varchar(10) {_TEXT} NOT NULL",
+        "JCCo": "tinyint",
+        "Job": f"varchar(10) {_TEXT}",
+        "HrlyRate": "numeric(16,5) NOT NULL",
+        "BankAcct": f"varchar(20) {_TEXT}",
+        "ActiveYN": f"char(1) {_TEXT} NOT NULL",
+        "AuditYN": f"char(1) {_TEXT} NOT NULL",
+        "KeyID": _ID,
+        "udEmpTitle": f"varchar(60) {_TEXT}",
+    },
+    "bPRDP": {
+        "PRCo": "tinyint NOT NULL",
+        "PRDept": f"varchar(10) {_TEXT} NOT NULL",
+        "Description": f"varchar(30) {_TEXT}",
+        "GLCo": "tinyint NOT NULL",
+        "KeyID": _ID,
+        "udRegion": f"varchar(30) {_TEXT}",
+    },
+    "bJCJM": {
+        "JCCo": "tinyint NOT NULL",
+        "Job": f"varchar(10) {_TEXT} NOT NULL",
+        "Description": f"varchar(60) {_TEXT}",
+        "Contract": f"varchar(10) {_TEXT}",
+        "JobStatus": "tinyint NOT NULL",
+        "ProjectMgr": "int",
+        "ShipAddress": f"varchar(60) {_TEXT}",
+        "ShipAddress2": f"varchar(60) {_TEXT}",
+        "ShipCity": f"varchar(30) {_TEXT}",
+        "ShipState": f"varchar(4) {_TEXT}",
+        "ShipZip": f"varchar(12) {_TEXT}",
+        "ShipCountry": f"char(2) {_TEXT}",
+        "TaxGroup": "tinyint NOT NULL",
+        "PCVisibleInJC": f"char(1) {_TEXT} NOT NULL",
+        "KeyID": _ID,
+    },
+    "bJCCM": {
+        "JCCo": "tinyint",
+        "Contract": f"varchar(10) {_TEXT} NOT NULL",
+        "Description": f"varchar(60) {_TEXT}",
+        "Department": f"varchar(10) {_TEXT} NOT NULL",
+        "ContractStatus": "tinyint NOT NULL",
+        "Customer": "int",
+        "StartMonth": "smalldatetime NOT NULL",
+        "ContractAmt": "numeric(12,2) NOT NULL",
+        "KeyID": _ID,
+    },
+    "bJCDM": {
+        "JCCo": "tinyint NOT NULL",
+        "Department": f"varchar(10) {_TEXT} NOT NULL",
+        "Description": f"varchar(30) {_TEXT}",
+        "GLCo": "tinyint NOT NULL",
+        "KeyID": _ID,
+    },
+    "bPRTH": {
+        "PRCo": "tinyint NOT NULL",
+        "PRGroup": "tinyint NOT NULL",
+        "PREndDate": "smalldatetime NOT NULL",
+        "Employee": "int NOT NULL",
+        "PaySeq": "tinyint NOT NULL",
+        "PostSeq": "smallint NOT NULL",
+        "Type": f"char(1) {_TEXT} NOT NULL",
+        "PostDate": "smalldatetime NOT NULL",
+        "JCCo": "tinyint",
+        "Job": f"varchar(10) {_TEXT}",
+        "PRDept": f"varchar(10) {_TEXT} NOT NULL",
+        "Hours": "numeric(10,2) NOT NULL",
+        "Rate": "numeric(16,5) NOT NULL",
+        "Amt": "numeric(12,2) NOT NULL",
+        "KeyID": _ID,
+    },
+    "bPRJC": {
+        "PRCo": "tinyint NOT NULL",
+        "PRGroup": "tinyint NOT NULL",
+        "PREndDate": "smalldatetime NOT NULL",
+        "Mth": "smalldatetime NOT NULL",
+        "JCCo": "tinyint NOT NULL",
+        "Job": f"varchar(10) {_TEXT} NOT NULL",
+        "Employee": "int NOT NULL",
+        "PaySeq": "tinyint NOT NULL",
+        "PostSeq": "smallint NOT NULL",
+        "PostDate": "smalldatetime NOT NULL",
+        "Hrs": "numeric(10,2) NOT NULL",
+        "Amt": "numeric(12,2) NOT NULL",
+    },
+}
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "bPREH": ("PRCo", "Employee"),
+    "bPRDP": ("PRCo", "PRDept"),
+    "bJCJM": ("JCCo", "Job"),
+    "bJCCM": ("JCCo", "Contract"),
+    "bJCDM": ("JCCo", "Department"),
+    "bPRTH": ("PRCo", "PRGroup", "PREndDate", "Employee", "PaySeq", "PostSeq"),
+    "bPRJC": ("PRCo", "PRGroup", "PREndDate", "JCCo", "Job", "Employee", "PaySeq", "PostSeq"),
+}
+
+SENSITIVE: dict[str, tuple[str, ...]] = {
+    "bPREH": ("SSN", "Race", "HrlyRate", "BankAcct"),
+    "bPRTH": ("Rate", "Amt"),
+    "bPRJC": ("Amt",),
+}

@@ -1,0 +1,131 @@
+"""Cleaners: from what a source holds to what SafetyAmp takes, or a reason why not. No choice between sources here."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+PhoneRegion = str
+
+
+class Unclean(ValueError):
+    """The value cannot be used; the text says why in words that carry nothing of the value."""
+
+
+def text(value: Any, _region: PhoneRegion) -> str | None:
+    """Blanks trimmed on both sides, one Unicode form (NFC); nothing left means no value."""
+    return unicodedata.normalize("NFC", str(value)).strip() or None
+
+
+def key(value: Any, _region: PhoneRegion) -> str | None:
+    """A Vista key: trimmed on the right only, since leading blanks and a trailing dot are part of it."""
+    return str(value).rstrip() or None
+
+
+def email(value: Any, region: PhoneRegion) -> str | None:
+    """An address in lower case. An onmicrosoft address is a sign-in name, not a mailbox, and is refused."""
+    trimmed = text(value, region)
+    if trimmed is None:
+        return None
+    try:
+        # test_environment: a reserved .test domain is well-formed, and whether it exists is SafetyAmp's to say.
+        parts = validate_email(trimmed, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise Unclean("is not a valid e-mail address") from error
+    if "onmicrosoft" in parts.domain.lower():
+        raise Unclean("is an onmicrosoft address, which is no mailbox")
+    return parts.normalized.lower()
+
+
+def phone(value: Any, region: PhoneRegion) -> str | None:
+    """E.164 such as +15045550123. Numbers without a country code belong to `region`."""
+    trimmed = text(value, region)
+    if trimmed is None:
+        return None
+    try:
+        number = phonenumbers.parse(trimmed, region)
+    except phonenumbers.NumberParseException as error:
+        raise Unclean("is not a telephone number") from error
+    if not phonenumbers.is_valid_number(number):
+        raise Unclean("is not a number that can be dialled")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def date(value: Any, region: PhoneRegion) -> str | None:
+    """`YYYY-MM-DD`, the only form SafetyAmp takes; a time of day is cut off."""
+    trimmed = text(value, region)
+    if trimmed is None:
+        return None
+    try:
+        return datetime.fromisoformat(trimmed).date().isoformat()
+    except ValueError as error:
+        raise Unclean("is not a date") from error
+
+
+def gender(value: Any, region: PhoneRegion) -> int | None:
+    """0 female, 1 male: SafetyAmp refuses anything else."""
+    letter = (text(value, region) or "").upper()
+    return {"F": 0, "M": 1}.get(letter)
+
+
+def zip_code(value: Any, region: PhoneRegion) -> str | None:
+    """A zip stays text: `01234` keeps its zero, and the dash Vista's mask leaves behind (`70000-`) goes."""
+    return re.sub(r"-$", "", text(value, region) or "").strip() or None
+
+
+def state(value: Any, region: PhoneRegion) -> str | None:
+    """State codes in capitals; Vista pads them with a blank."""
+    return (text(value, region) or "").upper() or None
+
+
+def number(value: Any, region: PhoneRegion) -> str | None:
+    """A number used as a key, as text without leading zeros; other text is only trimmed."""
+    trimmed = text(value, region)
+    if trimmed is None:
+        return None
+    return str(int(trimmed)) if trimmed.isascii() and trimmed.isdigit() else trimmed
+
+
+def as_is(value: Any, _region: PhoneRegion) -> Any:
+    """A value that a rule has already made what it should be."""
+    return value
+
+
+Cleaner = Callable[[Any, PhoneRegion], Any]
+CLEANERS: dict[str, Cleaner] = {
+    cleaner.__name__: cleaner for cleaner in (text, key, email, phone, date, gender, zip_code, state, number, as_is)
+}
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """Two object columns on the same index: the value or None, and the reason it was not usable or None."""
+
+    values: pd.Series
+    reasons: pd.Series
+
+
+def clean(column: pd.Series, cleaner: str, region: PhoneRegion = "US") -> Cleaned:
+    """Clean a whole column; each distinct value is looked at once."""
+    function = CLEANERS[cleaner]
+    values: dict[Any, Any] = {}
+    reasons: dict[Any, str] = {}
+    for value in column.dropna().unique().tolist():
+        try:
+            values[value] = function(value, region)
+        except Unclean as unclean:
+            reasons[value] = str(unclean)
+    return Cleaned(_looked_up(column, values), _looked_up(column, reasons))
+
+
+def _looked_up(column: pd.Series, answers: dict[Any, Any]) -> pd.Series:
+    """`Series.map` would turn a column of ints with gaps into floats; keep Python objects and None."""
+    return pd.Series([answers.get(value) for value in column.tolist()], index=column.index, dtype=object)

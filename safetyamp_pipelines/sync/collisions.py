@@ -1,0 +1,91 @@
+"""Unique values that two records want, found before they cost a call. The holder in SafetyAmp keeps the value."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from safetyamp_pipelines.sync.match import Matches
+from safetyamp_pipelines.sync.spec import Collision, Desired, Field
+from safetyamp_pipelines.sync.tables import Id, TargetTable, at_path, fold
+
+
+@dataclass
+class Collisions:
+    """By source key: why it is rejected, which fields are omitted and why, and whom it must wait for."""
+
+    reasons: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    omitted: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    waits_for: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+
+def find_collisions(
+    fields: Iterable[Field], desired: Iterable[Desired], observed: TargetTable, matches: Matches
+) -> Collisions:
+    """Look at every unique field of the records to be kept in step. Fields that reject are looked at first, so that
+    a record rejected for one value does not take another from somebody else."""
+    collisions = Collisions()
+    records = list(desired)
+    for declared in sorted((f for f in fields if f.unique), key=lambda f: f.unique is not Collision.REJECT):
+        standing = [record for record in records if record.source_key not in collisions.reasons]
+        _collide(declared, standing, observed, matches, collisions)
+    return collisions
+
+
+def _collide(
+    declared: Field, desired: list[Desired], observed: TargetTable, matches: Matches, found: Collisions
+) -> None:
+    claimants: dict[str, list[Desired]] = defaultdict(list)
+    for record in desired:
+        if (value := record.values.get(declared.name)) is not None:
+            claimants[_fold(declared, value)].append(record)
+    holders = _holders(declared, observed)
+    owner_of = {match.target_id: source_key for source_key, match in matches.found.items()}
+    wishes = {record.source_key: record.values.get(declared.name) for record in desired}
+    for value, records in claimants.items():
+        held_by = holders.get(value, [])
+        keepers = [r for r in records if (m := matches.found.get(r.source_key)) and m.target_id in held_by]
+        for record in records:
+            if record in keepers:
+                continue
+            rival = _rival(record, records, keepers)
+            leaving = [owner_of.get(holder) for holder in held_by]
+            if rival is None and held_by:
+                if all(who is not None and _gives_up(wishes.get(who), declared, value) for who in leaving):
+                    found.waits_for[record.source_key].update(who for who in leaving if who is not None)
+                    continue
+                rival = f"SafetyAmp account {observed.key_of(held_by[0])}"
+            if rival is not None:
+                _note(declared, record, rival, found)
+
+
+def _rival(record: Desired, records: list[Desired], keepers: list[Desired]) -> str | None:
+    others = [other.source_key for other in (keepers or records) if other is not record]
+    return f"record {', '.join(sorted(others))}" if others else None
+
+
+def _gives_up(wish: Any, declared: Field, value: str) -> bool:
+    """The holder is about to take another value; a holder whose source says nothing keeps what it has."""
+    return wish is not None and _fold(declared, wish) != value
+
+
+def _note(declared: Field, record: Desired, rival: str, found: Collisions) -> None:
+    if declared.unique is Collision.REJECT:
+        text = f"{declared.label} is the same as that of {rival}: correct one of them"
+        found.reasons[record.source_key].append(text)
+    else:
+        found.omitted[record.source_key][declared.name] = f"{declared.label} left out: {rival} has the same"
+
+
+def _holders(declared: Field, observed: TargetTable) -> Mapping[str, list[Id]]:
+    holders: dict[str, list[Id]] = defaultdict(list)
+    for row_id, row in observed.rows.items():
+        if declared.read is not None and (value := at_path(row, declared.read)) not in (None, ""):
+            holders[_fold(declared, value)].append(row_id)
+    return holders
+
+
+def _fold(declared: Field, value: Any) -> str:
+    return fold(value, case=declared.fold_case)

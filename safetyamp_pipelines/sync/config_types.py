@@ -1,0 +1,75 @@
+"""The kinds of value that sync.yaml may hold, each with the check that its writer needs. The keys are in config.py."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import phonenumbers
+from pydantic import AfterValidator, Field
+
+
+def _plain_identifier(name: str) -> str:
+    """Table and column names become SQL identifiers, so nothing that needs quoting is let in."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError("must be one plain name of letters, digits and _")
+    return name
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("must be an IANA time zone such as America/Chicago") from error
+    return name
+
+
+def _phone_region(code: str) -> str:
+    if code not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("must be a two-letter region with a telephone plan, in capitals, such as US")
+    return code
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"must be a regular expression: {error}") from error
+
+
+def _pattern_with_one_group(pattern: str) -> str:
+    if _compiled(pattern).groups != 1:
+        raise ValueError(r"must have exactly one group, the employee number, such as ^\s*(\d{4,6})\s*$")
+    return pattern
+
+
+def _pattern_with_department(pattern: str) -> str:
+    if "department" not in _compiled(pattern).groupindex:
+        raise ValueError(r"must have a group named department, such as ^Department (?P<department>\w+)")
+    return pattern
+
+
+def _unique(values: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("must name each number once")
+    return values
+
+
+Text = Annotated[str, AfterValidator(_not_blank)]
+Identifier = Annotated[str, AfterValidator(_plain_identifier)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+StateCode = Annotated[str, Field(pattern=r"^[A-Z]{2,3}$")]
+TinyInt = Annotated[int, Field(strict=True, ge=0, le=255)]  # tinyint in Vista: companies and job states
+Codes = Annotated[tuple[TinyInt, ...], Field(min_length=1), AfterValidator(_unique)]
+Positive = Annotated[int, Field(strict=True, gt=0)]
+PhoneRegion = Annotated[str, AfterValidator(_phone_region)]
+EmployeeNumberPattern = Annotated[str, AfterValidator(_pattern_with_one_group)]
+DepartmentPattern = Annotated[str, AfterValidator(_pattern_with_department)]

@@ -1,0 +1,103 @@
+"""The difference of one matched record, field by field and policy by policy (DESIGN §4)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from safetyamp_pipelines.sync.inputs import Link
+from safetyamp_pipelines.sync.snapshot import Record, canonical_json
+from safetyamp_pipelines.sync.spec import Field, Policy
+from safetyamp_pipelines.sync.tables import References, at_path, has_path
+
+
+def value_hash(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+@dataclass
+class Difference:
+    """`changed` maps a field to (before, after); `agreed` holds values both sides share; `notes` say what was left."""
+
+    changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    agreed: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def observed_value(declared: Field, row: Record, references: References, pushed: Mapping[str, Any]) -> Any:
+    """What SafetyAmp says of a field, in the plan's terms: references as natural keys, booleans as 0 and 1.
+
+    A field SafetyAmp never shows (its `read` path is None or absent from the row) is what we last pushed.
+    """
+    if declared.read is None or not has_path(row, declared.read):
+        return pushed.get(declared.name)
+    raw = at_path(row, declared.read)
+    if raw is None or raw == "":
+        return None
+    if declared.references is not None:
+        return references[declared.references].key_of(raw) or f"[{raw}]"
+    if isinstance(raw, bool):
+        return int(raw)
+    return raw[:10] if declared.clean == "date" and isinstance(raw, str) else raw
+
+
+def is_same(declared: Field, before: Any, after: Any, references: References) -> bool:
+    """Whether both say the same: references by identity, text trimmed and where declared without regard to case."""
+    if before is None or after is None:
+        return before is after
+    if declared.references is not None:
+        table = references[declared.references]
+        return before == after or (table.id_of(before) is not None and table.id_of(before) == table.id_of(after))
+    left, right = str(before).strip(), str(after).strip()
+    return left.casefold() == right.casefold() if declared.fold_case else left == right
+
+
+def diff_record(
+    fields: tuple[Field, ...], values: Mapping[str, Any], row: Record, references: References, link: Link | None
+) -> Difference:
+    """Compare one desired record with its observed row. An empty source never blanks a value."""
+    pushed: Mapping[str, Any] = link.pushed if link is not None else {}
+    not_taken: Mapping[str, str] = link.not_taken if link is not None else {}
+    difference = Difference()
+    for declared in fields:
+        after = values.get(declared.name)
+        if after is None:
+            continue
+        before = observed_value(declared, row, references, pushed)
+        if is_same(declared, before, after, references):
+            difference.agreed[declared.name] = after
+        elif _was_not_taken(not_taken.get(declared.name), before, after):
+            difference.notes.append(f"{declared.label}: SafetyAmp did not take this value when it was sent")
+        elif (stays := _why_it_stays(declared, before, after, pushed)) is None:
+            difference.changed[declared.name] = (before, after)
+        elif stays:
+            difference.notes.append(f"{declared.label}: {stays}")
+    return difference
+
+
+def offered(after: Any, before: Any = ...) -> str:
+    """How the ledger remembers a value SafetyAmp did not take: alone when its answer showed so, together with the
+    value that stood before when its answer did not speak of the field and only the next listing can tell."""
+    return value_hash([after] if before is ... else [after, before])
+
+
+def _was_not_taken(remembered: str | None, before: Any, after: Any) -> bool:
+    """The same value was sent before, and SafetyAmp still says what it said then."""
+    return remembered is not None and remembered in (offered(after), offered(after, before))
+
+
+def _why_it_stays(declared: Field, before: Any, after: Any, pushed: Mapping[str, Any]) -> str | None:
+    """None when the source's value is to be pushed; else why not ("" when that is nothing to report)."""
+    match declared.policy:
+        case Policy.INITIAL:
+            return ""
+        case Policy.FILL:
+            return None if before is None else ""
+        case Policy.MERGE if declared.name in pushed and pushed[declared.name] != before:
+            if pushed[declared.name] == after:
+                return "drift: somebody changed it in SafetyAmp, and that edit stands"
+            return "held: it changed in the source and in SafetyAmp; a person must decide"
+    return None

@@ -1,0 +1,187 @@
+"""Employees become users: the fields, where each comes from, and who is in, out or switched off (DESIGN §5)."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from safetyamp_pipelines.sync import employment
+from safetyamp_pipelines.sync.clean import clean
+from safetyamp_pipelines.sync.config import SyncConfig
+from safetyamp_pipelines.sync.employees_sources import ENTRA, RECENT_JOBS, join_entra, with_home_site, with_role
+from safetyamp_pipelines.sync.inputs import Inputs
+from safetyamp_pipelines.sync.mapping import map_fields
+from safetyamp_pipelines.sync.spec import Collision, Desired, EntitySpec, Field, MatchKey, Policy, Scope
+
+SOURCE = employment.SOURCE
+COLUMNS = (
+    "PRCo",
+    "Employee",
+    "LastName",
+    "FirstName",
+    "MidName",
+    "Sex",
+    "BirthDate",
+    "HireDate",
+    "TermDate",
+    "PRDept",
+    "Email",
+    "Phone",
+    "CellPhone",
+    "Address",
+    "Address2",
+    "City",
+    "State",
+    "Zip",
+    "Country",
+    "udEmpTitle",
+)
+
+
+def desire_employees(inputs: Inputs, config: SyncConfig) -> list[Desired]:
+    """One record per employee row of the configured companies, whoever they are."""
+    frame = inputs.frame(SOURCE, COLUMNS)
+    frame["rule.number"] = clean(frame[f"{SOURCE}.Employee"], "number").values
+    frame["rule.active"] = employment.is_active(frame, inputs.today(SOURCE))
+    frame = join_entra(frame, inputs)
+    frame = with_home_site(frame, inputs)
+    frame = with_role(frame, inputs, config.employees.default_role)
+    frame["rule.access"] = 1
+    for option in ("timezone", "country", "default_state"):
+        values = [getattr(config.employees, option)] * len(frame)
+        frame[f"sync.yaml.employees.{option}"] = pd.Series(values, dtype=object)
+    mapped = map_fields(frame, FIELDS, config.employees.default_phone_region)
+    claims = _claims(frame, config.companies)
+    return [
+        _desired(frame, row, claims, mapped.values[row], mapped.reasons[row], mapped.notes[row]) for row in frame.index
+    ]
+
+
+def _desired(
+    frame: pd.DataFrame,
+    row: int,
+    claims: dict[str, list[tuple[bool, int]]],
+    values: dict[str, object],
+    reasons: list[str],
+    notes: list[str],
+) -> Desired:
+    number, company = str(frame["rule.number"][row]), int(frame[f"{SOURCE}.PRCo"][row])
+    active = bool(frame["rule.active"][row])
+    owner = claims[number][0][1] == company
+    rivals = [co for is_active, co in claims[number] if is_active]
+    if active and len(rivals) > 1:
+        names = " and ".join(str(co) for co in sorted(rivals))
+        reasons = [*reasons, f"employee number {number} is in companies {names}: one of them needs another number"]
+    email = values.get("email")
+    hired, ended = values.get("current_hire_date"), clean(frame.loc[[row], f"{SOURCE}.TermDate"], "date").values[row]
+    return Desired(
+        source_key=number if owner else f"{company}/{number}",
+        natural_key=number,
+        values=values if active else {},
+        match={"emp_id": (number,), "email": (str(email),) if email else ()} if owner else {},
+        scope=Scope.ACTIVE if active else Scope.LEAVER,
+        rule="" if active else employment.why_inactive(hired, ended),  # type: ignore[arg-type]
+        reasons=tuple(reasons) if active else (),
+        notes=tuple(notes) if active else (),
+    )
+
+
+def _claims(frame: pd.DataFrame, companies: tuple[int, ...]) -> dict[str, list[tuple[bool, int]]]:
+    """Per employee number the (is active, company) pairs, the owner first: the active one, then sync.yaml's order."""
+    claims: dict[str, list[tuple[bool, int]]] = {}
+    for number, company, active in zip(
+        frame["rule.number"], frame[f"{SOURCE}.PRCo"], frame["rule.active"], strict=True
+    ):
+        claims.setdefault(str(number), []).append((bool(active), int(company)))
+    return {
+        number: sorted(found, key=lambda claim: (not claim[0], companies.index(claim[1])))
+        for number, found in claims.items()
+    }
+
+
+def _personal(name: str, label: str, *sources: str, **options: object) -> Field:
+    """A field read where it is written, whose values are a person's."""
+    return Field(name, label, sources, name, personal=True, **options)  # type: ignore[arg-type]
+
+
+FIELDS = (
+    Field("emp_id", "Employee number", (f"{SOURCE}.Employee",), "emp_id", clean="number", required=True),
+    _personal("first_name", "First name", f"{SOURCE}.FirstName", required=True),
+    _personal("middle_name", "Middle name", f"{SOURCE}.MidName"),
+    _personal("last_name", "Last name", f"{SOURCE}.LastName", required=True),
+    _personal(
+        "email",
+        "E-mail",
+        f"{ENTRA}.mail",
+        f"{SOURCE}.Email",
+        clean="email",
+        required=True,
+        unique=Collision.REJECT,
+        fold_case=True,
+    ),
+    _personal(
+        "mobile_phone",
+        "Mobile phone",
+        f"{ENTRA}.mobilePhone",
+        f"{SOURCE}.CellPhone",
+        f"{SOURCE}.Phone",
+        clean="phone",
+        unique=Collision.OMIT,
+    ),
+    _personal("work_phone", "Work phone", f"{ENTRA}.businessPhones", f"{SOURCE}.Phone", clean="phone"),
+    _personal("gender", "Gender", f"{SOURCE}.Sex", clean="gender"),
+    _personal("date_of_birth", "Date of birth", f"{SOURCE}.BirthDate", clean="date"),
+    _personal("current_hire_date", "Hire date", f"{SOURCE}.HireDate", clean="date"),
+    _personal("street", "Street", f"{SOURCE}.Address"),
+    _personal("street2", "Street, second line", f"{SOURCE}.Address2"),
+    _personal("city", "City", f"{SOURCE}.City"),
+    _personal("state", "State", f"{SOURCE}.State", "sync.yaml.employees.default_state", clean="state"),
+    _personal("zip_code", "Zip code", f"{SOURCE}.Zip", clean="zip_code"),
+    Field(
+        "country",
+        "Country",
+        (f"{SOURCE}.Country", "sync.yaml.employees.country"),
+        "country",
+        policy=Policy.FILL,
+    ),
+    Field("timezone", "Time zone", ("sync.yaml.employees.timezone",), "timezone", policy=Policy.INITIAL),
+    Field("home_site_id", "Home site", ("rule.home_site",), "home_site_id", required=True, references="sites"),
+    Field("current_title_id", "Title", (f"{SOURCE}.udEmpTitle",), "current_title.id", references="user_titles"),
+    Field(
+        "roles",
+        "Role",
+        ("rule.role",),
+        "roles.id",
+        references="roles",
+        policy=Policy.INITIAL,
+        as_list_of_ids=True,
+    ),
+    Field(
+        "current_supervisor_id",
+        "Supervisor",
+        (f"{ENTRA}.manager",),
+        "current_supervisor.id",
+        clean="number",
+        references="users",
+    ),
+    Field("system_access", "Access", ("rule.access",), "system_access", clean="as_is"),
+)
+
+SPEC = EntitySpec(
+    name="employees",
+    table="users",
+    title="Users from employees",
+    description="Active employees as SafetyAmp users, with e-mail from Entra; leavers lose access, nobody is deleted.",
+    sources=(SOURCE, RECENT_JOBS, ENTRA),
+    observed=("site_clusters", "sites", "user_titles", "roles", "users"),
+    after=("departments", "jobs", "titles"),
+    fields=FIELDS,
+    match=(
+        MatchKey("emp_id", "emp_id", numeric=True),
+        MatchKey("email", "email", fold_case=True, owner="emp_id", action="link"),
+    ),
+    desire=desire_employees,
+    always=("first_name", "last_name", "email"),
+    access="system_access",
+    policies=lambda config: config.employees.policies,
+    reactivates=lambda config: config.employees.reactivate_without_history,
+)

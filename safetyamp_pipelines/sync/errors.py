@@ -1,0 +1,113 @@
+"""Every error of an outside call, classified once; the loops act on the class, never on a status or a text.
+
+SyncError
+├── Refusal                  nothing may be written: exit code 2
+│   ├── SettingsError        a variable or sync.yaml is wrong (raised in settings.py)
+│   ├── SnapshotError        a snapshot is torn, uncertified or missing
+│   └── PlanRefused          a guard, a check, a lock or a pause stands in the way
+└── CallError                one call to one outside system
+    ├── FatalCall            stop the run: no other call can succeed
+    │   ├── AuthRefused      401, 403, a login that fails
+    │   └── CircuitOpen      the system failed repeatedly; no call was made
+    ├── RetriableCall        the same call may succeed later
+    │   ├── NotSent          the connection was never made: the system did not act
+    │   ├── RateLimited      429: the system did not act
+    │   └── AnswerLost       5xx, time-out, cut or unreadable answer: the system may have acted
+    └── RecordRefused        this record only: 422 with fields, or 400, 404, 409
+ReadError is the face a failed read shows: a listing that could not be read whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+class SyncError(Exception):
+    """Root of every error this project raises on purpose."""
+
+
+class Refusal(SyncError):
+    """Nothing may be written until a person changes something."""
+
+
+class SnapshotError(Refusal):
+    """A snapshot is torn, uncertified or missing."""
+
+
+class PlanRefused(Refusal):
+    """A guard, a check, a lock or a pause stands in the way of a push."""
+
+
+class CallError(SyncError):
+    """One call to one outside system failed.
+
+    `endpoint` is the path with ids replaced (`/api/users/{id}`): the message never carries a query,
+    a header, a body or a person's value.
+    """
+
+    def __init__(self, system: str, method: str, endpoint: str, *, status: int | None = None, detail: str = "") -> None:
+        self.system, self.method, self.endpoint, self.status, self.detail = system, method, endpoint, status, detail
+        super().__init__(system, method, endpoint, status, detail)
+
+    def __str__(self) -> str:
+        answer = f" answered {self.status}" if self.status is not None else ""
+        reason = f": {self.detail}" if self.detail else ""
+        return f"{self.system} {self.method} {self.endpoint}{answer}{reason}"
+
+
+class FatalCall(CallError):
+    """No other call to this system can succeed now."""
+
+
+class AuthRefused(FatalCall):
+    """401, 403, or a login that failed."""
+
+
+class CircuitOpen(FatalCall):
+    """The system failed repeatedly; this call was not made."""
+
+
+class RetriableCall(CallError):
+    """The same call may succeed later."""
+
+
+class NotSent(RetriableCall):
+    """The connection was never made, so the system did not act."""
+
+
+class RateLimited(RetriableCall):
+    """429: the system did not act. `retry_after` in seconds when it said so."""
+
+    retry_after: float | None = None
+
+
+class AnswerLost(RetriableCall):
+    """5xx, a time-out, a cut or an unreadable answer: the system may have acted."""
+
+
+class RecordRefused(CallError):
+    """The system refused this record: `errors` maps its field names to its texts (422), else is empty."""
+
+    def __init__(
+        self,
+        system: str,
+        method: str,
+        endpoint: str,
+        *,
+        status: int,
+        detail: str = "",
+        errors: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        super().__init__(system, method, endpoint, status=status, detail=detail)
+        self.errors = {field: tuple(texts) for field, texts in (errors or {}).items()}
+
+
+class ReadError(SyncError):
+    """A listing could not be read whole; `table` names the snapshot that was not taken."""
+
+    def __init__(self, table: str, reason: str) -> None:
+        self.table, self.reason = table, reason
+        super().__init__(table, reason)
+
+    def __str__(self) -> str:
+        return f"{self.table} was not read whole: {self.reason}"

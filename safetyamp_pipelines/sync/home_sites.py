@@ -1,0 +1,31 @@
+"""Where a person or a vehicle is at home: a job's site, or the department's home office (DESIGN §5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from safetyamp_pipelines.sync.tables import Id, References
+
+
+class HomeSites:
+    """Sites as the plans before leave them. All keys are natural keys."""
+
+    def __init__(self, expected: References) -> None:
+        self._sites, self._clusters = expected["sites"], expected["site_clusters"]
+        self._by_cluster: dict[Any, list[Id]] = {}
+        for row_id, row in self._sites.rows.items():
+            self._by_cluster.setdefault(row.get("cluster_id"), []).append(row_id)
+
+    def of_job(self, job: str | None) -> str | None:
+        """The site of a job key, if SafetyAmp has it or will have it."""
+        return job if job and self._sites.id_of(job) is not None else None
+
+    def home_office(self, department: str | None) -> str | None:
+        """The site standing directly in the department's region cluster; of several, the one made first."""
+        cluster = self._clusters.id_of(department) if department else None
+        if cluster is None:
+            return None
+        region = self._clusters.rows[cluster].get("parent_cluster_id")
+        candidates = self._by_cluster.get(region, []) if region is not None else []
+        existing = sorted(row_id for row_id in candidates if isinstance(row_id, int))
+        return self._sites.key_of(existing[0]) if existing else None

@@ -1,0 +1,287 @@
+"""Carrying a plan out: the intent before each call, the answer after it, and a verdict for every change."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
+
+from safetyamp_pipelines.sync.bodies import Unresolved, build_body, compare_answer, row_after
+from safetyamp_pipelines.sync.errors import AnswerLost, CallError, FatalCall, RecordRefused, RetriableCall, SyncError
+from safetyamp_pipelines.sync.journal import Journal, Target
+from safetyamp_pipelines.sync.plan import OUTCOME_OF, Action, Change, Outcome, Plan, Verdict
+from safetyamp_pipelines.sync.settle import settle
+from safetyamp_pipelines.sync.snapshot import Record
+from safetyamp_pipelines.sync.spec import EntitySpec
+from safetyamp_pipelines.sync.tables import Id, References
+
+
+@dataclass(frozen=True)
+class PushOptions:
+    """Bounds of one push: calls in flight at once, and when refusals stop the entity (sync.yaml `target`)."""
+
+    in_flight: int = 4
+    refusals_in_a_row: int = 10
+    refusals_share: float = 0.2
+    refusals_share_after: int = 20
+
+
+@dataclass
+class PushResult:
+    """What became of a plan. `rows` is the table after the push; `writes` counts changes SafetyAmp carried out."""
+
+    verdicts: list[Verdict]
+    rows: dict[Id, Record]
+    writes: int = 0
+    attempts: int = 0
+    stopped: str | None = None
+    paused: str | None = None
+    fatal: CallError | None = None
+
+    def counts(self) -> dict[str, int]:
+        """Source records by verdict, sorted."""
+        return dict(sorted(Counter(str(verdict.outcome) for verdict in self.verdicts).items()))
+
+    def has_failed(self) -> bool:
+        """Whether any change did not end as planned."""
+        bad = {Outcome.FAILED, Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED}
+        return any(verdict.outcome in bad for verdict in self.verdicts)
+
+
+Progress = Callable[[int, int], None]
+"""Called with changes settled and changes planned."""
+
+
+def no_progress(_settled: int, _planned: int) -> None:
+    """For a push nobody watches."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call under way. `left_out` are optional fields dropped after a first refusal."""
+
+    change: Change
+    intent: int
+    body: dict[str, Any]
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass
+class _Refusals:
+    """When SafetyAmp refuses record after record, the plan or the mapping is wrong, not the records."""
+
+    options: PushOptions
+    in_a_row: int = 0
+    refused: int = 0
+    answered: int = 0
+
+    def count(self, *, refused: bool) -> str | None:
+        self.answered += 1
+        self.refused += refused
+        self.in_a_row = self.in_a_row + 1 if refused else 0
+        if self.in_a_row >= self.options.refusals_in_a_row:
+            return f"SafetyAmp refused {self.in_a_row} records in a row"
+        share = self.refused / self.answered
+        if self.answered > self.options.refusals_share_after and share > self.options.refusals_share:
+            return f"SafetyAmp refused {self.refused} of {self.answered} records"
+        return None
+
+
+@dataclass
+class Push:
+    """One push of one plan.
+
+    `references` are the observed tables of this run; what earlier pushes created is asked of the journal.
+    No call is made before its intent is in the journal, and no create is ever sent twice without a look in between.
+    """
+
+    spec: EntitySpec
+    plan: Plan
+    target: Target
+    journal: Journal
+    references: References
+    options: PushOptions = field(default_factory=PushOptions)
+    progress: Progress = no_progress
+
+    def run(self) -> PushResult:
+        """Carry the plan out and settle what stayed unanswered; raises nothing that one call can raise."""
+        self._outcomes: dict[str, tuple[Outcome, str]] = {}
+        self._lost: list[_Call] = []
+        self._refusals = _Refusals(self.options)
+        self._settled = 0
+        self._result = PushResult([], dict(self.references[self.spec.table].rows))
+        self._linked = {
+            name: {table.folded(key): linked for key, linked in self.journal.created(name).items()}
+            for name, table in self.references.tables.items()
+        }
+        settle(self.spec, self.journal, self.journal.open_intents(), self._result.rows.values(), self.references)
+        self.journal.agree(self.plan.agreed)
+        with ThreadPoolExecutor(self.options.in_flight, thread_name_prefix="push") as pool:
+            for _, wave in groupby(self.plan.changes, key=lambda change: change.wave):
+                self._run_wave(pool, list(wave))
+        self._settle_lost()
+        self._result.verdicts = [self._verdict(verdict) for verdict in self.plan.verdicts]
+        return self._result
+
+    def _run_wave(self, pool: ThreadPoolExecutor, wave: Sequence[Change]) -> None:
+        queue, flying = deque(wave), dict[Future[Record], _Call]()
+        while queue or flying:
+            while queue and len(flying) < self.options.in_flight and not self._must_stop():
+                if (call := self._prepare(queue.popleft())) is not None:
+                    flying[self._send(pool, call)] = call
+            if self._result.stopped and queue:
+                self._leave(list(queue))
+                queue.clear()
+            if flying:
+                for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                    again = self._take(flying.pop(future), future)
+                    if again is not None:
+                        flying[self._send(pool, again)] = again
+
+    def _must_stop(self) -> bool:
+        if self._result.stopped is None:
+            self._result.stopped = self._result.paused = self.journal.why_stop()
+        return self._result.stopped is not None
+
+    def _leave(self, changes: list[Change]) -> None:
+        rule = f"stopped: {self._result.stopped}"
+        self.journal.unsent(changes, Outcome.NOT_ATTEMPTED, rule)
+        for change in changes:
+            self._end(change, Outcome.NOT_ATTEMPTED, rule)
+
+    def _prepare(self, change: Change) -> _Call | None:
+        try:
+            body = build_body(self.spec, change, self._row(change), self._resolve)
+        except Unresolved as missing:
+            self.journal.unsent([change], Outcome.BLOCKED, str(missing))
+            self._end(change, Outcome.BLOCKED, str(missing))
+            return None
+        if change.action is not Action.CREATE and self._target_id(change) is None:
+            self.journal.unsent([change], Outcome.BLOCKED, "the record itself could not be created")
+            self._end(change, Outcome.BLOCKED, "the record itself could not be created")
+            return None
+        return _Call(change, self.journal.intend(change), body)
+
+    def _send(self, pool: ThreadPoolExecutor, call: _Call) -> Future[Record]:
+        self._result.attempts += 1
+        if call.change.action is Action.CREATE:
+            return pool.submit(self.target.create, self.spec.table, call.body)
+        target_id = self._target_id(call.change)
+        assert target_id is not None
+        return pool.submit(self.target.update, self.spec.table, target_id, call.body)
+
+    def _take(self, call: _Call, future: Future[Record]) -> _Call | None:
+        """Settle one answer; returns the call to make next when optional fields can be left out."""
+        try:
+            self._done(call, future.result())
+        except RecordRefused as refusal:
+            return self._refused(call, refusal)
+        except AnswerLost:
+            self._lost.append(call)
+        except (FatalCall, RetriableCall) as error:
+            self.journal.undone(call.intent, str(error))
+            self._end(call.change, Outcome.NOT_ATTEMPTED, str(error))
+            if isinstance(error, FatalCall):
+                self._result.fatal = error
+                self._result.stopped = self._result.stopped or str(error)
+        return None
+
+    def _done(self, call: _Call, answer: Record) -> None:
+        change = call.change
+        target_id = self._target_id(change) if change.action is not Action.CREATE else answer.get("id")
+        if target_id is None:
+            # An answer without an id is no proof of a record; the closing look-up will tell.
+            self._lost.append(call)
+            return
+        not_taken, labels = compare_answer(self.spec, change, call.body, answer, self.references)
+        note = f"SafetyAmp did not take: {', '.join(labels)}" if labels else ""
+        if call.left_out:
+            note = "; ".join(filter(None, [note, f"left out, since SafetyAmp refused it: {', '.join(call.left_out)}"]))
+        self.journal.done(call.intent, target_id, change.after(), not_taken, note)
+        self._result.writes += 1
+        self._result.rows[target_id] = row_after(
+            self.spec, change, call.body, self._result.rows.get(target_id), answer, target_id
+        )
+        self._linked[self.spec.table][self.references[self.spec.table].folded(change.natural_key)] = target_id
+        self._refusals.count(refused=False)
+        self._end(change, OUTCOME_OF[change.action], note or change.cause)
+
+    def _refused(self, call: _Call, refusal: RecordRefused) -> _Call | None:
+        optional = self._droppable(call, refusal)
+        self.journal.refused(call.intent, call.change, refusal, remember=not optional)
+        if optional:
+            reduced = replace(
+                call.change, fields={n: pair for n, pair in call.change.fields.items() if n not in optional}
+            )
+            body = {name: value for name, value in call.body.items() if name not in optional}
+            labels = tuple(self.spec.field(name).label for name in optional)
+            return _Call(reduced, self.journal.intend(reduced), body, labels)
+        named = ", ".join(sorted(refusal.errors)) or f"status {refusal.status}"
+        self._end(call.change, Outcome.FAILED, f"SafetyAmp refused: {named}")
+        if (stop := self._refusals.count(refused=True)) is not None:
+            self._result.stopped = self._result.stopped or stop
+        return None
+
+    def _droppable(self, call: _Call, refusal: RecordRefused) -> tuple[str, ...]:
+        """The offending fields of a create, when all of them are optional and this is the first refusal."""
+        if call.change.action is not Action.CREATE or call.left_out or refusal.status != 422 or not refusal.errors:
+            return ()
+        optional = {declared.name for declared in self.spec.fields if not declared.required}
+        offending = [name for name in refusal.errors if name in call.body]
+        return tuple(sorted(offending)) if set(refusal.errors) <= optional and offending else ()
+
+    def _settle_lost(self) -> None:
+        """Look up what was sent and never answered, with one fresh read of the table; unread, it stays open."""
+        if not self._lost:
+            return
+        try:
+            rows: Iterable[Record] = self.target.read(self.spec.table)
+        except SyncError as error:
+            for call in self._lost:
+                self._end(call.change, Outcome.FAILED, "the answer was lost; the next run looks it up")
+            self._result.stopped = self._result.stopped or f"SafetyAmp could not be read again: {error}"
+            return
+        self._result.rows = {row["id"]: row for row in rows}
+        wanted = {call.intent: call for call in self._lost}
+        intents = [intent for intent in self.journal.open_intents() if intent.id in wanted]
+        found = settle(self.spec, self.journal, intents, self._result.rows.values(), self.references)
+        for intent, is_done in found.items():
+            change = wanted[intent].change
+            self._result.writes += is_done
+            if is_done:
+                self._end(change, OUTCOME_OF[change.action], "the answer was lost; a fresh read shows it was done")
+            else:
+                self._end(change, Outcome.FAILED, "the answer was lost; a fresh read shows it was not done")
+
+    def _end(self, change: Change, outcome: Outcome, rule: str) -> None:
+        """A record of two changes keeps the outcome that went wrong."""
+        so_far = self._outcomes.get(change.source_key)
+        if so_far is None or so_far[0] in OUTCOME_OF.values():
+            kept = so_far[0] if so_far is not None and outcome in OUTCOME_OF.values() else outcome
+            self._outcomes[change.source_key] = (kept, rule)
+        self._settled += 1
+        self.progress(self._settled, len(self.plan.changes))
+
+    def _verdict(self, planned: Verdict) -> Verdict:
+        if planned.source_key not in self._outcomes:
+            return planned
+        outcome, rule = self._outcomes[planned.source_key]
+        return replace(planned, outcome=outcome, rule=rule)
+
+    def _target_id(self, change: Change) -> Id | None:
+        if change.target_id is not None:
+            return change.target_id
+        return self._linked[self.spec.table].get(self.references[self.spec.table].folded(change.natural_key))
+
+    def _row(self, change: Change) -> Record | None:
+        target_id = self._target_id(change) if change.action is not Action.CREATE else None
+        return self._result.rows.get(target_id) if target_id is not None else None
+
+    def _resolve(self, table: str, key: str) -> Id | None:
+        """What is linked comes first: an observed row may still bear the key it had before this run."""
+        linked = self._linked[table].get(self.references[table].folded(key))
+        found = self.references[table].id_of(key)
+        return linked if linked is not None else found

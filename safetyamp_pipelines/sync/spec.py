@@ -1,0 +1,129 @@
+"""How an entity is declared: fields, sources, policies, match keys. Declarations only; no rule is carried out here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.sync.config import SyncConfig
+    from safetyamp_pipelines.sync.inputs import Inputs
+
+
+class Policy(StrEnum):
+    """Who decides a field's value when the source and SafetyAmp differ (DESIGN §4)."""
+
+    SOURCE = "source"
+    INITIAL = "initial"
+    FILL = "fill"
+    MERGE = "merge"
+
+
+class Collision(StrEnum):
+    """What happens to a record whose unique value another record holds."""
+
+    REJECT = "reject"
+    OMIT = "omit"
+
+
+class Scope(StrEnum):
+    """What a source record is to SafetyAmp: kept in step, switched off, or none of its business."""
+
+    ACTIVE = "active"
+    LEAVER = "leaver"
+    OUT = "out"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a target table.
+
+    `name` is where it is written, `read` the dotted path where it is read (None: SafetyAmp never shows it).
+    `sources` are columns of the entity's working frame in order of preference: `table.Column`,
+    `sync.yaml.<path>` for a constant, `rule.<name>` for a derived value.
+    """
+
+    name: str
+    label: str
+    sources: tuple[str, ...]
+    read: str | None
+    clean: str = "text"
+    required: bool = False
+    unique: Collision | None = None
+    references: str | None = None
+    policy: Policy = Policy.SOURCE
+    personal: bool = False
+    fold_case: bool = False
+    as_list_of_ids: bool = False
+
+
+@dataclass(frozen=True)
+class MatchKey:
+    """One way to recognise a source record in SafetyAmp.
+
+    Its values come from `Desired.match[name]`; `read` is the path in the observed record. A key with an `owner`
+    path adopts only a record that no other source record owns; with an `action`, only one that nobody owns, and
+    adopting it is that action.
+    """
+
+    name: str
+    read: str
+    fold_case: bool = False
+    numeric: bool = False
+    owner: str | None = None
+    action: str | None = None
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What SafetyAmp should say about one source record.
+
+    `values` holds JSON scalars by field name; references are natural keys; None means the source says nothing.
+    `reasons` say why the record cannot be synced, in a payroll clerk's words and without any personal value.
+    """
+
+    source_key: str
+    natural_key: str
+    values: Mapping[str, Any]
+    match: Mapping[str, tuple[str, ...]]
+    scope: Scope = Scope.ACTIVE
+    rule: str = ""
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EntitySpec:
+    """One synced entity: where its records come from, which table they become, and by which rules.
+
+    `desire` reads snapshots and expected state and says what each source record should become.
+    `always` are the fields SafetyAmp insists on in every update (contract SafetyAmp §6).
+    `access` names the field that switches a record off for leavers; `reactivates` says whether a record that was
+    found switched off, and that we never pushed, is switched on.
+    """
+
+    name: str
+    table: str
+    title: str
+    description: str
+    sources: tuple[str, ...]
+    observed: tuple[str, ...]
+    after: tuple[str, ...]
+    fields: tuple[Field, ...]
+    match: tuple[MatchKey, ...]
+    desire: Callable[[Inputs, SyncConfig], list[Desired]]
+    always: tuple[str, ...] = ()
+    access: str | None = None
+    policies: Callable[[SyncConfig], Mapping[str, str]] = field(default=lambda _config: {})
+    reactivates: Callable[[SyncConfig], bool] = field(default=lambda _config: True)
+
+    def field(self, name: str) -> Field:
+        """The field of that write name; KeyError when the entity has none."""
+        return {declared.name: declared for declared in self.fields}[name]
+
+    def with_policies(self, config: SyncConfig) -> tuple[Field, ...]:
+        """The fields with the policies that sync.yaml changes."""
+        changed = self.policies(config)
+        return tuple(replace(f, policy=Policy(changed[f.name])) if f.name in changed else f for f in self.fields)

@@ -1,0 +1,221 @@
+"""Changes: the intent before the call, the answer after it, and never two creates in the air for one record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import StatementError
+
+from safetyamp_pipelines.ledger import AlreadyAnswered, Intent, IntentOpen, Ledger, SessionEnded
+
+MakeIntent = Callable[..., Intent]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def test_an_intent_is_open_until_it_is_answered(ledger: Ledger, session: int, intent: MakeIntent) -> None:
+    # given an intent
+    sent = intent(expected={"emp_id": None}, wave=2)
+    change_id = ledger.intend(session, sent)
+
+    # when nobody answered yet, then it is found whole, with its session and run
+    [found] = ledger.open_intents("employees")
+    assert Intent(**{field.name: getattr(found, field.name) for field in fields(Intent)}) == sent
+    assert (found.id, found.session_id, found.run_id, found.status) == (change_id, session, "run-1", None)
+    assert ledger.open_intents("jobs") == []
+
+    # and when it was answered, it is no longer open
+    ledger.answer(change_id, "done", target_id="aB3dE")
+    assert ledger.open_intents("employees") == []
+
+
+def test_an_answer_is_kept_whole(ledger: Ledger, session: int, intent: MakeIntent, clock) -> None:
+    # given a create that took two seconds
+    change_id = ledger.intend(session, intent())
+    clock.forward(seconds=2)
+
+    # when SafetyAmp refused it
+    ledger.answer(
+        change_id,
+        "failed",
+        http_status=422,
+        error={"email": ["taken"]},
+        rule="refused by SafetyAmp",
+        answer={"message": "The given data was invalid."},
+    )
+
+    # then all of it can be read back
+    [change] = ledger.changes(session_id=session)
+    assert (change.status, change.http_status, change.error) == ("failed", 422, {"email": ["taken"]})
+    assert (change.rule, change.answer) == ("refused by SafetyAmp", {"message": "The given data was invalid."})
+    assert change.answered_at is not None
+    assert change.answered_at - change.intended_at == timedelta(seconds=2)
+
+
+def test_a_second_create_of_a_record_waits_for_the_first_answer(
+    ledger: Ledger, session: int, intent: MakeIntent
+) -> None:
+    # given a create in the air, whatever session it came from
+    first = ledger.intend(session, intent())
+    other_session = ledger.start_session("run-2", "employees", "hash", {})
+
+    # when another create of the same record is intended, then it is refused
+    with pytest.raises(IntentOpen, match="employees 100482"):
+        ledger.intend(other_session, intent(payload_hash="another"))
+
+    # but other records, and updates of this one, are not
+    ledger.intend(session, intent(source_key="100483", natural_key="100483"))
+    ledger.intend(session, intent(action="update", target_id="aB3dE"))
+
+    # and once the first is answered the record may be tried again
+    ledger.answer(first, "failed", http_status=422)
+    ledger.intend(other_session, intent())
+
+
+def test_a_change_is_settled_once(ledger: Ledger, session: int, intent: MakeIntent) -> None:
+    # given a change that another process settled by looking it up
+    change_id = ledger.intend(session, intent())
+    ledger.answer(change_id, "done", target_id="aB3dE", rule="found by natural key")
+
+    # when the late answer arrives, then it is refused and changes nothing
+    with pytest.raises(AlreadyAnswered, match="already done"):
+        ledger.answer(change_id, "failed", http_status=500)
+    assert ledger.changes()[0].rule == "found by natural key"
+
+
+def test_a_change_that_does_not_exist_cannot_be_answered(ledger: Ledger) -> None:
+    with pytest.raises(LookupError, match="change 7"):
+        ledger.answer(7, "done")
+
+
+def test_a_session_that_ended_takes_no_more_intents(ledger: Ledger, session: int, intent: MakeIntent) -> None:
+    # given a push that slept, so that another declared its session abandoned
+    late = ledger.intend(session, intent())
+    ledger.end_session(session, "abandoned", {}, calls=0)
+
+    # when it wakes, then it can write no more intents
+    with pytest.raises(SessionEnded, match="is abandoned"):
+        ledger.intend(session, intent(source_key="100483"))
+
+    # but what it did before may still be told
+    ledger.answer(late, "done", target_id="aB3dE")
+
+
+def test_an_intent_needs_a_session(ledger: Ledger, intent: MakeIntent) -> None:
+    with pytest.raises(LookupError, match="session 7"):
+        ledger.intend(7, intent())
+
+
+def test_answer_and_link_are_one(ledger: Ledger, session: int, intent: MakeIntent) -> None:
+    # given a create that was taken, but for one field
+    change_id = ledger.intend(session, intent())
+    ledger.answer(change_id, "done", target_id="aB3dE", pushed={"first_name": "Nora"}, not_taken={"zip": "h"})
+
+    # then the link is there, under the change's own keys
+    link = ledger.links("employees")["100482"]
+    assert (link.target_id, link.natural_key) == ("aB3dE", "100482")
+    assert (link.pushed, link.not_taken) == ({"first_name": "Nora"}, {"zip": "h"})
+
+
+def test_an_answer_is_never_lost_for_the_sake_of_a_link(ledger: Ledger, session: int, intent: MakeIntent) -> None:
+    # given a SafetyAmp record that is linked to another source record
+    ledger.save_link("employees", "99", "99", "aB3dE", {})
+    change_id = ledger.intend(session, intent())
+
+    # when the answer names that record, then the answer stands and the link follows it
+    ledger.answer(change_id, "done", target_id="aB3dE", pushed={})
+    assert ledger.open_intents("employees") == []
+    assert set(ledger.links("employees")) == {"100482"}
+
+
+def test_a_link_needs_an_id(ledger: Ledger, session: int, intent: MakeIntent) -> None:
+    change_id = ledger.intend(session, intent())
+    with pytest.raises(ValueError, match="needs the SafetyAmp id"):
+        ledger.answer(change_id, "done", pushed={})
+
+
+def test_what_was_never_sent_is_told_with_its_rule(ledger: Ledger, session: int, intent: MakeIntent) -> None:
+    # given changes that the open circuit kept back
+    kept_back = [intent(source_key=str(number)) for number in range(3)]
+    ledger.note_unsent(session, kept_back, "not_attempted", "the circuit is open")
+
+    # then each is in the history, and none is open
+    found = ledger.changes(session_id=session)
+    assert [(change.source_key, change.status, change.rule) for change in found] == [
+        (key, "not_attempted", "the circuit is open") for key in ("2", "1", "0")
+    ]
+    assert ledger.open_intents("employees") == []
+
+
+def test_changes_can_be_narrowed(ledger: Ledger, session: int, intent: MakeIntent) -> None:
+    other = ledger.start_session("run-2", "jobs", "hash", {})
+    first = ledger.intend(session, intent())
+    ledger.answer(first, "done", target_id="aB3dE")
+    second = ledger.intend(session, intent(action="update", target_id="aB3dE"))
+    third = ledger.intend(other, intent(entity="jobs", source_key="24113."))
+
+    def ids(**conditions: object) -> list[int]:
+        return [change.id for change in ledger.changes(**conditions)]  # type: ignore[arg-type]
+
+    assert ids() == [third, second, first]
+    assert ids(limit=2) == [third, second]
+    assert ids(run_id="run-1") == ids(session_id=session) == ids(entity="employees") == [second, first]
+    assert ids(source_key="24113.") == ids(entity="jobs", run_id="run-2") == [third]
+    assert ids(entity="jobs", run_id="run-1") == []
+
+
+def test_references_find_what_earlier_pushes_of_the_run_created(ledger: Ledger, intent: MakeIntent) -> None:
+    # given a run that created one site, updated one, failed on one, and another run that created one
+    run_1 = ledger.start_session("run-1", "jobs", "a", {})
+    run_2 = ledger.start_session("run-2", "jobs", "b", {})
+
+    def push(session: int, key: str, action: str, status: str, target_id: int | None) -> None:
+        sent = intent(entity="jobs", source_key=f"1/{key}", natural_key=key, action=action)
+        ledger.answer(ledger.intend(session, sent), status, target_id=target_id)  # type: ignore[arg-type]
+
+    push(run_1, "24113.", "create", "done", 6001)
+    push(run_1, "24114.", "update", "done", 6002)
+    push(run_1, "24115.", "create", "failed", None)
+    push(run_2, "24116.", "create", "done", 6004)
+
+    # then the run's references know exactly its own, with numbers as numbers
+    assert ledger.created_in_run("run-1", "jobs") == {"24113.": 6001}
+    assert ledger.created_in_run("run-1", "employees") == {}
+
+
+def test_a_number_and_a_text_stay_two_ids(ledger: Ledger, session: int, intent: MakeIntent) -> None:
+    for key, target_id in (("1", 12345), ("2", "12345"), ("3", "ab3de"), ("4", "aB3dE")):
+        change_id = ledger.intend(session, intent(source_key=key))
+        ledger.answer(change_id, "done", target_id=target_id, pushed={})
+
+    found = {key: link.target_id for key, link in ledger.links("employees").items()}
+    assert found == {"1": 12345, "2": "12345", "3": "ab3de", "4": "aB3dE"}
+
+
+@given(payload=st.dictionaries(st.text(max_size=5), JSON, max_size=4))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_payloads_come_back_as_they_went(ledger: Ledger, session: int, intent: MakeIntent, payload: dict) -> None:
+    change_id = ledger.intend(session, intent(action="update", payload=payload, expected=payload))
+    ledger.answer(change_id, "done", answer=payload)
+
+    [change] = ledger.changes(limit=1)
+    assert change.payload == change.expected == change.answer == payload
+
+
+def test_a_number_that_json_does_not_know_is_refused(ledger: Ledger, session: int, intent: MakeIntent) -> None:
+    with pytest.raises(StatementError, match="not JSON compliant"):
+        ledger.intend(session, intent(payload={"latitude": float("nan")}))
+    assert ledger.changes() == []
+
+
+def test_records_are_plain_values(ledger: Ledger, session: int, intent: MakeIntent) -> None:
+    ledger.intend(session, intent())
+    assert asdict(ledger.changes()[0])["payload"] == {"first_name": "Nora", "current_title_id": 77}

@@ -1,0 +1,157 @@
+"""The Graph client against the sandbox's login and Graph: real tokens over TLS, sound and at fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from safetyamp_pipelines.resources.graph import Graph, GraphClient, graph_client
+from safetyamp_pipelines.resources.graph_token import GraphToken
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.sandbox import FaultRule, GraphOptions, Sandbox, WorldSpec
+from safetyamp_pipelines.settings import load_settings
+from safetyamp_pipelines.sync.errors import AnswerLost, AuthRefused, FatalCall, ReadError
+
+READ_AT = "2026-11-20T10:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Sandbox]:
+    with Sandbox(WorldSpec(seed=7, employees=40, jobs=10, vehicles=4)) as box:
+        yield box
+
+
+@pytest.fixture
+def box(world: Sandbox) -> Sandbox:
+    """The sandbox as it is by default, without faults."""
+    world.faults.clear()
+    world.graph.__dict__.update(GraphOptions().__dict__)
+    return world
+
+
+def client_of(box: Sandbox, **more: str) -> GraphClient:
+    return graph_client(load_settings(box.environment | more, env_file=None))
+
+
+def users(client: GraphClient, *, expand_manager: bool = False) -> list[Any]:
+    return [row["id"] for row in client.list_users(expand_manager=expand_manager, read_at=READ_AT).verified().records]
+
+
+def enabled(box: Sandbox) -> set[str]:
+    return {row["id"] for row in box.world.entra if row["accountEnabled"]}
+
+
+def test_the_sandbox_is_read_whole_with_managers(box: Sandbox) -> None:
+    client = client_of(box)
+
+    snapshot = client.list_users(expand_manager=True, read_at=READ_AT)
+
+    assert {row["id"] for row in snapshot.records} == enabled(box)
+    assert snapshot.notices == ()
+    assert any("manager" in row for row in snapshot.records)
+    assert client.http.calls == 1
+
+
+def test_one_login_serves_all_reads_and_none_is_made_before(box: Sandbox) -> None:
+    box.graph.page_size = 7
+    since = box.requests()[-1].seq if box.requests() else 0
+    client = client_of(box)
+    assert box.requests(since=since) == []
+
+    users(client)
+    users(client)
+
+    assert [record.path.rsplit("/", 1)[1] for record in box.requests("login", since)] == [
+        "openid-configuration",
+        "token",
+    ]
+
+
+def test_tokens_that_are_used_up_in_the_middle_are_renewed(box: Sandbox) -> None:
+    box.graph.page_size, box.graph.token_uses, box.graph.empty_pages = 7, 2, True
+
+    assert set(users(client_of(box))) == enabled(box)
+
+
+@pytest.mark.parametrize("system", ["login", "graph"])
+@pytest.mark.parametrize("kind", ["status", "cut_before", "cut_after", "truncate", "html"])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_fault_leaves_the_listing_whole(system: str, kind: str, nth: int, box: Sandbox) -> None:
+    box.graph.page_size = 20
+    box.faults.add(FaultRule(system=system, kind=kind, nth=nth))
+
+    assert set(users(client_of(box))) == enabled(box)
+
+
+def test_a_login_that_stays_broken_is_an_error_of_the_login(box: Sandbox) -> None:
+    box.faults.add(FaultRule(system="login", kind="status", status=503, times=None, retry_after=0.01))
+
+    with pytest.raises(ReadError, match=r"Microsoft login GET /\.well-known/openid-configuration answered 503"):
+        users(client_of(box))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"MS_GRAPH_CLIENT_SECRET": "wrong-secret-value"}, "AADSTS7000215; check MS_GRAPH_CLIENT_ID"),
+        ({"MS_GRAPH_CLIENT_ID": "00000000-0000-4000-8000-00000000dead"}, "AADSTS700016"),
+        ({"MS_GRAPH_TENANT_ID": "00000000-0000-4000-8000-00000000dead"}, "check MS_GRAPH_TENANT_ID"),
+    ],
+    ids=["secret", "client", "tenant"],
+)
+def test_a_refused_login_is_fatal_and_tells_its_code_only(wrong: dict[str, str], told: str, box: Sandbox) -> None:
+    with pytest.raises(AuthRefused) as caught:
+        users(client_of(box, **wrong))
+
+    assert told in str(caught.value)
+    assert not [value for value in (*wrong.values(), "Invalid client", "not found") if value in str(caught.value)]
+
+
+def test_a_login_nobody_certified_is_refused_before_any_secret_is_sent(box: Sandbox) -> None:
+    environ = {name: value for name, value in box.environment.items() if name != "REQUESTS_CA_BUNDLE"}
+    since = box.requests()[-1].seq if box.requests() else 0
+
+    with pytest.raises(FatalCall, match="certificate is not trusted; check REQUESTS_CA_BUNDLE"):
+        users(graph_client(load_settings(environ, env_file=None)))
+
+    assert box.requests(since=since) == []
+
+
+def test_check_says_where_graph_answers_or_what_is_wrong(box: Sandbox) -> None:
+    assert client_of(box).check().startswith("Microsoft Graph answers at localhost:")
+
+    box.graph.forbidden = True
+    with pytest.raises(AuthRefused):
+        client_of(box).check()
+
+
+def test_the_resource_shows_no_secret(box: Sandbox) -> None:
+    resource = Graph(settings=SettingsResource.of(box.environment))
+
+    @dg.asset
+    def reads(graph: Graph) -> None:
+        assert graph.client() is graph.client()
+        assert set(users(graph.client())) == enabled(box)
+
+    assert dg.materialize([reads], resources={"graph": resource}).success
+    assert box.graph.client_secret not in repr(resource)
+
+
+def test_a_login_that_does_not_answer_is_a_call_that_failed(box: Sandbox) -> None:
+    box.faults.add(FaultRule(system="login", kind="cut_before", times=None))
+    token = GraphToken(
+        authority=box.environment["MS_GRAPH_AUTHORITY"],
+        tenant=box.graph.tenant,
+        client_id=box.graph.client_id,
+        client_secret=box.graph.client_secret,
+        scope="https://graph.microsoft.com/.default",
+        timeout=5.0,
+        ca_bundle=Path(box.environment["REQUESTS_CA_BUNDLE"]),
+    )
+
+    with pytest.raises(AnswerLost, match="Microsoft login GET"):
+        token.headers()

@@ -1,0 +1,66 @@
+"""The settings resource: read once a run, however many resources nest it, and nothing of it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from safetyamp_pipelines.resources.samsara import Samsara
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.settings import Settings, SettingsError
+
+ENVIRON = {"SAFETYAMP_FQDN": "acme.safetyamp.com", "SAFETYAMP_TOKEN": "secret-token-value"}
+
+
+class Nesting(dg.ConfigurableResource[Settings]):
+    """A resource like those of the project."""
+
+    settings: SettingsResource
+
+
+def test_resources_that_nest_it_get_the_same_settings_within_a_run() -> None:
+    seen: list[Settings] = []
+
+    @dg.asset
+    def reads(one: Nesting, other: Nesting) -> None:
+        seen.extend((one.settings.get(), other.settings.get()))
+
+    settings = SettingsResource.of(ENVIRON)
+    resources = {"one": Nesting(settings=settings), "other": Nesting(settings=settings), "settings": settings}
+    assert dg.materialize([reads], resources=resources).success
+
+    assert seen[0] is seen[1] is settings.get()
+    assert seen[0].safetyamp_fqdn == "acme.safetyamp.com"
+
+
+def test_two_of_them_do_not_mix() -> None:
+    other = SettingsResource.of({"SAFETYAMP_FQDN": "other.safetyamp.com"})
+
+    assert SettingsResource.of(ENVIRON).get().safetyamp_fqdn == "acme.safetyamp.com"
+    assert other.get().safetyamp_fqdn == "other.safetyamp.com"
+
+
+def test_without_variables_of_its_own_it_reads_the_process_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for resource in (SettingsResource(), SettingsResource.of()):
+        monkeypatch.setenv("SAFETYAMP_FQDN", "process.safetyamp.com")
+        assert resource.get().safetyamp_fqdn == "process.safetyamp.com"
+
+
+def test_making_it_reads_nothing_and_a_problem_comes_when_it_is_asked() -> None:
+    resource = SettingsResource.of({"API_RATE_LIMIT_CALLS": "many"})
+
+    with pytest.raises(SettingsError, match="API_RATE_LIMIT_CALLS"):
+        resource.get()
+
+
+def test_neither_its_config_nor_its_text_holds_a_secret() -> None:
+    resource = Samsara(settings=SettingsResource.of(ENVIRON | {"SAMSARA_API_KEY": "secret-key-value"}))
+    schema = resource.settings.get_resource_definition().config_schema
+
+    assert "secret" not in repr(resource) + repr(schema.as_field().default_value)
+    assert dict(resource.settings) == {}

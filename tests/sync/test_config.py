@@ -1,0 +1,172 @@
+"""sync.yaml: every key has a default, every mistake is told with its place, and the committed files fit the model."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from safetyamp_pipelines.sync.config import SyncConfig
+from safetyamp_pipelines.sync.config_yaml import SyncConfigError, parse_sync_config
+from safetyamp_pipelines.sync.errors import Refusal
+
+PACKAGE = resources.files("safetyamp_pipelines")
+
+
+def problems(text: str) -> dict[str, str]:
+    with pytest.raises(SyncConfigError) as caught:
+        parse_sync_config(text)
+    return dict(caught.value.problems)
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "jobs:\n", "{}"])
+def test_a_file_that_says_nothing_means_every_default(text: str) -> None:
+    assert parse_sync_config(text) == SyncConfig()
+
+
+def test_the_packaged_file_documents_every_key_at_its_default() -> None:
+    text = (PACKAGE / "sync.yaml").read_text(encoding="utf-8")
+
+    assert parse_sync_config(text) == SyncConfig()
+    assert yaml.safe_load(text) == SyncConfig().model_dump(mode="json")
+
+
+def test_the_committed_schema_is_the_models() -> None:
+    committed = json.loads((PACKAGE / "sync.schema.json").read_text(encoding="utf-8"))
+
+    assert committed == SyncConfig.model_json_schema(), (
+        "write json.dumps(SyncConfig.model_json_schema(), indent=2) to it"
+    )
+
+
+def test_the_schema_accepts_the_packaged_file_and_refuses_unknown_keys() -> None:
+    schema = SyncConfig.model_json_schema()
+    data = yaml.safe_load((PACKAGE / "sync.yaml").read_text(encoding="utf-8"))
+
+    jsonschema.validate(data, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**data, "target": {"update_methods": {"user": "PUT"}}}, schema)
+
+
+def test_every_key_is_described_for_the_person_who_edits_it() -> None:
+    definitions = SyncConfig.model_json_schema()["$defs"]
+
+    undescribed = [
+        f"{section}.{key}"
+        for section, definition in definitions.items()
+        for key, field in definition["properties"].items()
+        if section != "UpdateMethods" and "description" not in field
+    ]
+    assert undescribed == []
+
+
+def test_one_key_changes_only_itself() -> None:
+    config = parse_sync_config("target: {update_methods: {users: PUT}}\nviewpoint: {tables: {employees: PREH}}\n")
+
+    assert config.target.update_methods["users"] == "PUT"
+    assert config.target.update_methods["sites"] == "PUT"
+    assert config.viewpoint.tables.employees == "PREH"
+    assert config.viewpoint.tables.departments == "bPRDP"
+    assert config.employees == SyncConfig().employees
+
+
+def test_a_configuration_cannot_be_changed_after_it_was_checked() -> None:
+    config = SyncConfig()
+
+    with pytest.raises(ValidationError):
+        config.companies = (2,)
+    with pytest.raises(ValidationError):
+        config.employees.default_role = "Company Administrator"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("companies: []", "companies", "must not be empty"),
+        ("companies: [1, 1]", "companies", "once"),
+        ("companies: 1", "companies", "must be a list"),
+        ("companies: ['1']", "companies.0", "integer"),
+        ("companies: [true]", "companies.0", "integer"),
+        ("companies: [256]", "companies.0", "less than or equal to 255"),
+        ("company: [1]", "company", "is not a known key here; known are companies, viewpoint"),
+        ("jobs: {timezone: Mars/Olympus}", "jobs.timezone", "America/Chicago"),
+        ("jobs: {timezone: ../../etc/passwd}", "jobs.timezone", "IANA time zone"),
+        ("jobs: {country: usa}", "jobs.country", "^[A-Z]{2}$"),
+        ("jobs: {open_statuses: []}", "jobs.open_statuses", "must not be empty"),
+        ("employees: {default_phone_region: ZZ}", "employees.default_phone_region", "two-letter region"),
+        ("employees: {default_role: ' '}", "employees.default_role", "must not be empty"),
+        (
+            "employees: {policies: {email: theirs}}",
+            "employees.policies.email",
+            "'source', 'initial', 'fill' or 'merge'",
+        ),
+        ("employees: {policies: {'e mail': fill}}", "employees.policies.e mail", "plain name"),
+        ("viewpoint: {tables: {employees: dbo.bPREH}}", "viewpoint.tables.employees", "plain name"),
+        ("viewpoint: {columns: {title: 'x]; drop'}}", "viewpoint.columns.title", "plain name"),
+        ("viewpoint: {tables: {employee: bPREH}}", "viewpoint.tables.employee", "known are employees, departments"),
+        ("viewpoint: {isolation_level: READ UNCOMMITTED}", "viewpoint.isolation_level", "SNAPSHOT"),
+        ("viewpoint: {query_timeout_seconds: 0}", "viewpoint.query_timeout_seconds", "greater than 0"),
+        ("vehicles: {driver_notes_pattern: '(' }", "vehicles.driver_notes_pattern", "must be a regular expression"),
+        (r"vehicles: {driver_notes_pattern: '\d+' }", "vehicles.driver_notes_pattern", "exactly one group"),
+        (r"vehicles: {driver_notes_pattern: '(\d)(\d)' }", "vehicles.driver_notes_pattern", "exactly one group"),
+        (r"vehicles: {tag_department_pattern: '(\w+)' }", "vehicles.tag_department_pattern", "named department"),
+        ("vehicles: {default_asset_type: Truck}", "the file", "vehicles.default_site"),
+        ("vehicles: {tag_sites: [a]}", "vehicles.tag_sites", "section of keys and values"),
+        ("departments: {osha_establishment: 2}", "departments.osha_establishment", "must be 0 or 1"),
+        ("target: {update_methods: {users: POST}}", "target.update_methods.users", "'PUT' or 'PATCH'"),
+        ("target: {refusals_share: 20}", "target.refusals_share", "less than or equal to 1"),
+        ("target: {refusals_share: .nan}", "target.refusals_share", "must be"),
+        ("vehicles: {default_site: 24113.}", "vehicles.default_site", "put quotes"),  # a job key; YAML reads a number
+        ("jobs: {country: NO}", "jobs.country", "put quotes"),  # YAML reads Norway as false
+        ("jobs: {1: US}", "jobs.1", "keys are names"),
+        ("entra: 3", "entra", "section of keys and values"),
+        ("- 1", "the file", "section of keys and values"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_what_is_wanted(text: str, place: str, words: str) -> None:
+    assert words in problems(text)[place]
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    found = problems("companies: []\njobs: {timezone: Nowhere, country: x}\nvehicle: {}\n")
+
+    assert set(found) == {"companies", "jobs.timezone", "jobs.country", "vehicle"}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("jobs:\n  country: [", "line 2", "is not YAML"),
+        ("jobs: {}\nentra: {}\njobs: {}\n", "line 3", "jobs is given twice"),
+        ("jobs:\n  country: US\n  country: CA\n", "line 3", "country is given twice"),
+    ],
+)
+def test_text_that_is_no_yaml_is_told_with_its_line(text: str, line: str, words: str) -> None:
+    assert words in problems(text)[line]
+
+
+@pytest.mark.parametrize("text", ["? [a]\n: 1\n", "!!python/object/apply:os.getcwd []", "\x00", "a: !x b"])
+def test_odd_yaml_is_refused_and_never_executed(text: str) -> None:
+    with pytest.raises(Refusal):
+        parse_sync_config(text)
+
+
+def test_an_error_does_not_repeat_the_value_it_found() -> None:
+    """A token pasted into the wrong file must not travel on into logs."""
+    with pytest.raises(SyncConfigError) as caught:
+        parse_sync_config("jobs: {country: s3cret-token}\nemployees: {timezone: s3cret-token}")
+
+    assert "s3cret" not in str(caught.value)
+
+
+def test_plans_can_name_the_configuration_by_its_content() -> None:
+    def content(text: str) -> Any:
+        return parse_sync_config(text).model_dump(mode="json")
+
+    assert content("companies: [1, 2]\nentra: {}") == content("entra: {expand_manager: true}\ncompanies: [1, 2]")
+    assert content("companies: [1, 2]") != content("companies: [2, 1]")
