@@ -48,7 +48,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
 
     One process runs every step: a step costs 50 ms there and 2.4 s in a process of its own (contract Dagster §2).
     """
-    resources = {**resources_for(SettingsResource()), **(overrides or {})}
+    resources = {**resources_for(SettingsResource.of()), **(overrides or {})}
     return dg.Definitions(
         assets=[
             viewpoint_tables,

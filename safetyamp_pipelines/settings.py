@@ -12,12 +12,13 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
+from sqlalchemy import URL, make_url
 
 from safetyamp_pipelines.settings_model import Settings, System, variable_of, variables_in_vault
 from safetyamp_pipelines.settings_problems import Problem, SettingsError, field_problems
 from safetyamp_pipelines.settings_vault import ClientFactory, VaultError, VaultReader
 
-__all__ = ["Problem", "Settings", "SettingsError", "System", "load_settings"]
+__all__ = ["Problem", "Settings", "SettingsError", "System", "dagster_postgres_url", "load_settings"]
 
 Variables = Mapping[str, str]
 
@@ -44,6 +45,23 @@ def load_settings(
     if settings is None or problems:
         raise SettingsError(problems)
     return settings
+
+
+def dagster_postgres_url(environ: Mapping[str, str] | None = None) -> URL | None:
+    """DAGSTER_POSTGRES_URL: where Dagster keeps its own runs and events; None for SQLite.
+
+    Asked by Dagster before anything else starts, so it stands apart: the UI must open even when a setting is wrong.
+    """
+    text = _trimmed(os.environ if environ is None else environ).get("DAGSTER_POSTGRES_URL")
+    return make_url(text) if text else None
+
+
+def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """The process environment for a command started on the sandbox: `settings` instead of any of this machine's."""
+    inherited = {
+        name: text for name, text in os.environ.items() if name not in set(map(variable_of, Settings.model_fields))
+    }
+    return {**inherited, **settings}
 
 
 def _trimmed(variables: Mapping[str, str | None]) -> Variables:

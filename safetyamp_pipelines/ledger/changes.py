@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.orm import contains_eager
@@ -16,6 +16,16 @@ from safetyamp_pipelines.ledger.links import put_link
 from safetyamp_pipelines.ledger.models import ChangeRow, LeaseRow, SessionRow
 from safetyamp_pipelines.ledger.records import Change, ChangeStatus, Intent, TargetId, Unsent
 from safetyamp_pipelines.ledger.store import Store
+
+# Asked before every write to SafetyAmp, so built once.
+SESSION_STATE = (
+    select(SessionRow.status, SessionRow.lease_name, SessionRow.lease_token)
+    .where(SessionRow.id == bindparam("session_id"))
+    .with_for_update(read=True)
+)
+LEASE_STATE = (
+    select(LeaseRow.token, LeaseRow.holder).where(LeaseRow.name == bindparam("name")).with_for_update(read=True)
+)
 
 
 class Changes(Store):
@@ -134,19 +144,21 @@ class Changes(Store):
 
 
 def require_right_to_push(db: Transaction, session_id: int) -> None:
-    """Raise unless the session runs and, if it pushes under a lease, its fencing token is still the newest."""
-    # Shared row locks: who declares the session over, or takes the lease, waits for this intent and then sees it.
-    shared = {"read": True}
-    session = db.get(SessionRow, session_id, with_for_update=shared)
+    """Raise unless the session runs and, if it pushes under a lease, its fencing token is still the newest.
+
+    The shared row locks make whoever declares the session over, or takes the lease, wait for this intent and see it.
+    """
+    session = db.execute(SESSION_STATE, {"session_id": session_id}).one_or_none()
     if session is None:
         raise LookupError(f"session {session_id} is not in the ledger")
-    if session.status != "running":
-        raise SessionEnded(session_id, session.status)
-    if session.lease_name is None:
+    status, lease_name, lease_token = session
+    if status != "running":
+        raise SessionEnded(session_id, status)
+    if lease_name is None:
         return
-    lease = db.get(LeaseRow, session.lease_name, with_for_update=shared)
-    if lease is None or lease.holder is None or lease.token != session.lease_token:
-        raise LeaseLost(session.lease_name, f"session {session_id}")
+    lease = db.execute(LEASE_STATE, {"name": lease_name}).one_or_none()
+    if lease is None or lease.holder is None or lease.token != lease_token:
+        raise LeaseLost(lease_name, f"session {session_id}")
 
 
 def change_row(session_id: int, intent: Intent) -> ChangeRow:

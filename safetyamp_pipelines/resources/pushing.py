@@ -84,6 +84,7 @@ def push_plan(
     config = settings.sync_config().target
     with _lease(ledger, run_id) as lease:
         planned = Counter(str(change.action) for change in plan.changes)
+        _bury_dead_sessions(ledger, spec.name)
         session = ledger.start_session(run_id, spec.name, plan.hash, planned, lease)
         journal = LedgerJournal(ledger, session, spec.name, config.failure_expires_days, _beating(ledger, lease))
         push = Push(
@@ -122,6 +123,12 @@ def _error(result: PushResult) -> SyncError | None:
 
 def _options(config: TargetConfig, in_flight: int) -> PushOptions:
     return PushOptions(in_flight, config.refusals_in_a_row, config.refusals_share, config.refusals_share_after)
+
+
+def _bury_dead_sessions(ledger: Ledger, entity: str) -> None:
+    """Whoever holds the lease knows that a session still open belongs to a push that died."""
+    while (dead := ledger.open_session(entity)) is not None:
+        ledger.end_session(dead.id, "abandoned", {}, 0)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -17,7 +18,7 @@ from safetyamp_pipelines.resources.rate_limit import BucketFactory, Budget, Sqli
 from safetyamp_pipelines.resources.safetyamp_pages import ListingShifted, PageWalk, flattened
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings import Settings
-from safetyamp_pipelines.sync.errors import AnswerLost
+from safetyamp_pipelines.sync.errors import AnswerLost, RecordRefused
 from safetyamp_pipelines.sync.snapshot import Record, Snapshot
 
 SYSTEM = "SafetyAmp"
@@ -48,7 +49,13 @@ class SafetyAmpClient:
 
     def _walk_pages(self, table: str, name: str, previous_rows: int | None) -> tuple[list[Record], int]:
         def fetch(page: int, limit: int) -> Any:
-            return self.http.get(f"/api/{table}", {"page": page, "limit": limit})
+            try:
+                return self.http.get(f"/api/{table}", {"page": page, "limit": limit})
+            except RecordRefused as refused:
+                # Beyond the end an empty page is what was seen, and an error is thinkable (contract §2).
+                if page > 0 and refused.status == HTTPStatus.NOT_FOUND:
+                    return {"data": []}
+                raise
 
         walk = PageWalk(name, fetch, limit=self._page_size, previous_rows=previous_rows)
         return walk.read(), walk.pages

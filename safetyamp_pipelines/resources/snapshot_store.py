@@ -76,7 +76,7 @@ class SnapshotStore:
     def publish(
         self, name: str, run_id: str, payload: bytes, manifest: Mapping[str, Any], *, kind: str = "bytes"
     ) -> SnapshotRef:
-        """Store the payload, verify it by reading it back, then make it visible. `manifest` is JSON of no personal data."""
+        """Store the payload, verify it by reading it back, then make it visible. `manifest` holds no personal data."""
         if not _NAME.fullmatch(name):
             raise SnapshotError(f"{name!r} is no name for a snapshot: use letters, digits, _, - and / between parts")
         now = self._clock()

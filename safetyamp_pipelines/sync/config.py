@@ -84,8 +84,8 @@ class ViewpointConfig(_Section):
     )
     isolation_level: Literal["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "SNAPSHOT"] | None = Field(
         default=None,
-        description="Isolation of the one transaction that reads everything; null is the server's default. SNAPSHOT is "
-        "best where the database allows it.",
+        description="Isolation of the one transaction that reads everything; null is SNAPSHOT where the database "
+        "allows it, else READ COMMITTED with a notice.",
     )
     query_timeout_seconds: Positive = Field(default=60, description="Longest time one query may take, in seconds.")
     lock_timeout_ms: Positive = Field(

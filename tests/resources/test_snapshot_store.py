@@ -287,7 +287,7 @@ def test_storage_that_cannot_be_used_is_one_clear_error(url: str, says: str) -> 
 # Encryption -----------------------------------------------------------------------------------------------------
 
 
-def test_with_a_key_nothing_readable_is_stored(base_url: str, folder: Path) -> None:
+def test_with_a_key_nothing_readable_is_stored(folder: Path) -> None:
     key = Fernet.generate_key().decode()
     store = SnapshotStore(str(folder), encryption_key=key)
     ref = store.publish(NAME, "run", b"Nora Test, 1990-02-03", {"rows": 1})
