@@ -19,6 +19,8 @@ MAPPING_SCHEMA = dg.TableSchema(
     ]
 )
 
+COLUMN_TYPES = {"text": "string", "key": "string", "as_is": "int", "gender": "int", "number": "string"}
+
 
 def field_mapping(spec: EntitySpec) -> dict[str, Any]:
     """Definition metadata: the mapping table, SafetyAmp's columns, and where each column comes from."""
@@ -52,12 +54,14 @@ def _rules(field: Field) -> str:
     return ", ".join(filter(None, rules))
 
 
+def _type(field: Field) -> str:
+    """The column's type in the UI: what it refers to, or how it is cleaned."""
+    return f"id of {field.references}" if field.references else COLUMN_TYPES.get(field.clean, field.clean)
+
+
 def _schema(spec: EntitySpec) -> dg.TableSchema:
     return dg.TableSchema(
-        columns=[
-            dg.TableColumn(field.name, "reference" if field.references else "value", description=field.label)
-            for field in spec.fields
-        ]
+        columns=[dg.TableColumn(field.name, _type(field), description=field.label) for field in spec.fields]
     )
 
 

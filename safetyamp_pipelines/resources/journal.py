@@ -11,7 +11,7 @@ from safetyamp_pipelines.ledger import Intent, Ledger
 from safetyamp_pipelines.sync.entities import BY_TABLE
 from safetyamp_pipelines.sync.errors import RecordRefused
 from safetyamp_pipelines.sync.inputs import Memory
-from safetyamp_pipelines.sync.journal import OpenIntent
+from safetyamp_pipelines.sync.journal import Linked, OpenIntent
 from safetyamp_pipelines.sync.plan import Agreed, Change
 from safetyamp_pipelines.sync.tables import Id
 
@@ -31,21 +31,33 @@ class LedgerJournal:
     entity: str
     failure_expires_days: int
     heartbeat: Callable[[], object]
-    _linked: dict[str, Mapping[str, Id]] = field(default_factory=dict)
+    _source_keys: dict[int, str] = field(default_factory=dict, init=False)
+    _failed: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._failed = set(self.ledger.failures(self.entity))
 
     def open_intents(self) -> list[OpenIntent]:
+        rows = self.ledger.open_intents(self.entity)
+        self._source_keys |= {row.id: row.source_key for row in rows}
         return [
-            OpenIntent(row.id, row.source_key, row.natural_key, row.target_id, row.payload)
-            for row in self.ledger.open_intents(self.entity)
+            OpenIntent(row.id, row.source_key, row.natural_key, row.target_id, row.payload, row.intended_at)
+            for row in rows
         ]
 
     def intend(self, change: Change) -> int:
-        return self.ledger.intend(self.session_id, self._intent(change))
+        intent = self.ledger.intend(self.session_id, self._intent(change))
+        self._source_keys[intent] = change.source_key
+        return intent
 
     def done(
         self, intent: int, target_id: Id, pushed: Mapping[str, Any], not_taken: Mapping[str, str | None], note: str
     ) -> None:
+        """SafetyAmp took the record, so an earlier refusal of it stands no more."""
         self.ledger.answer(intent, "done", target_id=target_id, rule=note or None, pushed=pushed, not_taken=not_taken)
+        if (source_key := self._source_keys[intent]) in self._failed:
+            self.ledger.clear_failure(self.entity, source_key)
+            self._failed.discard(source_key)
 
     def refused(self, intent: int, change: Change, refusal: RecordRefused, *, remember: bool) -> None:
         """The ledger keeps the names of the offending fields and keyed hashes, never SafetyAmp's texts or values."""
@@ -76,11 +88,13 @@ class LedgerJournal:
     def agree(self, agreed: Iterable[Agreed]) -> None:
         self.ledger.save_links(self.entity, tuple(agreed))
 
-    def created(self, table: str) -> Mapping[str, Id]:
+    def linked(self, table: str) -> Iterable[Linked]:
+        """Roles and asset types belong to no entity: nothing of them is linked."""
         owner = BY_TABLE.get(table)
-        if owner is None:
-            return {}
-        return {link.natural_key: link.target_id for link in self.ledger.links(owner.name).values()}
+        return () if owner is None else self.ledger.links(owner.name).values()
+
+    def beat(self) -> None:
+        self.heartbeat()
 
     def why_stop(self) -> str | None:
         self.heartbeat()

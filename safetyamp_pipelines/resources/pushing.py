@@ -50,10 +50,12 @@ class Pushed:
 
 @dataclass(frozen=True)
 class SafetyAmpTarget:
-    """`sync.journal.Target` over the client, with the verbs of sync.yaml."""
+    """`sync.journal.Target` over the client, with the verbs of sync.yaml. `known_rows` is the size of the table when it
+    was observed: an empty page where rows were known is asked for once more."""
 
     client: SafetyAmpClient
     methods: UpdateMethods
+    known_rows: int
 
     def create(self, table: str, body: Mapping[str, Any]) -> Record:
         return self.client.create(table, body)
@@ -63,7 +65,7 @@ class SafetyAmpTarget:
 
     def read(self, table: str) -> tuple[Record, ...]:
         read_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return self.client.list_table(table, read_at=read_at, previous_rows=None).records
+        return self.client.list_table(table, read_at=read_at, previous_rows=self.known_rows).records
 
 
 def push_plan(
@@ -90,7 +92,7 @@ def push_plan(
         push = Push(
             spec,
             plan,
-            SafetyAmpTarget(client, config.update_methods),
+            SafetyAmpTarget(client, config.update_methods, len(references[spec.table].rows)),
             journal,
             references,
             _options(config, settings.sync_in_flight),

@@ -54,7 +54,7 @@ def compare_answer(
         field = spec.field(name)
         if field.read is None or not has_path(answer, field.read):
             not_taken[name] = offered(after, before)
-        elif _shows(field, answer, body[name], after, references):
+        elif shows(field, answer, body[name], after, references):
             not_taken[name] = None
         else:
             not_taken[name] = offered(after)
@@ -62,7 +62,8 @@ def compare_answer(
     return not_taken, labels
 
 
-def _shows(field: Field, answer: Record, sent: Any, after: Any, references: References) -> bool:
+def shows(field: Field, answer: Record, sent: Any, after: Any, references: References) -> bool:
+    """Whether the record says what was sent: references by the id sent, everything else as the plan would see it."""
     if field.references is not None:
         wanted = sent[0]["id"] if field.as_list_of_ids else sent
         return bool(at_path(answer, field.read or field.name) == wanted)

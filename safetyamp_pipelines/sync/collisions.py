@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,31 +11,47 @@ from safetyamp_pipelines.sync.match import Matches
 from safetyamp_pipelines.sync.spec import Collision, Desired, Field
 from safetyamp_pipelines.sync.tables import Id, TargetTable, at_path, fold
 
+Holding = tuple[str, str]
+"""(source key, field): a record that holds a unique value of that field in SafetyAmp."""
+
 
 @dataclass
 class Collisions:
-    """By source key: why it is rejected, which fields are omitted and why, and whom it must wait for."""
+    """By source key: why it is rejected, which fields are omitted and why, and which holdings must end first."""
 
     reasons: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     omitted: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
-    waits_for: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    waits_for: dict[str, set[Holding]] = field(default_factory=lambda: defaultdict(set))
+
+    def holders(self) -> dict[str, set[str]]:
+        """By source key: the source keys of those it waits for."""
+        return {key: {holder for holder, _ in holdings} for key, holdings in self.waits_for.items()}
 
 
 def find_collisions(
-    fields: Iterable[Field], desired: Iterable[Desired], observed: TargetTable, matches: Matches
+    fields: Iterable[Field],
+    desired: Iterable[Desired],
+    observed: TargetTable,
+    matches: Matches,
+    keeps: Set[Holding] = frozenset(),
 ) -> Collisions:
     """Look at every unique field of the records to be kept in step. Fields that reject are looked at first, so that
-    a record rejected for one value does not take another from somebody else."""
+    a record rejected for one value does not take another from somebody else. `keeps` are holdings known to last."""
     collisions = Collisions()
     records = list(desired)
     for declared in sorted((f for f in fields if f.unique), key=lambda f: f.unique is not Collision.REJECT):
         standing = [record for record in records if record.source_key not in collisions.reasons]
-        _collide(declared, standing, observed, matches, collisions)
+        _collide(declared, standing, observed, matches, keeps, collisions)
     return collisions
 
 
 def _collide(
-    declared: Field, desired: list[Desired], observed: TargetTable, matches: Matches, found: Collisions
+    declared: Field,
+    desired: list[Desired],
+    observed: TargetTable,
+    matches: Matches,
+    keeps: Set[Holding],
+    found: Collisions,
 ) -> None:
     claimants: dict[str, list[Desired]] = defaultdict(list)
     for record in desired:
@@ -50,20 +66,17 @@ def _collide(
         for record in records:
             if record in keepers:
                 continue
-            rival = _rival(record, records, keepers)
-            leaving = [owner_of.get(holder) for holder in held_by]
-            if rival is None and held_by:
-                if all(who is not None and _gives_up(wishes.get(who), declared, value) for who in leaving):
-                    found.waits_for[record.source_key].update(who for who in leaving if who is not None)
-                    continue
-                rival = f"SafetyAmp account {observed.key_of(held_by[0])}"
-            if rival is not None:
-                _note(declared, record, rival, found)
-
-
-def _rival(record: Desired, records: list[Desired], keepers: list[Desired]) -> str | None:
-    others = [other.source_key for other in (keepers or records) if other is not record]
-    return f"record {', '.join(sorted(others))}" if others else None
+            rivals = sorted(other.source_key for other in (keepers or records) if other is not record)
+            owners = [who for row_id in held_by if (who := owner_of.get(row_id)) is not None]
+            ending = {(who, declared.name) for who in owners if _gives_up(wishes.get(who), declared, value)}
+            if rivals:
+                _note(declared, record, f"record {', '.join(rivals)} has the same, correct one of them", found)
+            elif len(ending) < len(held_by):
+                _note(declared, record, f"{observed.key_of(held_by[0])} in SafetyAmp has the same", found)
+            elif ending & keeps:
+                _note(declared, record, f"{observed.key_of(held_by[0])} in SafetyAmp does not give it up yet", found)
+            elif ending:
+                found.waits_for[record.source_key] |= ending
 
 
 def _gives_up(wish: Any, declared: Field, value: str) -> bool:
@@ -71,12 +84,11 @@ def _gives_up(wish: Any, declared: Field, value: str) -> bool:
     return wish is not None and _fold(declared, wish) != value
 
 
-def _note(declared: Field, record: Desired, rival: str, found: Collisions) -> None:
+def _note(declared: Field, record: Desired, why: str, found: Collisions) -> None:
     if declared.unique is Collision.REJECT:
-        text = f"{declared.label} is the same as that of {rival}: correct one of them"
-        found.reasons[record.source_key].append(text)
+        found.reasons[record.source_key].append(f"{declared.label} is taken: {why}")
     else:
-        found.omitted[record.source_key][declared.name] = f"{declared.label} left out: {rival} has the same"
+        found.omitted[record.source_key][declared.name] = f"{declared.label} left out: {why}"
 
 
 def _holders(declared: Field, observed: TargetTable) -> Mapping[str, list[Id]]:

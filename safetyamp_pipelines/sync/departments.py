@@ -27,24 +27,30 @@ def desire_departments(inputs: Inputs, config: SyncConfig) -> list[Desired]:
     frame["sync.yaml.departments.osha_establishment"] = config.departments.osha_establishment
     mapped = map_fields(frame, FIELDS)
     first_company = _first_company(company, code, config.companies)
+    root = _root(inputs, config)
+    taken = {root.casefold(), *code.map(str.casefold)}
+    region = [str(values["parent_cluster_id"]) for values in mapped.values]
     departments = [
         Desired(
             source_key=code[row] if company[row] == first_company[code[row]] else f"{company[row]}/{code[row]}",
             natural_key=code[row],
             values=mapped.values[row],
             match={"code": (code[row],), "name": (frame["rule.name"][row],)},
-            reasons=(*mapped.reasons[row], *_clash(company[row], code[row], first_company)),
+            reasons=(
+                *mapped.reasons[row],
+                *_clash(company[row], code[row], first_company),
+                *((_REGION_TAKEN,) if region[row].casefold() in taken else ()),
+            ),
             notes=tuple(mapped.notes[row]),
         )
         for row in frame.index
     ]
-    return [*_regions(departments, _root(inputs, config), config), *departments]
+    return [*_regions(departments, root, config), *departments]
 
 
 def _regions(departments: list[Desired], root: str, config: SyncConfig) -> list[Desired]:
     """Regions that at least one department needs; a region is only a name in the department's row."""
     wanted = {str(d.values["parent_cluster_id"]) for d in departments if not d.reasons}
-    taken = {root.casefold(), *(d.natural_key.casefold() for d in departments)}
     return [
         Desired(
             source_key=f"region {region}",
@@ -56,7 +62,6 @@ def _regions(departments: list[Desired], root: str, config: SyncConfig) -> list[
                 "osha_establishment": config.departments.osha_establishment,
             },
             match={"code": (region,), "name": (region,)},
-            reasons=(_REGION_TAKEN,) if region.casefold() in taken else (),
         )
         for region in sorted(wanted)
     ]

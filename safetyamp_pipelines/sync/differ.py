@@ -60,7 +60,6 @@ def diff_record(
 ) -> Difference:
     """Compare one desired record with its observed row. An empty source never blanks a value."""
     pushed: Mapping[str, Any] = link.pushed if link is not None else {}
-    not_taken: Mapping[str, str] = link.not_taken if link is not None else {}
     difference = Difference()
     for declared in fields:
         after = values.get(declared.name)
@@ -69,7 +68,7 @@ def diff_record(
         before = observed_value(declared, row, references, pushed)
         if is_same(declared, before, after, references):
             difference.agreed[declared.name] = after
-        elif _was_not_taken(not_taken.get(declared.name), before, after):
+        elif was_not_taken(link, declared.name, before, after):
             difference.notes.append(f"{declared.label}: SafetyAmp did not take this value when it was sent")
         elif (stays := _why_it_stays(declared, before, after, pushed)) is None:
             difference.changed[declared.name] = (before, after)
@@ -84,8 +83,9 @@ def offered(after: Any, before: Any = ...) -> str:
     return value_hash([after] if before is ... else [after, before])
 
 
-def _was_not_taken(remembered: str | None, before: Any, after: Any) -> bool:
-    """The same value was sent before, and SafetyAmp still says what it said then."""
+def was_not_taken(link: Link | None, name: str, before: Any, after: Any) -> bool:
+    """Whether the same value was sent before, and SafetyAmp still says what it said then."""
+    remembered = link.not_taken.get(name) if link is not None else None
     return remembered is not None and remembered in (offered(after), offered(after, before))
 
 

@@ -46,6 +46,7 @@ def desire_employees(inputs: Inputs, config: SyncConfig) -> list[Desired]:
     frame = with_home_site(frame, inputs)
     frame = with_role(frame, inputs, config.employees.default_role)
     frame["rule.access"] = 1
+    frame["rule.ended"] = clean(frame[f"{SOURCE}.TermDate"], "date").values
     for option in ("timezone", "country", "default_state"):
         values = [getattr(config.employees, option)] * len(frame)
         frame[f"sync.yaml.employees.{option}"] = pd.Series(values, dtype=object)
@@ -72,7 +73,7 @@ def _desired(
         names = " and ".join(str(co) for co in sorted(rivals))
         reasons = [*reasons, f"employee number {number} is in companies {names}: one of them needs another number"]
     email = values.get("email")
-    hired, ended = values.get("current_hire_date"), clean(frame.loc[[row], f"{SOURCE}.TermDate"], "date").values[row]
+    hired, ended = values.get("current_hire_date"), frame["rule.ended"][row]
     return Desired(
         source_key=number if owner else f"{company}/{number}",
         natural_key=number,

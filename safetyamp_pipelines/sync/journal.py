@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from safetyamp_pipelines.sync.errors import RecordRefused
@@ -30,13 +31,27 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class OpenIntent:
-    """An intent whose answer is not known, in natural keys: `after` is what was to be written."""
+    """An intent whose answer is not known, in natural keys: `after` is what was to be written, `at` when."""
 
     id: int
     source_key: str
     natural_key: str
     target_id: Id | None
     after: Mapping[str, Any]
+    at: datetime
+
+
+class Linked(Protocol):
+    """A remembered pair, and when it was last brought up to date."""
+
+    @property
+    def source_key(self) -> str: ...
+    @property
+    def natural_key(self) -> str: ...
+    @property
+    def target_id(self) -> Id: ...
+    @property
+    def updated_at(self) -> datetime: ...
 
 
 class Journal(Protocol):
@@ -72,8 +87,12 @@ class Journal(Protocol):
         """Remember records recognised in SafetyAmp and the values both sides share."""
         ...
 
-    def created(self, table: str) -> Mapping[str, Id]:
-        """Natural key → id of everything linked in that table, however it came there."""
+    def linked(self, table: str) -> Iterable[Linked]:
+        """Everything linked in that table, however it came there."""
+        ...
+
+    def beat(self) -> None:
+        """The push is alive: called while it waits for answers."""
         ...
 
     def why_stop(self) -> str | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from safetyamp_pipelines.sync.collisions import Collisions, find_collisions
+from safetyamp_pipelines.sync.collisions import Collisions, Holding, find_collisions
 from safetyamp_pipelines.sync.config import SyncConfig
-from safetyamp_pipelines.sync.differ import Difference, diff_record, observed_value, value_hash
+from safetyamp_pipelines.sync.differ import Difference, diff_record, observed_value, value_hash, was_not_taken
 from safetyamp_pipelines.sync.inputs import Inputs
 from safetyamp_pipelines.sync.match import Match, match_records
 from safetyamp_pipelines.sync.plan import (
@@ -40,15 +39,15 @@ class _Planner:
         self.observed = inputs.expected[spec.table]
         self.desired = sorted(spec.desire(inputs, config), key=lambda record: record.source_key)
         self.matches = match_records(self.desired, self.observed, inputs.memory.links, spec.match)
-        self.changes: list[Change] = []
-        self.verdicts: list[Verdict] = []
-        self.findings: list[Finding] = []
-        self.agreed: list[Agreed] = []
+        self.own = [field for field in self.fields if field.references == spec.table]
+        # Learnt while planning: unique values that stay where they are, and records that are not created after all.
+        self.keeps: set[Holding] = set()
+        self.absent: set[str] = set()
 
     def plan(self) -> Plan:
-        records, collisions = self._resolved()
-        for record in records:
-            self._decide(record)
+        collisions = self._decide_all()
+        while self._learn(collisions):
+            collisions = self._decide_all()
         self._report_others()
         observed_table = f"safetyamp_observed/{self.spec.table}"
         return Plan(
@@ -57,20 +56,45 @@ class _Planner:
             as_of=self.inputs.as_of(observed_table),
             inputs=self.inputs.hashes(),
             config_hash=value_hash(self.config.model_dump(mode="json")),
-            changes=tuple(in_waves(self.spec, self.changes, collisions.waits_for)),
+            changes=tuple(in_waves(self.spec, self.changes, collisions.holders())),
             verdicts=tuple(self.verdicts),
             findings=tuple(sorted(self.findings, key=lambda finding: (finding.kind, finding.key))),
             agreed=tuple(self.agreed),
         )
 
+    def _decide_all(self) -> Collisions:
+        """A verdict for every record, from the start: nothing of an earlier round stays."""
+        self.changes: list[Change] = []
+        self.verdicts: list[Verdict] = []
+        self.findings: list[Finding] = []
+        self.agreed: list[Agreed] = []
+        records, collisions = self._resolved()
+        for record in records:
+            self._decide(record)
+        return collisions
+
+    def _learn(self, collisions: Collisions) -> bool:
+        """Whether some change counts on another that is not planned after all: on a unique value set free by a record
+        that is held or rejected, or on a supervisor whose creation SafetyAmp refused. What is learnt only grows."""
+        known = len(self.keeps) + len(self.absent)
+        written = {(change.source_key, name) for change in self.changes for name in change.fields}
+        rings = rings_of(collisions.holders())
+        for waiting, holdings in collisions.waits_for.items():
+            for holder, field in holdings:
+                is_stuck = (waiting, field) in written and (holder, field) not in written
+                if is_stuck or (waiting in rings and holder in rings):
+                    self.keeps.add((holder, field))
+        created = {change.natural_key for change in self.changes if change.action is Action.CREATE}
+        for name in (declared.name for declared in self.own if not declared.required):
+            wanted = {str(change.fields[name][1]) for change in self.changes if name in change.fields}
+            self.absent |= {key for key in wanted - created if self.observed.id_of(key) is None}
+        return len(self.keeps) + len(self.absent) > known
+
     def _resolved(self) -> tuple[list[Desired], Collisions]:
         """The records with every further reason why they cannot be synced, and without what must be left out."""
         records = [self._with_references(record) for record in self.desired]
         standing = [record for record in records if record.scope is Scope.ACTIVE and not record.reasons]
-        collisions = find_collisions(self.fields, standing, self.observed, self.matches)
-        for key in rings_of(collisions.waits_for):
-            collisions.reasons[key].append("this record and another exchange a unique value: change one of them first")
-            collisions.waits_for.pop(key, None)
+        collisions = find_collisions(self.fields, standing, self.observed, self.matches, self.keeps)
         records = [_with_collisions(record, collisions) for record in records]
         return self._with_own_references(records), collisions
 
@@ -88,18 +112,17 @@ class _Planner:
 
     def _with_own_references(self, records: list[Desired]) -> list[Desired]:
         """References inside the entity: the other record must be there, or be created by this very plan."""
-        own = [field for field in self.fields if field.references == self.spec.table]
-        while own:
-            planned = {r.natural_key for r in records if r.scope is Scope.ACTIVE and not r.reasons}
-            settled = [self._with_own(record, own, planned) for record in records]
+        while self.own:
+            planned = {r.natural_key for r in records if r.scope is Scope.ACTIVE and not r.reasons} - self.absent
+            settled = [self._with_own(record, planned) for record in records]
             if settled == records:
                 break
             records = settled
         return records
 
-    def _with_own(self, record: Desired, own: Iterable[Field], planned: set[str]) -> Desired:
+    def _with_own(self, record: Desired, planned: set[str]) -> Desired:
         values, reasons, notes = dict(record.values), list(record.reasons), list(record.notes)
-        for field in own:
+        for field in self.own:
             wanted = values.get(field.name)
             if wanted is None or record.scope is not Scope.ACTIVE:
                 continue
@@ -138,6 +161,8 @@ class _Planner:
         if before == 0:
             self._say(record, Outcome.OUT_OF_SCOPE, f"{record.rule}; access is off")
             self._agree(record, match, {access: 0})
+        elif was_not_taken(self.inputs.memory.links.get(record.source_key), access, before, 0):
+            self._say(record, Outcome.FAILED, f"{record.rule}; SafetyAmp did not take access off when it was told to")
         else:
             self._change(record, Action.DEACTIVATE, match, {access: (before, 0)}, record.rule)
 
@@ -218,4 +243,4 @@ def _with_collisions(record: Desired, collisions: Collisions) -> Desired:
 
 
 def _nowhere(field: Field, wanted: str) -> str:
-    return f"{field.label} {wanted!r} is not in SafetyAmp, and nothing in the sources would create it"
+    return f"{field.label} {wanted!r} is not in SafetyAmp, and no plan creates it"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 from safetyamp_pipelines.sync.bodies import Unresolved, build_body, compare_answer, row_after
+from safetyamp_pipelines.sync.differ import offered
 from safetyamp_pipelines.sync.errors import AnswerLost, CallError, FatalCall, RecordRefused, RetriableCall, SyncError
 from safetyamp_pipelines.sync.journal import Journal, Target
+from safetyamp_pipelines.sync.names import Names
 from safetyamp_pipelines.sync.plan import OUTCOME_OF, Action, Change, Outcome, Plan, Verdict
 from safetyamp_pipelines.sync.settle import settle
 from safetyamp_pipelines.sync.snapshot import Record
@@ -21,12 +24,14 @@ from safetyamp_pipelines.sync.tables import Id, References
 
 @dataclass(frozen=True)
 class PushOptions:
-    """Bounds of one push: calls in flight at once, and when refusals stop the entity (sync.yaml `target`)."""
+    """Bounds of one push: calls in flight at once, when refusals stop the entity (sync.yaml `target`), and the seconds
+    between two signs of life while answers are awaited."""
 
     in_flight: int = 4
     refusals_in_a_row: int = 10
     refusals_share: float = 0.2
     refusals_share_after: int = 20
+    beat_every: float = 10.0
 
 
 @dataclass
@@ -61,12 +66,12 @@ def no_progress(_settled: int, _planned: int) -> None:
 
 @dataclass(frozen=True)
 class _Call:
-    """One call under way. `left_out` are optional fields dropped after a first refusal."""
+    """One call under way. `left_out` holds the values of optional fields dropped after a first refusal."""
 
     change: Change
     intent: int
     body: dict[str, Any]
-    left_out: tuple[str, ...] = ()
+    left_out: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -94,7 +99,7 @@ class _Refusals:
 class Push:
     """One push of one plan.
 
-    `references` are the observed tables of this run; what earlier pushes created is asked of the journal.
+    `references` are the observed tables the plan was made from; what was pushed since is asked of the journal.
     No call is made before its intent is in the journal, and no create is ever sent twice without a look in between.
     """
 
@@ -107,18 +112,16 @@ class Push:
     progress: Progress = no_progress
 
     def run(self) -> PushResult:
-        """Carry the plan out and settle what stayed unanswered; raises nothing that one call can raise."""
+        """Carry the plan out and settle what stayed unanswered. Once it writes, no failed call raises."""
         self._outcomes: dict[str, tuple[Outcome, str]] = {}
         self._lost: list[_Call] = []
         self._refusals = _Refusals(self.options)
         self._settled = 0
         self._result = PushResult([], dict(self.references[self.spec.table].rows))
-        self._linked = {
-            name: {table.folded(key): linked for key, linked in self.journal.created(name).items()}
-            for name, table in self.references.tables.items()
-        }
-        settle(self.spec, self.journal, self.journal.open_intents(), self._result.rows.values(), self.references)
+        self._settle_earlier()
         self.journal.agree(self.plan.agreed)
+        self._names = self._known_names()
+        self._had_link = {link.source_key for link in self.journal.linked(self.spec.table)}
         with ThreadPoolExecutor(self.options.in_flight, thread_name_prefix="push") as pool:
             for _, wave in groupby(self.plan.changes, key=lambda change: change.wave):
                 self._run_wave(pool, list(wave))
@@ -126,44 +129,59 @@ class Push:
         self._result.verdicts = [self._verdict(verdict) for verdict in self.plan.verdicts]
         return self._result
 
+    def _known_names(self) -> Names:
+        links = {table: self.journal.linked(table) for table in self.references.tables}
+        return Names(self.references, links, since=datetime.fromisoformat(self.plan.as_of))
+
+    def _settle_earlier(self) -> None:
+        """What earlier pushes left open is looked up in the observed rows; what was sent after they were read (the same
+        plan is pushed again) needs a fresh read. Raises SyncError when that fails: nothing was written yet."""
+        if not (intents := self.journal.open_intents()):
+            return
+        if any(intent.at >= datetime.fromisoformat(self.plan.as_of) for intent in intents):
+            self._result.rows = {row["id"]: row for row in self.target.read(self.spec.table)}
+        settle(self.spec, self.journal, intents, self._result.rows.values(), self._known_names())
+
     def _run_wave(self, pool: ThreadPoolExecutor, wave: Sequence[Change]) -> None:
         queue, flying = deque(wave), dict[Future[Record], _Call]()
         while queue or flying:
+            # Calls may wait for minutes, for the budget or after a 429: the lease must not run out meanwhile.
+            self.journal.beat()
             while queue and len(flying) < self.options.in_flight and not self._must_stop():
                 if (call := self._prepare(queue.popleft())) is not None:
                     flying[self._send(pool, call)] = call
             if self._result.stopped and queue:
-                self._leave(list(queue))
+                self._not_sent(list(queue), Outcome.NOT_ATTEMPTED, f"stopped: {self._result.stopped}")
                 queue.clear()
-            if flying:
-                for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                    again = self._take(flying.pop(future), future)
-                    if again is not None:
-                        flying[self._send(pool, again)] = again
+            for future in wait(flying, self.options.beat_every, FIRST_COMPLETED).done if flying else ():
+                if (again := self._take(flying.pop(future), future)) is not None:
+                    flying[self._send(pool, again)] = again
 
     def _must_stop(self) -> bool:
         if self._result.stopped is None:
             self._result.stopped = self._result.paused = self.journal.why_stop()
         return self._result.stopped is not None
 
-    def _leave(self, changes: list[Change]) -> None:
-        rule = f"stopped: {self._result.stopped}"
-        self.journal.unsent(changes, Outcome.NOT_ATTEMPTED, rule)
-        for change in changes:
-            self._end(change, Outcome.NOT_ATTEMPTED, rule)
-
     def _prepare(self, change: Change) -> _Call | None:
+        """The call to make, its intent written; None for a change that cannot be sent."""
+        is_new = change.action is Action.CREATE
         try:
-            body = build_body(self.spec, change, self._row(change), self._resolve)
+            body = build_body(self.spec, change, self._row(change), self._names.id_of)
         except Unresolved as missing:
-            self.journal.unsent([change], Outcome.BLOCKED, str(missing))
-            self._end(change, Outcome.BLOCKED, str(missing))
-            return None
-        if change.action is not Action.CREATE and self._target_id(change) is None:
-            self.journal.unsent([change], Outcome.BLOCKED, "the record itself could not be created")
-            self._end(change, Outcome.BLOCKED, "the record itself could not be created")
-            return None
-        return _Call(change, self.journal.intend(change), body)
+            self._not_sent([change], Outcome.BLOCKED, str(missing))
+        else:
+            if is_new and change.source_key in self._had_link:
+                self._not_sent([change], Outcome.STALE, "it was created after this plan was made")
+            elif not is_new and self._target_id(change) is None:
+                self._not_sent([change], Outcome.BLOCKED, "the record itself could not be created")
+            else:
+                return _Call(change, self.journal.intend(change), body)
+        return None
+
+    def _not_sent(self, changes: Sequence[Change], outcome: Outcome, rule: str) -> None:
+        self.journal.unsent(changes, outcome, rule)
+        for change in changes:
+            self._end(change, outcome, rule)
 
     def _send(self, pool: ThreadPoolExecutor, call: _Call) -> Future[Record]:
         self._result.attempts += 1
@@ -196,16 +214,18 @@ class Push:
             # An answer without an id is no proof of a record; the closing look-up will tell.
             self._lost.append(call)
             return
-        not_taken, labels = compare_answer(self.spec, change, call.body, answer, self.references)
+        not_taken, labels = compare_answer(self.spec, change, call.body, answer, self._names.references)
         note = f"SafetyAmp did not take: {', '.join(labels)}" if labels else ""
         if call.left_out:
-            note = "; ".join(filter(None, [note, f"left out, since SafetyAmp refused it: {', '.join(call.left_out)}"]))
+            refused = ", ".join(self.spec.field(name).label for name in call.left_out)
+            note = "; ".join(filter(None, [note, f"left out, since SafetyAmp refused it: {refused}"]))
+            not_taken |= {name: offered(value) for name, value in call.left_out.items()}
         self.journal.done(call.intent, target_id, change.after(), not_taken, note)
         self._result.writes += 1
         self._result.rows[target_id] = row_after(
             self.spec, change, call.body, self._result.rows.get(target_id), answer, target_id
         )
-        self._linked[self.spec.table][self.references[self.spec.table].folded(change.natural_key)] = target_id
+        self._names.learn(self.spec.table, change.natural_key, target_id)
         self._refusals.count(refused=False)
         self._end(change, OUTCOME_OF[change.action], note or change.cause)
 
@@ -213,12 +233,11 @@ class Push:
         optional = self._droppable(call, refusal)
         self.journal.refused(call.intent, call.change, refusal, remember=not optional)
         if optional:
-            reduced = replace(
-                call.change, fields={n: pair for n, pair in call.change.fields.items() if n not in optional}
-            )
+            left_out = {name: value for name, value in call.change.after().items() if name in optional}
+            kept = {name: pair for name, pair in call.change.fields.items() if name not in optional}
             body = {name: value for name, value in call.body.items() if name not in optional}
-            labels = tuple(self.spec.field(name).label for name in optional)
-            return _Call(reduced, self.journal.intend(reduced), body, labels)
+            reduced = replace(call.change, fields=kept)
+            return _Call(reduced, self.journal.intend(reduced), body, left_out)
         named = ", ".join(sorted(refusal.errors)) or f"status {refusal.status}"
         self._end(call.change, Outcome.FAILED, f"SafetyAmp refused: {named}")
         if (stop := self._refusals.count(refused=True)) is not None:
@@ -247,7 +266,7 @@ class Push:
         self._result.rows = {row["id"]: row for row in rows}
         wanted = {call.intent: call for call in self._lost}
         intents = [intent for intent in self.journal.open_intents() if intent.id in wanted]
-        found = settle(self.spec, self.journal, intents, self._result.rows.values(), self.references)
+        found = settle(self.spec, self.journal, intents, self._result.rows.values(), self._names)
         for intent, is_done in found.items():
             change = wanted[intent].change
             self._result.writes += is_done
@@ -274,14 +293,8 @@ class Push:
     def _target_id(self, change: Change) -> Id | None:
         if change.target_id is not None:
             return change.target_id
-        return self._linked[self.spec.table].get(self.references[self.spec.table].folded(change.natural_key))
+        return self._names.id_of(self.spec.table, change.natural_key)
 
     def _row(self, change: Change) -> Record | None:
         target_id = self._target_id(change) if change.action is not Action.CREATE else None
         return self._result.rows.get(target_id) if target_id is not None else None
-
-    def _resolve(self, table: str, key: str) -> Id | None:
-        """What is linked comes first: an observed row may still bear the key it had before this run."""
-        linked = self._linked[table].get(self.references[table].folded(key))
-        found = self.references[table].id_of(key)
-        return linked if linked is not None else found

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from safetyamp_pipelines.sync.differ import is_same, observed_value
+from safetyamp_pipelines.sync.bodies import Unresolved, shows, write_value
 from safetyamp_pipelines.sync.journal import Journal, OpenIntent
+from safetyamp_pipelines.sync.names import Names
 from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.spec import EntitySpec
-from safetyamp_pipelines.sync.tables import Id, References, at_path, fold
+from safetyamp_pipelines.sync.tables import Id, at_path, fold, has_path
 
 
 def settle(
@@ -17,7 +18,7 @@ def settle(
     journal: Journal,
     intents: Iterable[OpenIntent],
     rows: Iterable[Record],
-    references: References,
+    names: Names,
 ) -> dict[int, bool]:
     """Answer each intent in the journal from the rows given; returns by intent whether SafetyAmp had acted.
 
@@ -26,7 +27,7 @@ def settle(
     by_id = {row["id"]: row for row in rows}
     settled: dict[int, bool] = {}
     for intent in intents:
-        target_id = _found(spec, intent, by_id, references)
+        target_id = _found(spec, intent, by_id, names)
         settled[intent.id] = target_id is not None
         if target_id is not None:
             journal.done(intent.id, target_id, intent.after, {}, "found in SafetyAmp after the answer was lost")
@@ -35,11 +36,11 @@ def settle(
     return settled
 
 
-def _found(spec: EntitySpec, intent: OpenIntent, by_id: Mapping[Id, Record], references: References) -> Id | None:
+def _found(spec: EntitySpec, intent: OpenIntent, by_id: Mapping[Id, Record], names: Names) -> Id | None:
     if intent.target_id is None:
         return _created(spec, intent.after, by_id)
     row = by_id.get(intent.target_id)
-    return intent.target_id if row is not None and _says(spec, row, intent.after, references) else None
+    return intent.target_id if row is not None and _says(spec, row, intent.after, names) else None
 
 
 def _created(spec: EntitySpec, after: Mapping[str, Any], by_id: Mapping[Id, Record]) -> Id | None:
@@ -57,10 +58,15 @@ def _created(spec: EntitySpec, after: Mapping[str, Any], by_id: Mapping[Id, Reco
     return None
 
 
-def _says(spec: EntitySpec, row: Record, after: Mapping[str, Any], references: References) -> bool:
+def _says(spec: EntitySpec, row: Record, after: Mapping[str, Any], names: Names) -> bool:
     """Whether the row says what was to be written, as far as SafetyAmp shows those fields."""
-    shown = [name for name in after if spec.field(name).read is not None]
-    return all(
-        is_same(spec.field(name), observed_value(spec.field(name), row, references, after), after[name], references)
-        for name in shown
-    )
+    for field in (spec.field(name) for name in after):
+        if field.read is None or not has_path(row, field.read):
+            continue
+        try:
+            sent = write_value(field, after[field.name], names.id_of)
+        except Unresolved:
+            return False
+        if not shows(field, row, sent, after[field.name], names.references):
+            return False
+    return True

