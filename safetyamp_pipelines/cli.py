@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,11 +13,11 @@ from rich.console import Console
 
 from safetyamp_pipelines.logs import configure_logging
 from safetyamp_pipelines.settings import load_settings
-from safetyamp_pipelines.sync.errors import SyncError
+from safetyamp_pipelines.sync.errors import Refusal, SyncError
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.running import Ran
-    from safetyamp_pipelines.settings import Settings
+    from safetyamp_pipelines.settings import Settings, System
 
 ENTITIES = ("departments", "jobs", "titles", "employees", "vehicles")
 REFUSED = 2
@@ -42,20 +42,13 @@ def sync(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan only; write nothing.")] = False,
 ) -> None:
     """Snapshot, plan and push. Exit code 0 in step, 1 something failed, 2 refused."""
-    ran = _run(entities, push=not dry_run, as_json=as_json)
-    _finish(ran, as_json=as_json, pushed=not dry_run)
+    _finish(_run(entities, push=not dry_run, as_json=as_json), as_json=as_json, pushed=not dry_run)
 
 
 @app.command()
 def plan(entities: Names = None, as_json: AsJson = False) -> None:
     """Show what a sync would change, before → after. Writes nothing."""
-    from safetyamp_pipelines.rendering import show_plan
-
-    ran = _run(entities, push=False, as_json=as_json)
-    if not as_json:
-        for made in ran.plans.values():
-            show_plan(_console(sys.stdout), made)
-    _finish(ran, as_json=as_json, pushed=False)
+    _finish(_run(entities, push=False, as_json=as_json), as_json=as_json, pushed=False)
 
 
 @app.command()
@@ -99,32 +92,44 @@ def _run(entities: list[str] | None, *, push: bool, as_json: bool) -> Ran:
     with _refusals(as_json):
         chosen = entities or list(ENTITIES)
         if unknown := sorted(set(chosen) - set(ENTITIES)):
-            raise SyncError(f"no such entity: {', '.join(unknown)}. There are {', '.join(ENTITIES)}")
-        settings = _settings()
-        # Dagster and pandas take seconds to import: a wrong setting is told before that.
+            raise Refusal(f"no such entity: {', '.join(unknown)}. There are {', '.join(ENTITIES)}")
+        _settings(_systems_for(chosen))
+        # Dagster takes seconds to import: a wrong setting is told before that.
         from safetyamp_pipelines.rendering import TerminalProgress
-        from safetyamp_pipelines.running import run_entities, systems_for
+        from safetyamp_pipelines.running import run_entities
 
-        settings.require(*systems_for(chosen))
         with TerminalProgress(_console(sys.stderr)) as progress:
             return run_entities(chosen, push=push, environ=None, progress=progress)
 
 
+def _systems_for(entities: list[str]) -> list[System]:
+    """The outside systems that these entities, and the plans before them, read or write."""
+    from safetyamp_pipelines.sync.entities import BY_NAME
+
+    systems: dict[str, System] = {"viewpoint": "viewpoint", "entra": "entra", "samsara": "samsara"}
+    specs = [BY_NAME[name] for name in entities]
+    specs += [BY_NAME[name] for spec in specs for name in spec.after]
+    return sorted({"safetyamp", *(systems[source.partition("/")[0]] for spec in specs for source in spec.sources)})
+
+
 def _finish(ran: Ran, *, as_json: bool, pushed: bool) -> None:
-    from safetyamp_pipelines.rendering import show_result
+    from safetyamp_pipelines.rendering import show_causes, show_plan, show_result
 
     if as_json:
         _print_json(ran.as_json())
-        for error in ran.errors:
-            _console(sys.stderr).print(f"{error.step}: {error.text}", highlight=False, soft_wrap=True, markup=False)
-    else:
+    elif ran.exit_code != REFUSED or ran.writes:  # what was refused is told by its causes alone
+        for made in [] if pushed else ran.plans.values():
+            show_plan(_console(sys.stdout), made)
         show_result(_console(sys.stdout), ran, pushed=pushed)
+    show_causes(_console(sys.stderr), ran)
     raise typer.Exit(ran.exit_code)
 
 
-def _settings() -> Settings:
-    settings = load_settings()
-    configure_logging(settings.log_format, settings.log_level)
+def _settings(systems: Iterable[System] = ()) -> Settings:
+    """The settings, with logs as they say; without LOG_LEVEL a command logs warnings only, since it reports itself."""
+    settings = load_settings(systems=systems)
+    level = settings.log_level if "log_level" in settings.model_fields_set else "WARNING"
+    configure_logging(settings.log_format, level)
     return settings
 
 
@@ -136,13 +141,14 @@ def _refusals(as_json: bool) -> Iterator[None]:
     except SyncError as error:
         _console(sys.stderr).print(str(error), style="bold red", highlight=False, soft_wrap=True, markup=False)
         if as_json:
-            _print_json({"entities": {}, "writes": 0, "calls": 0, "errors": [{"error": str(error)}], "exit_code": 2})
+            errors = [{"error": line, "steps": []} for line in str(error).splitlines()]
+            _print_json({"entities": {}, "writes": 0, "calls": 0, "errors": errors, "exit_code": REFUSED})
         raise typer.Exit(REFUSED) from error
 
 
 def _console(stream: Any) -> Console:
     """A console that never cuts a line short where no terminal gives it a width."""
-    return Console(file=stream) if stream.isatty() else Console(file=stream, width=200)
+    return Console(file=stream) if stream.isatty() else Console(file=stream, width=10_000, force_terminal=False)
 
 
 def _print_json(document: object) -> None:

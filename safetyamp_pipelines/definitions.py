@@ -16,7 +16,7 @@ from safetyamp_pipelines.assets.samsara import samsara_drivers, samsara_vehicles
 from safetyamp_pipelines.assets.titles import plan_titles, push_user_titles
 from safetyamp_pipelines.assets.vehicles import plan_vehicles, push_assets
 from safetyamp_pipelines.assets.viewpoint import viewpoint_tables
-from safetyamp_pipelines.checks.plans import verdict_checks
+from safetyamp_pipelines.checks.plans import guard_checks, verdict_checks
 from safetyamp_pipelines.checks.snapshots import certificate_checks
 from safetyamp_pipelines.jobs import JOBS
 from safetyamp_pipelines.resources.graph import Graph
@@ -67,7 +67,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             push_users,
             push_assets,
         ],
-        asset_checks=[*certificate_checks, *verdict_checks],
+        asset_checks=[*certificate_checks, *verdict_checks, *guard_checks],
         jobs=JOBS,
         resources=resources,
         executor=dg.in_process_executor,

@@ -43,7 +43,8 @@ def demo(
             f"fewest possible {second['fewest_calls']}",
             highlight=False,
         )
-        _say("The `failed` record is planted: its e-mail belongs to an account deleted in SafetyAmp, which refuses it")
+        if first == 1:
+            _say("The `failed` record is planted: its e-mail belongs to an account that was deleted in SafetyAmp")
         console.print(
             "Next: `make dev` opens this in the Dagster UI; `safetyamp plan` shows a plan before → after.",
             highlight=False,

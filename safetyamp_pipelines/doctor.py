@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
+from safetyamp_pipelines.causes import told
 from safetyamp_pipelines.resources.graph import graph_client
 from safetyamp_pipelines.resources.ledger import open_ledger
 from safetyamp_pipelines.resources.safetyamp import safetyamp_client
@@ -13,16 +14,7 @@ from safetyamp_pipelines.resources.samsara import samsara_client
 from safetyamp_pipelines.resources.snapshot_store import snapshot_store
 from safetyamp_pipelines.resources.viewpoint import viewpoint_reader
 from safetyamp_pipelines.settings import Settings
-from safetyamp_pipelines.sync.errors import AuthRefused, SyncError
-
-ADVICE = {
-    "viewpoint": "check VIEWPOINT_URL or SQL_*, the network to the server, and the login's SELECT right",
-    "entra": "check MS_GRAPH_*, and that the app registration has User.Read.All with admin consent",
-    "samsara": "check SAMSARA_BASE_URL, and that SAMSARA_API_KEY has Read Vehicles and Read Drivers",
-    "safetyamp": "check SAFETYAMP_BASE_URL, SAFETYAMP_FQDN and SAFETYAMP_TOKEN",
-    "ledger": "check LEDGER_URL, and that its folder or server can be written to",
-    "snapshots": "check SNAPSHOT_URL, and that its folder or container can be written to",
-}
+from safetyamp_pipelines.sync.errors import SyncError
 
 
 @dataclass(frozen=True)
@@ -47,10 +39,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     for system, check in checks.items():
         try:
             yield Finding(system, True, check())
-        except AuthRefused as error:
-            yield Finding(system, False, f"{error} (refused: {ADVICE[system]})")
         except SyncError as error:
-            yield Finding(system, False, f"{error} ({ADVICE[system]})")
+            yield Finding(system, False, told(error))
 
 
 def _asked(client: object) -> str:

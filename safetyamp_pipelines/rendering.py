@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from safetyamp_pipelines.running import Ran, not_in_step
-from safetyamp_pipelines.sync.entities import BY_NAME
-from safetyamp_pipelines.sync.plan import Change, Plan
+if TYPE_CHECKING:
+    from safetyamp_pipelines.running import Ran
+    from safetyamp_pipelines.sync.plan import Change, Plan
 
 SAY_EVERY = 25
+MOST_KEYS = 10
 
 
 class TerminalProgress:
@@ -61,39 +63,54 @@ class TerminalProgress:
 
 
 def show_result(console: Console, ran: Ran, *, pushed: bool) -> None:
-    """The table of verdicts, calls against the fewest possible, rejected records, and every error once."""
-    for name, plan in ran.plans.items():
-        _show_not_in_step(console, name, plan)
-    console.print(_verdict_table(ran, "Verdicts" if pushed else "Verdicts, if this were pushed"))
+    """The table of verdicts, calls against the fewest possible, and every record that is not in step."""
+    for name, records in ran.not_in_step.items():
+        if records:
+            console.print(_records_table(console, name, records))
+    console.print(_verdict_table(console, ran, "Verdicts" if pushed else "Verdicts, if this were pushed"))
     console.print(
         f"{ran.writes} writes, {ran.calls} calls to SafetyAmp (fewest possible {ran.fewest_calls}), "
         f"{ran.seconds:.1f} s, run {ran.run_id}",
         highlight=False,
+        soft_wrap=True,
     )
-    for error in ran.errors:
-        console.print(f"[bold red]{escape(error.step)}[/]: {escape(error.text)}", highlight=False, soft_wrap=True)
 
 
-def _verdict_table(ran: Ran, title: str) -> Table:
-    names = sorted({verdict for counts in ran.verdicts.values() for verdict in counts})
-    table = Table(title=title, title_justify="left")
-    table.add_column("entity")
-    for name in (*names, "all"):
-        table.add_column(name.replace("_", " "), justify="right")
-    for entity, counts in ran.verdicts.items():
-        cells = [str(counts[name]) if name in counts else "·" for name in names]
-        table.add_row(entity, *cells, str(sum(counts.values())))
+def show_causes(console: Console, ran: Ran) -> None:
+    """Every reason why the run did not do what it was asked to, once."""
+    for cause in ran.causes:
+        console.print(cause.text, style="bold red", highlight=False, soft_wrap=True, markup=False)
+    if ran.causes and ran.wrote_nothing:
+        console.print("Nothing was written to SafetyAmp.", highlight=False)
+
+
+def _verdict_table(console: Console, ran: Ran, title: str) -> Table:
+    """Verdicts down, entities across: so it fits on 80 columns however many verdicts there are."""
+    table = _table(console, title)
+    table.add_column("verdict")
+    for entity in ran.verdicts:
+        table.add_column(entity, justify="right")
+    for name in sorted({verdict for counts in ran.verdicts.values() for verdict in counts}):
+        cells = [str(counts[name]) if name in counts else "·" for counts in ran.verdicts.values()]
+        table.add_row(name.replace("_", " "), *cells)
+    table.add_row("all", *(str(sum(counts.values())) for counts in ran.verdicts.values()))
     return table
 
 
-def _show_not_in_step(console: Console, name: str, plan: Plan) -> None:
-    records = not_in_step(plan)
-    if not records:
-        return
-    table = Table("key", "verdict", "why", title=f"{name}: not in step", title_justify="left")
+def _records_table(console: Console, name: str, records: list[dict[str, Any]]) -> Table:
+    table = _table(console, f"{name}: not in step")
+    for column in ("key", "verdict", "why"):
+        table.add_column(column)
     for record in records:
-        table.add_row(record["key"], record["verdict"], "\n".join(record["why"]))
-    console.print(table)
+        verdict = record["verdict"].replace("_", " ")
+        table.add_row(escape(record["key"]), verdict, escape("\n".join(record["why"])))
+    return table
+
+
+def _table(console: Console, title: str, *, header: bool = True) -> Table:
+    """Ruled on a terminal; elsewhere the columns alone, which other programs can read."""
+    box = HEAVY_HEAD if console.is_terminal else None
+    return Table(title=title, title_justify="left", box=box, show_header=header)
 
 
 def show_plan(console: Console, plan: Plan) -> None:
@@ -102,24 +119,36 @@ def show_plan(console: Console, plan: Plan) -> None:
     for change in plan.changes:
         groups[str(change.action)].append(change)
     for action, changes in groups.items():
-        console.print(f"\n[bold]{plan.entity}: {action}[/] {len(changes)}", highlight=False)
+        _say(console, f"\n[bold]{plan.entity}: {action}[/] {len(changes)}")
         for change in changes:
-            console.print(f"  {escape(change.natural_key)} — {escape(change.cause)}", highlight=False)
-            for name, (before, after) in change.fields.items():
-                label = BY_NAME[plan.entity].field(name).label
-                arrow = escape(_said(after) if before is None else f"{_said(before)} → {_said(after)}")
-                console.print(f"    {label}: {arrow}", highlight=False)
-    notes = [v for v in plan.verdicts if v.notes]
-    if notes:
-        console.print(f"\n[bold]{plan.entity}: left out[/] {len(notes)} records", highlight=False)
+            _show_change(console, plan.entity, change)
+    if notes := [verdict for verdict in plan.verdicts if verdict.notes]:
+        _say(console, f"\n[bold]{plan.entity}: left out[/] {len(notes)} records")
         for verdict in notes:
-            console.print(f"  {escape(verdict.source_key)} — {escape('; '.join(verdict.notes))}", highlight=False)
+            _say(console, f"  {escape(verdict.source_key)} — {escape('; '.join(verdict.notes))}")
+    _show_findings(console, plan)
+
+
+def _show_change(console: Console, entity: str, change: Change) -> None:
+    from safetyamp_pipelines.sync.entities import BY_NAME  # brings pandas, which `config show` does without
+
+    _say(console, f"  {escape(change.natural_key)} — {escape(change.cause)}")
+    for name, (before, after) in change.fields.items():
+        shown = _said(after) if change.target_id is None else f"{_said(before)} → {_said(after)}"
+        _say(console, f"    {BY_NAME[entity].field(name).label}: {escape(shown)}")
+
+
+def _show_findings(console: Console, plan: Plan) -> None:
     findings: dict[str, list[str]] = defaultdict(list)
     for finding in plan.findings:
         findings[f"{finding.kind.replace('_', ' ')}: {finding.text}"].append(finding.key)
     for what, keys in findings.items():
-        shown = ", ".join(keys[:10]) + (f" and {len(keys) - 10} more" if len(keys) > 10 else "")
-        console.print(f"  [dim]{escape(plan.entity)} {escape(what)}: {escape(shown)}[/]", highlight=False)
+        shown = ", ".join(keys[:MOST_KEYS]) + (f" and {len(keys) - MOST_KEYS} more" if len(keys) > MOST_KEYS else "")
+        _say(console, f"  [dim]{escape(plan.entity)} {escape(what)}: {escape(shown)}[/]")
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, soft_wrap=True)
 
 
 def _said(value: Any) -> str:
@@ -128,7 +157,7 @@ def _said(value: Any) -> str:
 
 def show_pairs(console: Console, title: str, pairs: Mapping[str, str]) -> None:
     """Two columns."""
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = _table(console, title, header=False)
     for name, value in pairs.items():
-        table.add_row(name, escape(value))
+        table.add_row(escape(name), escape(value))
     console.print(table)

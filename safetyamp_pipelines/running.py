@@ -2,61 +2,60 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterHomeNotSetError
+from dagster._core.errors import DagsterExecutionInterruptedError, DagsterHomeNotSetError
+from sqlalchemy.exc import SQLAlchemyError
 
 from safetyamp_pipelines.assets.naming import asset_key
+from safetyamp_pipelines.causes import Cause, causes_of
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.jobs import plan_keys, push_keys
 from safetyamp_pipelines.resources.progress import ProgressReporter
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.settings_model import System
-from safetyamp_pipelines.sync import errors
 from safetyamp_pipelines.sync.entities import BY_NAME, ENTITIES
-from safetyamp_pipelines.sync.plan import Plan
+from safetyamp_pipelines.sync.errors import PlanRefused, Refusal
+from safetyamp_pipelines.sync.plan import OUTCOME_OF, Outcome, Plan
 
 IN_STEP, FAILED, REFUSED = 0, 1, 2
-SYSTEM_OF: dict[str, System] = {"viewpoint": "viewpoint", "entra": "entra", "samsara": "samsara"}
-
-
-@dataclass(frozen=True)
-class RunError:
-    """Why one step failed. `refused` when nothing may be written until a person acts."""
-
-    step: str
-    text: str
-    refused: bool
+NOT_DONE = (Outcome.FAILED, Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED)
+NOT_IN_STEP = (Outcome.REJECTED, Outcome.HELD, *NOT_DONE)
 
 
 @dataclass
 class Ran:
-    """What one run did. `verdicts` counts source records by entity and verdict; `calls` are calls to SafetyAmp."""
+    """What one run did.
+
+    `verdicts` counts source records by entity and verdict; `not_in_step` lists those that SafetyAmp does not show as
+    it should, with the reasons; `calls` are calls to SafetyAmp. `wrote_nothing` is said only when it is certain.
+    """
 
     run_id: str
     seconds: float
     verdicts: dict[str, dict[str, int]] = field(default_factory=dict)
+    not_in_step: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     writes: int = 0
     calls: int = 0
     fewest_calls: int = 0
-    errors: list[RunError] = field(default_factory=list)
+    causes: list[Cause] = field(default_factory=list)
+    wrote_nothing: bool = True
 
     @property
     def exit_code(self) -> int:
         """0 in step, 1 ran but something failed, 2 refused or nothing could be written."""
-        if any(error.refused for error in self.errors) or (self.errors and not self.writes):
+        if any(cause.refused for cause in self.causes) or (self.causes and self.wrote_nothing):
             return REFUSED
-        not_done = {"failed", "blocked", "stale", "not_attempted"}
-        failed = any(not_done & counts.keys() for counts in self.verdicts.values())
-        return FAILED if self.errors or failed else IN_STEP
+        failed = any(name in counts for counts in self.verdicts.values() for name in NOT_DONE)
+        return FAILED if self.causes or failed else IN_STEP
 
     def as_json(self) -> dict[str, Any]:
-        """The document of `--json`: counts, errors, and each rejected or held record with its reasons; no values."""
+        """The document of `--json`: counts, errors, and each record not in step with its reasons; no values."""
         return {
             "run_id": self.run_id,
             "entities": self.verdicts,
@@ -64,26 +63,10 @@ class Ran:
             "calls": self.calls,
             "fewest_calls": self.fewest_calls,
             "seconds": round(self.seconds, 1),
-            "not_in_step": {name: not_in_step(plan) for name, plan in self.plans.items()},
-            "errors": [{"step": error.step, "error": error.text} for error in self.errors],
+            "not_in_step": self.not_in_step,
+            "errors": [{"error": cause.text, "steps": list(cause.steps)} for cause in self.causes],
             "exit_code": self.exit_code,
         }
-
-
-def not_in_step(plan: Plan) -> list[dict[str, Any]]:
-    """The rejected and held records of a plan, with the reasons."""
-    return [
-        {"key": verdict.source_key, "verdict": str(verdict.outcome), "why": list(verdict.reasons) or [verdict.rule]}
-        for verdict in plan.verdicts
-        if verdict.outcome in ("rejected", "held")
-    ]
-
-
-def systems_for(entities: Sequence[str]) -> list[System]:
-    """The outside systems that these entities, and the plans before them, read or write."""
-    specs = [BY_NAME[name] for name in entities]
-    specs += [BY_NAME[name] for spec in specs for name in spec.after]
-    return sorted({"safetyamp", *(SYSTEM_OF[source.partition("/")[0]] for spec in specs for source in spec.sources)})
 
 
 def run_entities(
@@ -95,44 +78,91 @@ def run_entities(
     """
     chosen = [spec for spec in ENTITIES if spec.name in entities]
     if not chosen:
-        raise errors.PlanRefused(f"no such entity: name some of {', '.join(BY_NAME)}")
+        raise PlanRefused(f"no such entity: name some of {', '.join(BY_NAME)}")
     overrides = {
         **resources_for(SettingsResource.of(environ)),
         "progress": dg.ResourceDefinition.hardcoded_resource(progress),
     }
+    failures: dict[str, BaseException] = {}
     job = build_defs(overrides).resolve_job_def("sync_all" if push else "plan_all")
     started = monotonic()
     with _instance() as instance:
-        result = job.execute_in_process(
+        result = job.with_hooks({_remembering(failures)}).execute_in_process(
             instance=instance,
             raise_on_error=False,
             asset_selection=push_keys(chosen) if push else plan_keys(chosen),
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             tags={"safetyamp/cause": "shell"},
         )
-        return _gather(result, [spec.name for spec in chosen], monotonic() - started)
+        ran = Ran(result.run_id, monotonic() - started)
+        _gather(ran, result, [spec.name for spec in chosen], push=push)
+        _explain(ran, result, failures)
+    return ran
 
 
 def _instance() -> dg.DagsterInstance:
+    """The instance of DAGSTER_HOME. Raises Refusal when there is one that cannot be opened."""
     try:
         return dg.DagsterInstance.get()
     except DagsterHomeNotSetError:
         return dg.DagsterInstance.ephemeral()
+    except (dg.DagsterError, SQLAlchemyError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise Refusal(
+            f"Dagster's home cannot be opened: {reason}. Correct DAGSTER_HOME or its dagster.yaml, or unset it"
+        ) from error
 
 
-def _gather(result: dg.ExecuteInProcessResult, entities: Sequence[str], seconds: float) -> Ran:
-    ran = Ran(result.run_id, seconds, errors=[_error(event) for event in result.all_events if event.is_step_failure])
+def _remembering(failures: dict[str, BaseException]) -> dg.HookDefinition:
+    """The exceptions themselves: the events keep their texts only, which do not tell what they have in common."""
+
+    @dg.failure_hook(name="tell_the_shell")
+    def tell_the_shell(context: dg.HookContext) -> None:
+        if (error := context.op_exception) is not None:
+            failures[_step_name(context.step_key)] = error
+
+    return tell_the_shell
+
+
+def _gather(ran: Ran, result: dg.ExecuteInProcessResult, entities: Sequence[str], *, push: bool) -> None:
     metadata = _metadata(result)
     for key, values in metadata.items():
         ran.calls += int(values.get("calls", 0)) if key[0] in ("safetyamp", "safetyamp_observed") else 0
         ran.fewest_calls += int(values.get("fewest_calls", 0))
         ran.writes += int(values.get("writes", 0))
     for name in entities:
-        plan_path, push_path = ("plan", name), ("safetyamp", BY_NAME[name].table)
-        if plan_path in metadata:
-            ran.plans[name] = result.asset_value(asset_key(f"plan/{name}"))
-            ran.verdicts[name] = dict(metadata.get(push_path, metadata[plan_path])["verdicts"])
-    return ran
+        if ("plan", name) not in metadata:
+            continue
+        plan = ran.plans[name] = result.asset_value(asset_key(f"plan/{name}"))
+        pushed = metadata.get(("safetyamp", BY_NAME[name].table))
+        counts = pushed["verdicts"] if pushed is not None else plan.counts()
+        ran.verdicts[name] = _not_attempted(counts) if push and pushed is None else dict(counts)
+        ran.not_in_step[name] = _not_in_step(plan, pushed["not_as_planned"].records if pushed is not None else ())
+
+
+def _not_attempted(planned: Mapping[str, int]) -> dict[str, int]:
+    """The counts of a plan that was to be pushed and was not."""
+    counts: Counter[str] = Counter()
+    for name, number in planned.items():
+        counts[Outcome.NOT_ATTEMPTED if name in OUTCOME_OF.values() else name] += number
+    return {str(name): counts[name] for name in sorted(counts)}
+
+
+def _not_in_step(plan: Plan, not_as_planned: Sequence[dg.TableRecord]) -> list[dict[str, Any]]:
+    """The records of a plan that stay out of step, and why; what the push found comes after what the plan said."""
+    lines: dict[str, dict[str, Any]] = {
+        verdict.source_key: {
+            "key": verdict.source_key,
+            "verdict": str(verdict.outcome),
+            "why": list(verdict.reasons) or [verdict.rule],
+        }
+        for verdict in plan.verdicts
+        if verdict.outcome in NOT_IN_STEP
+    }
+    for record in not_as_planned:
+        key, verdict, why = (str(record.data[column]) for column in ("key", "verdict", "why"))
+        lines[key] = {"key": key, "verdict": verdict, "why": [why]}
+    return list(lines.values())
 
 
 def _metadata(result: dg.ExecuteInProcessResult) -> dict[tuple[str, ...], dict[str, Any]]:
@@ -142,7 +172,7 @@ def _metadata(result: dg.ExecuteInProcessResult) -> dict[tuple[str, ...], dict[s
         if event.is_step_materialization and event.asset_key is not None:
             found[tuple(event.asset_key.path)] = _plain(event.materialization.metadata)
         elif event.is_step_failure and (data := event.step_failure_data.user_failure_data) is not None:
-            found[tuple((event.step_key or "").split("__"))] = _plain(data.metadata)
+            found[tuple(_step_name(event.step_key).split("/"))] = _plain(data.metadata)
     return found
 
 
@@ -150,27 +180,20 @@ def _plain(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, Any]:
     return {name: value.value for name, value in metadata.items() if name not in ("path",)}
 
 
-def _error(event: dg.DagsterEvent) -> RunError:
-    """The innermost error of ours; Dagster wraps it, and the wrapping tells an operator nothing."""
-    info = event.step_failure_data.error
-    chain = []
-    while info is not None:
-        chain.append(info)
-        info = info.cause
-    ours = [one for one in chain if one.cls_name and _is_ours(one.cls_name)]
-    told = (ours or chain)[-1] if chain else None
-    text = told.message.partition(": ")[2].strip() if told is not None else "no error was recorded"
-    refused = told is not None and bool(ours) and not _is_call_error(str(told.cls_name))
-    return RunError((event.step_key or "").replace("__", "/"), text, refused)
+def _explain(ran: Ran, result: dg.ExecuteInProcessResult, failures: dict[str, BaseException]) -> None:
+    """The causes of the failures, and whether SafetyAmp was certainly left as it was."""
+    for event in result.all_events:
+        step = _step_name(event.step_key)
+        if event.is_step_failure and step not in failures:  # an interruption ends the run before any hook
+            failures[step] = DagsterExecutionInterruptedError()
+    ran.causes = causes_of(failures)
+    if not result.success and not ran.causes:
+        ran.causes = [Cause("the run failed outside its steps; its events in the Dagster UI tell why", (), True)]
+    early = {step for cause in ran.causes if cause.before_writing for step in cause.steps}
+    told = {"/".join(key) for key in _metadata(result)}
+    in_doubt = [step for step in failures if step.startswith("safetyamp/") and step not in early | told]
+    ran.wrote_nothing = not ran.writes and not in_doubt
 
 
-def _is_ours(name: str) -> bool:
-    return any(cls.__name__ == name for cls in _family(errors.SyncError))
-
-
-def _is_call_error(name: str) -> bool:
-    return any(cls.__name__ == name for cls in _family(errors.CallError))
-
-
-def _family(root: type[Exception]) -> list[type[Exception]]:
-    return [root, *(cls for child in root.__subclasses__() for cls in _family(child))]
+def _step_name(key: str | None) -> str:
+    return (key or "").replace("__", "/")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -27,8 +27,9 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     env_file: Path | str | None = ".env",
     vault_client_factory: ClientFactory | None = None,
+    systems: Iterable[System] = (),
 ) -> Settings:
-    """The settings, all of them checked; SettingsError with every problem at once.
+    """The settings, all of them checked; SettingsError with every problem at once, also what `systems` lack.
 
     `environ` None is the process environment, a mapping is exactly that. Values are trimmed; one that is then empty
     counts as not set. Names that are no setting are ignored.
@@ -40,7 +41,8 @@ def load_settings(
     settings = _validated({"environment": environment, "vault": vault, ".env": dotenv}, problems)
     if settings is not None:
         doubtful = _doubtful(problems)
-        problems += [problem for problem in _contradictions(settings) if problem.variable not in doubtful]
+        found = [*_contradictions(settings), *settings.missing(*systems)]
+        problems += [problem for problem in found if problem.variable not in doubtful]
         problems += _sync_config_problems(settings)
     if settings is None or problems:
         raise SettingsError(problems)

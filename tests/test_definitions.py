@@ -80,6 +80,7 @@ def test_the_checks_are_blocking_one_for_each_snapshot_and_plan(graph):
     assert found == {
         *((table, "certificate") for table in VIEWPOINT | SAMSARA | OBSERVED | {"entra/users"}),
         *((plan, "one_verdict_each") for plan in PLANS),
+        *((plan, "guards") for plan in PLANS),
     }
     assert all(graph.get_check_spec(key).blocking for key in graph.asset_check_keys)
 

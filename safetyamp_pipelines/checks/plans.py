@@ -1,10 +1,11 @@
-"""Checks on plans: every record has exactly one verdict, and every change belongs to one."""
+"""Checks on plans: every record has exactly one verdict, every change belongs to one, no guard objects."""
 
 from collections import Counter
 
 import dagster as dg
 
 from safetyamp_pipelines.assets.naming import asset_key
+from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.sync.entities import ENTITIES
 from safetyamp_pipelines.sync.plan import OUTCOME_OF, Plan
 
@@ -38,4 +39,31 @@ def verdicts_check(entity: str) -> dg.AssetChecksDefinition:
     return one_verdict_each
 
 
+def guards_check(entity: str) -> dg.AssetChecksDefinition:
+    """Blocking: no guard stands against the plan, or a person has approved exactly this plan."""
+
+    @dg.asset_check(
+        asset=asset_key(f"plan/{entity}"),
+        name="guards",
+        blocking=True,
+        description="The plan does not change too much at once. Red? Look at the plan; if it is right, approve it.",
+    )
+    def guards(plan: Plan, ledger: LedgerResource) -> dg.AssetCheckResult:
+        approval = ledger.get().approval(plan.hash) if plan.refused else None
+        return dg.AssetCheckResult(
+            passed=not plan.refused or approval is not None,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={
+                "plan_hash": plan.hash,
+                "refused_by": "\n".join(map(str, plan.refused)) or "none",
+                "approved_by": f"{approval.who}: {approval.reason}" if approval is not None else "nobody",
+                "look_closer": f"safetyamp plan {entity}",
+                "overrule": f"safetyamp approve {plan.hash[:12]} --reason …",
+            },
+        )
+
+    return guards
+
+
+guard_checks = [guards_check(spec.name) for spec in ENTITIES]
 verdict_checks = [verdicts_check(spec.name) for spec in ENTITIES]

@@ -130,6 +130,12 @@ class Changes(Store):
         with self._reading() as db:
             return [change_record(row) for row in db.scalars(query)]
 
+    def changes_done(self, session_id: int) -> list[Change]:
+        """What the session did in SafetyAmp, oldest first: `payload` is what it wrote, `expected` what stood before."""
+        query = whole_changes().where(ChangeRow.session_id == session_id, ChangeRow.status == "done")
+        with self._reading() as db:
+            return [change_record(row) for row in db.scalars(query.order_by(ChangeRow.id))]
+
     def created_in_run(self, run_id: str, entity: str) -> dict[str, TargetId]:
         """Natural key → SafetyAmp id of what the pushes of this run created, for references to it."""
         query = (

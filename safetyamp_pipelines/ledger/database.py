@@ -121,6 +121,18 @@ def write_ahead(path: str) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
 
 
+def erase_freed(engine: Engine) -> None:
+    """Have a SQLite file hold nothing that was overwritten or deleted: it keeps such bytes until it needs the room.
+
+    PostgreSQL cleans up behind itself, in its own time.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+        cursor.execute("VACUUM")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def postgresql_engine(address: URL) -> Engine:
     """A pool that notices connections which died while idle."""
     return create_engine(

@@ -8,7 +8,8 @@ Refusal
     └── LedgerConflict    what is to be written contradicts what the ledger holds
         ├── IntentOpen    a create of this record has no answer yet: look it up before trying again
         ├── AlreadyAnswered  another process settled this change
-        └── SessionEnded  this push was declared over
+        ├── SessionEnded  this push was declared over
+        └── IntentUnsettled  a record with a call in the air cannot be forgotten
 """
 
 from __future__ import annotations
@@ -79,3 +80,14 @@ class SessionEnded(LedgerConflict):
 
     def __str__(self) -> str:
         return f"session {self.session_id} is {self.status}: it takes no more changes"
+
+
+class IntentUnsettled(LedgerConflict):
+    """A call for the record has no answer yet, and only its values can tell whether SafetyAmp acted."""
+
+    def __init__(self, entity: str, source_key: str) -> None:
+        self.entity, self.source_key = entity, source_key
+        super().__init__(entity, source_key)
+
+    def __str__(self) -> str:
+        return f"{self.entity} {self.source_key}: a call has no answer yet; sync once, which settles it, then forget"

@@ -23,6 +23,13 @@ class Failures(Store):
         with self._reading() as db:
             return {row.source_key: failure_record(row) for row in db.scalars(query)}
 
+    def all_failures(self, *, now: datetime | None = None) -> list[tuple[str, Failure]]:
+        """(entity, failure) of every entity, in the order of their keys, without those that expired by `now`."""
+        query = select(FailureRow).where(FailureRow.expires_at > (now or self._clock()))
+        with self._reading() as db:
+            rows = db.scalars(query.order_by(FailureRow.entity, FailureRow.source_key))
+            return [(row.entity, failure_record(row)) for row in rows]
+
     def save_failure(
         self,
         entity: str,
@@ -33,10 +40,12 @@ class Failures(Store):
         fields: Mapping[str, Mapping[str, Any]],
         http_status: int | None,
         expires_after: timedelta,
+        cause: Mapping[str, Any] | None = None,
     ) -> None:
         """Remember the refusal; counted on as one failure until it is cleared. It is open again, whatever it was.
 
         `fields` maps each offending field to its keyed `hash`, `category` and `suggestion`: never to its value.
+        `cause` holds keys and keyed hashes of what else the refusal hung on; it replaces the earlier one.
         """
         with self._writing() as db:
             now = self._clock()
@@ -46,6 +55,7 @@ class Failures(Store):
                 db.add(row)
             row.action, row.payload_hash, row.http_status = (action, payload_hash, http_status)
             row.fields = {name: dict(facts) for name, facts in fields.items()}
+            row.cause = dict(cause or {})
             row.last_seen, row.expires_at, row.attempts, row.state = (
                 now,
                 now + expires_after,
@@ -71,4 +81,5 @@ class Failures(Store):
 
 def failure_record(row: FailureRow) -> Failure:
     """The row as a plain record."""
-    return Failure(**{field.name: getattr(row, field.name) for field in dataclass_fields(Failure)})
+    own = {field.name: getattr(row, field.name) for field in dataclass_fields(Failure) if field.name != "cause"}
+    return Failure(**own, cause=row.cause or {})

@@ -11,23 +11,26 @@ from typing import Any, Self
 
 from sqlalchemy import URL, Engine
 
+from safetyamp_pipelines.ledger.approvals import Approvals
 from safetyamp_pipelines.ledger.changes import Changes
 from safetyamp_pipelines.ledger.database import described, open_engine
 from safetyamp_pipelines.ledger.errors import LedgerConflict
 from safetyamp_pipelines.ledger.failures import Failures
+from safetyamp_pipelines.ledger.forgetting import Forgetting
 from safetyamp_pipelines.ledger.links import Links
 from safetyamp_pipelines.ledger.locks import Locks
 from safetyamp_pipelines.ledger.models import KeyRow
 from safetyamp_pipelines.ledger.observations import Observations
 from safetyamp_pipelines.ledger.sessions import Sessions
 from safetyamp_pipelines.ledger.store import Clock, utc_now
+from safetyamp_pipelines.ledger.verdicts import Verdicts
 from safetyamp_pipelines.sync.snapshot import canonical_json
 
 HASH_KEY = "keyed_hash"
 HASH_KEY_BYTES = 32
 
 
-class Ledger(Sessions, Changes, Links, Failures, Locks, Observations):
+class Ledger(Sessions, Changes, Links, Failures, Locks, Observations, Approvals, Verdicts, Forgetting):
     """What was intended, sent and answered. Safe to use from several threads; every call is one short transaction."""
 
     def __init__(self, engine: Engine, clock: Clock = utc_now) -> None:

@@ -17,6 +17,7 @@ from safetyamp_pipelines.ledger.records import Action, ChangeStatus, FailureStat
 
 UNANSWERED = text("status IS NULL")
 UNANSWERED_CREATE = text("status IS NULL AND action = 'create'")
+STANDING = text("until_id IS NULL")
 
 
 class Base(DeclarativeBase):
@@ -30,7 +31,12 @@ class Base(DeclarativeBase):
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         }
     )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {str: Text, datetime: UtcDateTime, dict[str, Any]: Json}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text,
+        datetime: UtcDateTime,
+        dict[str, Any]: Json,
+        list[str]: Json,
+    }
 
 
 class SessionRow(Base):
@@ -108,7 +114,7 @@ class LinkRow(Base):
 
 
 class FailureRow(Base):
-    """A record SafetyAmp refused, with keyed hashes of the offending fields."""
+    """A record SafetyAmp refused, with keyed hashes of the offending fields. `cause` is NULL before revision 0002."""
 
     __tablename__ = "ledger_failures"
 
@@ -123,6 +129,7 @@ class FailureRow(Base):
     attempts: Mapped[int]
     expires_at: Mapped[datetime]
     state: Mapped[FailureState] = mapped_column(Text)
+    cause: Mapped[dict[str, Any] | None]
 
 
 class LeaseRow(Base):
@@ -151,7 +158,7 @@ class PauseRow(Base):
 
 
 class ObservationRow(Base):
-    """How many rows a whole read of a SafetyAmp table gave; the history is kept for the guards."""
+    """How many rows a whole read of a table gave; the history is kept for the guards."""
 
     __tablename__ = "ledger_observations"
     __table_args__ = (Index("ix_ledger_observations_table_name_at", "table_name", "at"),)
@@ -169,3 +176,53 @@ class KeyRow(Base):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     secret: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ApprovalRow(Base):
+    """A person's leave to push one plan; every one given is kept."""
+
+    __tablename__ = "ledger_approvals"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    plan_hash: Mapped[str] = mapped_column(index=True)
+    entity: Mapped[str]
+    who: Mapped[str]
+    reason: Mapped[str]
+    at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class RunRow(Base):
+    """A run that gave verdicts to an entity's source records, and how many of each."""
+
+    __tablename__ = "ledger_runs"
+    __table_args__ = (Index("ix_ledger_runs_entity_id", "entity", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str]
+    entity: Mapped[str]
+    at: Mapped[datetime]
+    counts: Mapped[dict[str, Any]]
+
+
+class VerdictRow(Base):
+    """A verdict from the run that first gave it until, and without, the run that gave another one.
+
+    `until_id` is NULL while it stands. `outcome` is NULL from the first run on that no longer saw the source record.
+    """
+
+    __tablename__ = "ledger_verdicts"
+    __table_args__ = (
+        Index("ix_ledger_verdicts_standing", "entity", sqlite_where=STANDING, postgresql_where=STANDING),
+        Index("ix_ledger_verdicts_entity_source_key", "entity", "source_key"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entity: Mapped[str]
+    source_key: Mapped[str]
+    outcome: Mapped[str | None]
+    rule: Mapped[str]
+    reasons: Mapped[list[str]]
+    notes: Mapped[list[str]]
+    since_id: Mapped[int] = mapped_column(ForeignKey("ledger_runs.id"), index=True)
+    until_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_runs.id"))

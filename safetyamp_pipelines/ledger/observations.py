@@ -1,25 +1,43 @@
-"""Observations: how many rows each whole read of a SafetyAmp table gave. The rows themselves are snapshots."""
+"""Observations: how many rows each whole read of a table gave. The rows themselves are snapshots."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, union_all
 
 from safetyamp_pipelines.ledger.models import ObservationRow
 from safetyamp_pipelines.ledger.store import Store
 
 
 class Observations(Store):
-    """Remember the size of each table, to notice one that shrank."""
+    """Remember the size of each table, to notice one that shrank.
+
+    A table is named as its readers name it: `users` is SafetyAmp's, `viewpoint/employees` a snapshot of a source.
+    """
 
     def record_observation(self, table: str, rows: int, at: datetime) -> None:
-        """Add a whole read of `table` (its SafetyAmp name) that gave `rows` rows at `at`."""
+        """Add a whole read of `table` that gave `rows` rows at `at`."""
         with self._writing() as db:
             db.add(ObservationRow(table_name=table, rows=rows, at=at))
 
     def previous_rows(self, table: str) -> int | None:
         """The rows of the last whole read, None when the table was never read."""
-        query = select(ObservationRow.rows).where(ObservationRow.table_name == table)
+        return self.previous_rows_of([table]).get(table)
+
+    def previous_rows_of(self, tables: Iterable[str]) -> dict[str, int]:
+        """Table → rows of its last whole read, without those that were never read; one query for all."""
+        newest = [
+            select(ObservationRow.table_name, ObservationRow.rows)
+            .where(ObservationRow.table_name == table)
+            .order_by(ObservationRow.at.desc(), ObservationRow.id.desc())
+            .limit(1)
+            .subquery()
+            for table in sorted(set(tables))
+        ]
+        if not newest:
+            return {}
         with self._reading() as db:
-            return db.scalar(query.order_by(ObservationRow.at.desc(), ObservationRow.id.desc()).limit(1))
+            found = db.execute(union_all(*(select(table) for table in newest)))
+            return {row.table_name: row.rows for row in found}

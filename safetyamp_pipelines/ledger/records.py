@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -87,7 +87,10 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A record SafetyAmp refused. `fields` maps a field to its `hash` (keyed), `category` and `suggestion`."""
+    """A record SafetyAmp refused. `fields` maps a field to its `hash` (keyed), `category` and `suggestion`.
+
+    `cause` says what beyond its own fields the refusal hung on, such as the record that holds the unique value.
+    """
 
     source_key: str
     action: Action
@@ -99,6 +102,7 @@ class Failure:
     attempts: int
     expires_at: datetime
     state: FailureState
+    cause: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,3 +126,50 @@ class Pause:
     at: datetime
     resumed_by: str | None
     resumed_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """A person's leave to push one plan although a guard refused it, until `expires_at`."""
+
+    plan_hash: str
+    entity: str
+    who: str
+    reason: str
+    at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggedRun:
+    """A run that gave verdicts to an entity's source records. `counts` maps outcomes to numbers of records."""
+
+    run_id: str
+    at: datetime
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggedVerdict:
+    """What became of a source record in one run, and since which run's time that stands.
+
+    `outcome` is None when the record was there in an earlier run and was not in this one.
+    """
+
+    run_id: str
+    at: datetime
+    outcome: str | None
+    rule: str
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgotten:
+    """How many rows of each kind were emptied of a record's values. The rows, their statuses and times stay."""
+
+    changes: int
+    links: int
+    failures: int
+    verdicts: int

@@ -15,19 +15,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-import structlog
 import tenacity
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
+from safetyamp_pipelines.logs import get_logger
 from safetyamp_pipelines.resources.clock import SYSTEM_CLOCK, Clock
 from safetyamp_pipelines.resources.http_answers import Call, Reply, answer_of, failure_of_exception
 from safetyamp_pipelines.resources.http_retry import Circuit, RetryPolicy
 from safetyamp_pipelines.resources.rate_limit import Budget
 from safetyamp_pipelines.sync.errors import AnswerLost, AuthRefused, CallError, NotSent, RateLimited, RetriableCall
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LONGEST_CONNECT = 10.0
 """Seconds: a connection that takes longer will not come; the answer may take the whole time-out."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal, cast
 
 from safetyamp_pipelines.ledger import Intent, Ledger
-from safetyamp_pipelines.sync.entities import BY_TABLE
+from safetyamp_pipelines.sync.entities import BY_NAME, BY_TABLE
 from safetyamp_pipelines.sync.errors import RecordRefused
 from safetyamp_pipelines.sync.inputs import Memory
 from safetyamp_pipelines.sync.journal import Linked, OpenIntent
@@ -19,7 +19,8 @@ from safetyamp_pipelines.sync.tables import Id
 def remembered(ledger: Ledger, entity: str) -> Memory:
     """What the planner may know of earlier pushes: links, and the refusals that still stand."""
     failures = {key: failure for key, failure in ledger.failures(entity).items() if failure.state != "retry"}
-    return Memory(links=ledger.links(entity), failures=failures)
+    rows = ledger.previous_rows_of(BY_NAME[entity].sources)
+    return Memory(links=ledger.links(entity), failures=failures, source_rows=rows)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from safetyamp_pipelines.ledger import Lease, Ledger
 from safetyamp_pipelines.resources.journal import LedgerJournal
 from safetyamp_pipelines.resources.safetyamp import SafetyAmpClient
 from safetyamp_pipelines.sync.config import TargetConfig, UpdateMethods
-from safetyamp_pipelines.sync.errors import PlanRefused, SyncError
+from safetyamp_pipelines.sync.errors import PlanRefused, PushStopped, SyncError
 from safetyamp_pipelines.sync.plan import Plan
 from safetyamp_pipelines.sync.push import Progress, Push, PushOptions, PushResult
 from safetyamp_pipelines.sync.snapshot import Record, Snapshot
@@ -79,8 +79,10 @@ def push_plan(
     run_id: str,
     progress: Progress,
 ) -> Pushed:
-    """Push one plan. Raises PlanRefused before the first write: paused, plan too old, or somebody else is pushing."""
+    """Push one plan. Raises PlanRefused before the first write: paused, plan too old, refused by a guard and not
+    approved, or somebody else is pushing."""
     refuse_old(plan, settings.plan_max_age_minutes)
+    refuse_guarded(plan, ledger)
     if (pause := ledger.pause_state()) is not None:
         raise PlanRefused(f"syncing is paused by {pause.who}: {pause.reason}. `safetyamp resume` ends the pause")
     config = settings.sync_config().target
@@ -104,6 +106,7 @@ def push_plan(
             ledger.end_session(session, "failed", {}, 0)
             raise
         ledger.end_session(session, "stopped" if result.stopped else "done", result.counts(), result.attempts)
+        _remember_sources(ledger, plan)
     return Pushed(result, _error(result))
 
 
@@ -117,10 +120,26 @@ def refuse_old(plan: Plan, minutes: int, now: datetime | None = None) -> None:
         )
 
 
+def refuse_guarded(plan: Plan, ledger: Ledger) -> None:
+    """PlanRefused when a guard stands against the plan and nobody has approved exactly this plan."""
+    refusal = plan.refusal()
+    if refusal is not None and ledger.approval(plan.hash) is None:
+        raise PlanRefused(refusal)
+
+
+def _remember_sources(ledger: Ledger, plan: Plan) -> None:
+    """The rows a source had when its plan was pushed: what the next plan's guard against shrinking compares with."""
+    now = datetime.now(UTC)
+    for source, rows in plan.source_rows.items():
+        ledger.record_observation(source, rows, now)
+
+
 def _error(result: PushResult) -> SyncError | None:
     if result.fatal is not None:
         return result.fatal
-    return PlanRefused(f"stopped: {result.paused}") if result.paused else None
+    if result.paused is not None:
+        return PlanRefused(f"stopped: {result.paused}")
+    return PushStopped(f"stopped: {result.stopped}") if result.stopped is not None else None
 
 
 def _options(config: TargetConfig, in_flight: int) -> PushOptions:

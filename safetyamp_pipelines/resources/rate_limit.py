@@ -16,19 +16,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import structlog
-
+from safetyamp_pipelines.logs import get_logger
 from safetyamp_pipelines.resources.clock import SYSTEM_CLOCK, Clock
 from safetyamp_pipelines.sync.errors import Refusal
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LONGEST_SETTLE = 0.25
 """Seconds a booking may be moved by a slow answer: enough for the way there, too little to waste the budget on a
 server that thinks for three seconds."""
 
-_DAY = 86_400.0
-_CLEAN_EVERY = 256
+DAY = 86_400.0
+CLEAN_EVERY = 256
 _BUSY_SECONDS = 60.0
 
 _SCHEMA = """
@@ -127,7 +126,7 @@ class SqliteBucket:
             if wait > 0:
                 return Claim(None, wait)
             connection.execute("INSERT INTO calls VALUES (?, ?, ?)", (self._key, number, now))
-            if number % _CLEAN_EVERY == 0:
+            if number % CLEAN_EVERY == 0:
                 connection.execute(
                     "DELETE FROM calls WHERE budget = ? AND number < ? AND at < ?",
                     (self._key, number - calls, now - period),
@@ -180,7 +179,7 @@ class SqliteBucket:
         connection.execute("PRAGMA journal_mode = PERSIST")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute(_SCHEMA)
-        connection.execute("DELETE FROM calls WHERE at < ?", (self._clock.now() - _DAY,))
+        connection.execute("DELETE FROM calls WHERE at < ?", (self._clock.now() - DAY,))
         self._connection = connection
         return connection
 
@@ -193,4 +192,4 @@ class SqliteBucket:
 
 
 BucketFactory = Callable[[str], Bucket]
-"""Gives the bucket of a budget key: a file by default; a database where several machines share one token."""
+"""Gives the bucket of a budget key: a file, or a database where several machines share one token."""

@@ -14,7 +14,8 @@ from pydantic import PrivateAttr
 from safetyamp_pipelines.resources.http import HttpClient
 from safetyamp_pipelines.resources.http_retry import RetryPolicy
 from safetyamp_pipelines.resources.listing import reading, records_of
-from safetyamp_pipelines.resources.rate_limit import BucketFactory, Budget, SqliteBucket, budget_key
+from safetyamp_pipelines.resources.rate_limit import BucketFactory, Budget, budget_key
+from safetyamp_pipelines.resources.rate_limit_postgres import bucket_factory
 from safetyamp_pipelines.resources.safetyamp_pages import ListingShifted, PageWalk, flattened
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings import Settings
@@ -100,7 +101,8 @@ class SafetyAmpClient:
 def safetyamp_client(settings: Settings, *, bucket: BucketFactory | None = None) -> SafetyAmpClient:
     """The client these settings describe; raises SettingsError when some are missing. Makes no call.
 
-    `bucket` gives the place where the budget is booked; by default a file that all processes of this machine share.
+    `bucket` gives the place where the budget is booked; by default a file that all processes of this machine share, or
+    the ledger's database if that is PostgreSQL, which pods share.
     """
     settings.require("safetyamp")
     assert settings.safetyamp_token is not None
@@ -112,7 +114,7 @@ def safetyamp_client(settings: Settings, *, bucket: BucketFactory | None = None)
         "User-Agent": settings.safetyamp_user_agent,
         "Accept": "application/json",
     }
-    make_bucket = bucket or (lambda key: SqliteBucket(settings.budget_path, key))
+    make_bucket = bucket or bucket_factory(settings.ledger_url.get_secret_value(), settings.budget_path)
     http = HttpClient(
         SYSTEM,
         settings.safetyamp_base_url,

@@ -29,6 +29,7 @@ class Collisions:
 
 
 def find_collisions(
+    noun: str,
     fields: Iterable[Field],
     desired: Iterable[Desired],
     observed: TargetTable,
@@ -36,16 +37,18 @@ def find_collisions(
     keeps: Set[Holding] = frozenset(),
 ) -> Collisions:
     """Look at every unique field of the records to be kept in step. Fields that reject are looked at first, so that
-    a record rejected for one value does not take another from somebody else. `keeps` are holdings known to last."""
+    a record rejected for one value does not take another from somebody else. `keeps` are holdings known to last,
+    `noun` is what one record is called in the reasons."""
     collisions = Collisions()
     records = list(desired)
     for declared in sorted((f for f in fields if f.unique), key=lambda f: f.unique is not Collision.REJECT):
         standing = [record for record in records if record.source_key not in collisions.reasons]
-        _collide(declared, standing, observed, matches, keeps, collisions)
+        _collide(noun, declared, standing, observed, matches, keeps, collisions)
     return collisions
 
 
 def _collide(
+    noun: str,
     declared: Field,
     desired: list[Desired],
     observed: TargetTable,
@@ -70,7 +73,7 @@ def _collide(
             owners = [who for row_id in held_by if (who := owner_of.get(row_id)) is not None]
             ending = {(who, declared.name) for who in owners if _gives_up(wishes.get(who), declared, value)}
             if rivals:
-                _note(declared, record, f"record {', '.join(rivals)} has the same, correct one of them", found)
+                _note(declared, record, f"{noun} {', '.join(rivals)} has the same, correct one of them", found)
             elif len(ending) < len(held_by):
                 _note(declared, record, f"{observed.key_of(held_by[0])} in SafetyAmp has the same", found)
             elif ending & keeps:

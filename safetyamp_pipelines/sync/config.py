@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from safetyamp_pipelines.sync.config_guards import GuardsConfig
 from safetyamp_pipelines.sync.config_types import (
     Codes,
     Country,
@@ -231,6 +232,7 @@ class SyncConfig(_Section):
     employees: EmployeesConfig = EmployeesConfig()
     vehicles: VehiclesConfig = VehiclesConfig()
     target: TargetConfig = TargetConfig()
+    guards: GuardsConfig = GuardsConfig()
 
     @model_validator(mode="before")
     @classmethod

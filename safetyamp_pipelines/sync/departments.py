@@ -159,6 +159,7 @@ SPEC = EntitySpec(
         MatchKey("name", "name", fold_case=True, owner="external_code"),
     ),
     desire=desire_departments,
+    place="parent_cluster_id",
     always=("name", "parent_cluster_id", "osha_establishment"),
     policies=lambda config: config.departments.policies,
 )

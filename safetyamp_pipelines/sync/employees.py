@@ -82,6 +82,7 @@ def _desired(
         scope=Scope.ACTIVE if active else Scope.LEAVER,
         rule="" if active else employment.why_inactive(hired, ended),  # type: ignore[arg-type]
         reasons=tuple(reasons) if active else (),
+        groups=(f"department {str(department).strip()}",) if (department := frame[f"{SOURCE}.PRDept"][row]) else (),
         notes=tuple(notes) if active else (),
     )
 
@@ -106,9 +107,9 @@ def _personal(name: str, label: str, *sources: str, **options: object) -> Field:
 
 FIELDS = (
     Field("emp_id", "Employee number", (f"{SOURCE}.Employee",), "emp_id", clean="number", required=True),
-    _personal("first_name", "First name", f"{SOURCE}.FirstName", required=True),
+    _personal("first_name", "First name", f"{SOURCE}.FirstName", required=True, telling=True),
     _personal("middle_name", "Middle name", f"{SOURCE}.MidName"),
-    _personal("last_name", "Last name", f"{SOURCE}.LastName", required=True),
+    _personal("last_name", "Last name", f"{SOURCE}.LastName", required=True, telling=True),
     _personal(
         "email",
         "E-mail",
@@ -130,9 +131,9 @@ FIELDS = (
     ),
     _personal("work_phone", "Work phone", f"{ENTRA}.businessPhones", f"{SOURCE}.Phone", clean="phone"),
     _personal("gender", "Gender", f"{SOURCE}.Sex", clean="gender"),
-    _personal("date_of_birth", "Date of birth", f"{SOURCE}.BirthDate", clean="date"),
+    _personal("date_of_birth", "Date of birth", f"{SOURCE}.BirthDate", clean="date", telling=True),
     _personal("current_hire_date", "Hire date", f"{SOURCE}.HireDate", clean="date"),
-    _personal("street", "Street", f"{SOURCE}.Address"),
+    _personal("street", "Street", f"{SOURCE}.Address", telling=True),
     _personal("street2", "Street, second line", f"{SOURCE}.Address2"),
     _personal("city", "City", f"{SOURCE}.City"),
     _personal("state", "State", f"{SOURCE}.State", "sync.yaml.employees.default_state", clean="state"),
@@ -183,6 +184,8 @@ SPEC = EntitySpec(
     desire=desire_employees,
     always=("first_name", "last_name", "email"),
     access="system_access",
+    holds_switched_off=True,
+    place="home_site_id",
     policies=lambda config: config.employees.policies,
     reactivates=lambda config: config.employees.reactivate_without_history,
 )

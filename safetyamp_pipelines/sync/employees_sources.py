@@ -37,6 +37,8 @@ def join_entra(frame: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
 def _one_account(found: Sequence[Record]) -> Record | None:
     """`employeeId` is not unique in Entra. Of several accounts the only one with a mailbox counts; with two
     mailboxes it is unknown whose is whose, so none does."""
+    if len(found) == 1:
+        return found[0]
     with_mailbox = [account for account in found if _mailbox(account)]
     mailboxes = {_mailbox(account) for account in with_mailbox}
     if len(mailboxes) > 1:

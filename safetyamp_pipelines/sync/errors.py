@@ -5,6 +5,7 @@ SyncError
 │   ├── SettingsError        a variable or sync.yaml is wrong (raised in settings.py)
 │   ├── SnapshotError        a snapshot is torn, uncertified or missing
 │   └── PlanRefused          a guard, a check, a lock or a pause stands in the way
+├── PushStopped              a push ended before its end, on records or reads that failed
 └── CallError                one call to one outside system
     ├── FatalCall            stop the run: no other call can succeed
     │   ├── AuthRefused      401, 403, a login that fails
@@ -36,6 +37,10 @@ class SnapshotError(Refusal):
 
 class PlanRefused(Refusal):
     """A guard, a check, a lock or a pause stands in the way of a push."""
+
+
+class PushStopped(SyncError):
+    """A push ended before its end: too many refused records, or SafetyAmp could not be read again."""
 
 
 class CallError(SyncError):

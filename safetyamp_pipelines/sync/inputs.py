@@ -38,10 +38,14 @@ class KnownFailure(Protocol):
 
 @dataclass(frozen=True)
 class Memory:
-    """What the ledger remembers of one entity, by source key. Only failures that still stand are listed."""
+    """What the ledger remembers of one entity, by source key. Only failures that still stand are listed.
+
+    `source_rows` are the rows each source had when this entity was last pushed.
+    """
 
     links: Mapping[str, Link] = field(default_factory=dict)
     failures: Mapping[str, KnownFailure] = field(default_factory=dict)
+    source_rows: Mapping[str, int] = field(default_factory=dict)
 
 
 class Inputs:

@@ -134,5 +134,6 @@ SPEC = EntitySpec(
     fields=FIELDS,
     match=(MatchKey("site code", "ext_id"), MatchKey("name", "name", owner="ext_id")),
     desire=desire_jobs,
+    place="cluster_id",
     policies=lambda config: config.jobs.policies,
 )

@@ -101,6 +101,20 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """Why a guard refuses the plan: its figures against its limit, the source keys, and the key in sync.yaml."""
+
+    guard: str
+    figures: str
+    keys: tuple[str, ...]
+    setting: str
+
+    def __str__(self) -> str:
+        shown = ", ".join(self.keys[:10]) + (f" and {len(self.keys) - 10} more" if len(self.keys) > 10 else "")
+        return f"{self.guard}: {self.figures}" + (f" ({shown})" if shown else "") + f" [{self.setting}]"
+
+
+@dataclass(frozen=True)
 class Agreed:
     """A source record recognised in SafetyAmp, with the values on which both sides agree: what the link remembers."""
 
@@ -114,7 +128,8 @@ class Agreed:
 class Plan:
     """All of one entity: the same snapshots, memory and configuration give the same bytes.
 
-    `inputs` maps each snapshot read to its content hash; `as_of` is when SafetyAmp's table was read (ISO 8601 UTC).
+    `inputs` maps each snapshot read to its content hash, `source_rows` each source to its number of records; `as_of` is
+    when SafetyAmp's table was read (ISO 8601 UTC). `refused` says which guards stand against it, and why.
     """
 
     entity: str
@@ -126,10 +141,22 @@ class Plan:
     verdicts: tuple[Verdict, ...] = ()
     findings: tuple[Finding, ...] = ()
     agreed: tuple[Agreed, ...] = field(default=())
+    refused: tuple[Refused, ...] = ()
+    source_rows: Mapping[str, int] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
         """Source records by verdict, sorted by verdict."""
         return dict(sorted(Counter(str(verdict.outcome) for verdict in self.verdicts).items()))
+
+    def refusal(self) -> str | None:
+        """Why the guards refuse this plan and how a person overrules them; None when they do not."""
+        if not self.refused:
+            return None
+        reasons = "; ".join(map(str, self.refused))
+        return (
+            f"the plan for {self.entity} is refused by its guards: {reasons}. Look at it with `safetyamp plan "
+            f"{self.entity}`; if it is right: `safetyamp approve {self.hash[:12]} --reason …`"
+        )
 
     def to_text(self) -> str:
         """The plan's one canonical JSON text."""
@@ -137,8 +164,12 @@ class Plan:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the canonical text: what is reviewed, approved and pushed."""
-        return hashlib.sha256(self.to_text().encode()).hexdigest()
+        """SHA-256 of what would be done and under which rules: what is reviewed, approved and pushed.
+
+        When the snapshots were read is no part of it, so a plan made anew from the same facts is the same plan.
+        """
+        changes = [asdict(change) for change in self.changes]
+        return hashlib.sha256(canonical_json([self.entity, self.config_hash, changes]).encode()).hexdigest()
 
     def to_bytes(self) -> bytes:
         """The canonical text, compressed without a time stamp so that equal plans are equal bytes."""
@@ -153,11 +184,12 @@ class Plan:
         """The plan that `to_bytes` wrote."""
         raw = json.loads(gzip.decompress(payload))
         return cls(
-            **{name: raw[name] for name in ("entity", "table", "as_of", "inputs", "config_hash")},
+            **{name: raw[name] for name in ("entity", "table", "as_of", "inputs", "config_hash", "source_rows")},
             changes=tuple(_change(item) for item in raw["changes"]),
             verdicts=tuple(_verdict(item) for item in raw["verdicts"]),
             findings=tuple(Finding(**item) for item in raw["findings"]),
             agreed=tuple(Agreed(**item) for item in raw["agreed"]),
+            refused=tuple(Refused(**{**item, "keys": tuple(item["keys"])}) for item in raw["refused"]),
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from safetyamp_pipelines.sync.collisions import Collisions, Holding, find_collisions
 from safetyamp_pipelines.sync.config import SyncConfig
 from safetyamp_pipelines.sync.differ import Difference, diff_record, observed_value, value_hash, was_not_taken
+from safetyamp_pipelines.sync.guards import Scale, refusals
 from safetyamp_pipelines.sync.inputs import Inputs
 from safetyamp_pipelines.sync.match import Match, match_records
 from safetyamp_pipelines.sync.plan import (
@@ -60,6 +61,38 @@ class _Planner:
             verdicts=tuple(self.verdicts),
             findings=tuple(sorted(self.findings, key=lambda finding: (finding.kind, finding.key))),
             agreed=tuple(self.agreed),
+            refused=refusals(self.spec, self.changes, self._scale(), self.config.guards),
+            source_rows={source: self.inputs.certificate(source).rows for source in self.spec.sources},
+        )
+
+    def _scale(self) -> Scale:
+        """What the guards measure against: the records that are or will be in SafetyAmp, and where they stand."""
+        groups = {record.source_key: self._groups(record) for record in self.desired}
+        creates = sum(change.action is Action.CREATE for change in self.changes)
+        return Scale(
+            size=len(self.matches.found) + creates,
+            is_first_load=not self.inputs.memory.links,
+            groups={key: found for key, found in groups.items() if found},
+            rows={source: self.inputs.certificate(source).rows for source in self.spec.sources},
+            rows_before=self.inputs.memory.source_rows,
+        )
+
+    def _groups(self, record: Desired) -> tuple[str, ...]:
+        """The groups a guard counts a record in: those of its source, and the place where SafetyAmp shows it. A record
+        that is not there, or is switched off, is in none."""
+        match = self.matches.found.get(record.source_key)
+        if match is None:
+            return ()
+        row = self.observed.rows[match.target_id]
+        shown = [
+            observed_value(self.spec.field(name), row, self.inputs.expected, {}) if name is not None else None
+            for name in (self.spec.access, self.spec.place)
+        ]
+        if shown[0] == 0:
+            return ()
+        return (
+            *record.groups,
+            *([f"{self.spec.field(str(self.spec.place)).label.lower()} {shown[1]}"] if shown[1] is not None else []),
         )
 
     def _decide_all(self) -> Collisions:
@@ -84,17 +117,18 @@ class _Planner:
                 is_stuck = (waiting, field) in written and (holder, field) not in written
                 if is_stuck or (waiting in rings and holder in rings):
                     self.keeps.add((holder, field))
-        created = {change.natural_key for change in self.changes if change.action is Action.CREATE}
+        there = {change.natural_key for change in self.changes if change.action is Action.CREATE}
+        there |= {record.natural_key for record in self.desired if record.source_key in self.matches.found}
         for name in (declared.name for declared in self.own if not declared.required):
             wanted = {str(change.fields[name][1]) for change in self.changes if name in change.fields}
-            self.absent |= {key for key in wanted - created if self.observed.id_of(key) is None}
+            self.absent |= {key for key in wanted - there if self.observed.id_of(key) is None}
         return len(self.keeps) + len(self.absent) > known
 
     def _resolved(self) -> tuple[list[Desired], Collisions]:
         """The records with every further reason why they cannot be synced, and without what must be left out."""
         records = [self._with_references(record) for record in self.desired]
         standing = [record for record in records if record.scope is Scope.ACTIVE and not record.reasons]
-        collisions = find_collisions(self.fields, standing, self.observed, self.matches, self.keeps)
+        collisions = find_collisions(self.spec.noun, self.fields, standing, self.observed, self.matches, self.keeps)
         records = [_with_collisions(record, collisions) for record in records]
         return self._with_own_references(records), collisions
 
@@ -185,6 +219,8 @@ class _Planner:
 
     def _why_held(self, link: Any) -> str | None:
         """Why an account found switched off stays off until a person decides."""
+        if not self.spec.holds_switched_off:
+            return None
         pushed = link.pushed.get(self.spec.access) if link is not None else None
         if pushed == 1:
             return "somebody switched this account off in SafetyAmp while the person is active in Viewpoint"

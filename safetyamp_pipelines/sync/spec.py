@@ -42,7 +42,8 @@ class Field:
 
     `name` is where it is written, `read` the dotted path where it is read (None: SafetyAmp never shows it).
     `sources` are columns of the entity's working frame in order of preference: `table.Column`,
-    `sync.yaml.<path>` for a constant, `rule.<name>` for a derived value.
+    `sync.yaml.<path>` for a constant, `rule.<name>` for a derived value. A `telling` field tells records apart: the
+    same new value in many of them is a fault of the source.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Field:
     references: str | None = None
     policy: Policy = Policy.SOURCE
     personal: bool = False
+    telling: bool = False
     fold_case: bool = False
     as_list_of_ids: bool = False
 
@@ -82,6 +84,7 @@ class Desired:
 
     `values` holds JSON scalars by field name; references are natural keys; None means the source says nothing.
     `reasons` say why the record cannot be synced, in a payroll clerk's words and without any personal value.
+    `groups` are what guards count by besides the place, such as `department 10`.
     """
 
     source_key: str
@@ -92,6 +95,7 @@ class Desired:
     rule: str = ""
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,9 @@ class EntitySpec:
 
     `desire` reads snapshots and expected state and says what each source record should become.
     `always` are the fields SafetyAmp insists on in every update (contract SafetyAmp §6).
-    `access` names the field that switches a record off for leavers; `reactivates` says whether a record that was
-    found switched off, and that we never pushed, is switched on.
+    `access` names the field that switches a record off for leavers. With `holds_switched_off`, a record that somebody
+    switched off by hand waits for a person; `reactivates` says whether one that we never pushed is switched on.
+    `place` is the reference that says where a record stands: changing it is a move, and guards count by place.
     """
 
     name: str
@@ -116,8 +121,15 @@ class EntitySpec:
     desire: Callable[[Inputs, SyncConfig], list[Desired]]
     always: tuple[str, ...] = ()
     access: str | None = None
+    holds_switched_off: bool = False
+    place: str | None = None
     policies: Callable[[SyncConfig], Mapping[str, str]] = field(default=lambda _config: {})
     reactivates: Callable[[SyncConfig], bool] = field(default=lambda _config: True)
+
+    @property
+    def noun(self) -> str:
+        """One record of the entity, in words: `employee`."""
+        return self.name.removesuffix("s")
 
     def field(self, name: str) -> Field:
         """The field of that write name; KeyError when the entity has none."""

@@ -14,7 +14,7 @@ from safetyamp_pipelines.sync.home_sites import HomeSites
 from safetyamp_pipelines.sync.inputs import Inputs
 from safetyamp_pipelines.sync.mapping import map_fields
 from safetyamp_pipelines.sync.snapshot import Record
-from safetyamp_pipelines.sync.spec import Desired, EntitySpec, Field, MatchKey
+from safetyamp_pipelines.sync.spec import Collision, Desired, EntitySpec, Field, MatchKey, Scope
 from safetyamp_pipelines.sync.tables import References, at_path
 
 VEHICLES, DRIVERS = "samsara/vehicles", "samsara/drivers"
@@ -35,7 +35,7 @@ def desire_vehicles(inputs: Inputs, config: SyncConfig) -> list[Desired]:
     frame["rule.user"] = pd.Series([place.user for place in places], dtype=object)
     frame["rule.status"] = pd.Series([_status(vehicle, config.vehicles) for vehicle in vehicles], dtype=object)
     mapped = map_fields(frame, FIELDS)
-    return [
+    return _vanished(inputs, config.vehicles) + [
         Desired(
             source_key=str(vehicle["id"]),
             natural_key=str(values["serial"] or vehicle["id"]),
@@ -46,6 +46,15 @@ def desire_vehicles(inputs: Inputs, config: SyncConfig) -> list[Desired]:
         )
         for vehicle, values, reasons, notes in zip(vehicles, mapped.values, mapped.reasons, mapped.notes, strict=True)
     ]
+
+
+def _vanished(inputs: Inputs, config: VehiclesConfig) -> list[Desired]:
+    """Linked vehicles that Samsara no longer lists, if sync.yaml says that their assets are to be decommissioned;
+    else they are only reported."""
+    listed = {str(vehicle["id"]) for vehicle in inputs.snapshot(VEHICLES).records}
+    gone = sorted(inputs.memory.links.keys() - listed) if config.decommission_vanished else []
+    rule = "Samsara no longer lists this vehicle"
+    return [Desired(key, key, values={}, match={}, scope=Scope.LEAVER, rule=rule) for key in gone]
 
 
 def _match(vehicle: Record) -> dict[str, tuple[str, ...]]:
@@ -130,7 +139,14 @@ class _Place:
 
 FIELDS = (
     Field("name", "Name", (f"{VEHICLES}.name", f"{VEHICLES}.serial"), "name", required=True),
-    Field("serial", "Serial", (f"{VEHICLES}.vin", f"{VEHICLES}.serial"), "serial"),
+    Field(
+        "serial",
+        "Serial",
+        (f"{VEHICLES}.vin", f"{VEHICLES}.serial"),
+        "serial",
+        unique=Collision.REJECT,
+        fold_case=True,
+    ),
     Field("code", "Licence plate", (f"{VEHICLES}.licensePlate",), "code"),
     Field("model", "Model", (f"{VEHICLES}.model",), "model"),
     Field("site_id", "Site", ("rule.site",), "site_id", required=True, references="sites"),
@@ -162,5 +178,7 @@ SPEC = EntitySpec(
     ),
     desire=desire_vehicles,
     always=("site_id",),
+    access="status",
+    place="site_id",
     policies=lambda config: config.vehicles.policies,
 )

@@ -172,6 +172,29 @@ def test_changes_can_be_narrowed(ledger: Ledger, session: int, intent: MakeInten
     assert ids(entity="jobs", run_id="run-1") == []
 
 
+def test_what_a_session_did_is_told_in_the_order_it_was_done(ledger: Ledger, session: int, intent: MakeIntent) -> None:
+    # given a session that did two things, failed at one, and was killed before the answer of another
+    before, after = {"city": "A", "state": None}, {"city": "B", "state": "LA"}
+    created = ledger.intend(session, intent())
+    moved = ledger.intend(session, intent(action="update", target_id="xY9zZ", expected=before, payload=after))
+    refused = ledger.intend(session, intent(source_key="3"))
+    ledger.intend(session, intent(source_key="4"))
+    ledger.note_unsent(session, [intent(source_key="5")], "blocked", "its site is missing")
+    ledger.answer(moved, "done")
+    ledger.answer(refused, "failed", http_status=422)
+    ledger.answer(created, "done", target_id="aB3dE")
+    other = ledger.start_session("run-2", "employees", "hash", {})
+    ledger.answer(ledger.intend(other, intent(source_key="6")), "done", target_id="q")
+
+    # when it is to be undone, then only what was done is there, with all that stood before
+    done = ledger.changes_done(session)
+    assert [(change.id, change.action, change.target_id) for change in done] == [
+        (created, "create", "aB3dE"),
+        (moved, "update", "xY9zZ"),
+    ]
+    assert (done[1].expected, done[1].payload) == (before, after)
+
+
 def test_references_find_what_earlier_pushes_of_the_run_created(ledger: Ledger, intent: MakeIntent) -> None:
     # given a run that created one site, updated one, failed on one, and another run that created one
     run_1 = ledger.start_session("run-1", "jobs", "a", {})

@@ -46,6 +46,7 @@ def test_a_failure_is_told_whole(ledger: Ledger, refuse: Callable[..., None]) ->
             attempts=1,
             expires_at=now + timedelta(days=7),
             state="open",
+            cause={},
         )
     }
     assert ledger.failures("jobs") == {}
@@ -66,6 +67,34 @@ def test_a_repeated_refusal_is_one_failure_that_counts(ledger: Ledger, refuse: C
     assert set(failure.fields) == {"mobile_phone"}
     assert failure.last_seen - failure.first_seen == timedelta(days=1)
     assert failure.expires_at == clock.now + timedelta(days=7)
+
+
+def test_the_newest_cause_is_kept(ledger: Ledger, refuse: Callable[..., None]) -> None:
+    refuse(cause={"holder": "100517", "parent": {"table": "sites", "key": "24113."}})
+    assert ledger.failures("employees")["100482"].cause == {
+        "holder": "100517",
+        "parent": {"table": "sites", "key": "24113."},
+    }
+
+    refuse()
+    assert ledger.failures("employees")["100482"].cause == {}
+
+
+def test_the_failures_of_all_entities_are_listed_in_order(ledger: Ledger, refuse: Callable[..., None], clock) -> None:
+    # given failures of two entities, one of which expires
+    refuse("100517", expires_after=timedelta(days=1))
+    refuse("100482")
+    ledger.save_failure(
+        "departments", "10", action="create", payload_hash="p", fields={}, http_status=422, expires_after=timedelta(2)
+    )
+
+    listed = [(entity, failure.source_key) for entity, failure in ledger.all_failures()]
+    assert listed == [("departments", "10"), ("employees", "100482"), ("employees", "100517")]
+    assert dict(ledger.all_failures())["departments"].http_status == 422
+
+    # then the one that expired is no longer listed
+    later = clock.now + timedelta(days=1)
+    assert [failure.source_key for _, failure in ledger.all_failures(now=later)] == ["10", "100482"]
 
 
 def test_a_failure_expires(ledger: Ledger, refuse: Callable[..., None], clock) -> None:

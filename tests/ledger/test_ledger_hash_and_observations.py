@@ -1,4 +1,4 @@
-"""The keyed hash is this ledger's own, and the sizes of SafetyAmp's tables are remembered."""
+"""The keyed hash is this ledger's own, and the sizes of tables are remembered."""
 
 from __future__ import annotations
 
@@ -60,6 +60,25 @@ def test_the_last_whole_read_counts(ledger: Ledger, clock) -> None:
 def test_an_empty_table_is_not_an_unknown_one(ledger: Ledger, clock) -> None:
     ledger.record_observation("assets", 0, clock.now)
     assert ledger.previous_rows("assets") == 0
+
+
+def test_the_last_reads_of_many_tables_are_one_question(ledger: Ledger, clock) -> None:
+    # given several reads of SafetyAmp's tables and of the sources, one of them written late
+    for minutes, table, rows in [
+        (0, "users", 2000),
+        (15, "users", 1998),
+        (5, "users", 5),
+        (0, "viewpoint/employees", 2100),
+        (15, "viewpoint/employees", 0),
+        (0, "entra/users", 900),
+    ]:
+        ledger.record_observation(table, rows, clock.now + timedelta(minutes=minutes))
+
+    # then each table has its last one, and one that was never read none
+    asked = ["viewpoint/employees", "users", "users", "samsara/vehicles"]
+    assert ledger.previous_rows_of(asked) == {"users": 1998, "viewpoint/employees": 0}
+    assert ledger.previous_rows_of(iter(["entra/users"])) == {"entra/users": 900}
+    assert ledger.previous_rows_of([]) == {}
 
 
 def test_times_of_any_zone_are_the_same_moment(ledger: Ledger, clock) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import socket
 import stat
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
@@ -43,6 +46,53 @@ def test_models_and_migrations_agree(url: str) -> None:
 
     # then there is nothing left to migrate
     assert differences == []
+
+
+def test_a_ledger_of_the_first_release_is_brought_up_to_date_with_all_it_holds(url: str) -> None:
+    # given a ledger that the first release made and wrote
+    migrated_to("0001", url)
+    engine = create_engine(ledger_address(url))
+    at = "2026-11-20 10:00:00.000000" if url.startswith("sqlite") else "2026-11-20 10:00:00+00"
+    with engine.begin() as connection:
+        for statement in (
+            "INSERT INTO ledger_sessions (id, run_id, entity, plan_hash, planned, status, started_at)"
+            " VALUES (1, 'run-1', 'employees', 'hash', '{}', 'running', :at)",
+            "INSERT INTO ledger_failures (entity, source_key, action, payload_hash, fields, first_seen, last_seen,"
+            " attempts, expires_at, state)"
+            " VALUES ('employees', '100482', 'create', 'p1', '{}', :at, :at, 3, :at, 'dismissed')",
+            "INSERT INTO ledger_links (entity, source_key, target_id, natural_key, pushed, not_taken, updated_at)"
+            " VALUES ('employees', '100482', '\"aB3dE\"', '100482', '{}', '{}', :at)",
+        ):
+            connection.execute(text(statement), {"at": at})
+    engine.dispose()
+
+    # when this release opens it, then all of it is there
+    with Ledger.open(url) as ledger:
+        failure = ledger.failures("employees", now=datetime(2026, 11, 20, tzinfo=UTC))["100482"]
+        assert (failure.attempts, failure.state, failure.cause) == (3, "dismissed", {})
+        assert ledger.links("employees")["100482"].target_id == "aB3dE"
+        assert ledger.open_session("employees") is not None
+
+        # and what is new can be used
+        ledger.approve("hash", "employees", "h.reyes", "reviewed", timedelta(days=1))
+
+    # and it is brought up to date once
+    with Ledger.open(url) as ledger:
+        assert ledger.approval("hash") is not None
+
+
+def migrated_to(revision: str, url: str) -> None:
+    """A database as an earlier release left it."""
+    config = Config()
+    config.set_main_option("script_location", "safetyamp_pipelines.ledger:migrations")
+    address = ledger_address(url)
+    if address.get_backend_name() == "sqlite":
+        Path(str(address.database)).parent.mkdir(parents=True)
+    engine = create_engine(address)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
 
 
 def test_the_ledger_can_live_beside_dagsters_own_tables(url: str) -> None:

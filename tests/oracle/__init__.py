@@ -4,7 +4,7 @@ It reads the sandbox world's raw rows and SafetyAmp's tables before the sync and
 the two differ, one of them is wrong. What the design leaves open is decided in comments that begin with `Choice:`.
 """
 
-from tests.oracle.answer import Answer, Memory, work_out
-from tests.oracle.compare import differences
+from oracle.answer import Answer, Memory, work_out
+from oracle.compare import differences
 
 __all__ = ["Answer", "Memory", "differences", "work_out"]

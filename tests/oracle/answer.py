@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 import yaml
 
-from tests.oracle.book import Book, Row, Tables, read
-from tests.oracle.people import Directory, People, Places, Remembered, is_active, latest_jobs
-from tests.oracle.places import Links, departments, jobs, titles
-from tests.oracle.cleaning import key, text
-from tests.oracle.vehicles import Fleet
-from tests.oracle.verdicts import Verdicts
+from oracle.book import Book, Row, Tables, read
+from oracle.cleaning import key, text
+from oracle.people import Directory, People, Places, Remembered, is_active, latest_jobs
+from oracle.places import Links, departments, jobs, titles
+from oracle.vehicles import Fleet
+from oracle.verdicts import Verdicts
 
 PACKAGED_RULES = Path(__file__).parents[2] / "safetyamp_pipelines" / "sync.yaml"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.oracle.answer import Answer, visible
-from tests.oracle.book import FIELDS, Book, Tables, read
+from oracle.answer import Answer, visible
+from oracle.book import FIELDS, Book, Tables, read
 
 
 def differences(answer: Answer, before: Tables, after: Tables) -> list[str]:
@@ -27,6 +27,14 @@ def changed_ids(answer: Answer, before: Tables) -> dict[str, set[Any]]:
     }
 
 
+def created(answer: Answer) -> dict[str, int]:
+    """By table: how many records have to be made."""
+    return {
+        table: sum(1 for token in rows if isinstance(token, tuple) and token[0] == "new")
+        for table, rows in answer.book.rows.items()
+    }
+
+
 def _of_table(table: str, expected: Book, actual: Book) -> Iterator[str]:
     for token, row in expected.rows[table].items():
         if token not in actual.rows[table]:
@@ -34,7 +42,8 @@ def _of_table(table: str, expected: Book, actual: Book) -> Iterator[str]:
             continue
         there = actual.rows[table][token]
         for name in _unlike(row, there):
-            yield f"{table} {token} ({row.get('emp_id') or row.get('name')}) {name}: {there[name]!r} should be {row[name]!r}"
+            known_as = row.get("emp_id") or row.get("name")
+            yield f"{table} {token} ({known_as}) {name}: {there[name]!r} should be {row[name]!r}"
     for token in actual.rows[table].keys() - expected.rows[table].keys():
         yield f"{table} {token}: should not be there: {actual.rows[table][token]}"
 

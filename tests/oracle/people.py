@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.oracle.book import Book, Row, Token
-from tests.oracle.cleaning import OneOf, day, email, key, number, telephone, text
-from tests.oracle.places import Links, address
-from tests.oracle.verdicts import Verdicts
+from oracle.book import Book, Row, Token
+from oracle.cleaning import OneOf, day, email, key, number, telephone, text
+from oracle.places import Links, address
+from oracle.verdicts import Verdicts
 
 _GENDER = {"F": 0, "M": 1}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.oracle.book import Book, Row, Token
-from tests.oracle.cleaning import OneOf, key, text, zip_code
-from tests.oracle.verdicts import Verdicts
+from oracle.book import Book, Row, Token
+from oracle.cleaning import OneOf, key, text, zip_code
+from oracle.verdicts import Verdicts
 
 Links = dict[str, Token]
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.oracle.book import Book, Row, Token
-from tests.oracle.cleaning import number, text
-from tests.oracle.people import Places
-from tests.oracle.places import Links
-from tests.oracle.verdicts import Verdicts
+from oracle.book import Book, Row, Token
+from oracle.cleaning import number, text
+from oracle.people import Places
+from oracle.places import Links
+from oracle.verdicts import Verdicts
 
 
 @dataclass
@@ -87,7 +87,9 @@ class Fleet:
         home = self.book.rows["users"][user]["home_site_id"] if user is not None else None
         tags = [tag["name"] for tag in row.get("tags", [])]
         named = next((self.rules["tag_sites"][name] for name in tags if name in self.rules["tag_sites"]), None)
-        return home or self._site_named(named) or self._home_office(tags) or self._site_named(self.rules["default_site"])
+        return (
+            home or self._site_named(named) or self._home_office(tags) or self._site_named(self.rules["default_site"])
+        )
 
     def _home_office(self, tags: list[str]) -> Token | None:
         for name in tags:

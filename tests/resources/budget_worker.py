@@ -1,4 +1,4 @@
-"""One process of the shared-budget tests: makes calls from several threads, or dies while it holds the file."""
+"""One process of the shared-budget tests: makes calls from several threads, or dies in the middle of booking one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import sys
 import threading
 from pathlib import Path
 
+from sqlalchemy import create_engine, text
+
+from safetyamp_pipelines.ledger.database import ledger_address
 from safetyamp_pipelines.resources.http import HttpClient
 from safetyamp_pipelines.resources.rate_limit import Budget, SqliteBucket
+from safetyamp_pipelines.resources.rate_limit_postgres import CLAIM, PostgresBucket, bucket_factory, lock_of
 
 
-def call(url: str, path: str, calls: int, period: float, threads: int, each: int) -> None:
-    client = HttpClient("Test", url, headers=dict, budget=Budget(calls, period, SqliteBucket(Path(path), "shared")))
+def call(url: str, ledger: str, path: str, calls: int, period: float, threads: int, each: int) -> None:
+    bucket = bucket_factory(ledger, Path(path))("shared")
+    client = HttpClient("Test", url, headers=dict, budget=Budget(calls, period, bucket))
 
     def work() -> None:
         for _ in range(each):
@@ -36,9 +41,21 @@ def hold(path: str) -> None:
     sys.stdin.read()
 
 
+def hold_postgresql(url: str) -> None:
+    """Book a call, then stop in the middle of booking the next: the message is carried out but not committed."""
+    PostgresBucket(url, "shared").claim(2, 3600.0)
+    with create_engine(ledger_address(url)).connect() as connection:
+        connection.execute(CLAIM, {"lock": lock_of("shared"), "budget": "shared", "calls": 2, "period": 3600.0})
+        assert connection.execute(text("SELECT count(*) FROM safetyamp_calls")).scalar() == 2
+        print("held", flush=True)
+        sys.stdin.read()
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "hold":
         hold(sys.argv[2])
+    elif sys.argv[1] == "hold-postgresql":
+        hold_postgresql(sys.argv[2])
     else:
-        url, path, calls, period, threads, each = sys.argv[2:]
-        call(url, path, int(calls), float(period), int(threads), int(each))
+        url, ledger, path, calls, period, threads, each = sys.argv[2:]
+        call(url, ledger, path, int(calls), float(period), int(threads), int(each))

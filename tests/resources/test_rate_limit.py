@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from scripted_server import Answer, Asked, FakeTime, ScriptedServer, answer
+from windows import most_in_a_window
 
 from safetyamp_pipelines.resources.clock import Clock
 from safetyamp_pipelines.resources.http import HttpClient
@@ -32,10 +33,6 @@ def times_of_calls(budget: Budget, time: FakeTime, count: int, *, lasting: float
             began.append(time.at - start)
             time.at += lasting
     return began
-
-
-def most_in_a_window(times: list[float], period: float) -> int:
-    return max(sum(first <= at < first + period for at in times) for first in times)
 
 
 @pytest.mark.parametrize(("calls", "period"), [(1, 1.0), (3, 61.0), (5, 0.25), (60, 61.0)])
@@ -189,7 +186,8 @@ def test_three_processes_of_three_threads_never_exceed_what_the_server_allows(
         return answer({})
 
     server.respond(note)
-    command = [sys.executable, str(WORKER), "call", server.url, str(tmp_path / "budget.db"), str(calls), str(period)]
+    ledger, path = f"sqlite:///{tmp_path}/ledger.db", tmp_path / "budget.db"
+    command = [sys.executable, str(WORKER), "call", server.url, ledger, str(path), str(calls), str(period)]
     processes = [subprocess.Popen([*command, "3", str(each)]) for _ in range(3)]
 
     assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]

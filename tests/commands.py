@@ -1,0 +1,97 @@
+"""Runs `safetyamp` as an operator does and keeps what was to be seen; as a process where that adds something."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from safetyamp_pipelines.cli import app
+from safetyamp_pipelines.sandbox import RequestRecord, Sandbox, TargetOptions, WorldSpec
+from safetyamp_pipelines.settings import child_environment
+
+COMMAND = Path(sys.executable).with_name("safetyamp")
+PROGRESS = re.compile(r"(read|push) {3}\w+ ")
+SECRETS = ("SAFETYAMP_TOKEN", "SAMSARA_API_KEY", "MS_GRAPH_CLIENT_SECRET")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left: its exit code, what it printed, and what SafetyAmp was asked meanwhile."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    calls: list[RequestRecord]
+
+    @property
+    def writes(self) -> list[RequestRecord]:
+        """The requests that asked SafetyAmp for a change."""
+        return [call for call in self.calls if call.method != "GET"]
+
+    @property
+    def told(self) -> list[str]:
+        """What was said on standard error besides how far the run is."""
+        return [line for line in self.stderr.splitlines() if not PROGRESS.match(line)]
+
+    def document(self) -> dict[str, Any]:
+        """Standard output as the one JSON document that it must be."""
+        document = json.loads(self.stdout)
+        assert isinstance(document, dict)
+        return document
+
+
+def small_world(**options: Any) -> Sandbox:
+    """A sandbox small enough that a command costs little more than its start."""
+    return Sandbox(WorldSpec(employees=12, jobs=6, vehicles=3), TargetOptions(calls=100_000, **options))
+
+
+def environment_of(box: Sandbox, changes: dict[str, str | None]) -> dict[str, str]:
+    """This machine's environment with what leads to the sandbox; None in `changes` takes a variable away."""
+    merged = {**child_environment(box.environment), "FORCE_COLOR": None, "DAGSTER_HOME": None, **changes}
+    return {name: text for name, text in merged.items() if text is not None}
+
+
+def as_process(box: Sandbox, *arguments: str, cwd: Path, **changes: str | None) -> Answer:
+    """Run the installed command."""
+    since = len(box.requests())
+    ended = subprocess.run(
+        [COMMAND, *arguments], env=environment_of(box, changes), cwd=cwd, capture_output=True, text=True, timeout=120
+    )
+    return Answer(ended.returncode, ended.stdout, ended.stderr, box.requests("safetyamp", since))
+
+
+def in_this_process(box: Sandbox, *arguments: str, **changes: str | None) -> Answer:
+    """Run the same command without the seconds that a new process takes to import Dagster."""
+    since = len(box.requests())
+    environment = {**box.environment, "DAGSTER_HOME": None, **changes}
+    ended = CliRunner().invoke(app, list(arguments), env=environment, catch_exceptions=False)
+    return Answer(ended.exit_code, ended.stdout, ended.stderr, box.requests("safetyamp", since))
+
+
+def assert_nothing_leaks(box: Sandbox, answer: Answer) -> None:
+    """No trace, no secret and no person's value in anything printed."""
+    printed = answer.stdout + answer.stderr
+    assert "Traceback" not in printed
+    assert not [name for name in SECRETS if box.environment[name] in printed]
+    for row in box.world.viewpoint["bPREH"]:
+        for column in ("LastName", "Email", "CellPhone", "Address"):
+            value = str(row[column] or "").strip()
+            assert not value or not re.search(rf"\b{re.escape(value)}\b", printed), column
+
+
+def assert_refused(box: Sandbox, answer: Answer, *words: str) -> None:
+    """One message that holds these words, exit code 2, and SafetyAmp as it was."""
+    assert answer.exit_code == 2, answer.stdout + answer.stderr
+    assert answer.writes == []
+    assert answer.stdout == ""
+    message, *more = answer.told
+    assert more == ["Nothing was written to SafetyAmp."]
+    assert [word for word in words if word not in message] == []
+    assert_nothing_leaks(box, answer)

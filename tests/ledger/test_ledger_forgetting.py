@@ -1,0 +1,147 @@
+"""Forgetting: a person's values leave the ledger, down to the bytes of the file; that something happened stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url, text
+
+from safetyamp_pipelines.ledger import Forgotten, Intent, IntentUnsettled, Ledger
+from safetyamp_pipelines.ledger.models import Base
+from safetyamp_pipelines.sync.plan import Outcome, Verdict
+
+MARK = "Marked-Value"
+MakeIntent = Callable[..., Intent]
+
+
+@pytest.fixture
+def person(ledger: Ledger, session: int, intent: MakeIntent, clock) -> str:
+    """Employee 100482 with a value in every place that can hold one: created, refused once, pushed and logged."""
+    values = {"first_name": MARK}
+    created = intent(payload=values, payload_hash=f"{MARK} hashed")
+    ledger.answer(
+        ledger.intend(session, created),
+        "done",
+        target_id="aB3dE",
+        answer=values,
+        rule="taken",
+        pushed=values,
+        not_taken={"zip": f"{MARK} hashed"},
+    )
+    updated = intent(action="update", target_id="aB3dE", payload=values, expected=values, payload_hash=MARK)
+    ledger.answer(ledger.intend(session, updated), "failed", http_status=422, error={"first_name": [MARK]})
+    ledger.save_failure(
+        "employees",
+        "100482",
+        action="update",
+        payload_hash=MARK,
+        fields={"first_name": {"hash": MARK, "category": "format", "suggestion": f"not {MARK}"}},
+        http_status=422,
+        expires_after=timedelta(days=7),
+        cause={"holder": MARK},
+    )
+    ledger.log_verdicts("run-1", "employees", clock.now, [Verdict("100482", Outcome.FAILED, "refused", (MARK,))])
+    ledger.end_session(session, "done", {"done": 1, "failed": 1}, calls=2)
+    return "100482"
+
+
+def everything(ledger: Ledger) -> str:
+    """Every row of every table, as text."""
+    with ledger._engine.connect() as connection:
+        tables = [connection.execute(text(f"SELECT * FROM {name}")).all() for name in Base.metadata.tables]
+    return repr(tables)
+
+
+def test_no_value_of_a_forgotten_person_is_left(ledger: Ledger, person: str) -> None:
+    assert everything(ledger).count(MARK) >= 10
+
+    forgotten = ledger.forget("employees", person)
+
+    assert forgotten == Forgotten(changes=2, links=1, failures=1, verdicts=1)
+    assert MARK not in everything(ledger)
+
+
+def test_what_happened_and_when_is_still_told(ledger: Ledger, person: str) -> None:
+    before = ledger.changes(source_key=person)
+    ledger.forget("employees", person)
+
+    after = ledger.changes(source_key=person)
+    for old, new in zip(before, after, strict=True):
+        assert (new.id, new.action, new.status, new.http_status) == (old.id, old.action, old.status, old.http_status)
+        assert (new.intended_at, new.answered_at, new.rule) == (old.intended_at, old.answered_at, old.rule)
+        assert (new.payload, new.expected, new.error, new.answer) == ({}, {}, None, None)
+    [session] = ledger.sessions()
+    assert session.counts == {"done": 1, "failed": 1}
+    failure = ledger.failures("employees")[person]
+    assert (failure.http_status, failure.attempts, failure.state) == (422, 1, "open")
+    assert failure.fields == {"first_name": {"hash": "", "category": "format", "suggestion": ""}}
+    [verdict] = ledger.verdict_history("employees", person)
+    assert (verdict.outcome, verdict.rule, verdict.reasons) == ("failed", "refused", ())
+
+
+def test_the_pair_stays_so_that_no_second_account_is_made(ledger: Ledger, person: str) -> None:
+    ledger.forget("employees", person)
+
+    link = ledger.links("employees")[person]
+    assert (link.target_id, link.natural_key, link.pushed, link.not_taken) == ("aB3dE", "100482", {}, {})
+    assert ledger.created_in_run("run-1", "employees") == {"100482": "aB3dE"}
+
+
+def test_everybody_else_is_left_alone(ledger: Ledger, person: str, intent: MakeIntent) -> None:
+    # given a colleague, and a job with the same key
+    session = ledger.start_session("run-2", "employees", "hash", {})
+    ledger.answer(ledger.intend(session, intent(source_key="100483")), "done", target_id="x", pushed={"city": "A"})
+    ledger.save_link("jobs", person, person, 6001, {"name": "Quay"})
+
+    ledger.forget("employees", person)
+
+    assert ledger.links("employees")["100483"].pushed == {"city": "A"}
+    assert ledger.changes(source_key="100483")[0].payload == {"first_name": "Nora", "current_title_id": 77}
+    assert ledger.links("jobs")[person].pushed == {"name": "Quay"}
+
+
+def test_nobody_is_nothing_to_forget(ledger: Ledger) -> None:
+    assert ledger.forget("employees", "nobody") == Forgotten(changes=0, links=0, failures=0, verdicts=0)
+
+
+def test_a_call_in_the_air_must_be_settled_first(ledger: Ledger, person: str, intent: MakeIntent) -> None:
+    # given an update whose answer was lost: only its values can tell whether SafetyAmp took it
+    session = ledger.start_session("run-2", "employees", "hash", {})
+    change = ledger.intend(session, intent(action="update", target_id="aB3dE", payload={"first_name": MARK}))
+
+    # when the person is to be forgotten, then that is refused and nothing is lost
+    with pytest.raises(IntentUnsettled, match="employees 100482: a call has no answer yet"):
+        ledger.forget("employees", person)
+    assert ledger.open_intents("employees")[0].payload == {"first_name": MARK}
+    assert ledger.links("employees")[person].pushed == {"first_name": MARK}
+
+    # and once it is settled it goes, too
+    ledger.answer(change, "failed", rule="not found")
+    assert ledger.forget("employees", person).changes == 3
+    assert MARK not in everything(ledger)
+
+
+def test_the_bytes_of_a_sqlite_ledger_hold_nothing_either(new_sqlite: Callable[[], str]) -> None:
+    # given values that were written, overwritten and deleted, also long ones, which lie on pages of their own
+    url = new_sqlite()
+    folder = Path(str(make_url(url).database)).parent
+    with Ledger.open(url) as ledger:
+        with ledger._engine.connect() as connection:
+            # some systems build SQLite so that it wipes what is freed, most do not
+            connection.execute(text("PRAGMA secure_delete = OFF"))
+        for city in ("A", "B"):
+            ledger.save_link("employees", "100482", "100482", "aB3dE", {"note": f"{MARK} {city} " * 2000})
+        ledger.save_link("employees", "1", "1", "gone", {"note": MARK})
+        ledger.drop_link("employees", "1")
+
+        # when the person is forgotten, while another connection is open
+        with Ledger.open(url) as other:
+            assert other.links("employees")
+            ledger.forget("employees", "100482")
+
+            # then no file of the ledger holds them any more
+            assert {file.name for file in folder.iterdir()} >= {"ledger.db"}
+            assert [file.name for file in folder.iterdir() if MARK.encode() in file.read_bytes()] == []

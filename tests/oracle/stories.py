@@ -1,0 +1,141 @@
+"""Runs the real command against a sandbox and keeps what there was to see; one story is told once for all workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from oracle.book import Row
+from safetyamp_pipelines.sandbox import RequestRecord, Sandbox
+
+COMMAND = Path(sys.executable).with_name("safetyamp")
+PAGE = 100  # the package's page size, and what the sandbox's SafetyAmp gives at most
+
+
+@dataclass
+class Run:
+    """One run of `safetyamp sync --json`: its report, SafetyAmp (deleted records too) around it, and its requests."""
+
+    report: dict[str, Any]
+    exit_code: int
+    before: dict[str, list[Row]]
+    after: dict[str, list[Row]]
+    requests: list[RequestRecord]
+    said: str
+
+    @property
+    def writes(self) -> list[RequestRecord]:
+        """The requests that asked SafetyAmp for a change."""
+        return [request for request in self.requests if request.is_write]
+
+    @property
+    def pages(self) -> int:
+        """The fewest reads: the cluster tree at once, every other table until its first empty page."""
+        listed = ("sites", "user_titles", "roles", "users", "asset_types", "assets")
+        return 1 + sum(1 + -(-len(_visible(self.before[table])) // PAGE) for table in listed)
+
+    def written(self, table: str) -> list[Any]:
+        """The ids that were written to, in order, None for a create."""
+        found: list[Any] = []
+        for request in self.writes:
+            of, _, id_ = request.path.removeprefix("/api/").partition("/")
+            if of == table:
+                found.append((id_ if table == "users" else int(id_)) if id_ else None)
+        return found
+
+    def user(self, emp_id: int | str) -> Row:
+        """The one user with this employee number, afterwards."""
+        return self.one("users", emp_id=str(emp_id))
+
+    def one(self, table: str, **wanted: Any) -> Row:
+        """The one record with these values, afterwards."""
+        (found,) = self.all(table, **wanted)
+        return found
+
+    def all(self, table: str, **wanted: Any) -> list[Row]:
+        """The records with these values, afterwards."""
+        return [row for row in _visible(self.after[table]) if all(row[name] == value for name, value in wanted.items())]
+
+    def by_id(self, table: str, id_: Any) -> tuple[Row, Row]:
+        """A record before and after."""
+        before, after = ([row for row in tables[table] if row["id"] == id_] for tables in (self.before, self.after))
+        return before[0], after[0]
+
+    def verdict(self, entity: str, key: Any) -> str | None:
+        """The verdict of a record that is not in step; None for one that is."""
+        lines = {str(line["key"]): line["verdict"] for line in self.report["not_in_step"][entity]}
+        return lines.get(str(key))
+
+    def why(self, entity: str, key: Any) -> str:
+        """The reasons given for a record that is not in step."""
+        return " ".join(
+            reason
+            for line in self.report["not_in_step"][entity]
+            if str(line["key"]) == str(key)
+            for reason in line["why"]
+        )
+
+
+@dataclass
+class Story:
+    """Runs in order and the names of what they are about."""
+
+    runs: list[Run] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def sync(box: Sandbox) -> Run:
+    """Run the command with nothing in its environment but what leads to the sandbox."""
+    seen, before = len(box.requests()), box.safetyamp.tables(hidden=True)
+    environment = {**box.environment, "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "")}
+    done = subprocess.run(
+        [str(COMMAND), "sync", "--json"], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    if not done.stdout.strip():
+        raise AssertionError(f"exit code {done.returncode} and no report: {done.stderr[-3000:]}")
+    return Run(
+        json.loads(done.stdout),
+        done.returncode,
+        before,
+        box.safetyamp.tables(hidden=True),
+        [request for request in box.requests(since=seen) if request.system == "safetyamp"],
+        done.stdout + done.stderr,
+    )
+
+
+def told_once(name: str, tell: Callable[[], Story], factory: pytest.TempPathFactory) -> Story:
+    """The story of this name, told by the first worker that asks and read by the others, be it only how it failed."""
+    base = factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    kept = shared / f"{name}.story"
+    with FileLock(kept.with_suffix(".lock")):
+        if not kept.exists():
+            unfinished = kept.with_suffix(".new")
+            unfinished.write_bytes(pickle.dumps(_told(tell)))
+            unfinished.replace(kept)
+    story = pickle.loads(kept.read_bytes())
+    if isinstance(story, str):
+        raise AssertionError(story)
+    assert isinstance(story, Story)
+    return story
+
+
+def _told(tell: Callable[[], Story]) -> Story | str:
+    try:
+        return tell()
+    except AssertionError as error:
+        return str(error)
+
+
+def _visible(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if not row.get("deleted_at")]

@@ -1,0 +1,112 @@
+"""Cleaners: what each makes of the values the sources hold, and what it says of those it cannot use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safetyamp_pipelines.sync.clean import CLEANERS, Unclean, clean
+
+TEXTS = st.text(max_size=20)
+
+
+def cleaned(cleaner: str, *values: Any, region: str = "US") -> list[Any]:
+    return clean(pd.Series(list(values), dtype=object), cleaner, region).values.tolist()
+
+
+def reason(cleaner: str, value: Any) -> str | None:
+    found: str | None = clean(pd.Series([value], dtype=object), cleaner).reasons[0]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("cleaner", "raw", "expected"),
+    [
+        ("text", "  Núñez ", "Núñez"),
+        ("text", "Nu\u0301n\u0303ez", "Núñez"),
+        ("text", "   ", None),
+        ("text", 12, "12"),
+        ("key", " 24113.  ", " 24113."),
+        ("key", "   ", None),
+        ("email", " Nora.Test@Example.COM ", "nora.test@example.com"),
+        ("email", "o'brien@example.com", "o'brien@example.com"),
+        ("email", "nora@company.test", "nora@company.test"),
+        ("phone", "504-234-5678", "+15042345678"),
+        ("phone", "(504) 234 5678", "+15042345678"),
+        ("phone", "+44 20 7946 0958", "+442079460958"),
+        ("date", "2026-11-20 00:00:00", "2026-11-20"),
+        ("date", "2026-11-20T13:30:00", "2026-11-20"),
+        ("gender", "F", 0),
+        ("gender", " m ", 1),
+        ("gender", "X", None),
+        ("zip_code", "01234", "01234"),
+        ("zip_code", "70000-", "70000"),
+        ("zip_code", "70000-0001", "70000-0001"),
+        ("zip_code", " - ", None),
+        ("state", "la ", "LA"),
+        ("number", " 00482 ", "482"),
+        ("number", 482, "482"),
+        ("number", "0", "0"),
+        ("number", "A-17", "A-17"),
+        ("as_is", 0, 0),
+    ],
+)
+def test_a_value_becomes_what_safetyamp_takes(cleaner: str, raw: Any, expected: Any) -> None:
+    assert cleaned(cleaner, raw) == [expected]
+    assert reason(cleaner, raw) is None
+
+
+@pytest.mark.parametrize(
+    ("cleaner", "raw", "why"),
+    [
+        ("email", "nora.test", "is not a valid e-mail address"),
+        ("email", "nora@@example.com", "is not a valid e-mail address"),
+        ("email", "nora@acme.onmicrosoft.com", "is an onmicrosoft address, which is no mailbox"),
+        ("phone", "call me", "is not a telephone number"),
+        ("phone", "12", "is not a number that can be dialled"),
+        ("phone", "000-000-0000", "is not a number that can be dialled"),
+        ("date", "20/11/2026", "is not a date"),
+    ],
+)
+def test_an_unusable_value_gives_a_reason_that_carries_nothing_of_it(cleaner: str, raw: str, why: str) -> None:
+    assert cleaned(cleaner, raw) == [None]
+    assert reason(cleaner, raw) == why
+
+
+def test_numbers_without_a_country_code_belong_to_the_configured_region() -> None:
+    assert cleaned("phone", "020 7946 0958", region="GB") == ["+442079460958"]
+
+
+@pytest.mark.parametrize("cleaner", CLEANERS)
+def test_a_missing_value_stays_missing_without_a_reason(cleaner: str) -> None:
+    assert cleaned(cleaner, None) == [None]
+    assert reason(cleaner, None) is None
+
+
+def test_a_column_keeps_its_index_and_its_types_however_many_gaps_it_has() -> None:
+    column = pd.Series(["F", None, "M"], index=[5, 7, 9], dtype=object)
+
+    result = clean(column, "gender")
+
+    assert result.values.to_dict() == {5: 0, 7: None, 9: 1}
+    assert [type(value) for value in result.values] == [int, type(None), int]
+
+
+@pytest.mark.parametrize("cleaner", ["text", "key", "email", "phone", "date", "zip_code", "state", "number"])
+@given(value=TEXTS)
+def test_cleaning_twice_is_cleaning_once(cleaner: str, value: str) -> None:
+    try:
+        once = CLEANERS[cleaner](value, "US")
+    except Unclean:
+        return
+
+    assert once is None or CLEANERS[cleaner](once, "US") == once
+
+
+@given(st.lists(st.one_of(st.none(), TEXTS), max_size=8), st.sampled_from(sorted(CLEANERS)))
+def test_a_column_is_cleaned_as_each_of_its_values_alone(values: list[str | None], cleaner: str) -> None:
+    assert cleaned(cleaner, *values) == [cleaned(cleaner, value)[0] for value in values]

@@ -1,0 +1,148 @@
+"""The push by itself, with a target and a journal in memory: signs of life, progress, the order of the book-keeping.
+What it does to a real SafetyAmp and a real ledger is in tests/resources/test_pushing*.py.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from small_worlds import company, employee, observed_in, plan_of
+
+from safetyamp_pipelines.sync.employees import SPEC
+from safetyamp_pipelines.sync.errors import NotSent, RecordRefused
+from safetyamp_pipelines.sync.journal import Linked, OpenIntent
+from safetyamp_pipelines.sync.plan import Agreed, Change
+from safetyamp_pipelines.sync.push import Progress, Push, PushOptions, PushResult, no_progress
+from safetyamp_pipelines.sync.snapshot import Record
+from safetyamp_pipelines.sync.tables import Id, References
+
+
+@dataclass
+class Book:
+    """A journal that keeps what it is told, in order."""
+
+    lines: list[tuple[str, Any]] = field(default_factory=list)
+    beats: int = 0
+    enough: threading.Event = field(default_factory=threading.Event)
+    stop_after: int | None = None
+
+    def open_intents(self) -> list[OpenIntent]:
+        return []
+
+    def intend(self, change: Change) -> int:
+        self.lines.append(("intend", change.source_key))
+        return len(self.lines)
+
+    def done(self, intent: int, target_id: Id, pushed: Mapping[str, Any], not_taken: Any, note: str) -> None:
+        self.lines.append(("done", target_id))
+
+    def refused(self, intent: int, change: Change, refusal: RecordRefused, *, remember: bool) -> None:
+        self.lines.append(("refused", (change.source_key, remember)))
+
+    def undone(self, intent: int, rule: str) -> None:
+        self.lines.append(("undone", rule))
+
+    def unsent(self, changes: Iterable[Change], outcome: str, rule: str) -> None:
+        self.lines.append((str(outcome), [change.source_key for change in changes]))
+
+    def agree(self, agreed: Iterable[Agreed]) -> None:
+        self.lines.append(("agree", [found.source_key for found in agreed]))
+
+    def linked(self, table: str) -> Iterable[Linked]:
+        return ()
+
+    def beat(self) -> None:
+        self.beats += 1
+        if self.beats >= 5:
+            self.enough.set()
+
+    def why_stop(self) -> str | None:
+        intended = sum(1 for kind, _ in self.lines if kind == "intend")
+        return "paused by nora: audit" if self.stop_after is not None and intended >= self.stop_after else None
+
+
+class Target:
+    """SafetyAmp as far as these tests need it: it takes everything, or raises what it was given."""
+
+    def __init__(self, book: Book, error: Exception | None = None, *, waits: bool = False) -> None:
+        self.book, self.error, self.waits = book, error, waits
+
+    def create(self, table: str, body: Mapping[str, Any]) -> Record:
+        assert ("intend", body["emp_id"]) in self.book.lines
+        if self.waits:
+            assert self.book.enough.wait(60)
+        if self.error is not None:
+            raise self.error
+        return {**body, "id": f"new{body['emp_id']}", "roles": body["roles"]}
+
+    def update(self, table: str, target_id: Id, body: Mapping[str, Any]) -> Record:
+        return {**body, "id": target_id}
+
+    def read(self, table: str) -> tuple[Record, ...]:
+        return ()
+
+
+def push(book: Book, target: Target, *numbers: int, progress: Progress = no_progress, **options: Any) -> PushResult:
+    world = company(viewpoint__employees=[employee(number) for number in numbers])
+    plan, references = plan_of("employees", world), References(observed_in(world))
+    return Push(SPEC, plan, target, book, references, PushOptions(**options), progress).run()
+
+
+def test_signs_of_life_go_on_while_answers_are_awaited() -> None:
+    book = Book()
+
+    result = push(book, Target(book, waits=True), 1, beat_every=0.01)
+
+    assert book.beats >= 5
+    assert result.counts() == {"created": 1}
+
+
+def test_what_both_sides_share_is_remembered_first_and_every_intent_precedes_its_answer() -> None:
+    book = Book()
+
+    push(book, Target(book), 1, 2, in_flight=1)
+
+    assert [kind for kind, _ in book.lines] == ["agree", "intend", "done", "intend", "done"]
+
+
+def test_a_call_that_was_never_made_is_undone_and_the_others_go_on() -> None:
+    book = Book()
+    error = NotSent("SafetyAmp", "POST", "/api/users")
+
+    result = push(book, Target(book, error), 1, 2, in_flight=1)
+
+    assert result.counts() == {"not_attempted": 2}
+    assert [kind for kind, _ in book.lines if kind != "agree"] == ["intend", "undone"] * 2
+    assert result.has_failed()
+
+
+def test_a_pause_leaves_the_rest_in_the_book_as_not_attempted() -> None:
+    book = Book(stop_after=1)
+
+    result = push(book, Target(book), 1, 2, 3, in_flight=1)
+
+    assert [line for line in book.lines if line[0] == "not_attempted"] == [("not_attempted", ["2", "3"])]
+    assert result.paused == "paused by nora: audit"
+    assert result.counts() == {"created": 1, "not_attempted": 2}
+
+
+def test_a_share_of_refusals_stops_the_entity_once_enough_were_answered() -> None:
+    book = Book()
+    refusal = RecordRefused("SafetyAmp", "POST", "/api/users", status=422, errors={"email": ["taken"]})
+
+    result = push(book, Target(book, refusal), *range(1, 9), in_flight=1, refusals_share=0.5, refusals_share_after=3)
+
+    assert result.stopped == "SafetyAmp refused 4 of 4 records"
+    assert result.counts() == {"failed": 4, "not_attempted": 4}
+
+
+def test_progress_ends_at_the_number_of_changes_planned() -> None:
+    seen: list[tuple[int, int]] = []
+    book = Book()
+
+    push(book, Target(book), 1, 2, 3, progress=lambda settled, planned: seen.append((settled, planned)))
+
+    assert seen == [(1, 3), (2, 3), (3, 3)]

@@ -1,0 +1,137 @@
+"""Waves: what a change needs comes before it, leavers go first, and rings are cut at a reference."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from small_worlds import ROOT, World, account, change, company, department, employee, plan_of, user
+
+from safetyamp_pipelines.sync.employees import SPEC
+from safetyamp_pipelines.sync.plan import Action, Change, payload_hash
+from safetyamp_pipelines.sync.waves import in_waves, rings_of
+
+KEYS = [str(number) for number in range(1, 8)]
+
+
+def hire(key: str, supervisor: str | None) -> Change:
+    fields = {"emp_id": (None, key)} | ({"current_supervisor_id": (None, supervisor)} if supervisor else {})
+    after = {name: value for name, (_, value) in fields.items()}
+    return Change(Action.CREATE, key, key, None, fields, "is new", payload_hash("employees", Action.CREATE, after))
+
+
+def managed_by(supervisors: dict[int, int]) -> World:
+    managers = [account(number, manager={"employeeId": str(boss)}) for number, boss in supervisors.items()]
+    return company(viewpoint__employees=[employee(number) for number in supervisors], entra__users=managers)
+
+
+def test_a_region_comes_before_its_departments() -> None:
+    world = company(site_clusters=[ROOT], viewpoint__departments=[department("10"), department("20")])
+
+    plan = plan_of("departments", world)
+
+    assert [(found.source_key, found.wave) for found in plan.changes] == [("region South", 0), ("10", 1), ("20", 1)]
+
+
+def test_inside_a_wave_leavers_go_first_then_hires_then_the_rest() -> None:
+    sources = [employee(1), employee(2), employee(3, TermDate="2026-01-01")]
+    world = company(viewpoint__employees=sources, users=[user("u1", "1"), user("u3", "3")])
+
+    assert [found.action for found in plan_of("employees", world).changes] == ["deactivate", "create", "update"]
+
+
+def test_a_supervisor_is_hired_before_those_who_are_led() -> None:
+    plan = plan_of("employees", managed_by({1: 2, 2: 3, 3: 9}))
+
+    assert [(found.source_key, found.wave) for found in plan.changes] == [("3", 0), ("2", 1), ("1", 2)]
+
+
+def test_two_who_supervise_each_other_are_hired_without_one_of_the_links_which_follows() -> None:
+    plan = plan_of("employees", managed_by({1: 2, 2: 1}))
+
+    assert [(found.source_key, found.action, found.wave) for found in plan.changes] == [
+        ("1", "create", 0),
+        ("2", "create", 1),
+        ("1", "update", 2),
+    ]
+    first, _, second = plan.changes
+    assert "current_supervisor_id" not in first.fields
+    assert second.fields == {"current_supervisor_id": (None, "2")}
+    assert second.cause == "Supervisor is new too, so it follows in a second wave"
+
+
+def test_a_hire_cut_from_a_ring_is_still_known_by_the_hash_of_the_whole_when_it_is_refused() -> None:
+    world = managed_by({1: 2, 2: 1})
+    refused = change(plan_of("employees", world), "1")
+
+    again = plan_of("employees", world, failures={"1": refused})
+
+    assert [found.source_key for found in again.changes] == ["2"]
+
+
+def test_nobody_supervises_themselves() -> None:
+    plan = plan_of("employees", managed_by({1: 1}))
+
+    assert "current_supervisor_id" not in plan.changes[0].fields
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), st.sampled_from(KEYS)))
+def test_every_hire_is_written_once_whole_whatever_the_rings(supervisors: dict[str, str]) -> None:
+    hires = [hire(key, supervisors.get(key) if supervisors.get(key) != key else None) for key in KEYS]
+
+    ordered = in_waves(SPEC, hires, {})
+
+    wave = {found.source_key: found.wave for found in ordered if found.action is Action.CREATE}
+    assert len(wave) == len(hires)
+    whole: dict[str, dict[str, object]] = {}
+    for found in ordered:
+        assert not whole.get(found.source_key, {}).keys() & found.fields.keys()
+        whole.setdefault(found.source_key, {}).update(found.after())
+        assert wave.get(str(found.after().get("current_supervisor_id")), -1) < found.wave
+    assert whole == {found.source_key: found.after() for found in hires}
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), st.sets(st.sampled_from(KEYS), max_size=3)))
+def test_rings_are_found_whole_and_nothing_else_is(waits_for: dict[str, set[str]]) -> None:
+    def reaches(start: str, goal: str) -> bool:
+        seen, todo = set(), [start]
+        while todo:
+            for other in waits_for.get(todo.pop(), ()):
+                if other == goal:
+                    return True
+                if other not in seen:
+                    seen.add(other)
+                    todo.append(other)
+        return False
+
+    on_a_ring = {key for key in waits_for if reaches(key, key)}
+
+    assert rings_of(waits_for) <= on_a_ring
+    assert bool(rings_of(waits_for)) == bool(on_a_ring)
+
+
+def test_the_same_rings_are_cut_at_the_same_place_in_every_process() -> None:
+    """Sets of text have another order in every process; a plan must not show it."""
+    script = (
+        "from test_waves import managed_by, plan_of\n"
+        "ring = {1: 2, 2: 3, 3: 1, 4: 5, 5: 4, 6: 3}\n"
+        "print(plan_of('employees', managed_by(ring)).hash)"
+    )
+
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(sys.path)},
+            cwd=Path(__file__).parent,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in (1, 2)
+    ]
+    answers = [process.communicate(timeout=120)[0] for process in running]
+
+    assert answers[0] == answers[1] != ""

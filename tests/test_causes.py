@@ -1,0 +1,125 @@
+"""Failures of a run are told once for each cause, with what to do, and without anybody's values."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
+
+from safetyamp_pipelines.causes import causes_of, told
+from safetyamp_pipelines.ledger import LeaseHeld, LeaseLost, LedgerUnusable
+from safetyamp_pipelines.sync.errors import (
+    AnswerLost,
+    AuthRefused,
+    CircuitOpen,
+    FatalCall,
+    NotSent,
+    PlanRefused,
+    ReadError,
+    SnapshotError,
+    SyncError,
+)
+
+
+def raised(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+def test_all_tables_of_a_system_that_is_down_are_one_cause_told_by_the_first_real_failure() -> None:
+    down = NotSent("SafetyAmp", "GET", "/api/users", detail="no connection could be made")
+    failures = {
+        "safetyamp_observed/assets": CircuitOpen("SafetyAmp", "GET", "/api/assets", detail="no call was made"),
+        "safetyamp_observed/users": raised(ReadError("safetyamp_observed/users", str(down)), down),
+    }
+
+    (cause,) = causes_of(failures)
+
+    assert cause.text == (
+        "SafetyAmp GET /api/users: no connection could be made (the same in 2 steps). "
+        "Check SAFETYAMP_BASE_URL and the network"
+    )
+    assert cause.steps == tuple(failures)
+    assert not cause.refused
+
+
+def test_two_systems_that_are_down_are_two_causes() -> None:
+    failures = {
+        "samsara/drivers": AuthRefused("Samsara", "GET", "/fleet/drivers", status=401),
+        "viewpoint": SnapshotError("viewpoint/jobs is torn"),
+    }
+
+    samsara, viewpoint = causes_of(failures)
+
+    assert samsara.text == (
+        "Samsara GET /fleet/drivers answered 401. Check SAMSARA_API_KEY, and that it has Read Vehicles and Read Drivers"
+    )
+    assert (viewpoint.text, viewpoint.refused) == ("viewpoint/jobs is torn", True)
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (AnswerLost("SafetyAmp", "GET", "/api/sites", status=503), "Run it again later"),
+        (AnswerLost("SafetyAmp", "GET", "/api/sites", status=200, detail="HTML"), "Check SAFETYAMP_BASE_URL"),
+        (FatalCall("Samsara", "GET", "/fleet/drivers", status=302, detail="elsewhere"), "Check SAMSARA_BASE_URL"),
+        (ReadError("entra/users", "a page came twice"), "Run it again"),
+        (LedgerUnusable("the ledger /x/ledger.db cannot be created"), "Check LEDGER_URL"),
+    ],
+)
+def test_an_error_that_names_no_setting_is_told_with_what_to_do(error: SyncError, advice: str) -> None:
+    assert told(error).startswith(f"{error}. {advice}")
+
+
+def test_an_error_that_names_its_setting_stands_alone() -> None:
+    error = AuthRefused("Microsoft login", "POST", "/token", detail="check MS_GRAPH_CLIENT_SECRET")
+
+    assert told(error) == str(error)
+
+
+def test_a_push_that_stopped_is_told_by_what_stopped_it() -> None:
+    stop = PlanRefused("stopped: paused by Pat: audit")
+
+    (cause,) = causes_of({"safetyamp/users": raised(dg.Failure("stopped"), stop)})
+
+    assert (cause.text, cause.refused) == ("stopped: paused by Pat: audit", True)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_before_writing"),
+    [
+        (PlanRefused("the plan is too old"), True),
+        (LeaseHeld("push", "run 1", datetime(2026, 11, 20, tzinfo=UTC)), True),
+        (LeaseLost("push", "run 1"), False),
+        (SyncError("something on the way"), False),
+    ],
+)
+def test_only_a_push_refused_outright_has_certainly_written_nothing(error: SyncError, is_before_writing: bool) -> None:
+    (cause,) = causes_of({"safetyamp/users": error})
+
+    assert cause.before_writing is is_before_writing
+
+
+def test_a_failed_check_is_named_and_forbids_to_write() -> None:
+    error = DagsterAssetCheckFailedError("1 blocking asset check failed with ERROR severity:\nplan/users: guards")
+
+    (cause,) = causes_of({"plan/users_guards": error})
+
+    assert cause.text == "a blocking check failed: plan/users: guards. Its metadata in the run tells why"
+    assert cause.refused
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), DagsterExecutionInterruptedError()])
+def test_an_interruption_says_that_running_again_is_safe(interrupt: BaseException) -> None:
+    (cause,) = causes_of({"safetyamp/sites": interrupt})
+
+    assert cause.text.startswith("interrupted at safetyamp/sites. Run it again")
+    assert not cause.refused
+
+
+def test_an_unexpected_error_names_the_step_and_its_kind_and_hides_what_is_personal() -> None:
+    (cause,) = causes_of({"plan/employees": KeyError("ann.example@example.com", "+12145550100")})
+
+    assert cause.text.startswith("plan/employees: unexpected KeyError")
+    assert "ann.example" not in cause.text
+    assert "2145550100" not in cause.text

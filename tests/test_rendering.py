@@ -1,0 +1,108 @@
+"""What is shown is what there is: nothing taken for markup, nothing cut, before → after."""
+
+from io import StringIO
+
+from rich.console import Console
+
+from safetyamp_pipelines.causes import Cause
+from safetyamp_pipelines.rendering import TerminalProgress, show_causes, show_plan, show_result
+from safetyamp_pipelines.running import Ran
+from safetyamp_pipelines.sync.plan import Action, Change, Finding, Outcome, Plan, Verdict
+
+LONG = "a reason " * 40
+
+
+def plain() -> Console:
+    return Console(file=StringIO(), width=10_000, force_terminal=False)
+
+
+def printed(console: Console) -> str:
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def change(action: Action, target_id: int | None, **fields: tuple[object, object]) -> Change:
+    return Change(action, "24113.", "24113.", target_id, fields, "differs: Name", "hash")
+
+
+def plan_of(*changes: Change, verdicts: tuple[Verdict, ...] = (), findings: tuple[Finding, ...] = ()) -> Plan:
+    return Plan("jobs", "sites", "2026-11-20T10:00:00Z", {}, "hash", changes, verdicts, findings)
+
+
+def test_a_change_is_shown_before_and_after_and_a_new_record_without_a_before() -> None:
+    console = plain()
+
+    show_plan(
+        console,
+        plan_of(
+            change(Action.UPDATE, 7, name=("Old [/bold] name", "New"), zip_code=(None, "01234")),
+            change(Action.CREATE, None, name=(None, "24113. - Dock")),
+        ),
+    )
+
+    lines = printed(console).splitlines()
+    assert "    Name: 'Old [/bold] name' → 'New'" in lines
+    assert "    Zip code: nothing → '01234'" in lines
+    assert "    Name: '24113. - Dock'" in lines
+
+
+def test_notes_and_findings_are_shown_and_long_lists_counted() -> None:
+    console = plain()
+    findings = tuple(Finding("unmanaged", f"users [{n}]", "in SafetyAmp, but in no source") for n in range(12))
+    verdict = Verdict("24113.", Outcome.UNCHANGED, "recognised by link", notes=(LONG,))
+
+    show_plan(console, plan_of(verdicts=(verdict,), findings=findings))
+
+    assert f"24113. — {LONG}".strip() in printed(console)
+    assert "users [9] and 2 more" in printed(console)
+
+
+def test_every_record_not_in_step_is_one_uncut_line_off_a_terminal() -> None:
+    console, key = plain(), "users [9BIIZ] [/x]"
+    line = {"key": key, "verdict": "not_attempted", "why": [LONG]}
+
+    show_result(console, Ran("a run", 1.0, {"jobs": {"not_attempted": 1}}, {"jobs": [line]}), pushed=True)
+
+    (row,) = [row for row in printed(console).splitlines() if key in row]
+    assert "not attempted" in row
+    assert LONG.strip() in row
+
+
+def test_on_a_narrow_terminal_no_verdict_is_lost() -> None:
+    console = Console(file=StringIO(), width=80, force_terminal=True, color_system=None)
+    counts = {"created": 1234, "deactivated": 1, "failed": 22, "held": 3, "linked": 4, "out_of_scope": 555}
+    counts |= {"reactivated": 6, "rejected": 77, "unchanged": 8888, "updated": 99}
+
+    show_result(console, Ran("a run", 1.0, {"employees": counts}), pushed=True)
+
+    assert all(str(number) in printed(console) for number in counts.values())
+    assert "…" not in printed(console)
+
+
+def test_causes_end_with_whether_safetyamp_is_as_it_was() -> None:
+    cause = Cause("paused [by] Pat", ("safetyamp/users",), refused=True)
+    before, midway = plain(), plain()
+
+    show_causes(before, Ran("a run", 1.0, causes=[cause]))
+    show_causes(midway, Ran("a run", 1.0, causes=[cause], writes=3, wrote_nothing=False))
+
+    assert printed(before) == "paused [by] Pat\nNothing was written to SafetyAmp.\n"
+    assert printed(midway) == "paused [by] Pat\n"
+
+
+def test_off_a_terminal_progress_is_a_line_now_and_then_and_the_last_one() -> None:
+    console = plain()
+
+    with TerminalProgress(console) as progress:
+        progress.read("users", 120, 2)
+        report = progress.of("employees", lambda: 9)
+        for settled in range(1, 61):
+            report(settled, 60)
+
+    said = [" ".join(line.split()) for line in printed(console).splitlines() if line]
+    assert said == [
+        "read users 120 rows 2 calls",
+        "push employees 25 of 60, 9 calls",
+        "push employees 50 of 60, 9 calls",
+        "push employees 60 of 60, 9 calls",
+    ]
