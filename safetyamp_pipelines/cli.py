@@ -117,7 +117,9 @@ def _finish(ran: Ran, *, as_json: bool, pushed: bool) -> None:
 
     if as_json:
         _print_json(ran.as_json())
-    elif ran.exit_code != REFUSED or ran.writes:  # what was refused is told by its causes alone
+    elif (
+        ran.exit_code != REFUSED or ran.writes or (not pushed and ran.is_guarded)
+    ):  # what was refused is told by its causes alone
         for made in [] if pushed else ran.plans.values():
             show_plan(_console(sys.stdout), made)
         show_result(_console(sys.stdout), ran, pushed=pushed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.box import HEAVY_HEAD
@@ -14,7 +14,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.running import Ran
-    from safetyamp_pipelines.sync.plan import Change, Plan
+    from safetyamp_pipelines.sync.plan import Change, Plan, Verdict
 
 SAY_EVERY = 25
 MOST_KEYS = 10
@@ -61,12 +61,18 @@ class TerminalProgress:
 
         return report
 
+    def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
+        """Nothing to say: the table at the end says it."""
+
 
 def show_result(console: Console, ran: Ran, *, pushed: bool) -> None:
     """The table of verdicts, calls against the fewest possible, and every record that is not in step."""
     for name, records in ran.not_in_step.items():
         if records:
             console.print(_records_table(console, name, records))
+    for name, lines in ran.noted.items():
+        for line in lines:
+            _say(console, f"{name.removesuffix('s')} {escape(line['key'])}: {escape('; '.join(line['notes']))}")
     console.print(_verdict_table(console, ran, "Verdicts" if pushed else "Verdicts, if this were pushed"))
     console.print(
         f"{ran.writes} writes, {ran.calls} calls to SafetyAmp (fewest possible {ran.fewest_calls}), "

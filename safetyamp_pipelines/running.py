@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -20,7 +20,7 @@ from safetyamp_pipelines.resources.progress import ProgressReporter
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.sync.entities import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.errors import PlanRefused, Refusal
-from safetyamp_pipelines.sync.plan import OUTCOME_OF, Outcome, Plan
+from safetyamp_pipelines.sync.plan import OUTCOME_OF, Outcome, Plan, Verdict
 
 IN_STEP, FAILED, REFUSED = 0, 1, 2
 NOT_DONE = (Outcome.FAILED, Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED)
@@ -32,19 +32,26 @@ class Ran:
     """What one run did.
 
     `verdicts` counts source records by entity and verdict; `not_in_step` lists those that SafetyAmp does not show as
-    it should, with the reasons; `calls` are calls to SafetyAmp. `wrote_nothing` is said only when it is certain.
+    it should, with the reasons, and `noted` what the push found out about others; `calls` are calls to SafetyAmp.
+    `wrote_nothing` is said only when it is certain.
     """
 
     run_id: str
     seconds: float
     verdicts: dict[str, dict[str, int]] = field(default_factory=dict)
     not_in_step: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    noted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     writes: int = 0
     calls: int = 0
     fewest_calls: int = 0
     causes: list[Cause] = field(default_factory=list)
     wrote_nothing: bool = True
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a guard stands against one of the plans: that plan is to be looked at."""
+        return any(plan.refused for plan in self.plans.values())
 
     @property
     def exit_code(self) -> int:
@@ -64,6 +71,7 @@ class Ran:
             "fewest_calls": self.fewest_calls,
             "seconds": round(self.seconds, 1),
             "not_in_step": self.not_in_step,
+            "noted": {name: lines for name, lines in self.noted.items() if lines},
             "errors": [{"error": cause.text, "steps": list(cause.steps)} for cause in self.causes],
             "exit_code": self.exit_code,
         }
@@ -79,9 +87,10 @@ def run_entities(
     chosen = [spec for spec in ENTITIES if spec.name in entities]
     if not chosen:
         raise PlanRefused(f"no such entity: name some of {', '.join(BY_NAME)}")
+    told = _Listening(progress)
     overrides = {
         **resources_for(SettingsResource.of(environ)),
-        "progress": dg.ResourceDefinition.hardcoded_resource(progress),
+        "progress": dg.ResourceDefinition.hardcoded_resource(told),
     }
     failures: dict[str, BaseException] = {}
     job = build_defs(overrides).resolve_job_def("sync_all" if push else "plan_all")
@@ -95,7 +104,7 @@ def run_entities(
             tags={"safetyamp/cause": "shell"},
         )
         ran = Ran(result.run_id, monotonic() - started)
-        _gather(ran, result, [spec.name for spec in chosen], push=push)
+        _gather(ran, result, [spec.name for spec in chosen], told.verdicts, push=push)
         _explain(ran, result, failures)
     return ran
 
@@ -124,7 +133,32 @@ def _remembering(failures: dict[str, BaseException]) -> dg.HookDefinition:
     return tell_the_shell
 
 
-def _gather(ran: Ran, result: dg.ExecuteInProcessResult, entities: Sequence[str], *, push: bool) -> None:
+@dataclass
+class _Listening:
+    """Passes a run's progress on, and keeps the verdicts of every push: metadata holds but the first hundred."""
+
+    reporter: ProgressReporter
+    verdicts: dict[str, Sequence[Verdict]] = field(default_factory=dict)
+
+    def read(self, table: str, rows: int, calls: int) -> None:
+        self.reporter.read(table, rows, calls)
+
+    def of(self, entity: str, calls: Callable[[], int]) -> Callable[[int, int], None]:
+        return self.reporter.of(entity, calls)
+
+    def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
+        self.verdicts[entity] = verdicts
+        self.reporter.pushed(entity, verdicts)
+
+
+def _gather(
+    ran: Ran,
+    result: dg.ExecuteInProcessResult,
+    entities: Sequence[str],
+    pushed: Mapping[str, Sequence[Verdict]],
+    *,
+    push: bool,
+) -> None:
     metadata = _metadata(result)
     for key, values in metadata.items():
         ran.calls += int(values.get("calls", 0)) if key[0] in ("safetyamp", "safetyamp_observed") else 0
@@ -134,10 +168,11 @@ def _gather(ran: Ran, result: dg.ExecuteInProcessResult, entities: Sequence[str]
         if ("plan", name) not in metadata:
             continue
         plan = ran.plans[name] = result.asset_value(asset_key(f"plan/{name}"))
-        pushed = metadata.get(("safetyamp", BY_NAME[name].table))
-        counts = pushed["verdicts"] if pushed is not None else plan.counts()
-        ran.verdicts[name] = _not_attempted(counts) if push and pushed is None else dict(counts)
-        ran.not_in_step[name] = _not_in_step(plan, pushed["not_as_planned"].records if pushed is not None else ())
+        verdicts = pushed.get(name, plan.verdicts)
+        counts = dict(sorted(Counter(str(verdict.outcome) for verdict in verdicts).items()))
+        ran.verdicts[name] = _not_attempted(counts) if push and name not in pushed else counts
+        ran.not_in_step[name] = [_line(verdict) for verdict in verdicts if verdict.outcome in NOT_IN_STEP]
+        ran.noted[name] = _noted(plan, verdicts)
 
 
 def _not_attempted(planned: Mapping[str, int]) -> dict[str, int]:
@@ -148,21 +183,19 @@ def _not_attempted(planned: Mapping[str, int]) -> dict[str, int]:
     return {str(name): counts[name] for name in sorted(counts)}
 
 
-def _not_in_step(plan: Plan, not_as_planned: Sequence[dg.TableRecord]) -> list[dict[str, Any]]:
-    """The records of a plan that stay out of step, and why; what the push found comes after what the plan said."""
-    lines: dict[str, dict[str, Any]] = {
-        verdict.source_key: {
-            "key": verdict.source_key,
-            "verdict": str(verdict.outcome),
-            "why": list(verdict.reasons) or [verdict.rule],
-        }
-        for verdict in plan.verdicts
-        if verdict.outcome in NOT_IN_STEP
-    }
-    for record in not_as_planned:
-        key, verdict, why = (str(record.data[column]) for column in ("key", "verdict", "why"))
-        lines[key] = {"key": key, "verdict": verdict, "why": [why]}
-    return list(lines.values())
+def _line(verdict: Verdict) -> dict[str, Any]:
+    why = list(verdict.reasons) or [verdict.rule]
+    return {"key": verdict.source_key, "verdict": str(verdict.outcome), "why": why}
+
+
+def _noted(plan: Plan, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """What the push found out about records it did carry out, such as a field that SafetyAmp did not take."""
+    known = {verdict.source_key: set(verdict.notes) for verdict in plan.verdicts}
+    new = [
+        (verdict.source_key, [note for note in verdict.notes if note not in known[verdict.source_key]])
+        for verdict in verdicts
+    ]
+    return [{"key": key, "notes": notes} for key, notes in new if notes]
 
 
 def _metadata(result: dg.ExecuteInProcessResult) -> dict[tuple[str, ...], dict[str, Any]]:
@@ -186,7 +219,13 @@ def _explain(ran: Ran, result: dg.ExecuteInProcessResult, failures: dict[str, Ba
         step = _step_name(event.step_key)
         if event.is_step_failure and step not in failures:  # an interruption ends the run before any hook
             failures[step] = DagsterExecutionInterruptedError()
-    ran.causes = causes_of(failures)
+    guarded = {f"plan/{name}_guards": plan for name, plan in ran.plans.items() if plan.refused}
+    refused = [
+        Cause(str(plan.refusal()), (step,), refused=True, before_writing=True)
+        for step, plan in guarded.items()
+        if failures.pop(step, None) is not None
+    ]
+    ran.causes = refused + causes_of(failures)
     if not result.success and not ran.causes:
         ran.causes = [Cause("the run failed outside its steps; its events in the Dagster UI tell why", (), True)]
     early = {step for cause in ran.causes if cause.before_writing for step in cause.steps}

@@ -106,6 +106,7 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
             run_id=context.run_id,
             progress=progress.of(spec.name, lambda: client.http.calls),
         )
+        progress.pushed(spec.name, pushed.result.verdicts)
         metadata = push_metadata(made, pushed, client.http.calls - calls_before, monotonic() - started)
         context.add_output_metadata(metadata)
         if pushed.error is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from safetyamp_pipelines.logs import get_logger
+from safetyamp_pipelines.sync.plan import Verdict
 
 SAY_EVERY = 50
 
@@ -19,6 +21,10 @@ class ProgressReporter(Protocol):
 
     def of(self, entity: str, calls: Callable[[], int]) -> Callable[[int, int], None]:
         """The callback of one push; `calls` tells how many calls the run has made to SafetyAmp so far."""
+        ...
+
+    def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
+        """A push ended, whole or stopped, with these verdicts."""
         ...
 
 
@@ -38,3 +44,8 @@ class LogProgress:
                 logger.info("push", settled=settled, planned=planned, calls=calls())
 
         return report
+
+    def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
+        """One line with the counts."""
+        counts = Counter(str(verdict.outcome) for verdict in verdicts)
+        get_logger(__name__).info("pushed", entity=entity, **dict(sorted(counts.items())))

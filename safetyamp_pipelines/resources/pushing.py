@@ -18,7 +18,8 @@ from safetyamp_pipelines.resources.safetyamp import SafetyAmpClient
 from safetyamp_pipelines.sync.config import TargetConfig, UpdateMethods
 from safetyamp_pipelines.sync.errors import PlanRefused, PushStopped, SyncError
 from safetyamp_pipelines.sync.plan import Plan
-from safetyamp_pipelines.sync.push import Progress, Push, PushOptions, PushResult
+from safetyamp_pipelines.sync.push import Push
+from safetyamp_pipelines.sync.push_result import Progress, PushOptions, PushResult
 from safetyamp_pipelines.sync.snapshot import Record, Snapshot
 from safetyamp_pipelines.sync.spec import EntitySpec
 from safetyamp_pipelines.sync.tables import Id, References

@@ -18,13 +18,18 @@ def value_hash(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+CHANGED_ON_BOTH_SIDES = "held: it changed in the source and in SafetyAmp; a person must decide"
+
+
 @dataclass
 class Difference:
-    """`changed` maps a field to (before, after); `agreed` holds values both sides share; `notes` say what was left."""
+    """`changed` maps a field to (before, after); `agreed` holds values both sides share; `notes` say what was left,
+    `held` what a person must decide."""
 
     changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     agreed: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
 
 
 def observed_value(declared: Field, row: Record, references: References, pushed: Mapping[str, Any]) -> Any:
@@ -74,6 +79,7 @@ def diff_record(
             difference.changed[declared.name] = (before, after)
         elif stays:
             difference.notes.append(f"{declared.label}: {stays}")
+            difference.held += [declared.label] if stays is CHANGED_ON_BOTH_SIDES else []
     return difference
 
 
@@ -99,5 +105,5 @@ def _why_it_stays(declared: Field, before: Any, after: Any, pushed: Mapping[str,
         case Policy.MERGE if declared.name in pushed and pushed[declared.name] != before:
             if pushed[declared.name] == after:
                 return "drift: somebody changed it in SafetyAmp, and that edit stands"
-            return "held: it changed in the source and in SafetyAmp; a person must decide"
+            return CHANGED_ON_BOTH_SIDES
     return None

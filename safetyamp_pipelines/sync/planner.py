@@ -214,6 +214,9 @@ class _Planner:
         elif difference.changed:
             action, cause = self._action(match, difference)
             self._change(record, action, match, difference.changed, cause)
+        elif difference.held:
+            labels = ", ".join(difference.held)
+            self._say(record, Outcome.HELD, f"changed in the source and in SafetyAmp, a person must decide: {labels}")
         else:
             self._say(record, Outcome.UNCHANGED, f"recognised by {match.how}")
 

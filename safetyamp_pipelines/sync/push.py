@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,56 +12,15 @@ from typing import Any
 
 from safetyamp_pipelines.sync.bodies import Unresolved, build_body, compare_answer, row_after
 from safetyamp_pipelines.sync.differ import offered
-from safetyamp_pipelines.sync.errors import AnswerLost, CallError, FatalCall, RecordRefused, RetriableCall, SyncError
+from safetyamp_pipelines.sync.errors import AnswerLost, FatalCall, RecordRefused, RetriableCall, SyncError
 from safetyamp_pipelines.sync.journal import Journal, Target
 from safetyamp_pipelines.sync.names import Names
 from safetyamp_pipelines.sync.plan import OUTCOME_OF, Action, Change, Outcome, Plan, Verdict
+from safetyamp_pipelines.sync.push_result import Progress, PushOptions, PushResult, Refusals, no_progress
 from safetyamp_pipelines.sync.settle import settle
 from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.spec import EntitySpec
 from safetyamp_pipelines.sync.tables import Id, References
-
-
-@dataclass(frozen=True)
-class PushOptions:
-    """Bounds of one push: calls in flight at once, when refusals stop the entity (sync.yaml `target`), and the seconds
-    between two signs of life while answers are awaited."""
-
-    in_flight: int = 4
-    refusals_in_a_row: int = 10
-    refusals_share: float = 0.2
-    refusals_share_after: int = 20
-    beat_every: float = 10.0
-
-
-@dataclass
-class PushResult:
-    """What became of a plan. `rows` is the table after the push; `writes` counts changes SafetyAmp carried out."""
-
-    verdicts: list[Verdict]
-    rows: dict[Id, Record]
-    writes: int = 0
-    attempts: int = 0
-    stopped: str | None = None
-    paused: str | None = None
-    fatal: CallError | None = None
-
-    def counts(self) -> dict[str, int]:
-        """Source records by verdict, sorted."""
-        return dict(sorted(Counter(str(verdict.outcome) for verdict in self.verdicts).items()))
-
-    def has_failed(self) -> bool:
-        """Whether any change did not end as planned."""
-        bad = {Outcome.FAILED, Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED}
-        return any(verdict.outcome in bad for verdict in self.verdicts)
-
-
-Progress = Callable[[int, int], None]
-"""Called with changes settled and changes planned."""
-
-
-def no_progress(_settled: int, _planned: int) -> None:
-    """For a push nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -72,27 +31,6 @@ class _Call:
     intent: int
     body: dict[str, Any]
     left_out: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class _Refusals:
-    """When SafetyAmp refuses record after record, the plan or the mapping is wrong, not the records."""
-
-    options: PushOptions
-    in_a_row: int = 0
-    refused: int = 0
-    answered: int = 0
-
-    def count(self, *, refused: bool) -> str | None:
-        self.answered += 1
-        self.refused += refused
-        self.in_a_row = self.in_a_row + 1 if refused else 0
-        if self.in_a_row >= self.options.refusals_in_a_row:
-            return f"SafetyAmp refused {self.in_a_row} records in a row"
-        share = self.refused / self.answered
-        if self.answered > self.options.refusals_share_after and share > self.options.refusals_share:
-            return f"SafetyAmp refused {self.refused} of {self.answered} records"
-        return None
 
 
 @dataclass
@@ -114,8 +52,9 @@ class Push:
     def run(self) -> PushResult:
         """Carry the plan out and settle what stayed unanswered. Once it writes, no failed call raises."""
         self._outcomes: dict[str, tuple[Outcome, str]] = {}
+        self._notes: dict[str, tuple[str, ...]] = {}
         self._lost: list[_Call] = []
-        self._refusals = _Refusals(self.options)
+        self._refusals = Refusals(self.options)
         self._settled = 0
         self._result = PushResult([], dict(self.references[self.spec.table].rows))
         self._settle_earlier()
@@ -215,19 +154,20 @@ class Push:
             self._lost.append(call)
             return
         not_taken, labels = compare_answer(self.spec, change, call.body, answer, self._names.references)
-        note = f"SafetyAmp did not take: {', '.join(labels)}" if labels else ""
+        notes = [f"SafetyAmp did not take: {', '.join(labels)}"] if labels else []
         if call.left_out:
             refused = ", ".join(self.spec.field(name).label for name in call.left_out)
-            note = "; ".join(filter(None, [note, f"left out, since SafetyAmp refused it: {refused}"]))
+            notes.append(f"left out, since SafetyAmp refused it: {refused}")
             not_taken |= {name: offered(value) for name, value in call.left_out.items()}
-        self.journal.done(call.intent, target_id, change.after(), not_taken, note)
+        self._notes[change.source_key] = (*self._notes.get(change.source_key, ()), *notes)
+        self.journal.done(call.intent, target_id, change.after(), not_taken, "; ".join(notes))
         self._result.writes += 1
         self._result.rows[target_id] = row_after(
             self.spec, change, call.body, self._result.rows.get(target_id), answer, target_id
         )
         self._names.learn(self.spec.table, change.natural_key, target_id)
         self._refusals.count(refused=False)
-        self._end(change, OUTCOME_OF[change.action], note or change.cause)
+        self._end(change, OUTCOME_OF[change.action], change.cause)
 
     def _refused(self, call: _Call, refusal: RecordRefused) -> _Call | None:
         optional = self._droppable(call, refusal)
@@ -288,7 +228,8 @@ class Push:
         if planned.source_key not in self._outcomes:
             return planned
         outcome, rule = self._outcomes[planned.source_key]
-        return replace(planned, outcome=outcome, rule=rule)
+        notes = (*planned.notes, *self._notes.get(planned.source_key, ()))
+        return replace(planned, outcome=outcome, rule=rule, notes=notes)
 
     def _target_id(self, change: Change) -> Id | None:
         if change.target_id is not None:

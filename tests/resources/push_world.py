@@ -23,13 +23,15 @@ from safetyamp_pipelines.sync.expected import expected_references
 from safetyamp_pipelines.sync.inputs import Inputs
 from safetyamp_pipelines.sync.plan import Plan
 from safetyamp_pipelines.sync.planner import plan_entity
-from safetyamp_pipelines.sync.push import Progress, no_progress
+from safetyamp_pipelines.sync.push_result import Progress, no_progress
 from safetyamp_pipelines.sync.snapshot import Record, Snapshot
 from safetyamp_pipelines.sync.tables import References
 
 Sources = Mapping[str, list[Record]]
 EMPTY = WorldSpec(employees=0, jobs=0, vehicles=0, present=1.0, mess=False)
 """A SafetyAmp with clusters, yards and roles, and nobody of ours in it."""
+STRANGER = {"id": "stranger", "employeeId": None, "mail": None}
+"""An account of nobody: without any, Entra would be a sick source, and a guard would refuse the plan."""
 HOME = "HQ-YARD"
 """A site every sandbox has, and the job that everybody here worked last."""
 
@@ -41,7 +43,7 @@ def staff(*numbers: int, **columns: Any) -> Sources:
 
 def sources(employees: list[Record], accounts: list[Record] | None = None) -> Sources:
     jobs = [recent_job(row["Employee"], HOME) for row in employees]
-    return {"viewpoint/employees": employees, "viewpoint/recent_jobs": jobs, "entra/users": accounts or []}
+    return {"viewpoint/employees": employees, "viewpoint/recent_jobs": jobs, "entra/users": accounts or [STRANGER]}
 
 
 def people(box: Sandbox) -> dict[str, dict[str, Any]]:
@@ -61,6 +63,10 @@ def outcomes(pushed: Pushed) -> dict[str, str]:
 
 def rule(pushed: Pushed, key: str) -> str:
     return next(verdict.rule for verdict in pushed.result.verdicts if verdict.source_key == key)
+
+
+def notes(pushed: Pushed, key: str) -> tuple[str, ...]:
+    return next(verdict.notes for verdict in pushed.result.verdicts if verdict.source_key == key)
 
 
 def fault(box: Sandbox, kind: str, method: str = "POST", **options: Any) -> None:

@@ -15,7 +15,8 @@ from safetyamp_pipelines.sync.employees import SPEC
 from safetyamp_pipelines.sync.errors import NotSent, RecordRefused
 from safetyamp_pipelines.sync.journal import Linked, OpenIntent
 from safetyamp_pipelines.sync.plan import Agreed, Change
-from safetyamp_pipelines.sync.push import Progress, Push, PushOptions, PushResult, no_progress
+from safetyamp_pipelines.sync.push import Push
+from safetyamp_pipelines.sync.push_result import Progress, PushOptions, PushResult, no_progress
 from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.tables import Id, References
 
