@@ -18,7 +18,7 @@ from safetyamp_pipelines.settings_model import Settings, System, variable_of, va
 from safetyamp_pipelines.settings_problems import Problem, SettingsError, field_problems
 from safetyamp_pipelines.settings_vault import ClientFactory, VaultError, VaultReader
 
-__all__ = ["Problem", "Settings", "SettingsError", "System", "dagster_postgres_url", "load_settings"]
+__all__ = ["Problem", "Settings", "SettingsError", "System", "dagster_home", "dagster_postgres_url", "load_settings"]
 
 Variables = Mapping[str, str]
 
@@ -56,6 +56,13 @@ def dagster_postgres_url(environ: Mapping[str, str] | None = None) -> URL | None
     """
     text = _trimmed(os.environ if environ is None else environ).get("DAGSTER_POSTGRES_URL")
     return make_url(text) if text else None
+
+
+def dagster_home(environ: Mapping[str, str] | None = None) -> Path:
+    """DAGSTER_HOME; without it a folder in SAFETYAMP_DATA_DIR, the same one for every process started here."""
+    variables = _trimmed(os.environ if environ is None else environ)
+    home = variables.get("DAGSTER_HOME")
+    return Path(home) if home else Path(variables.get("SAFETYAMP_DATA_DIR", ".safetyamp")).absolute() / "dagster"
 
 
 def child_environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -1,10 +1,14 @@
 """The instance configuration as Dagster itself reads it, on SQLite and on a real PostgreSQL."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
 import pytest
+
+from safetyamp_pipelines.settings import dagster_home
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,3 +60,17 @@ def one_run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
         """Something to materialise."""
 
     return dg.materialize([probe], instance=instance)
+
+
+def test_without_a_home_every_process_finds_the_same_folder(tmp_path):
+    assert dagster_home({"DAGSTER_HOME": "/srv/dagster"}) == Path("/srv/dagster")
+    assert dagster_home({"SAFETYAMP_DATA_DIR": str(tmp_path)}) == tmp_path / "dagster"
+    assert dagster_home({}) == Path.cwd() / ".safetyamp" / "dagster"
+
+
+def test_the_definitions_are_valid_with_no_variable_set(tmp_path):
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    shutil.copy(ROOT / "workspace.yaml", tmp_path)
+    command = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate", "-w", "workspace.yaml"]
+    answer = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr

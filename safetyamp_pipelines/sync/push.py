@@ -178,7 +178,8 @@ class Push:
             body = {name: value for name, value in call.body.items() if name not in optional}
             reduced = replace(call.change, fields=kept)
             return _Call(reduced, self.journal.intend(reduced), body, left_out)
-        named = ", ".join(sorted(refusal.errors)) or f"status {refusal.status}"
+        labels = {field.name: field.label for field in self.spec.fields}
+        named = ", ".join(sorted(labels.get(name, name) for name in refusal.errors)) or f"status {refusal.status}"
         self._end(call.change, Outcome.FAILED, f"SafetyAmp refused: {named}")
         if (stop := self._refusals.count(refused=True)) is not None:
             self._result.stopped = self._result.stopped or stop

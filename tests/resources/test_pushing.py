@@ -119,7 +119,7 @@ def test_a_hire_refused_for_a_required_field_is_a_failure_that_costs_no_further_
     mended = world.sync("employees", staff(1, Email="free@example.com"))
 
     assert outcomes(first) == outcomes(second) == {"1": "failed"}
-    assert rule(first, "1") == "SafetyAmp refused: email"
+    assert rule(first, "1") == "SafetyAmp refused: E-mail"
     assert outcomes(mended) == {"1": "created"}
     assert len(writes(box)) == 2
     assert world.ledger.failures("employees") == {}
