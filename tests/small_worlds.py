@@ -59,13 +59,14 @@ def plan_of(
     links: Mapping[str, Remembered] | None = None,
     failures: Mapping[str, Refusal] | None = None,
     after: Iterable[Plan] = (),
+    source_rows: Mapping[str, int] | None = None,
 ) -> Plan:
     """The plan of one entity in that world, after the earlier plans given."""
     spec, rules = BY_NAME[entity], rules or SyncConfig()
     names = [*spec.sources, *(OBSERVED + table for table in spec.observed)]
     snapshots = {name: snapshot(name, world.get(name.removeprefix(OBSERVED), ())) for name in names}
     expected = expected_references(observed_in(world), [(BY_NAME[plan.entity], plan) for plan in after])
-    memory = Memory(links or {}, failures or {})
+    memory = Memory(links or {}, failures or {}, source_rows or {})
     return plan_entity(spec, Inputs(snapshots, expected, memory, rules.employees.timezone), rules)
 
 

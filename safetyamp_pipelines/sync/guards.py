@@ -31,20 +31,25 @@ def refusals(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: 
     """Why the plan may not be pushed as it stands: one entry a guard, each with its figures and records."""
     off = [change for change in changes if change.action is Action.DEACTIVATE]
     cleared = [change for change in changes if any(_is_cleared(pair) for pair in change.fields.values())]
-    others = [change for change in changes if change.action not in (Action.CREATE, Action.DEACTIVATE)]
+    updates = [change for change in changes if change.action is not Action.DEACTIVATE and _overwrites(change)]
     moves = [change for change in changes if spec.place is not None and _is_move(change, spec.place)]
     creates = [change for change in changes if change.action is Action.CREATE]
     return (
         *_too_many("deactivations", off, scale.size, guards.deactivations),
         *_too_many("cleared", cleared, scale.size, guards.cleared),
         *_too_many("moves", moves, scale.size, guards.moves),
-        *_too_many("updates", others, scale.size, guards.updates),
+        *_too_many("updates", updates, scale.size, guards.updates),
         *(() if scale.is_first_load else _too_many("creates", creates, scale.size - len(creates), guards.creates)),
         *_concentrated("deactivations", off, scale, guards),
         *_concentrated("cleared", cleared, scale, guards),
         *_same_value(spec, changes, scale.size, guards.same_value),
         *_sick_sources(spec, scale, guards),
     )
+
+
+def _overwrites(change: Change) -> bool:
+    """Whether any value that stands in SafetyAmp gives way; filling what is empty destroys nothing."""
+    return any(before is not None for before, _ in change.fields.values())
 
 
 def _is_cleared(pair: tuple[object, object]) -> bool:
