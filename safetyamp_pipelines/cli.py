@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from safetyamp_pipelines.cli_operate import register
 from safetyamp_pipelines.logs import configure_logging
 from safetyamp_pipelines.settings import load_settings
 from safetyamp_pipelines.sync.errors import Refusal, SyncError
@@ -81,6 +82,9 @@ def config_show(as_json: AsJson = False) -> None:
         return
     show_pairs(_console(sys.stdout), "Settings", settings.masked())
     show_pairs(_console(sys.stdout), "sync.yaml", dict(_flat(rules)))
+
+
+register(app)
 
 
 def main() -> None:

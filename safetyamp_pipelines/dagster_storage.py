@@ -27,7 +27,7 @@ class StorageByEnvironment(DagsterSqliteStorage):
 
     @classmethod
     def from_config_value(  # type: ignore[override]
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+        cls, _inst_data: ConfigurableClassData | None, _config_value: Mapping[str, Any]
     ) -> DagsterStorage:
         """The storage itself. Dagster only asks that this class is one, not that it makes its own kind."""
         url = dagster_postgres_url()

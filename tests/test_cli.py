@@ -141,7 +141,7 @@ def test_ctrl_c_in_the_middle_of_a_push_ends_at_once_and_the_next_run_completes_
         assert len(names) == len(set(names)) == sum(after.document()["entities"]["titles"].values())
         with Ledger.open(box.environment["LEDGER_URL"]) as ledger:
             assert ledger.open_intents("titles") == []
-            assert [session.status for session in ledger.sessions(2)] == ["done", "failed"]
+            assert [session.status for session in ledger.sessions(2)] == ["done", "stopped"]
 
 
 def wait_for_a_write(box: Sandbox) -> None:

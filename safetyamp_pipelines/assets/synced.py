@@ -1,6 +1,7 @@
 """The two assets of a synced entity, made from its declaration: the plan, which is pure, and the push."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
@@ -60,6 +61,7 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
         expected = expected_references(_observed(snapshots), earlier)
         memory = remembered(ledger.get(), spec.name)
         made = plan_entity(spec, Inputs(snapshots, expected, memory, config.employees.timezone), config)
+        ledger.get().log_verdicts(context.run_id, spec.name, datetime.now(UTC), made.verdicts)
         context.add_output_metadata(plan_metadata(made, seconds=monotonic() - started))
         return made
 
@@ -107,6 +109,7 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
             progress=progress.of(spec.name, lambda: client.http.calls),
         )
         progress.pushed(spec.name, pushed.result.verdicts)
+        ledger.get().log_verdicts(context.run_id, spec.name, datetime.now(UTC), pushed.result.verdicts)
         metadata = push_metadata(made, pushed, client.http.calls - calls_before, monotonic() - started)
         context.add_output_metadata(metadata)
         if pushed.error is not None:

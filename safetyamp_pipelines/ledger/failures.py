@@ -7,7 +7,7 @@ from dataclasses import fields as dataclass_fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, or_, select
 
 from safetyamp_pipelines.ledger.models import FailureRow
 from safetyamp_pipelines.ledger.records import Action, Failure, FailureState
@@ -18,14 +18,14 @@ class Failures(Store):
     """Read, save, mark and clear failures. Which cause ends one is the planner's to judge."""
 
     def failures(self, entity: str, *, now: datetime | None = None) -> dict[str, Failure]:
-        """Source key → failure, of those that have not expired at `now` (default: the ledger's clock)."""
-        query = select(FailureRow).where(FailureRow.entity == entity, FailureRow.expires_at > (now or self._clock()))
+        """Source key → failure, of those that still stand at `now` (default: the ledger's clock)."""
+        query = select(FailureRow).where(FailureRow.entity == entity, stands(now or self._clock()))
         with self._reading() as db:
             return {row.source_key: failure_record(row) for row in db.scalars(query)}
 
     def all_failures(self, *, now: datetime | None = None) -> list[tuple[str, Failure]]:
-        """(entity, failure) of every entity, in the order of their keys, without those that expired by `now`."""
-        query = select(FailureRow).where(FailureRow.expires_at > (now or self._clock()))
+        """(entity, failure) of every entity, in the order of their keys, of those that still stand at `now`."""
+        query = select(FailureRow).where(stands(now or self._clock()))
         with self._reading() as db:
             rows = db.scalars(query.order_by(FailureRow.entity, FailureRow.source_key))
             return [(row.entity, failure_record(row)) for row in rows]
@@ -77,6 +77,11 @@ class Failures(Store):
         query = delete(FailureRow).where(FailureRow.entity == entity, FailureRow.source_key == source_key)
         with self._writing() as db:
             return db.execute(query.returning(FailureRow.entity)).first() is not None
+
+
+def stands(now: datetime) -> ColumnElement[bool]:
+    """A failure stands until it expires; one that a person dismissed until it is cleared or retried."""
+    return or_(FailureRow.expires_at > now, FailureRow.state == "dismissed")
 
 
 def failure_record(row: FailureRow) -> Failure:

@@ -54,6 +54,14 @@ class Locks(Store):
             if is_held_by(row, lease):
                 row.holder = row.since = row.expires_at = None
 
+    def lease_holder(self, name: str) -> tuple[str, datetime] | None:
+        """Who holds the lease now and since when; None when nobody does, or the holder's time ran out."""
+        with self._reading() as db:
+            row = db.get(LeaseRow, name)
+            if row is None or row.holder is None or row.since is None or row.expires_at is None:
+                return None
+            return (row.holder, row.since) if row.expires_at > self._clock() else None
+
     def pause(self, who: str, reason: str) -> Pause:
         """Stop pushes from starting or going on. A pause that lasts is kept as it is, and returned."""
         with self._writing() as db:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, cast
 
+from dagster._utils.interrupts import check_captured_interrupt
+
 from safetyamp_pipelines.ledger import Intent, Ledger
 from safetyamp_pipelines.sync.entities import BY_NAME, BY_TABLE
 from safetyamp_pipelines.sync.errors import RecordRefused
@@ -99,6 +101,8 @@ class LedgerJournal:
 
     def why_stop(self) -> str | None:
         self.heartbeat()
+        if check_captured_interrupt():
+            return "interrupted"
         pause = self.ledger.pause_state()
         return f"paused by {pause.who}: {pause.reason}" if pause is not None else None
 

@@ -12,6 +12,9 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._utils.interrupts import capture_interrupts, check_captured_interrupt
+
 from safetyamp_pipelines.ledger import Lease, Ledger
 from safetyamp_pipelines.resources.journal import LedgerJournal
 from safetyamp_pipelines.resources.safetyamp import SafetyAmpClient
@@ -87,7 +90,8 @@ def push_plan(
     if (pause := ledger.pause_state()) is not None:
         raise PlanRefused(f"syncing is paused by {pause.who}: {pause.reason}. `safetyamp resume` ends the pause")
     config = settings.sync_config().target
-    with _lease(ledger, run_id) as lease:
+    # An interrupt stops the push between two calls: raised in the midst of one, it could leave the ledger locked.
+    with capture_interrupts(), _lease(ledger, run_id) as lease:
         planned = Counter(str(change.action) for change in plan.changes)
         _bury_dead_sessions(ledger, spec.name)
         session = ledger.start_session(run_id, spec.name, plan.hash, planned, lease)
@@ -108,6 +112,9 @@ def push_plan(
             raise
         ledger.end_session(session, "stopped" if result.stopped else "done", result.counts(), result.attempts)
         _remember_sources(ledger, plan)
+        is_interrupted = check_captured_interrupt()
+    if is_interrupted:
+        raise DagsterExecutionInterruptedError
     return Pushed(result, _error(result))
 
 

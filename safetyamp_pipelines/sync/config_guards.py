@@ -39,7 +39,9 @@ class GuardsConfig(_Limits):
     deactivations: Limit = Field(default=Limit(share=0.05), description="Records switched off.")
     cleared: Limit = Field(default=Limit(share=0.05), description="Records that lose a value.")
     moves: Limit = Field(default=Limit(share=0.25), description="Records that get another site, region or cluster.")
-    updates: Limit = Field(default=Limit(share=0.5), description="Records of which a value is overwritten; filling empty ones is free.")
+    updates: Limit = Field(
+        default=Limit(share=0.5), description="Records of which a value is overwritten; filling empty ones is free."
+    )
     creates: Limit = Field(
         default=Limit(share=1.0), description="Records created; free as long as nothing of the entity is linked."
     )

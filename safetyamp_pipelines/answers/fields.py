@@ -1,0 +1,66 @@
+"""Each field of one record: every declared source with what it says, which one was chosen, and what SafetyAmp says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from safetyamp_pipelines.answers.source_rows import Rows, rows_of
+from safetyamp_pipelines.answers.stored import Stored
+from safetyamp_pipelines.ledger import Link
+from safetyamp_pipelines.sync.clean import CLEANERS, Unclean
+from safetyamp_pipelines.sync.differ import observed_value
+from safetyamp_pipelines.sync.mapping import source_label
+from safetyamp_pipelines.sync.snapshot import Record
+from safetyamp_pipelines.sync.spec import Desired, Field, Scope
+
+
+def explained_fields(stored: Stored, record: Desired, row: Record | None, link: Link | None) -> list[dict[str, Any]]:
+    """One entry a declared field. `row` is what SafetyAmp shows of the record, None when it is not there."""
+    rows = rows_of(stored, record)
+    return [_field(stored, field, record, rows, row, link) for field in stored.spec.with_policies(stored.config)]
+
+
+def _field(
+    stored: Stored, field: Field, record: Desired, rows: Rows, row: Record | None, link: Link | None
+) -> dict[str, Any]:
+    sources = [_source(stored, field, source, record, rows) for source in field.sources]
+    chosen = next((said["source"] for said in sources if said["usable"] is not None), None)
+    pushed: Mapping[str, Any] = link.pushed if link is not None else {}
+    return {
+        "field": field.name,
+        "label": field.label,
+        "value": record.values.get(field.name),
+        "from": chosen if record.scope is Scope.ACTIVE else None,
+        "sources": sources,
+        "cleaned_as": field.clean,
+        "policy": str(field.policy),
+        "safetyamp": None if row is None else observed_value(field, row, stored.inputs.expected, pushed),
+        "last_pushed": pushed.get(field.name),
+        "not_taken": link is not None and field.name in link.not_taken,
+    }
+
+
+def _source(stored: Stored, field: Field, source: str, record: Desired, rows: Rows) -> dict[str, Any]:
+    """What one source says: its raw value, what cleaning makes of it, and why that is nothing."""
+    raw = _raw(stored, field, source, record, rows)
+    usable, trouble = None, None
+    if raw is not None:
+        try:
+            usable = CLEANERS[field.clean](raw, stored.config.employees.default_phone_region)
+        except Unclean as unclean:
+            trouble = str(unclean)
+    return {"source": source_label(source), "raw": raw, "usable": usable, "trouble": trouble}
+
+
+def _raw(stored: Stored, field: Field, source: str, record: Desired, rows: Rows) -> Any:
+    """A rule's value is known only as what came of it: the field's value, when no source before the rule had one."""
+    table, _, column = source.partition(".")
+    if table == "rule":
+        return record.values.get(field.name)
+    if source.startswith("sync.yaml."):
+        value: Any = stored.config
+        for part in source.removeprefix("sync.yaml.").split("."):
+            value = getattr(value, part)
+        return value
+    return rows.get(table, {}).get(column)

@@ -1,0 +1,71 @@
+"""What the newest run left of one entity: its plan and the snapshots it was made from. Asks no outside system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.resources.journal import remembered
+from safetyamp_pipelines.resources.snapshot_store import SnapshotRef, SnapshotStore
+from safetyamp_pipelines.sync.config import SyncConfig
+from safetyamp_pipelines.sync.entities import BY_NAME
+from safetyamp_pipelines.sync.errors import SnapshotError
+from safetyamp_pipelines.sync.expected import expected_references
+from safetyamp_pipelines.sync.inputs import Inputs
+from safetyamp_pipelines.sync.plan import Plan
+from safetyamp_pipelines.sync.snapshot import Record, Snapshot
+from safetyamp_pipelines.sync.spec import Desired, EntitySpec
+
+OBSERVED = "safetyamp_observed"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One entity's newest plan with what it was made from, and what its mapping says of every source record now."""
+
+    spec: EntitySpec
+    config: SyncConfig
+    plan: Plan
+    snapshots: Mapping[str, Snapshot]
+    inputs: Inputs
+    desired: tuple[Desired, ...]
+
+    def records(self, table: str) -> tuple[Record, ...]:
+        """The raw records of a snapshot."""
+        return self.snapshots[table].records
+
+    def read_at(self, table: str) -> str:
+        """When that snapshot was read (ISO 8601 UTC)."""
+        return self.inputs.as_of(table)
+
+
+def load_stored(spec: EntitySpec, store: SnapshotStore, ledger: Ledger, config: SyncConfig) -> Stored:
+    """Read the plan and its snapshots. Raises SnapshotError when the entity was never planned, or one is gone."""
+    ref = _ref(store, f"plan/{spec.name}", None)
+    tables = [*spec.sources, *(f"{OBSERVED}/{table}" for table in spec.observed)]
+    snapshots = {table: _snapshot(store, _ref(store, table, ref.run_id)) for table in tables}
+    earlier = [(BY_NAME[name], _plan(store, _ref(store, f"plan/{name}", ref.run_id))) for name in spec.after]
+    observed = {table: snapshots[f"{OBSERVED}/{table}"].records for table in spec.observed}
+    expected = expected_references(observed, earlier)
+    inputs = Inputs(snapshots, expected, remembered(ledger, spec.name), config.employees.timezone)
+    return Stored(spec, config, _plan(store, ref), snapshots, inputs, tuple(spec.desire(inputs, config)))
+
+
+def _ref(store: SnapshotStore, name: str, run_id: str | None) -> SnapshotRef:
+    """The one of that run, as the plan read it, else the newest."""
+    ref = (store.newest(name, run_id) if run_id is not None else None) or store.newest(name)
+    if ref is None:
+        raise SnapshotError(f"{name} is not stored: run `safetyamp plan` first")
+    return ref
+
+
+def _plan(store: SnapshotStore, ref: SnapshotRef) -> Plan:
+    return Plan.from_bytes(store.read(ref))
+
+
+def _snapshot(store: SnapshotStore, ref: SnapshotRef) -> Snapshot:
+    # Brings Dagster, whose seconds of import the other commands do without.
+    from safetyamp_pipelines.resources.snapshots import snapshot_from_parquet
+
+    return snapshot_from_parquet(store.read(ref), ref.content)

@@ -1,0 +1,165 @@
+"""One cell of the matrix: one call of a run spoilt in one way, or the run killed there, and whether it healed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from reliability.lean import kill_after, lean_run
+from reliability.small import TIMEOUT, Tables, duplicates, end_state, environment_of, small_box
+from safetyamp_pipelines.sandbox import FaultRule, RequestRecord, Sandbox
+
+FAULTS: Mapping[str, FaultRule] = {
+    "429 with Retry-After": FaultRule("status", status=429, retry_after=0.1),
+    "429 without": FaultRule("status", status=429),
+    "500": FaultRule("status", status=500),
+    "500, acted": FaultRule("status", status=500, acts=True),
+    "502": FaultRule("status", status=502),
+    "503": FaultRule("status", status=503),
+    "504, acted": FaultRule("status", status=504, acts=True),
+    "504": FaultRule("status", status=504),
+    "time-out, acted": FaultRule("slow_answer", delay=1.5 * TIMEOUT),
+    "time-out, acts late": FaultRule("delay", delay=1.2 * TIMEOUT),
+    "cut before acting": FaultRule("cut_before"),
+    "cut after acting": FaultRule("cut_after"),
+    "truncated": FaultRule("truncate"),
+    "JSON cut": FaultRule("cut_json"),
+    "HTML with 200": FaultRule("html"),
+    "repeated page": FaultRule("repeat_page"),
+    "empty page": FaultRule("empty_page"),
+}
+LISTINGS_ONLY = ("repeated page", "empty page")
+WRITES_ONLY = ("500, acted", "504, acted")
+
+KILLS = ("killed, not acted", "killed, acted", "killed after the answer")
+NEVER = 600.0  # seconds an answer is held back; the killed process does not wait for it
+LATEST = 60.0  # seconds until a call must have come
+
+
+class Outcome(Protocol):
+    """What is asked of a run, whoever runs it."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing failed."""
+        ...
+
+
+Runner = Callable[[Mapping[str, str], int], Outcome]
+"""Runs everything with (environment, hours the ledger's clock is ahead)."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The `call`-th call of a run (from 1), which is `what` (`POST /api/users`), and what befalls it.
+
+    `write` counts the run's writes up to this call.
+    """
+
+    call: int
+    what: str
+    fault: str
+    write: int
+
+
+@dataclass(frozen=True)
+class Healing:
+    """`runs`: how many further runs wrote before one did not. `wrong`: what is not as it should be, else empty."""
+
+    cell: Cell
+    runs: int
+    wrong: str
+
+    @property
+    def outcome(self) -> str:
+        """The class under which the cell is counted."""
+        if self.wrong:
+            return f"wrong: {self.wrong}"
+        return "healed in the same run" if self.runs == 0 else f"healed after {self.runs} more"
+
+
+def healthy_calls() -> tuple[list[RequestRecord], Tables]:
+    """All calls of a run without faults, and SafetyAmp after it."""
+    with small_box() as box:
+        run = lean_run(environment_of(box))
+        assert run.is_clean, run
+        return box.requests(), end_state(box)
+
+
+def cells_of(calls: Sequence[RequestRecord]) -> list[Cell]:
+    """Every fault on every call, and every kill on every write."""
+    cells, writes = list[Cell](), 0
+    for call in calls:
+        is_write = call.is_write and call.system == "safetyamp"
+        writes += is_write
+        what = f"{call.method} {_endpoint(call)}"
+        faults = [name for name in FAULTS if name not in (LISTINGS_ONLY if is_write else WRITES_ONLY)]
+        if call.system == "login":
+            faults = [name for name in faults if name not in LISTINGS_ONLY]
+        cells += [Cell(call.seq, what, name, writes) for name in (*faults, *(KILLS if is_write else ()))]
+    return cells
+
+
+def try_cell(cell: Cell, wanted: Tables, run: Runner = lean_run) -> Healing:
+    """Let it happen, lift all faults, run until a run writes nothing, and look at SafetyAmp."""
+    with small_box() as box:
+        environment = environment_of(box)
+        if cell.fault in KILLS:
+            _killed(box, environment, cell)
+        else:
+            box.faults.add(replace(FAULTS[cell.fault], nth=cell.call))
+            run(environment, 0)
+            assert any(request.fault for request in box.requests()), f"{cell} never came"
+        box.faults.clear()
+        return _healed(box, environment, cell, wanted, run)
+
+
+def _healed(box: Sandbox, environment: Mapping[str, str], cell: Cell, wanted: Tables, run: Runner) -> Healing:
+    for further in range(3):
+        since = len(box.requests())
+        outcome = run(environment, further + 1)
+        if not any(request.is_write for request in box.requests("safetyamp", since)):
+            return Healing(cell, further, _wrong(box, wanted) or ("" if outcome.is_clean else "not in step"))
+    return Healing(cell, 3, _wrong(box, wanted) or "the third run still wrote")
+
+
+def _wrong(box: Sandbox, wanted: Tables) -> str:
+    found = end_state(box)
+    if twice := duplicates(box):
+        return f"{len(twice)} twice in {', '.join(sorted({name.split()[0] for name in twice}))}"
+    return ", ".join(f"{table} differs" for table in wanted if wanted[table] != found[table])
+
+
+def _killed(box: Sandbox, environment: Mapping[str, str], cell: Cell) -> None:
+    """A run in a process of its own that ends with SIGKILL at the cell's call."""
+    held = {KILLS[0]: "delay", KILLS[1]: "slow_answer"}.get(cell.fault)
+    if held is not None:
+        box.faults.add(FaultRule(held, nth=cell.call, delay=NEVER))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["reliability.lean"])  # a new process then starts with everything imported
+    process = context.Process(target=kill_after, args=(environment, cell.write if held is None else 0))
+    process.start()
+    if held is not None:
+        _await(lambda: any(r.fault and r.acted is (held == "slow_answer") for r in box.requests()))
+        process.kill()
+    process.join(LATEST)
+    assert process.exitcode == -signal.SIGKILL, f"{cell} ended with {process.exitcode}"
+
+
+def _await(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LATEST
+    while not condition():
+        assert time.monotonic() < deadline, "the call never came"
+        time.sleep(0.01)
+
+
+def _endpoint(call: RequestRecord) -> str:
+    """The path without ids; the system where the path alone does not tell."""
+    if call.system == "login":
+        return f"login …/{call.path.rsplit('/', 1)[1]}"
+    parts = call.path.split("/")
+    return "/".join(parts[:3]) + "/{id}" * (call.system == "safetyamp" and len(parts) > 3)

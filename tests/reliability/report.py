@@ -1,0 +1,55 @@
+"""The matrix as tables in Markdown: what was injected, and what happened. Nothing is tried here, no dates, no times."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from reliability.cells import FAULTS, KILLS, Healing
+from safetyamp_pipelines.sandbox import RequestRecord
+
+_HEAD = """# What a sync survives
+
+Written by `cd tests && python -m reliability`; do not edit. In a small world every call of a whole first run is
+answered in turn with every fault, and the process is killed with SIGKILL at every write: {writes} writes and {reads}
+reads, {cells} cells. Then the faults stop. A cell has healed when a later run writes nothing, has nothing left to do,
+no natural key stands twice in any table, and all tables of SafetyAmp equal those after a run without faults, ids aside.
+"""
+
+
+def page(healings: Sequence[Healing], calls: Sequence[RequestRecord]) -> str:
+    """The whole page."""
+    writes = sum(call.is_write and call.system == "safetyamp" for call in calls)
+    head = _HEAD.format(writes=writes, reads=len(calls) - writes, cells=len(healings))
+    return "\n".join(
+        [head, "## By fault\n", table(healings), "\n## By call\n", _by_call(healings), _not_healed(healings)]
+    )
+
+
+def table(healings: Sequence[Healing]) -> str:
+    """One line a fault, one column a class of outcome."""
+    columns = _columns(healings)
+    counts = Counter((healing.cell.fault, healing.outcome) for healing in healings)
+    faults = [name for name in (*FAULTS, *KILLS) if any(healing.cell.fault == name for healing in healings)]
+    return _lines(["Fault", *columns], [[name, *(counts[name, column] for column in columns)] for name in faults])
+
+
+def _by_call(healings: Sequence[Healing]) -> str:
+    columns = _columns(healings)
+    counts = Counter((healing.cell.what, healing.outcome) for healing in healings)
+    calls = dict.fromkeys(healing.cell.what for healing in healings)
+    return _lines(["Call", *columns], [[f"`{what}`", *(counts[what, column] for column in columns)] for what in calls])
+
+
+def _not_healed(healings: Sequence[Healing]) -> str:
+    wrong = [f"- call {h.cell.call} `{h.cell.what}`, {h.cell.fault}: {h.wrong}" for h in healings if h.wrong]
+    return "\n".join(["\n## Not healed\n", *(wrong or ["None."]), ""])
+
+
+def _columns(healings: Sequence[Healing]) -> list[str]:
+    return sorted({healing.outcome for healing in healings})
+
+
+def _lines(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    shown = [head, ["---"] * len(head), *([str(value or "") for value in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in shown)

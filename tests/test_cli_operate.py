@@ -1,0 +1,247 @@
+"""The operators' commands on the whole system: the real command, the sandbox's SafetyAmp, the ledger in its file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from commands import Answer, as_process, in_this_process, small_world
+
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.sandbox import FaultRule, Sandbox
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    with small_world() as started:
+        yield started
+
+
+@pytest.fixture
+def ledger(box: Sandbox) -> Iterator[Ledger]:
+    with Ledger.open(box.environment["LEDGER_URL"]) as opened:
+        yield opened
+
+
+def assert_refused(answer: Answer, *words: str) -> None:
+    """Exit code 2, nothing on standard output, and one message with these words."""
+    assert (answer.exit_code, answer.stdout, answer.calls) == (2, "", []), answer.stderr
+    assert [word for word in words if word not in answer.stderr] == []
+    assert "Traceback" not in answer.stderr
+
+
+# --- pause, resume, status ---
+
+
+def test_a_pause_stops_the_next_sync_until_it_is_ended_and_status_tells_who_and_why(box: Sandbox) -> None:
+    paused = in_this_process(box, "pause", "--reason", "SafetyAmp moves house", "--by", "Kim")
+    again = in_this_process(box, "pause", "--reason", "another", "--by", "Lee", "--json").document()
+    refused = in_this_process(box, "sync", "titles")
+    status = in_this_process(box, "status", "--json").document()
+    told = in_this_process(box, "status").stdout.splitlines()
+    ended = in_this_process(box, "resume", "--by", "Lee")
+    after = in_this_process(box, "sync", "titles", "--json")
+    nothing = in_this_process(box, "resume")
+
+    assert paused.exit_code == 0
+    assert (again["was_paused"], again["paused"]["who"]) == (True, "Kim")
+    assert (refused.exit_code, refused.writes) == (2, [])
+    assert "SafetyAmp moves house" in refused.stderr
+    assert (status["paused"]["who"], status["paused"]["reason"]) == ("Kim", "SafetyAmp moves house")
+    assert told[0].startswith("paused by Kim since 20")
+    assert told[1] == "nobody is pushing"
+    assert "Kim had paused it" in ended.stdout
+    assert after.writes
+    assert "was not paused" in nothing.stdout
+
+
+def test_status_tells_of_each_entity_the_last_push_open_calls_and_failures(box: Sandbox, ledger: Ledger) -> None:
+    box.faults.add(FaultRule("status", system="safetyamp", method="POST", path_regex="/api/user_titles", status=409))
+    in_this_process(box, "sync", "titles")
+    lease = ledger.acquire_lease("push", "run 7 on host-3", 60)
+
+    status = in_this_process(box, "status", "--json").document()
+    told = in_this_process(box, "status").stdout
+
+    titles = status["entities"]["titles"]
+    assert titles["last_session"]["status"] == "done"
+    assert titles["last_session"]["counts"]["failed"] == 1
+    assert (titles["open_intents"], titles["failures"]) == (0, 1)
+    assert status["entities"]["jobs"] == {"last_session": None, "open_intents": 0, "failures": 0}
+    assert (status["paused"], status["pushing"]["holder"]) == (None, "run 7 on host-3")
+    assert "run 7 on host-3 is pushing since" in told
+    assert "jobs: never pushed" in told
+    assert "`safetyamp failures list`" in told
+    ledger.release(lease)
+    assert in_this_process(box, "status", "--json").document()["pushing"] is None
+
+
+def test_status_and_a_pause_without_a_reason_as_a_process(box: Sandbox, tmp_path: Path) -> None:
+    assert_refused(as_process(box, "pause", "--reason", " ", cwd=tmp_path), "--reason")
+    assert json.loads(as_process(box, "status", "--json", cwd=tmp_path).stdout)["paused"] is None
+
+
+# --- failures ---
+
+
+def test_a_failure_is_listed_then_dismissed_or_retried(box: Sandbox, ledger: Ledger) -> None:
+    box.faults.add(FaultRule("status", system="safetyamp", method="POST", path_regex="/api/user_titles", status=409))
+    (line,) = in_this_process(box, "sync", "titles", "--json").document()["not_in_step"]["titles"]
+    key = line["key"]
+
+    listed = in_this_process(box, "failures", "list", "--json").document()["failures"]
+    shown = in_this_process(box, "failures", "list").stdout
+    dismissed = in_this_process(box, "failures", "dismiss", "titles", key)
+    state = in_this_process(box, "failures", "list", "--json").document()["failures"][0]["state"]
+    waits = in_this_process(box, "sync", "titles", "--json")
+    retried = in_this_process(box, "failures", "retry", "titles", key)
+    taken = in_this_process(box, "sync", "titles", "--json")
+
+    assert [(found["entity"], found["source_key"], found["http_status"]) for found in listed] == [("titles", key, 409)]
+    assert "payload_hash" not in listed[0]
+    assert f"titles {key}: create refused 1 times" in shown
+    assert (dismissed.exit_code, state, waits.writes) == (0, "dismissed", [])
+    assert f"titles {key}" in retried.stdout
+    assert (taken.exit_code, len(taken.writes)) == (0, 1)
+    assert in_this_process(box, "failures", "list").stdout == "no failure stands\n"
+
+
+def test_all_failures_of_an_entity_or_of_all_can_be_retried_at_once(box: Sandbox, ledger: Ledger) -> None:
+    for entity, key in (("jobs", "24113."), ("titles", "welder"), ("titles", "rigger")):
+        facts = {"hash": "h", "category": "format", "suggestion": "shorten it"}
+        days = timedelta(days=7)
+        ledger.save_failure(
+            entity, key, action="create", payload_hash="p", fields={"name": facts}, http_status=422, expires_after=days
+        )
+
+    one = in_this_process(box, "failures", "retry", "titles", "--all")
+    states = {failure.source_key: failure.state for _, failure in ledger.all_failures()}
+    rest = in_this_process(box, "failures", "retry", "--all")
+
+    assert (one.exit_code, rest.exit_code) == (0, 0)
+    assert states == {"24113.": "open", "welder": "retry", "rigger": "retry"}
+    assert {failure.state for _, failure in ledger.all_failures()} == {"retry"}
+    assert "Name: format — shorten it" in in_this_process(box, "failures", "list").stdout
+
+
+def test_a_failure_that_is_not_there_or_not_named_is_refused(box: Sandbox) -> None:
+    assert_refused(in_this_process(box, "failures", "dismiss", "titles", "welder"), "welder", "failures list")
+    assert_refused(in_this_process(box, "failures", "retry", "trucks", "7"), "trucks", "employees")
+    assert_refused(in_this_process(box, "failures", "retry", "titles"), "--all")
+    assert_refused(in_this_process(box, "failures", "retry", "titles", "welder", "--all"), "--all")
+
+
+# --- approve ---
+
+
+def strict(box: Sandbox, tmp_path: Path) -> dict[str, str]:
+    """Settings under which a plan may switch off nobody but one."""
+    rules = Path(box.environment["SYNC_CONFIG"]).read_text() if "SYNC_CONFIG" in box.environment else ""
+    path = tmp_path / "strict.yaml"
+    path.write_text(f"{rules}\nguards: {{deactivations: {{records: 1, share: 0.01}}}}\n")
+    return {"SYNC_CONFIG": str(path)}
+
+
+def leavers(box: Sandbox, number: int) -> list[str]:
+    """So many people whom SafetyAmp shows with access end their employment."""
+    users = [row for row in box.safetyamp.tables()["users"] if row["emp_id"] and row["system_access"] == 1]
+    active = {str(row["Employee"]) for row in box.world.viewpoint["bPREH"] if row["TermDate"] is None}
+    going = [row["emp_id"] for row in users if row["emp_id"] in active][:number]
+    for employee in going:
+        box.sources.terminate(int(employee), date(2020, 1, 31))
+    return going
+
+
+def test_an_approved_plan_is_the_plan_that_is_applied_and_no_other(
+    box: Sandbox, tmp_path: Path, ledger: Ledger
+) -> None:
+    rules = strict(box, tmp_path)
+    in_this_process(box, "sync", "--json", **rules)
+    going = leavers(box, 2)
+    assert len(going) == 2
+    refused = in_this_process(box, "sync", "employees", "--json", **rules)
+    (plan,) = plans_refused(box, rules)
+
+    given = in_this_process(box, "approve", plan[:12], "--reason", "the yard closed", "--by", "Kim", **rules)
+    more = leavers(box, 1)
+    other = in_this_process(box, "sync", "employees", "--json", **rules)
+    box.sources.rehire(int(more[0]))
+    stale = in_this_process(box, "approve", plan[:12], "--reason", "again", **rules)
+
+    assert (refused.exit_code, refused.writes) == (2, [])
+    assert given.exit_code == 0
+    assert "deactivations: 2 of" in given.stdout
+    assert all(f"  {key}" in given.stdout.splitlines() for key in going)
+    assert [(one.plan_hash, one.who, one.reason) for one in ledger.approvals()] == [(plan, "Kim", "the yard closed")]
+    # One more leaver: another plan, and nobody has approved that one.
+    assert (other.exit_code, other.writes) == (2, [])
+    assert_refused(stale, "not the newest")
+    assert status_approvals(box) == [plan]
+
+
+def test_after_the_approval_the_plan_is_pushed(box: Sandbox, tmp_path: Path) -> None:
+    rules = strict(box, tmp_path)
+    in_this_process(box, "sync", "--json", **rules)
+    going = leavers(box, 2)
+    in_this_process(box, "plan", "employees", **rules)
+    (plan,) = plans_refused(box, rules)
+
+    given = in_this_process(box, "approve", plan[:8], "--reason", "the yard closed", "--json", **rules).document()
+    pushed = in_this_process(box, "sync", "employees", "--json", **rules)
+
+    assert (given["plan_hash"], [one["guard"] for one in given["refused"]]) == (plan, ["deactivations"])
+    assert len([write for write in pushed.writes if write.body.get("system_access") == 0]) == 2
+    access = {row["emp_id"]: row["system_access"] for row in box.safetyamp.tables()["users"]}
+    assert [access[key] for key in going] == [0, 0]
+
+
+def test_what_cannot_be_approved_is_told(box: Sandbox, tmp_path: Path) -> None:
+    in_this_process(box, "plan", "titles")
+    status = in_this_process(box, "plan", "titles", "--json")
+    assert status.exit_code == 0
+
+    assert_refused(in_this_process(box, "approve", "abc", "--reason", "x"), "at least 8")
+    assert_refused(in_this_process(box, "approve", "0123456789", "--reason", "x"), "Waiting for an approval: none")
+    assert_refused(in_this_process(box, "approve", "0123456789", "--reason", ""), "--reason")
+    assert_refused(in_this_process(box, "approve", newest(box, "titles"), "--reason", "x"), "no guard stands")
+
+
+def plans_refused(box: Sandbox, rules: dict[str, str]) -> list[str]:
+    """The hashes of the refused newest plans, as the refusal of a wrong hash tells them in full length."""
+    return [plan for plan in [newest(box, "employees")] if plan]
+
+
+def newest(box: Sandbox, entity: str) -> str:
+    """The hash of the newest stored plan, from the newest manifest."""
+    folder = Path(box.environment["SNAPSHOT_URL"].removeprefix("file://")) / "plan" / entity
+    manifest = json.loads(max(folder.glob("*.json")).read_text())
+    found = manifest["content"]["plan_hash"]
+    assert isinstance(found, str)
+    return found
+
+
+def status_approvals(box: Sandbox) -> list[str]:
+    return [given["plan_hash"] for given in in_this_process(box, "status", "--json").document()["approvals"]]
+
+
+# --- history ---
+
+
+def test_history_lists_the_pushes_newest_first(box: Sandbox) -> None:
+    before = in_this_process(box, "history").stdout
+    in_this_process(box, "sync", "titles")
+    in_this_process(box, "sync", "jobs")
+    document = in_this_process(box, "history", "--json").document()["sessions"]
+    one = in_this_process(box, "history", "--entity", "titles", "--limit", "5", "--json").document()["sessions"]
+    told = in_this_process(box, "history", "--limit", "1").stdout.splitlines()
+
+    assert before == "nothing was ever pushed\n"
+    assert [session["entity"] for session in document] == ["jobs", "titles"]
+    assert [session["entity"] for session in one] == ["titles"]
+    assert all(session["status"] == "done" and session["calls"] > 0 for session in document)
+    assert datetime.fromisoformat(document[0]["started_at"]).tzinfo == UTC
+    assert len(told) == 1
+    assert all(part in told[0] for part in ("jobs", "done", document[0]["plan_hash"][:12], document[0]["run_id"]))
