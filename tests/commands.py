@@ -62,7 +62,7 @@ def as_process(box: Sandbox, *arguments: str, cwd: Path, **changes: str | None) 
     """Run the installed command."""
     since = len(box.requests())
     ended = subprocess.run(
-        [COMMAND, *arguments], env=environment_of(box, changes), cwd=cwd, capture_output=True, text=True, timeout=120
+        [COMMAND, *arguments], env=environment_of(box, changes), cwd=cwd, capture_output=True, text=True, timeout=900
     )
     return Answer(ended.returncode, ended.stdout, ended.stderr, box.requests("safetyamp", since))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -145,73 +145,54 @@ def strict(box: Sandbox, tmp_path: Path) -> dict[str, str]:
     return {"SYNC_CONFIG": str(path)}
 
 
-def leavers(box: Sandbox, number: int) -> list[str]:
+def leavers(box: Sandbox, number: int, but: Collection[str] = ()) -> list[str]:
     """So many people whom SafetyAmp shows with access end their employment."""
     users = [row for row in box.safetyamp.tables()["users"] if row["emp_id"] and row["system_access"] == 1]
     active = {str(row["Employee"]) for row in box.world.viewpoint["bPREH"] if row["TermDate"] is None}
-    going = [row["emp_id"] for row in users if row["emp_id"] in active][:number]
+    going = [row["emp_id"] for row in users if row["emp_id"] in active.difference(but)][:number]
+    assert len(going) == number
     for employee in going:
         box.sources.terminate(int(employee), date(2020, 1, 31))
     return going
 
 
-def test_an_approved_plan_is_the_plan_that_is_applied_and_no_other(
-    box: Sandbox, tmp_path: Path, ledger: Ledger
-) -> None:
+def test_an_approved_plan_is_applied_and_no_other(box: Sandbox, tmp_path: Path, ledger: Ledger) -> None:
     rules = strict(box, tmp_path)
-    in_this_process(box, "sync", "--json", **rules)
-    going = leavers(box, 2)
-    assert len(going) == 2
-    refused = in_this_process(box, "sync", "employees", "--json", **rules)
-    (plan,) = plans_refused(box, rules)
+    in_this_process(box, "sync", **rules)
+    first = leavers(box, 2)
+    refused = in_this_process(box, "sync", "employees", **rules)
+    reviewed = newest(box, "employees")
 
-    given = in_this_process(box, "approve", plan[:12], "--reason", "the yard closed", "--by", "Kim", **rules)
-    more = leavers(box, 1)
-    other = in_this_process(box, "sync", "employees", "--json", **rules)
-    box.sources.rehire(int(more[0]))
-    stale = in_this_process(box, "approve", plan[:12], "--reason", "again", **rules)
+    # Approved, but two more leave before it is pushed: that is another plan, which nobody has approved.
+    given = in_this_process(box, "approve", reviewed[:12], "--reason", "the yard closed", "--by", "Kim", **rules)
+    going = [*first, *leavers(box, 2, but=first)]
+    other = in_this_process(box, "sync", "employees", **rules)
+    stale = in_this_process(box, "approve", reviewed[:12], "--reason", "again", **rules)
+    now = newest(box, "employees")
+    again = in_this_process(box, "approve", now[:8], "--reason", "so did the shop", "--json", **rules).document()
+    standing = in_this_process(box, "status", "--json").document()["approvals"]
+    pushed = in_this_process(box, "sync", "employees", **rules)
 
     assert (refused.exit_code, refused.writes) == (2, [])
-    assert given.exit_code == 0
     assert "deactivations: 2 of" in given.stdout
-    assert all(f"  {key}" in given.stdout.splitlines() for key in going)
-    assert [(one.plan_hash, one.who, one.reason) for one in ledger.approvals()] == [(plan, "Kim", "the yard closed")]
-    # One more leaver: another plan, and nobody has approved that one.
+    assert all(f"  {key}" in given.stdout.splitlines() for key in first)
     assert (other.exit_code, other.writes) == (2, [])
-    assert_refused(stale, "not the newest")
-    assert status_approvals(box) == [plan]
-
-
-def test_after_the_approval_the_plan_is_pushed(box: Sandbox, tmp_path: Path) -> None:
-    rules = strict(box, tmp_path)
-    in_this_process(box, "sync", "--json", **rules)
-    going = leavers(box, 2)
-    in_this_process(box, "plan", "employees", **rules)
-    (plan,) = plans_refused(box, rules)
-
-    given = in_this_process(box, "approve", plan[:8], "--reason", "the yard closed", "--json", **rules).document()
-    pushed = in_this_process(box, "sync", "employees", "--json", **rules)
-
-    assert (given["plan_hash"], [one["guard"] for one in given["refused"]]) == (plan, ["deactivations"])
-    assert len([write for write in pushed.writes if write.body.get("system_access") == 0]) == 2
+    assert_refused(stale, "not the newest", now[:12])
+    assert (again["plan_hash"], [one["guard"] for one in again["refused"]]) == (now, ["deactivations"])
+    assert [(one.plan_hash, one.who) for one in ledger.approvals()][-1] == (reviewed, "Kim")
+    assert [one["plan_hash"] for one in standing] == [now, reviewed]
+    assert pushed.writes
     access = {row["emp_id"]: row["system_access"] for row in box.safetyamp.tables()["users"]}
-    assert [access[key] for key in going] == [0, 0]
+    assert [access[key] for key in going] == [0, 0, 0, 0]
 
 
-def test_what_cannot_be_approved_is_told(box: Sandbox, tmp_path: Path) -> None:
+def test_what_cannot_be_approved_is_told(box: Sandbox) -> None:
     in_this_process(box, "plan", "titles")
-    status = in_this_process(box, "plan", "titles", "--json")
-    assert status.exit_code == 0
 
     assert_refused(in_this_process(box, "approve", "abc", "--reason", "x"), "at least 8")
     assert_refused(in_this_process(box, "approve", "0123456789", "--reason", "x"), "Waiting for an approval: none")
     assert_refused(in_this_process(box, "approve", "0123456789", "--reason", ""), "--reason")
     assert_refused(in_this_process(box, "approve", newest(box, "titles"), "--reason", "x"), "no guard stands")
-
-
-def plans_refused(box: Sandbox, rules: dict[str, str]) -> list[str]:
-    """The hashes of the refused newest plans, as the refusal of a wrong hash tells them in full length."""
-    return [plan for plan in [newest(box, "employees")] if plan]
 
 
 def newest(box: Sandbox, entity: str) -> str:
@@ -223,11 +204,22 @@ def newest(box: Sandbox, entity: str) -> str:
     return found
 
 
-def status_approvals(box: Sandbox) -> list[str]:
-    return [given["plan_hash"] for given in in_this_process(box, "status", "--json").document()["approvals"]]
-
-
 # --- history ---
+
+
+def test_a_plan_and_a_push_log_their_verdicts_and_the_push_has_the_last_word(box: Sandbox, ledger: Ledger) -> None:
+    in_this_process(box, "plan", "titles")
+    planned = ledger.runs("titles")
+    box.faults.add(FaultRule("status", system="safetyamp", method="POST", path_regex="/api/user_titles", status=409))
+    pushed = in_this_process(box, "sync", "titles", "--json").document()
+    (line,) = pushed["not_in_step"]["titles"]
+
+    # One entry a run, although the sync both planned and pushed; it says what the push found out.
+    assert len(planned) == 1
+    assert [run.run_id for run in ledger.runs("titles")] == [pushed["run_id"], planned[0].run_id]
+    assert ledger.runs("titles")[0].counts == pushed["entities"]["titles"]
+    history = ledger.verdict_history("titles", line["key"])
+    assert [said.outcome for said in history] == ["failed", "created"]
 
 
 def test_history_lists_the_pushes_newest_first(box: Sandbox) -> None:

@@ -98,11 +98,11 @@ def test_no_other_job_is_defined(defs):
     assert {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")} == set(JOBS)
 
 
-def test_whoever_calls_safetyamp_is_in_the_pool(graph):
+def test_whoever_writes_to_safetyamp_is_in_the_pool(graph):
     pools = {name: set() for name in (POOL, None)}
     for assets in graph.assets_defs:
         pools[assets.op.pool] |= names(assets.keys)
-    assert pools == {POOL: OBSERVED | PUSHES, None: EVERYTHING - OBSERVED - PUSHES}
+    assert pools == {POOL: PUSHES, None: EVERYTHING - PUSHES}
 
 
 def test_every_asset_says_what_it_is_who_owns_it_and_what_to_do_when_it_is_red(graph):

@@ -11,7 +11,8 @@ from safetyamp_pipelines.sync.snapshot import Snapshot
 
 OWNERS = ["team:integration"]
 POOL = "safetyamp_api"
-"""The pool of every asset that calls SafetyAmp: one at a time, across runs (contract Dagster §1.5)."""
+"""The pool of every push: one at a time, across runs (contract Dagster §1.5). Reads need none, they share the budget:
+steps that wait for a slot are asked again every 1 to 15 s (Dagster 1.13), which made an in-process run 9 s longer."""
 OBSERVED = "safetyamp_observed"
 
 

@@ -5,7 +5,7 @@ from time import monotonic
 
 import dagster as dg
 
-from safetyamp_pipelines.assets.naming import OBSERVED, OWNERS, POOL, asset_key, now_text
+from safetyamp_pipelines.assets.naming import OBSERVED, OWNERS, asset_key, now_text
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.progress import ProgressReporter
 from safetyamp_pipelines.resources.safetyamp import SafetyAmp
@@ -30,7 +30,6 @@ def observed_asset(table: str, text: str) -> dg.AssetsDefinition:
         group_name=OBSERVED,
         kinds={"api", "parquet"},
         owners=OWNERS,
-        pool=POOL,
         description=f"{text} Read whole, or not at all."
         "\n\nRed? Run `safetyamp doctor`; if SafetyAmp answers, materialise this asset again.",
     )

@@ -127,3 +127,18 @@ def test_a_record_that_was_taken_has_no_failure(ledger: Ledger, refuse: Callable
     # and a later one starts anew
     refuse()
     assert ledger.failures("employees")["100482"].attempts == 1
+
+
+def test_a_dismissed_failure_stands_past_its_expiry_until_it_is_retried(
+    ledger: Ledger, refuse: Callable[..., None], clock
+) -> None:
+    refuse()
+    refuse("100483")
+    ledger.mark_failure("employees", "100482", "dismissed")
+
+    clock.forward(days=30)
+
+    assert list(ledger.failures("employees")) == ["100482"]
+    assert [failure.source_key for _, failure in ledger.all_failures()] == ["100482"]
+    ledger.mark_failure("employees", "100482", "retry")
+    assert ledger.failures("employees") == {}

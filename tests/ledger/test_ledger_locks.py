@@ -47,6 +47,21 @@ def test_a_dead_holder_is_taken_over_after_its_time(ledger: Ledger, clock) -> No
     assert (lease.holder, lease.since, lease.expires_at) == ("run 2", clock.now, clock.now + timedelta(seconds=60))
 
 
+def test_whoever_asks_is_told_the_holder_as_long_as_its_time_runs(ledger: Ledger, clock) -> None:
+    assert ledger.lease_holder("push") is None
+    lease = ledger.acquire_lease("push", "run 1", ttl_seconds=60)
+    began = clock.now
+    clock.forward(seconds=59)
+    assert ledger.lease_holder("push") == ("run 1", began)
+    clock.forward(seconds=1)
+    assert ledger.lease_holder("push") is None
+
+    ledger.heartbeat(lease)
+    assert ledger.lease_holder("push") == ("run 1", began)
+    ledger.release(lease)
+    assert ledger.lease_holder("push") is None
+
+
 def test_the_token_only_grows(ledger: Ledger, clock) -> None:
     tokens = []
     for turn in range(6):

@@ -14,7 +14,7 @@ import safetyamp_pipelines
 from safetyamp_pipelines.ledger import IntentOpen, Ledger
 
 PUSHER = Path(__file__).with_name("pusher.py")
-PATIENCE = 120
+PATIENCE = 600.0
 """Seconds after which a process that says nothing is given up."""
 
 Start = Callable[[str, str, int], "subprocess.Popen[str]"]

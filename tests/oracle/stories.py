@@ -99,7 +99,7 @@ def sync(box: Sandbox) -> Run:
     seen, before = len(box.requests()), box.safetyamp.tables(hidden=True)
     environment = {**box.environment, "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "")}
     done = subprocess.run(
-        [str(COMMAND), "sync", "--json"], env=environment, capture_output=True, text=True, timeout=300, check=False
+        [str(COMMAND), "sync", "--json"], env=environment, capture_output=True, text=True, timeout=1800, check=False
     )
     if not done.stdout.strip():
         raise AssertionError(f"exit code {done.returncode} and no report: {done.stderr[-3000:]}")

@@ -37,7 +37,7 @@ WRITES_ONLY = ("500, acted", "504, acted")
 
 KILLS = ("killed, not acted", "killed, acted", "killed after the answer")
 NEVER = 600.0  # seconds an answer is held back; the killed process does not wait for it
-LATEST = 60.0  # seconds until a call must have come
+LATEST = 600.0  # seconds until a call must have come
 
 
 class Outcome(Protocol):

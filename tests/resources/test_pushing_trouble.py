@@ -227,7 +227,7 @@ def push_in_a_process(folder: Path, environment: Mapping[str, str], given: Any) 
     return subprocess.Popen([sys.executable, str(script), *map(str, files)], env=paths)
 
 
-def wait_until(condition: Any, seconds: float = 120.0) -> None:
+def wait_until(condition: Any, seconds: float = 600.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never came to that"

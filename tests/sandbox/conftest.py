@@ -103,10 +103,10 @@ class Api:
         )
 
     def get(self, table: str, **params: Any) -> requests.Response:
-        return self.session.get(f"{self.url}/api/{table}", params=params, timeout=10)
+        return self.session.get(f"{self.url}/api/{table}", params=params, timeout=60)
 
     def send(self, method: str, path: str, body: Any) -> requests.Response:
-        return self.session.request(method, f"{self.url}/api/{path}", json=body, timeout=10)
+        return self.session.request(method, f"{self.url}/api/{path}", json=body, timeout=60)
 
     def post(self, table: str, **body: Any) -> requests.Response:
         return self.send("POST", table, body)

@@ -20,7 +20,7 @@ def door(box):
         session.trust_env = False
 
         def ask(method: str, path: str, body=None) -> requests.Response:
-            return session.request(method, f"{box.control_url}/{path}", json=body, timeout=10)
+            return session.request(method, f"{box.control_url}/{path}", json=body, timeout=60)
 
         yield ask
     box.faults.clear()
@@ -43,7 +43,7 @@ def test_the_requests_of_one_system_since_a_point(box, door):
     for url in (box.environment["SAFETYAMP_BASE_URL"], box.environment["SAMSARA_BASE_URL"]):
         with requests.Session() as session:
             session.trust_env = False
-            session.get(f"{url}/api/users", timeout=10)
+            session.get(f"{url}/api/users", timeout=60)
     whole = door("GET", "requests").json()
 
     assert whole[-2]["path"] == "/api/users"
@@ -66,7 +66,7 @@ def test_a_fault_is_added_counted_and_lifted(box, door):
     added = door("POST", "faults", {"kind": "status", "status": 418, "system": "samsara", "nth": 2})
     with requests.Session() as session:
         session.trust_env = False
-        answers = [session.get(f"{box.environment['SAMSARA_BASE_URL']}/me", timeout=10).status_code for _ in range(3)]
+        answers = [session.get(f"{box.environment['SAMSARA_BASE_URL']}/me", timeout=60).status_code for _ in range(3)]
 
     assert added.json()["path_regex"] == ""
     assert answers[1] == 418

@@ -23,7 +23,7 @@ from safetyamp_pipelines.sandbox.throttle import Throttle
     ],
 )
 def test_a_request_without_a_required_header_is_refused(api, header, value, status):
-    response = api.session.get(f"{api.url}/api/users?page=0&limit=25", headers={header: value}, timeout=10)
+    response = api.session.get(f"{api.url}/api/users?page=0&limit=25", headers={header: value}, timeout=60)
 
     assert response.status_code == status
     assert set(response.json()) == {"message"}
@@ -32,7 +32,7 @@ def test_a_request_without_a_required_header_is_refused(api, header, value, stat
 def test_a_refused_caller_spends_nothing_of_the_budget(serve):
     api = serve(calls=1)
 
-    api.session.get(f"{api.url}/api/users", headers={"Authorization": None}, timeout=10)
+    api.session.get(f"{api.url}/api/users", headers={"Authorization": None}, timeout=60)
 
     assert api.get("users").status_code == 200
 
@@ -123,7 +123,7 @@ def test_an_unknown_table_is_404(api, path):
 
 
 def test_a_path_outside_the_api_is_404_with_a_message(api):
-    response = api.session.get(f"{api.url}/users", timeout=10)
+    response = api.session.get(f"{api.url}/users", timeout=60)
 
     assert (response.status_code, response.json()) == (404, {"message": "Not Found"})
 

@@ -186,7 +186,7 @@ def test_texts_survive_as_they_are(api):
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[1]", b'"text"', b"null"])
 def test_a_body_that_is_no_object_is_400(api, body):
-    response = api.session.post(f"{api.url}/api/user_titles", data=body, timeout=10)
+    response = api.session.post(f"{api.url}/api/user_titles", data=body, timeout=60)
 
     assert response.status_code == 400
     assert len(api.state.tables()["user_titles"]) == 2

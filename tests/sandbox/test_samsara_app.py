@@ -33,7 +33,7 @@ def serve(world: World) -> Iterator[Callable[..., Get]]:
         url = servers[-1].url
 
         def get(path: str, token: str = chosen.token, **params: Any) -> requests.Response:
-            return session.get(url + path, params=params, headers={"Authorization": f"Bearer {token}"}, timeout=10)
+            return session.get(url + path, params=params, headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
         return get
 

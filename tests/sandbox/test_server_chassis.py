@@ -26,7 +26,7 @@ APP = Starlette(routes=[Route("/", hello)])
 def ask(url: str, **kwargs) -> str:
     with requests.Session() as session:
         session.trust_env = False
-        return session.get(url, timeout=10, **kwargs).text
+        return session.get(url, timeout=60, **kwargs).text
 
 
 def test_a_server_is_up_when_start_returns_and_gone_when_stop_returns():
@@ -52,14 +52,14 @@ def test_stopping_cuts_idle_connections_and_is_quick():
     server = AppServer(APP).start()
     with requests.Session() as session:
         session.trust_env = False
-        session.get(server.url, timeout=10)
+        session.get(server.url, timeout=60)
         began = time.monotonic()
 
         server.stop()
 
         assert time.monotonic() - began < 2
         with pytest.raises(requests.ConnectionError):
-            session.get(server.url, timeout=10)
+            session.get(server.url, timeout=60)
 
 
 def test_stopping_twice_or_without_a_start_is_harmless():

@@ -32,7 +32,7 @@ def safetyamp(box: Sandbox, session: requests.Session, method: str, path: str, *
         "Accept": "application/json",
     }
     url = f"{box.environment['SAFETYAMP_BASE_URL']}/api/{path}"
-    return session.request(method, url, headers=headers, timeout=10, **kwargs)
+    return session.request(method, url, headers=headers, timeout=60, **kwargs)
 
 
 def graph_token(box: Sandbox, session: requests.Session) -> str:
@@ -46,7 +46,7 @@ def graph_token(box: Sandbox, session: requests.Session) -> str:
             "scope": "https://graph.microsoft.com/.default",
         },
         verify=env["REQUESTS_CA_BUNDLE"],
-        timeout=10,
+        timeout=60,
     )
     return response.json()["access_token"]
 
@@ -59,13 +59,13 @@ def test_the_environment_leads_to_all_four_systems(session):
         vehicles = session.get(
             f"{env['SAMSARA_BASE_URL']}/fleet/vehicles",
             headers={"Authorization": f"Bearer {env['SAMSARA_API_KEY']}"},
-            timeout=10,
+            timeout=60,
         )
         accounts = session.get(
             f"{env['MS_GRAPH_BASE_URL']}/users",
             headers={"Authorization": f"Bearer {graph_token(box, session)}"},
             verify=env["REQUESTS_CA_BUNDLE"],
-            timeout=10,
+            timeout=60,
         )
         with closing(sqlite3.connect(env["VIEWPOINT_URL"].removeprefix("sqlite:///"))) as viewpoint:
             (employees,) = viewpoint.execute("SELECT count(*) FROM bPREH WHERE PRCo = 1").fetchone()
@@ -127,7 +127,7 @@ def test_a_change_of_the_sources_is_served_at_once(session):
             params={"$filter": f"employeeId eq '{number}'", "$select": "employeeId"},
             headers={"Authorization": f"Bearer {token}"},
             verify=box.environment["REQUESTS_CA_BUNDLE"],
-            timeout=10,
+            timeout=60,
         )
 
         assert [row["employeeId"] for row in found.json()["value"]] == [str(number)]

@@ -145,7 +145,7 @@ def test_samsara_changes_show_in_the_running_application(sources):
     server = AppServer(samsara_app(sources.world, SamsaraOptions(token="t"))).start()
 
     def listed():
-        answer = requests.get(f"{server.url}/fleet/vehicles", headers={"Authorization": "Bearer t"}, timeout=10)
+        answer = requests.get(f"{server.url}/fleet/vehicles", headers={"Authorization": "Bearer t"}, timeout=60)
         return {row["id"]: row for row in answer.json()["data"]}
 
     added = sources.samsara_add("vehicles", licensePlate="NEW 1")

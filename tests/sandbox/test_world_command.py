@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-PATIENCE = 60.0
+PATIENCE = 600.0
 
 
 def environment_of(path: Path, process: subprocess.Popen[str]) -> dict[str, str]:
@@ -36,7 +36,7 @@ def test_the_command_serves_a_world_until_it_is_told_to_stop(tmp_path, number):
         with requests.Session() as session:
             session.trust_env = False
             token = {"Authorization": f"Bearer {environment['SAMSARA_API_KEY']}"}
-            answer = session.get(f"{environment['SAMSARA_BASE_URL']}/fleet/vehicles", headers=token, timeout=10)
+            answer = session.get(f"{environment['SAMSARA_BASE_URL']}/fleet/vehicles", headers=token, timeout=60)
         assert len(answer.json()["data"]) == 4
         assert environment["API_RATE_LIMIT_CALLS"] == "90"
         assert Path(environment["SYNC_CONFIG"]).exists()

@@ -74,7 +74,7 @@ class Target:
     def create(self, table: str, body: Mapping[str, Any]) -> Record:
         assert ("intend", body["emp_id"]) in self.book.lines
         if self.waits:
-            assert self.book.enough.wait(60)
+            assert self.book.enough.wait(300)
         if self.error is not None:
             raise self.error
         return {**body, "id": f"new{body['emp_id']}", "roles": body["roles"]}

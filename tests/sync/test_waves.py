@@ -132,6 +132,6 @@ def test_the_same_rings_are_cut_at_the_same_place_in_every_process() -> None:
         )
         for seed in (1, 2)
     ]
-    answers = [process.communicate(timeout=120)[0] for process in running]
+    answers = [process.communicate(timeout=900)[0] for process in running]
 
     assert answers[0] == answers[1] != ""
