@@ -1,4 +1,4 @@
-"""What tests of every room share: a real PostgreSQL server, one for each worker of the test run."""
+"""What tests of every room share: a real PostgreSQL server for each worker, and long stories told first."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 START_ATTEMPTS = 3
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one long story stay with one worker (`xdist_group`); they begin first, so that none is waited for."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,7 @@ def change(box: Sandbox) -> None:
     box.safetyamp.edit("site_clusters", cluster["id"], name="A person's cluster")
 
 
-@pytest.fixture(scope="module", params=WORLDS)
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in WORLDS])
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
     name = request.param
     story = told_once(name.replace(" ", "-"), partial(tell, name), tmp_path_factory)

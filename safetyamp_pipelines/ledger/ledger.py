@@ -21,6 +21,7 @@ from safetyamp_pipelines.ledger.links import Links
 from safetyamp_pipelines.ledger.locks import Locks
 from safetyamp_pipelines.ledger.models import KeyRow
 from safetyamp_pipelines.ledger.observations import Observations
+from safetyamp_pipelines.ledger.reporting import Reporting
 from safetyamp_pipelines.ledger.sessions import Sessions
 from safetyamp_pipelines.ledger.store import Clock, utc_now
 from safetyamp_pipelines.ledger.verdicts import Verdicts
@@ -30,7 +31,7 @@ HASH_KEY = "keyed_hash"
 HASH_KEY_BYTES = 32
 
 
-class Ledger(Sessions, Changes, Links, Failures, Locks, Observations, Approvals, Verdicts, Forgetting):
+class Ledger(Sessions, Changes, Links, Failures, Locks, Observations, Approvals, Verdicts, Forgetting, Reporting):
     """What was intended, sent and answered. Safe to use from several threads; every call is one short transaction."""
 
     def __init__(self, engine: Engine, clock: Clock = utc_now) -> None:

@@ -35,14 +35,16 @@ class Verdicts(Store):
     def log_verdicts(self, run_id: str, entity: str, at: datetime, verdicts: Iterable[Verdict]) -> None:
         """Log the verdicts of all the entity's source records in one run. Reasons and notes hold no person's value.
 
-        A run that logs again, nobody having logged in between, replaces what it said.
+        `at` is when the run looked at the sources. A run that logs again, nobody having logged in between, replaces
+        what it said, and keeps the earlier time.
         """
         told = {verdict.source_key: wording(verdict) for verdict in verdicts}
         with self._writing() as db:
             # Two runs that log at once take turns: each compares with what stands. A lease nobody holds will do.
             locked_lease(db, f"verdicts of {entity}")
             run = logged_run(db, run_id, entity)
-            run.at, run.counts = at, dict(Counter(outcome for outcome, *_ in told.values()))
+            run.at = at if run.at is None else min(run.at, at)
+            run.counts = dict(Counter(outcome for outcome, *_ in told.values()))
             db.add(run)
             db.flush()
             standing = standing_verdicts(db, entity)

@@ -9,6 +9,8 @@ import pytest
 from oracle import scenario
 from oracle.stories import Run, Story, told_once
 
+pytestmark = pytest.mark.xdist_group("scenario")
+
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
