@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from safetyamp_pipelines.cli_operate import register
+from safetyamp_pipelines.cli_report import register as register_report
 from safetyamp_pipelines.logs import configure_logging
 from safetyamp_pipelines.settings import load_settings
 from safetyamp_pipelines.sync.errors import Refusal, SyncError
@@ -85,6 +86,7 @@ def config_show(as_json: AsJson = False) -> None:
 
 
 register(app)
+register_report(app)
 
 
 def main() -> None:

@@ -11,6 +11,8 @@ from safetyamp_pipelines.assets.departments import plan_departments, push_site_c
 from safetyamp_pipelines.assets.employees import plan_employees, push_users
 from safetyamp_pipelines.assets.entra import entra_users
 from safetyamp_pipelines.assets.jobs import plan_jobs, push_sites
+from safetyamp_pipelines.assets.push_config import PushConfig
+from safetyamp_pipelines.assets.reports import daily_changes
 from safetyamp_pipelines.assets.safetyamp_observed import observed_assets
 from safetyamp_pipelines.assets.samsara import samsara_drivers, samsara_vehicles
 from safetyamp_pipelines.assets.titles import plan_titles, push_user_titles
@@ -18,15 +20,20 @@ from safetyamp_pipelines.assets.vehicles import plan_vehicles, push_assets
 from safetyamp_pipelines.assets.viewpoint import viewpoint_tables
 from safetyamp_pipelines.checks.plans import guard_checks, verdict_checks
 from safetyamp_pipelines.checks.snapshots import certificate_checks
+from safetyamp_pipelines.housekeeping import forget_old_runs, forget_schedule
 from safetyamp_pipelines.jobs import JOBS
-from safetyamp_pipelines.resources.graph import Graph
+from safetyamp_pipelines.operator_jobs import OPERATOR_JOBS
+from safetyamp_pipelines.report_job import report_daily, report_schedule
+from safetyamp_pipelines.resources.connections import Graph, SafetyAmp, Samsara, Viewpoint
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.progress import LogProgress
-from safetyamp_pipelines.resources.safetyamp import SafetyAmp
-from safetyamp_pipelines.resources.samsara import Samsara
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.resources.snapshots import SnapshotIOManager
-from safetyamp_pipelines.resources.viewpoint import Viewpoint
+from safetyamp_pipelines.schedules import sync_schedules
+from safetyamp_pipelines.sensors.retries import retry_sensor
+from safetyamp_pipelines.sensors.source_changes import source_sensor
+from safetyamp_pipelines.settings import timing_settings
+from safetyamp_pipelines.source_links import with_source_links
 
 
 def resources_for(settings: SettingsResource) -> dict[str, Any]:
@@ -39,6 +46,7 @@ def resources_for(settings: SettingsResource) -> dict[str, Any]:
         "safetyamp": SafetyAmp(settings=settings),
         "ledger": LedgerResource(settings=settings),
         "io_manager": SnapshotIOManager(settings=settings),
+        "push_config": PushConfig(),
         "progress": dg.ResourceDefinition.hardcoded_resource(LogProgress()),
     }
 
@@ -49,26 +57,34 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     One process runs every step: a step costs 50 ms there and 2.4 s in a process of its own (contract Dagster §2).
     """
     resources = {**resources_for(SettingsResource.of()), **(overrides or {})}
+    timing = timing_settings()
     return dg.Definitions(
-        assets=[
-            viewpoint_tables,
-            entra_users,
-            samsara_vehicles,
-            samsara_drivers,
-            *observed_assets,
-            plan_departments,
-            plan_jobs,
-            plan_titles,
-            plan_employees,
-            plan_vehicles,
-            push_site_clusters,
-            push_sites,
-            push_user_titles,
-            push_users,
-            push_assets,
-        ],
+        assets=with_source_links(
+            [
+                viewpoint_tables,
+                entra_users,
+                samsara_vehicles,
+                samsara_drivers,
+                *observed_assets,
+                plan_departments,
+                plan_jobs,
+                plan_titles,
+                plan_employees,
+                plan_vehicles,
+                push_site_clusters,
+                push_sites,
+                push_user_titles,
+                push_users,
+                push_assets,
+                daily_changes,
+            ],
+            timing.git_url,
+            timing.git_branch,
+        ),
         asset_checks=[*certificate_checks, *verdict_checks, *guard_checks],
-        jobs=JOBS,
+        jobs=[*JOBS, report_daily, *OPERATOR_JOBS, forget_old_runs],
+        schedules=[report_schedule(timing), *sync_schedules(timing), forget_schedule(timing)],
+        sensors=[retry_sensor(timing), source_sensor(timing)],
         resources=resources,
         executor=dg.in_process_executor,
     )

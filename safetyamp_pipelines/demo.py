@@ -61,7 +61,7 @@ def ui(
 ) -> None:
     """The Dagster UI with webserver and daemon on the embedded world, until Ctrl-C."""
     with _world(employees, home) as box:
-        environment = _environment(box, home)
+        environment = {**_environment(box, home), "SYNC_SCHEDULE": "on", "SYNC_INTERVAL_MINUTES": "5"}
         (home / "environment").write_text(
             "".join(f"export {name}={value!r}\n" for name, value in box.environment.items()), encoding="utf-8"
         )

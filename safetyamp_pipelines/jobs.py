@@ -14,6 +14,8 @@ from safetyamp_pipelines.sync.spec import EntitySpec
 Job = UnresolvedAssetJobDefinition
 SYNC_TAG = "safetyamp/sync"
 """dagster.yaml allows one queued run with this tag at a time."""
+CAUSE_TAG = "safetyamp/cause"
+"""Why a run started: schedule, retry, source_change or shell; manual is what a job says where nobody says otherwise."""
 
 
 def plan_keys(entities: Iterable[EntitySpec]) -> list[dg.AssetKey]:
@@ -42,7 +44,7 @@ def _job(name: str, keys: Iterable[dg.AssetKey], description: str, **tags: str) 
         name,
         selection=dg.AssetSelection.assets(*keys),
         description=description,
-        tags={**tags, "dagster/max_retries": "0"},
+        tags={CAUSE_TAG: "manual", **tags, "dagster/max_retries": "0"},
     )
 
 

@@ -2,6 +2,8 @@
 
 `get_logger` works without configuration and goes through the standard library, so that the same lines reach the console
 of a command and, inside a run, the event log of Dagster (`managed_python_loggers: [safetyamp_pipelines]`).
+
+structlog brings rich, a quarter of a second, so it is imported with the first line that is logged.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
-import structlog
-from structlog.contextvars import bound_contextvars as log_context
-from structlog.typing import EventDict, WrappedLogger
+if TYPE_CHECKING:
+    import structlog
+    from structlog.typing import EventDict, WrappedLogger
 
 __all__ = ["configure_logging", "get_logger", "log_context", "redacted"]
 
@@ -68,10 +72,31 @@ def _clean(text: str) -> str:
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger of this module's kind: `log.info("read whole", table="entra/users", rows=1800)`."""
-    return cast(
-        structlog.stdlib.BoundLogger,
-        structlog.wrap_logger(
-            logging.getLogger(name),
+    return cast("structlog.stdlib.BoundLogger", _Logger(name))
+
+
+def log_context(**fields: Any) -> AbstractContextManager[None]:
+    """Every line logged inside, also by functions called there, bears these fields."""
+    from structlog.contextvars import bound_contextvars
+
+    return bound_contextvars(**fields)
+
+
+class _Logger:
+    """A logger that is made when it is first used."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._made, method)
+
+    @cached_property
+    def _made(self) -> Any:
+        import structlog
+
+        return structlog.wrap_logger(
+            logging.getLogger(self._name),
             wrapper_class=structlog.stdlib.BoundLogger,
             processors=[
                 structlog.stdlib.filter_by_level,
@@ -80,8 +105,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
                 _redact,
                 _hand_over,
             ],
-        ),
-    )
+        )
 
 
 def configure_logging(
@@ -95,6 +119,8 @@ def configure_logging(
     handler.set_name(PACKAGE)
     handler.setFormatter(_Json() if format == "json" else _Text())
     handler.addFilter(_ours_or_a_warning)
+    # On the handler as well: a run of Dagster sets the logger to the level of dagster.yaml, for its event log.
+    handler.setLevel(level)
     root = logging.getLogger()
     root.handlers = [*(one for one in root.handlers if one.get_name() != PACKAGE), handler]
     logging.getLogger(PACKAGE).setLevel(level)
@@ -111,13 +137,17 @@ def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
 
 def _hand_over(_logger: WrappedLogger, _method: str, event: EventDict) -> tuple[tuple[str], dict[str, Any]]:
     """The line as the standard library's message, which Dagster shows, and its fields beside it for our JSON."""
+    # No arguments follow, so the standard library leaves a % in the line alone; the trace is in the line already.
+    return (_line(event),), {"extra": {"structured": dict(event)}, "exc_info": False}
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    """The event, its fields as words, and the trace below."""
     fields = dict(event)
     message = str(fields.pop("event", ""))
     trace = fields.pop("exception", None)
     words = [message.replace("\n", " "), *(f"{key}={_word(value)}" for key, value in fields.items())]
-    line = " ".join(words) + (f"\n{trace}" if trace else "")
-    # No arguments follow, so the standard library leaves a % in the line alone; the trace is in the line already.
-    return (line,), {"extra": {"structured": dict(event)}, "exc_info": False}
+    return " ".join(words) + (f"\n{trace}" if trace else "")
 
 
 def _word(value: Any) -> str:
@@ -131,7 +161,10 @@ def _time(record: logging.LogRecord) -> str:
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return _clean(f"{_time(record)} {record.levelname:<7} {_message(self, record)}")
+        # Inside a run Dagster has put its own words before the message by now.
+        structured = getattr(record, "structured", None)
+        message = _message(self, record) if structured is None else _line(structured)
+        return _clean(f"{_time(record)} {record.levelname:<7} {message}")
 
 
 class _Json(logging.Formatter):

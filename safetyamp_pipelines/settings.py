@@ -8,19 +8,42 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
-from sqlalchemy import URL, make_url
 
 from safetyamp_pipelines.settings_model import Settings, System, variable_of, variables_in_vault
 from safetyamp_pipelines.settings_problems import Problem, SettingsError, field_problems
 from safetyamp_pipelines.settings_vault import ClientFactory, VaultError, VaultReader
+from safetyamp_pipelines.sync.config import SyncConfig
 
-__all__ = ["Problem", "Settings", "SettingsError", "System", "dagster_home", "dagster_postgres_url", "load_settings"]
+__all__ = [
+    "Problem",
+    "Settings",
+    "SettingsError",
+    "System",
+    "TimingSettings",
+    "dagster_home",
+    "dagster_postgres_url",
+    "load_settings",
+    "timing_settings",
+]
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 Variables = Mapping[str, str]
+_TIMING = (
+    "sync_interval_minutes",
+    "sync_schedule",
+    "sync_on_source_change",
+    "sync_config_path",
+    "git_url",
+    "git_branch",
+)
 
 
 def load_settings(
@@ -55,7 +78,11 @@ def dagster_postgres_url(environ: Mapping[str, str] | None = None) -> URL | None
     Asked by Dagster before anything else starts, so it stands apart: the UI must open even when a setting is wrong.
     """
     text = _trimmed(os.environ if environ is None else environ).get("DAGSTER_POSTGRES_URL")
-    return make_url(text) if text else None
+    if not text:
+        return None
+    from sqlalchemy import make_url
+
+    return make_url(text)
 
 
 def dagster_home(environ: Mapping[str, str] | None = None) -> Path:
@@ -63,6 +90,46 @@ def dagster_home(environ: Mapping[str, str] | None = None) -> Path:
     variables = _trimmed(os.environ if environ is None else environ)
     home = variables.get("DAGSTER_HOME")
     return Path(home) if home else Path(variables.get("SAFETYAMP_DATA_DIR", ".safetyamp")).absolute() / "dagster"
+
+
+@dataclass(frozen=True)
+class TimingSettings:
+    """What schedules and source links are declared with. `problems` tells which settings were wrong: defaults hold."""
+
+    interval_minutes: int
+    is_on: bool
+    is_on_source_change: bool
+    timezone: str
+    problems: tuple[Problem, ...]
+    git_url: str | None = None
+    git_branch: str = "main"
+
+
+def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> TimingSettings:
+    """What Dagster has to know of the settings when it loads the definitions, from the environment and .env alone.
+
+    A wrong setting must not keep the UI from opening: it reads as its default here, and every tick and run tells it.
+    """
+    problems: list[Problem] = []
+    layers = {"environment": _trimmed(os.environ if environ is None else environ)}
+    layers[".env"] = _env_file(env_file, problems)
+    wanted = {*map(variable_of, _TIMING)}
+    chosen = {origin: {name: text for name, text in own.items() if name in wanted} for origin, own in layers.items()}
+    settings = _validated(chosen, problems) or Settings.model_construct()
+    try:
+        config = settings.sync_config()
+    except SettingsError as error:
+        problems += error.problems
+        config = SyncConfig()
+    return TimingSettings(
+        interval_minutes=settings.sync_interval_minutes,
+        is_on=settings.sync_schedule == "on",
+        is_on_source_change=settings.sync_on_source_change == "on",
+        timezone=config.schedule.timezone,
+        problems=tuple(problems),
+        git_url=settings.git_url,
+        git_branch=settings.git_branch,
+    )
 
 
 def child_environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
-from sqlalchemy import URL, make_url
 
 from safetyamp_pipelines.settings_problems import Problem, SettingsError
 from safetyamp_pipelines.settings_types import (
@@ -29,10 +29,12 @@ from safetyamp_pipelines.settings_types import (
     LedgerUrl,
     LogFormat,
     LogLevel,
+    OnOff,
     PositiveSeconds,
     SnapshotUrl,
     SqlAuthMode,
     SqlServer,
+    SyncInterval,
     Token,
     VaultName,
     ViewpointUrl,
@@ -41,6 +43,9 @@ from safetyamp_pipelines.settings_types import (
 )
 from safetyamp_pipelines.sync.config import SyncConfig
 from safetyamp_pipelines.sync.config_yaml import SyncConfigError, parse_sync_config
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 System = Literal["safetyamp", "samsara", "entra", "viewpoint"]
 
@@ -67,8 +72,7 @@ _REQUIRED: Mapping[System, tuple[str, ...]] = {
 
 
 def _ledger_in(data: Mapping[str, Any]) -> SecretStr:
-    url = URL.create("sqlite", database=str(data["data_dir"] / "ledger.db"))
-    return SecretStr(url.render_as_string(hide_password=False))
+    return SecretStr("sqlite:///" + quote(str(data["data_dir"] / "ledger.db"), safe=" +/"))
 
 
 def _snapshots_in(data: Mapping[str, Any]) -> str:
@@ -114,20 +118,26 @@ class Settings(BaseModel):
     azure_key_vault_name: VaultName | None = None
 
     data_dir: DataDir = Path(".safetyamp")
-    ledger_url: LedgerUrl = Field(default_factory=_ledger_in)
-    snapshot_url: SnapshotUrl = Field(default_factory=_snapshots_in)
+    # Right by construction, and checking them would load SQLAlchemy whenever the definitions are loaded.
+    ledger_url: LedgerUrl = Field(default_factory=_ledger_in, validate_default=False)
+    snapshot_url: SnapshotUrl = Field(default_factory=_snapshots_in, validate_default=False)
     snapshot_encryption_key: FernetKey | None = None
     snapshot_keep_count: Annotated[int, whole_number(1)] = 50
     snapshot_keep_days: Annotated[int, whole_number(1)] = 30
 
     sync_config_path: ExistingPath | None = None
-    sync_interval_minutes: Annotated[int, whole_number(1, 1440)] = 15
+    sync_interval_minutes: SyncInterval = 15
+    sync_schedule: OnOff = "off"
+    sync_on_source_change: OnOff = "off"
     sync_in_flight: Annotated[int, whole_number(1, 60)] = 4
     observed_max_age_minutes: Annotated[int, whole_number(1)] = 15
     plan_max_age_minutes: Annotated[int, whole_number(1)] = 60
 
     log_format: LogFormat = "text"
     log_level: LogLevel = "INFO"
+
+    git_url: HttpsUrl | None = None
+    git_branch: str = "main"
 
     alert_email_from: EmailAddress | None = None
     alert_email_to: EmailAddresses = ()
@@ -163,6 +173,8 @@ class Settings(BaseModel):
 
         With managed identity it carries no login: the reader hands a token to the driver instead.
         """
+        from sqlalchemy import URL, make_url
+
         self.require("viewpoint")
         if self.viewpoint_dsn is not None:
             url = make_url(self.viewpoint_dsn.get_secret_value())
@@ -262,6 +274,8 @@ def _shown(name: str, value: Any) -> str:
     if value is None or value == ():
         return "not set"
     if name in ("ledger_url", "viewpoint_dsn"):
+        from sqlalchemy import make_url
+
         url = make_url(value.get_secret_value())
         return f"{url.drivername}://{url.host or ''}/{url.database or ''}"
     if isinstance(value, SecretStr):

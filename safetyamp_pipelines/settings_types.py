@@ -9,15 +9,16 @@ import ipaddress
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from fsspec.registry import known_implementations
 from pydantic import AfterValidator, BeforeValidator, SecretStr
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from safetyamp_pipelines.settings_problems import wrong
+from safetyamp_pipelines.sync.rhythm import HOUR, RHYTHMS
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 EMAIL_ADDRESS = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+")
@@ -47,6 +48,16 @@ def whole_number(low: int, high: int | None = None) -> BeforeValidator:
         return number
 
     return BeforeValidator(check)
+
+
+def _rhythm(value: Any) -> int:
+    """Minutes between two syncs whose cron ticks fall on the same minutes of every day."""
+    text = str(value).strip()
+    if not text.isdecimal() or int(text) not in RHYTHMS:
+        hours = ", ".join(str(minutes) for minutes in RHYTHMS if minutes >= HOUR)
+        shorter = ", ".join(str(minutes) for minutes in RHYTHMS if minutes < HOUR)
+        raise wrong("is no rhythm that a day divides into", f"Give minutes: {shorter}, or in whole hours {hours}")
+    return int(text)
 
 
 def _positive_number(value: Any) -> float:
@@ -163,6 +174,9 @@ def _webhook(secret: SecretStr) -> SecretStr:
 
 
 def _parsed(secret: SecretStr, example: str) -> URL:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         return make_url(secret.get_secret_value())
     except (ArgumentError, ValueError):
@@ -197,6 +211,8 @@ def _snapshot_url(url: str) -> str:
     protocol, separator, _ = url.partition("://")
     if not separator:
         return str(Path(url).expanduser().absolute())
+    from fsspec.registry import known_implementations
+
     known = known_implementations.get(protocol)
     if known is None:
         raise wrong("names a kind of store that fsspec does not know", "Give a folder or abfs://container/folder")
@@ -232,6 +248,8 @@ def _existing(path: Path) -> Path:
     return path
 
 
+SyncInterval = Annotated[int, BeforeValidator(_rhythm)]
+OnOff = Annotated[Literal["on", "off"], one_of("on", "off")]
 PositiveSeconds = Annotated[float, BeforeValidator(_positive_number)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 HttpsUrl = Annotated[str, AfterValidator(_https_url)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
 
 from safetyamp_pipelines.settings import dagster_home
 
@@ -74,3 +75,17 @@ def test_the_definitions_are_valid_with_no_variable_set(tmp_path):
     command = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate", "-w", "workspace.yaml"]
     answer = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
+
+
+def test_a_run_that_died_is_noticed_and_ticks_are_not_kept_for_ever(home):
+    with dg.DagsterInstance.get() as instance:
+        assert instance.run_monitoring_enabled
+        assert instance.run_monitoring_settings["max_runtime_seconds"] == 5400
+        kept = {
+            kind: {
+                str(status.value).lower(): days for status, days in instance.get_tick_retention_settings(kind).items()
+            }
+            for kind in (InstigatorType.SCHEDULE, InstigatorType.SENSOR)
+        }
+        assert set(kept[InstigatorType.SCHEDULE].values()) == {90}
+        assert kept[InstigatorType.SENSOR] == {"skipped": 2, "failure": 30, "success": 30, "started": -1}

@@ -7,9 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from safetyamp_pipelines.assets.naming import POOL
+from safetyamp_pipelines.assets.naming import PLAN_CHECKS, POOL
 from safetyamp_pipelines.definitions import build_defs
-from safetyamp_pipelines.jobs import SYNC_TAG
+from safetyamp_pipelines.jobs import CAUSE_TAG, SYNC_TAG
 
 VIEWPOINT = {f"viewpoint/{table}" for table in ("employees", "departments", "jobs", "recent_jobs")}
 SAMSARA = {"samsara/vehicles", "samsara/drivers"}
@@ -19,7 +19,9 @@ OBSERVED = {
 }
 PLANS = {f"plan/{entity}" for entity in ("departments", "jobs", "titles", "employees", "vehicles")}
 PUSHES = {f"safetyamp/{table}" for table in ("site_clusters", "sites", "user_titles", "users", "assets")}
-EVERYTHING = VIEWPOINT | SAMSARA | OBSERVED | PLANS | PUSHES | {"entra/users"}
+SYNCED = VIEWPOINT | SAMSARA | OBSERVED | PLANS | PUSHES | {"entra/users"}
+REPORTS = {"reports/daily_changes"}
+EVERYTHING = SYNCED | REPORTS
 
 
 def observed(*tables: str) -> set[str]:
@@ -27,8 +29,9 @@ def observed(*tables: str) -> set[str]:
 
 
 JOBS = {
-    "sync_all": EVERYTHING,
-    "plan_all": EVERYTHING - PUSHES,
+    "sync_all": SYNCED,
+    "plan_all": SYNCED - PUSHES,
+    "report_daily": REPORTS,
     "sync_departments": VIEWPOINT | observed("site_clusters") | {"plan/departments", "safetyamp/site_clusters"},
     "sync_jobs": VIEWPOINT | observed("site_clusters", "sites") | {"plan/departments", "plan/jobs", "safetyamp/sites"},
     "sync_titles": VIEWPOINT | observed("user_titles") | {"plan/titles", "safetyamp/user_titles"},
@@ -38,6 +41,28 @@ JOBS = {
     | (PLANS - {"plan/vehicles"})
     | {"safetyamp/users"},
     "sync_vehicles": VIEWPOINT | SAMSARA | OBSERVED | {"entra/users"} | PLANS | {"safetyamp/assets"},
+}
+OPERATOR_JOBS = {
+    "pause_syncing": {"pause"},
+    "resume_syncing": {"resume"},
+    "retry_failures": {"retry"},
+    "approve_plan": {"approve"},
+    "forget_old_runs": {"forget"},
+}
+"""Jobs that hold no asset, with their steps."""
+SCHEDULES = {
+    "report_daily_schedule": "20 0 * * *",
+    "sync_all_schedule": "*/15 * * * *",
+    "sync_departments_schedule": "7 * * * *",
+    "sync_jobs_schedule": "17 * * * *",
+    "sync_titles_schedule": "27 * * * *",
+    "sync_employees_schedule": "37 * * * *",
+    "sync_vehicles_schedule": "47 * * * *",
+    "forget_old_runs_schedule": "40 3 * * *",
+}
+SENSORS = {
+    "retries": {"sync_departments", "sync_jobs", "sync_titles", "sync_employees", "sync_vehicles"},
+    "source_changes": {"sync_all"},
 }
 
 
@@ -75,6 +100,16 @@ def test_every_push_waits_for_every_plan_and_for_the_push_before_it(graph):
         assert parents & PUSHES == {f"safetyamp/{before}" for before in order[max(place - 1, 0) : place]}
 
 
+def test_a_report_follows_the_pushes_and_can_be_made_again_for_any_days_without_a_way_to_safetyamp(defs, graph):
+    report = graph.get(dg.AssetKey(["reports", "daily_changes"]))
+    assert names(report.parent_keys) == PUSHES
+    assert report.backfill_policy == dg.BackfillPolicy.single_run()
+    (assets,) = [made for made in graph.assets_defs if report.key in made.keys]
+    assert assets.required_resource_keys == {"sync_settings", "ledger", "io_manager"}
+    node = defs.resolve_job_def("report_daily").nodes[0]
+    assert node.definition.required_resource_keys == {"sync_settings", "ledger"}
+
+
 def test_the_checks_are_blocking_one_for_each_snapshot_and_plan(graph):
     found = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
     assert found == {
@@ -92,10 +127,54 @@ def test_every_job_holds_exactly_its_assets_and_runs_in_one_process(defs, name):
     assert job.executor_def is dg.in_process_executor
     assert job.tags["dagster/max_retries"] == "0"
     assert (SYNC_TAG in job.tags) == name.startswith("sync_")
+    assert job.tags.get(CAUSE_TAG) == (None if name == "report_daily" else "manual")
 
 
 def test_no_other_job_is_defined(defs):
-    assert {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")} == set(JOBS)
+    assert {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")} == set(JOBS) | set(
+        OPERATOR_JOBS
+    )
+
+
+@pytest.mark.parametrize("name", sorted(OPERATOR_JOBS))
+def test_what_operators_decide_is_a_job_with_a_form_and_help_that_is_never_repeated(defs, name):
+    job = defs.resolve_job_def(name)
+    assert {node.name for node in job.nodes} == OPERATOR_JOBS[name]
+    assert job.executor_def is dg.in_process_executor
+    assert job.tags["dagster/max_retries"] == "0"
+    assert job.description
+    for node in job.nodes:
+        form = node.definition.config_schema.config_type.fields
+        assert form
+        assert all(field.description for field in form.values()), name
+
+
+def test_schedules_and_sensors_start_what_they_say_and_are_off_where_no_variable_turns_them_on(defs):
+    repository = defs.get_repository_def()
+    assert {one.name: one.cron_schedule for one in repository.schedule_defs} == SCHEDULES
+    assert {one.name: {target.job_name for target in one.targets} for one in repository.sensor_defs} == SENSORS
+    for schedule in repository.schedule_defs:
+        assert schedule.job_name == schedule.name.removesuffix("_schedule")
+        assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+    assert {one.default_status for one in repository.sensor_defs} == {dg.DefaultSensorStatus.STOPPED}
+    assert all(one.description for one in (*repository.schedule_defs, *repository.sensor_defs))
+
+
+def test_the_launchpad_of_every_sync_shows_one_form_for_all_its_pushes(defs):
+    form = defs.resolve_job_def("sync_all").run_config_schema.config_type.fields["resources"].config_type.fields
+    fields = form["push_config"].config_type.fields["config"].config_type.fields
+    assert set(fields) == {"dry_run", "approve_plan", "approve_reason", "approved_by"}
+    assert all(field.description and not field.is_required for field in fields.values())
+
+
+def test_a_push_asks_for_every_blocking_check_of_its_plan(graph):
+    for plan in PLANS:
+        blocking = {
+            key.name
+            for key in graph.asset_check_keys
+            if key.asset_key.to_user_string() == plan and graph.get_check_spec(key).blocking
+        }
+        assert blocking == set(PLAN_CHECKS), f"{plan}: name its blocking checks in PLAN_CHECKS of assets/naming.py"
 
 
 def test_whoever_writes_to_safetyamp_is_in_the_pool(graph):
@@ -112,7 +191,15 @@ def test_every_asset_says_what_it_is_who_owns_it_and_what_to_do_when_it_is_red(g
         assert "Red?" in node.description, key
         assert node.owners, key
         assert node.kinds, key
-        assert node.group_name in {"viewpoint", "entra", "samsara", "safetyamp_observed", "plan", "safetyamp"}
+        assert node.group_name in {
+            "viewpoint",
+            "entra",
+            "samsara",
+            "safetyamp_observed",
+            "plan",
+            "safetyamp",
+            "reports",
+        }
 
 
 def test_the_mapping_of_every_field_is_shown_with_its_sources(graph):
@@ -135,6 +222,22 @@ def test_importing_the_definitions_opens_no_socket_and_reads_no_variable():
     )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd="/")
     assert answer.stdout.strip() == str(len(EVERYTHING)), answer.stderr
+
+
+def test_importing_the_definitions_imports_no_library_that_only_a_run_needs():
+    """Every code server, tick and run pays for what is imported here (`benchmarks/load_location.py`)."""
+    only_in_runs = (
+        "alembic azure cryptography email_validator fsspec msal pandera phonenumbers pybreaker pyarrow.parquet "
+        "pyodbc requests rich sqlalchemy structlog tenacity upath urllib3"
+    )
+    program = (
+        "import sys\nimport dagster, pandas\nbefore = set(sys.modules)\n"
+        "import safetyamp_pipelines.definitions\n"
+        f"print(*sorted((set(sys.modules) - before) & set({only_in_runs.split()!r})))"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert answer.stdout.strip() == "", answer.stdout
+    assert answer.returncode == 0, answer.stderr
 
 
 def test_sync_imports_no_dagster_no_requests_and_no_settings():

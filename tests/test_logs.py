@@ -239,7 +239,10 @@ def test_a_set_is_shown_in_one_order() -> None:
 # --- Dagster ---
 
 
-def test_inside_a_dagster_run_the_same_line_is_in_its_event_log() -> None:
+@pytest.mark.parametrize(("level", "shown"), [("INFO", 1), ("WARNING", 0)])
+def test_inside_a_dagster_run_the_same_line_is_in_its_event_log(console: io.StringIO, level: str, shown: int) -> None:
+    configure_logging("text", level, console)
+
     @dg.op
     def push() -> None:
         with log_context(entity="employees"):
@@ -254,4 +257,6 @@ def test_inside_a_dagster_run_the_same_line_is_in_its_event_log() -> None:
         run = one_push.execute_in_process(instance=instance)
         messages = [entry.user_message for entry in instance.all_logs(run.run_id)]
 
-    assert "answered source_key=100482 email=[hidden] entity=employees" in messages
+    line = "answered source_key=100482 email=[hidden] entity=employees"
+    assert line in messages
+    assert [told.split(maxsplit=2)[2] for told in console.getvalue().splitlines()] == [line] * shown

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetyamp_pipelines.answers.plain import plain
-from safetyamp_pipelines.ledger import FailureState, Ledger
 from safetyamp_pipelines.sync.entities import BY_NAME
 from safetyamp_pipelines.sync.errors import Refusal
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.ledger import FailureState, Ledger
 
 
 def failures_of(ledger: Ledger, now: datetime) -> list[dict[str, Any]]:

@@ -3,7 +3,8 @@
 import dagster as dg
 
 from safetyamp_pipelines.assets.naming import OWNERS, asset_key, now_text
-from safetyamp_pipelines.resources.graph import Graph
+from safetyamp_pipelines.logs import log_context
+from safetyamp_pipelines.resources.connections import Graph
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.sync.snapshot import Snapshot
 
@@ -20,6 +21,7 @@ def entra_users(context: dg.AssetExecutionContext, graph: Graph, sync_settings: 
     """Read every page; a page that fails or repeats is an error, never a shorter list."""
     expand_manager = sync_settings.get().sync_config().entra.expand_manager
     client = graph.client()
-    snapshot = client.list_users(read_at=now_text(), expand_manager=expand_manager)
+    with log_context(run_id=context.run_id):
+        snapshot = client.list_users(read_at=now_text(), expand_manager=expand_manager)
     context.add_output_metadata({"calls": client.http.calls})
     return snapshot

@@ -1,12 +1,16 @@
 """The metadata of plans and pushes: counts and keys people want to see over time, never a person's value."""
 
+from __future__ import annotations
+
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from safetyamp_pipelines.resources.pushing import Pushed
 from safetyamp_pipelines.sync.plan import Outcome, Plan, Verdict
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.resources.pushing import Pushed
 
 MOST_ROWS = 100
 """A table in metadata lives in the event log for ever: long lists are cut, and `safetyamp plan` shows them whole."""
@@ -18,6 +22,7 @@ def plan_metadata(plan: Plan, *, seconds: float) -> dict[str, Any]:
         "plan_hash": plan.hash,
         "as_of": plan.as_of,
         "changes": len(plan.changes),
+        "dagster/row_count": len(plan.changes),
         "seconds": round(seconds, 3),
         **_counts(plan.counts()),
         **{f"finding_{kind}": number for kind, number in sorted(Counter(f.kind for f in plan.findings).items())},
@@ -37,6 +42,18 @@ def push_metadata(plan: Plan, pushed: Pushed, calls: int, seconds: float) -> dic
         "dagster/row_count": len(pushed.result.rows),
         **_counts(pushed.result.counts()),
         "not_as_planned": _table([v for v in pushed.result.verdicts if v.outcome in bad]),
+    }
+
+
+def dry_run_metadata(plan: Plan) -> dict[str, Any]:
+    """What a push would have done, by action; the plan's own page shows the records."""
+    actions = Counter(str(change.action) for change in plan.changes)
+    return {
+        "dry_run": True,
+        "plan_hash": plan.hash,
+        "changes": len(plan.changes),
+        **{f"would_{action}": number for action, number in sorted(actions.items())},
+        "look_closer": f"safetyamp plan {plan.entity}",
     }
 
 

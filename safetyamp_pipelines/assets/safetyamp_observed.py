@@ -6,19 +6,20 @@ from time import monotonic
 import dagster as dg
 
 from safetyamp_pipelines.assets.naming import OBSERVED, OWNERS, asset_key, now_text
+from safetyamp_pipelines.logs import log_context
+from safetyamp_pipelines.resources.connections import SafetyAmp
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.progress import ProgressReporter
-from safetyamp_pipelines.resources.safetyamp import SafetyAmp
 from safetyamp_pipelines.sync.snapshot import Snapshot
 
 TABLES = {
-    "site_clusters": "Site clusters: the tree of root, regions and departments.",
-    "sites": "Sites: jobs and home offices.",
-    "user_titles": "User titles.",
-    "roles": "Roles; their ids belong to the tenant, so they are found by name.",
-    "users": "Users.",
-    "asset_types": "Asset types, one of each name per site.",
-    "assets": "Assets.",
+    "site_clusters": "Site clusters, the tree of root, regions and departments,",
+    "sites": "Sites, which are jobs and home offices,",
+    "user_titles": "User titles",
+    "roles": "Roles, which plans name and pushes look up,",
+    "users": "Users, active or not,",
+    "asset_types": "Asset types, one of each name per site,",
+    "assets": "Assets, which are vehicles and whatever people added by hand,",
 }
 
 
@@ -30,7 +31,7 @@ def observed_asset(table: str, text: str) -> dg.AssetsDefinition:
         group_name=OBSERVED,
         kinds={"api", "parquet"},
         owners=OWNERS,
-        description=f"{text} Read whole, or not at all."
+        description=f"{text} as SafetyAmp shows them now: what plans are compared with. Read whole, or not at all."
         "\n\nRed? Run `safetyamp doctor`; if SafetyAmp answers, materialise this asset again.",
     )
     def observed(
@@ -41,10 +42,11 @@ def observed_asset(table: str, text: str) -> dg.AssetsDefinition:
     ) -> Snapshot:
         client, book, started = safetyamp.client(), ledger.get(), monotonic()
         calls_before = client.http.calls
-        snapshot = client.list_table(table, read_at=now_text(), previous_rows=book.previous_rows(table))
-        calls = client.http.calls - calls_before
-        book.record_observation(table, len(snapshot.records), datetime.now(UTC))
-        progress.read(table, len(snapshot.records), calls)
+        with log_context(run_id=context.run_id):
+            snapshot = client.list_table(table, read_at=now_text(), previous_rows=book.previous_rows(table))
+            calls = client.http.calls - calls_before
+            book.record_observation(table, len(snapshot.records), datetime.now(UTC), calls)
+            progress.read(table, len(snapshot.records), calls)
         context.add_output_metadata(
             {
                 "calls": calls,

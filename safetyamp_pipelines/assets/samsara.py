@@ -3,7 +3,8 @@
 import dagster as dg
 
 from safetyamp_pipelines.assets.naming import OWNERS, asset_key, now_text
-from safetyamp_pipelines.resources.samsara import Samsara
+from safetyamp_pipelines.logs import log_context
+from safetyamp_pipelines.resources.connections import Samsara
 from safetyamp_pipelines.sync.snapshot import Snapshot
 
 RED = (
@@ -18,9 +19,10 @@ RED = (
     owners=OWNERS,
     description="Vehicles as Samsara lists them." + RED,
 )
-def samsara_vehicles(samsara: Samsara) -> Snapshot:
+def samsara_vehicles(context: dg.AssetExecutionContext, samsara: Samsara) -> Snapshot:
     """Read every page until Samsara says there is no next one."""
-    return samsara.client().list_vehicles(read_at=now_text())
+    with log_context(run_id=context.run_id):
+        return samsara.client().list_vehicles(read_at=now_text())
 
 
 @dg.asset(
@@ -30,6 +32,7 @@ def samsara_vehicles(samsara: Samsara) -> Snapshot:
     owners=OWNERS,
     description="Active drivers as Samsara lists them; they lead from a vehicle to an employee." + RED,
 )
-def samsara_drivers(samsara: Samsara) -> Snapshot:
+def samsara_drivers(context: dg.AssetExecutionContext, samsara: Samsara) -> Snapshot:
     """Read every page until Samsara says there is no next one."""
-    return samsara.client().list_drivers(read_at=now_text())
+    with log_context(run_id=context.run_id):
+        return samsara.client().list_drivers(read_at=now_text())

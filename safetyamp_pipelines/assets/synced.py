@@ -1,7 +1,10 @@
-"""The two assets of a synced entity, made from its declaration: the plan, which is pure, and the push."""
+"""The two assets of a synced entity, made from its declaration: the plan, which is pure, and the push.
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+The planner and the push are imported by the steps that use them: whatever looks at the definitions loads this module.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
@@ -11,24 +14,25 @@ from safetyamp_pipelines.assets.describe import field_mapping
 from safetyamp_pipelines.assets.naming import (
     OBSERVED,
     OWNERS,
+    PLAN_CHECKS,
     POOL,
     asset_key,
     plan_inputs,
     snapshot_inputs,
     snapshots_of,
 )
-from safetyamp_pipelines.assets.results import plan_metadata, push_metadata
-from safetyamp_pipelines.resources.journal import remembered
+from safetyamp_pipelines.assets.push_config import PushConfig
+from safetyamp_pipelines.assets.results import dry_run_metadata, plan_metadata, push_metadata
+from safetyamp_pipelines.logs import log_context
+from safetyamp_pipelines.resources.connections import SafetyAmp
 from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.plan_checks import refuse_unchecked
 from safetyamp_pipelines.resources.progress import ProgressReporter
-from safetyamp_pipelines.resources.pushing import push_plan
-from safetyamp_pipelines.resources.safetyamp import SafetyAmp
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.sync.entities import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.expected import expected_references
 from safetyamp_pipelines.sync.inputs import Inputs
 from safetyamp_pipelines.sync.plan import Plan
-from safetyamp_pipelines.sync.planner import plan_entity
 from safetyamp_pipelines.sync.snapshot import Snapshot
 from safetyamp_pipelines.sync.spec import EntitySpec
 from safetyamp_pipelines.sync.tables import References
@@ -53,15 +57,28 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
         f"\n\nLook: `safetyamp plan {spec.name}`. Red? The message names the snapshot or the rule in `sync.yaml`.",
     )
     def plan(
-        context: dg.AssetExecutionContext, sync_settings: SettingsResource, ledger: LedgerResource, **inputs: Any
+        context: dg.AssetExecutionContext,
+        sync_settings: SettingsResource,
+        ledger: LedgerResource,
+        push_config: PushConfig,
+        **inputs: Any,
     ) -> Plan:
+        from safetyamp_pipelines.resources.journal import remembered
+        from safetyamp_pipelines.resources.push_log import log_plan
+        from safetyamp_pipelines.sync.planner import plan_entity
+
         started, config = monotonic(), sync_settings.get().sync_config()
         snapshots = snapshots_of(inputs)
         earlier = [(BY_NAME[name], inputs[f"plan__{name}"]) for name in spec.after]
         expected = expected_references(_observed(snapshots), earlier)
         memory = remembered(ledger.get(), spec.name)
-        made = plan_entity(spec, Inputs(snapshots, expected, memory, config.employees.timezone), config)
-        ledger.get().log_verdicts(context.run_id, spec.name, datetime.now(UTC), made.verdicts)
+        given = Inputs(snapshots, expected, memory, config.employees.timezone)
+        made = plan_entity(spec, given, config)
+        looked_at = min(datetime.fromisoformat(given.as_of(source)) for source in spec.sources)
+        ledger.get().log_verdicts(context.run_id, spec.name, looked_at, made.verdicts)
+        with log_context(run_id=context.run_id, entity=spec.name):
+            log_plan(made)
+        push_config.approve_if_meant(made, ledger.get())
         context.add_output_metadata(plan_metadata(made, seconds=monotonic() - started))
         return made
 
@@ -82,6 +99,7 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
         kinds={"api"},
         owners=OWNERS,
         pool=POOL,
+        output_required=False,
         metadata=field_mapping(spec),
         description=f"SafetyAmp's table after the push. {spec.description} Materialising it WRITES to SafetyAmp."
         f"\n\nRed? `safetyamp plan {spec.name}` shows what is left; nothing is sent twice, so just run it again.",
@@ -92,29 +110,44 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
         safetyamp: SafetyAmp,
         ledger: LedgerResource,
         progress: dg.ResourceParam[ProgressReporter],
+        push_config: PushConfig,
         **inputs: Any,
-    ) -> Snapshot:
+    ) -> Iterator[dg.Output[Snapshot]]:
+        from safetyamp_pipelines.resources.pushing import push_plan
+
+        made: Plan = inputs[f"plan__{spec.name}"]
+        push_config.approve_if_meant(made, ledger.get())
+        push_config.refuse_unmet(context.instance)
+        refuse_unchecked(context.instance, made, PLAN_CHECKS, run_id=context.run_id, ledger=ledger.get())
+        if push_config.dry_run:
+            # No output, so no materialisation: the table is not as planned. The pushes after this one are skipped.
+            context.log_event(dg.AssetObservation(context.asset_key, metadata=dry_run_metadata(made)))
+            context.log.info("dry run: nothing was sent for %s, %s changes wait", spec.name, len(made.changes))
+            return
         client, started = safetyamp.client(), monotonic()
         calls_before = client.http.calls
-        made: Plan = inputs[f"plan__{spec.name}"]
         snapshots = snapshots_of(inputs)
-        pushed = push_plan(
-            spec,
-            made,
-            client=client,
-            ledger=ledger.get(),
-            settings=sync_settings.get(),
-            references=References(_observed(snapshots)),
-            run_id=context.run_id,
-            progress=progress.of(spec.name, lambda: client.http.calls),
-        )
+        with log_context(run_id=context.run_id, entity=spec.name):
+            pushed = push_plan(
+                spec,
+                made,
+                client=client,
+                ledger=ledger.get(),
+                settings=sync_settings.get(),
+                references=References(_observed(snapshots)),
+                run_id=context.run_id,
+                progress=progress.of(spec.name, lambda: client.http.calls),
+            )
         progress.pushed(spec.name, pushed.result.verdicts)
-        ledger.get().log_verdicts(context.run_id, spec.name, datetime.now(UTC), pushed.result.verdicts)
+        looked_at = datetime.fromisoformat(made.as_of)
+        ledger.get().log_verdicts(context.run_id, spec.name, looked_at, pushed.result.verdicts)
+        (session,) = ledger.get().sessions(1, entity=spec.name)
         metadata = push_metadata(made, pushed, client.http.calls - calls_before, monotonic() - started)
+        metadata = {"session": session.id, **metadata}
         context.add_output_metadata(metadata)
         if pushed.error is not None:
             raise dg.Failure(str(pushed.error), metadata=metadata, allow_retries=False) from pushed.error
-        return pushed.table_after(snapshots[f"{OBSERVED}/{spec.table}"])
+        yield dg.Output(pushed.table_after(snapshots[f"{OBSERVED}/{spec.table}"]))
 
     return push
 

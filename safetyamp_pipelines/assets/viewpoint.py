@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from safetyamp_pipelines.assets.naming import OWNERS, asset_key, now_text
-from safetyamp_pipelines.resources.viewpoint import Viewpoint
+from safetyamp_pipelines.resources.connections import Viewpoint
 from safetyamp_pipelines.sync.snapshot import Snapshot
 
 TABLES = {

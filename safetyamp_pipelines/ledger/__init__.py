@@ -1,4 +1,9 @@
-"""The ledger: the database of what was intended, sent and answered. Import from here; the modules are its rooms."""
+"""The ledger: the database of what was intended, sent and answered. Import from here; the modules are its rooms.
+
+Its records and errors are plain Python. `Ledger` brings SQLAlchemy and Alembic, so it is imported when it is asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from safetyamp_pipelines.ledger.errors import (
     AlreadyAnswered,
@@ -10,7 +15,6 @@ from safetyamp_pipelines.ledger.errors import (
     LedgerUnusable,
     SessionEnded,
 )
-from safetyamp_pipelines.ledger.ledger import Ledger
 from safetyamp_pipelines.ledger.records import (
     Action,
     Approval,
@@ -30,6 +34,9 @@ from safetyamp_pipelines.ledger.records import (
     TargetId,
     Unsent,
 )
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.ledger.ledger import Ledger
 
 __all__ = [
     "Action",
@@ -59,3 +66,12 @@ __all__ = [
     "TargetId",
     "Unsent",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`Ledger`, imported now."""
+    if name != "Ledger":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from safetyamp_pipelines.ledger.ledger import Ledger
+
+    return Ledger

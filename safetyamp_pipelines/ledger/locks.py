@@ -14,6 +14,9 @@ from safetyamp_pipelines.ledger.errors import LeaseHeld, LeaseLost
 from safetyamp_pipelines.ledger.models import LeaseRow, PauseRow
 from safetyamp_pipelines.ledger.records import Lease, Pause
 from safetyamp_pipelines.ledger.store import Store
+from safetyamp_pipelines.logs import get_logger
+
+log = get_logger(__name__)
 
 
 class Locks(Store):
@@ -29,6 +32,8 @@ class Locks(Store):
             now = self._clock()
             if row.holder is not None and row.since is not None and row.expires_at is not None and row.expires_at > now:
                 raise LeaseHeld(name, row.holder, row.since)
+            if row.holder is not None:  # it never gave the lease back: its process died, or stood still for too long
+                log.warning("lease_taken_over", lease=name, dead_holder=row.holder, by=holder)
             expires_at = now + timedelta(seconds=ttl_seconds)
             row.token, row.holder, row.since, row.expires_at = (row.token + 1, holder, now, expires_at)
             return Lease(

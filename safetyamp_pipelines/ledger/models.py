@@ -158,7 +158,7 @@ class PauseRow(Base):
 
 
 class ObservationRow(Base):
-    """How many rows a whole read of a table gave; the history is kept for the guards."""
+    """How many rows a whole read of a table gave, and with how many calls; the history is kept for the guards."""
 
     __tablename__ = "ledger_observations"
     __table_args__ = (Index("ix_ledger_observations_table_name_at", "table_name", "at"),)
@@ -167,6 +167,7 @@ class ObservationRow(Base):
     table_name: Mapped[str]
     rows: Mapped[int]
     at: Mapped[datetime]
+    calls: Mapped[int | None]
 
 
 class KeyRow(Base):

@@ -17,10 +17,10 @@ class Observations(Store):
     A table is named as its readers name it: `users` is SafetyAmp's, `viewpoint/employees` a snapshot of a source.
     """
 
-    def record_observation(self, table: str, rows: int, at: datetime) -> None:
-        """Add a whole read of `table` that gave `rows` rows at `at`."""
+    def record_observation(self, table: str, rows: int, at: datetime, calls: int | None = None) -> None:
+        """Add a whole read of `table` that gave `rows` rows at `at`, with so many calls to SafetyAmp, if any."""
         with self._writing() as db:
-            db.add(ObservationRow(table_name=table, rows=rows, at=at))
+            db.add(ObservationRow(table_name=table, rows=rows, at=at, calls=calls))
 
     def previous_rows(self, table: str) -> int | None:
         """The rows of the last whole read, None when the table was never read."""

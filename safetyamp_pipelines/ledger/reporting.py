@@ -14,7 +14,7 @@ from functools import cached_property
 from sqlalchemy import Select, select
 
 from safetyamp_pipelines.ledger.changes import change_record, whole_changes
-from safetyamp_pipelines.ledger.models import ChangeRow, RunRow, SessionRow, VerdictRow
+from safetyamp_pipelines.ledger.models import ChangeRow, ObservationRow, RunRow, SessionRow, VerdictRow
 from safetyamp_pipelines.ledger.records import Change, ChangeStatus, Session
 from safetyamp_pipelines.ledger.sessions import session_record
 from safetyamp_pipelines.ledger.store import Store
@@ -50,7 +50,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Trail:
-    """How an entity's records came to their changes: its looks, oldest first, and by source key what was said and done."""
+    """How an entity's records came to their changes: its looks, oldest first; by source key what was said and done."""
 
     looks: tuple[Look, ...]
     standing: Mapping[str, tuple[Standing, ...]]
@@ -77,6 +77,13 @@ class Reporting(Store):
         with self._reading() as db:
             return [session_record(row) for row in db.scalars(query.order_by(SessionRow.id))]
 
+    def reads_noted(self, start: datetime, end: datetime) -> list[tuple[datetime, int]]:
+        """When SafetyAmp's tables were read whole in this time, and with how many calls each, oldest first."""
+        at, calls = ObservationRow.at, ObservationRow.calls
+        query = select(at, calls).where(at >= start, at < end, calls.is_not(None)).order_by(at)
+        with self._reading() as db:
+            return [(moment, number or 0) for moment, number in db.execute(query)]
+
     def trail(self, entity: str, start: datetime, end: datetime) -> Trail:
         """What led to the changes intended in this time: four statements, however many changes there are."""
         keys = (
@@ -84,14 +91,15 @@ class Reporting(Store):
             .where(ChangeRow.entity == entity, ChangeRow.intended_at >= start, ChangeRow.intended_at < end)
             .distinct()
         )
-        standing, attempts = defaultdict(list), defaultdict(list)
+        standing: dict[str, list[Standing]] = defaultdict(list)
+        attempts: dict[str, list[Attempt]] = defaultdict(list)
         with self._reading() as db:
             runs = select(RunRow.id, RunRow.run_id, RunRow.at).where(RunRow.entity == entity).order_by(RunRow.id)
             looks = tuple(Look(*row) for row in db.execute(runs))
-            for key, *said in db.execute(_standing(entity, keys)):
-                standing[key].append(Standing(*said))
-            for key, *done in db.execute(_attempts(entity, keys)):
-                attempts[key].append(Attempt(*done))
+            for key, outcome, since, until in db.execute(_standing(entity, keys)):
+                standing[key].append(Standing(outcome, since, until))
+            for key, number, run_id, status, http_status in db.execute(_attempts(entity, keys)):
+                attempts[key].append(Attempt(number, run_id, status, http_status))
         return Trail(
             looks,
             {key: tuple(found) for key, found in standing.items()},

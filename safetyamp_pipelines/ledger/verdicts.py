@@ -36,14 +36,13 @@ class Verdicts(Store):
         """Log the verdicts of all the entity's source records in one run. Reasons and notes hold no person's value.
 
         `at` is when the run looked at the sources. A run that logs again, nobody having logged in between, replaces
-        what it said, and keeps the earlier time.
+        what it said and keeps its time.
         """
         told = {verdict.source_key: wording(verdict) for verdict in verdicts}
         with self._writing() as db:
             # Two runs that log at once take turns: each compares with what stands. A lease nobody holds will do.
             locked_lease(db, f"verdicts of {entity}")
-            run = logged_run(db, run_id, entity)
-            run.at = at if run.at is None else min(run.at, at)
+            run = logged_run(db, run_id, entity, at)
             run.counts = dict(Counter(outcome for outcome, *_ in told.values()))
             db.add(run)
             db.flush()
@@ -89,11 +88,11 @@ def newest_runs(entity: str, limit: int) -> Select[RunRow]:
     return select(RunRow).where(RunRow.entity == entity).order_by(RunRow.id.desc()).limit(limit)
 
 
-def logged_run(db: Transaction, run_id: str, entity: str) -> RunRow:
+def logged_run(db: Transaction, run_id: str, entity: str, at: datetime) -> RunRow:
     """A new row for the run; or its old one, taken back, when that is the entity's newest."""
     newest = db.scalars(newest_runs(entity, 1)).one_or_none()
     if newest is None or newest.run_id != run_id:
-        return RunRow(run_id=run_id, entity=entity)
+        return RunRow(run_id=run_id, entity=entity, at=at)
     own = select(VerdictRow.source_key).where(VerdictRow.since_id == newest.id)
     replaced = update(VerdictRow).where(VerdictRow.entity == entity, VerdictRow.source_key.in_(own))
     db.execute(replaced.where(VerdictRow.until_id == newest.id).values(until_id=None))

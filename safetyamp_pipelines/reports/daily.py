@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.ledger.records import Session
 from safetyamp_pipelines.reports.days import day_begins, day_of, each_day
 from safetyamp_pipelines.reports.rows import ReportedChange, reported
 from safetyamp_pipelines.reports.waiting import wait_of
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.ledger import Ledger
 
 LEAVERS = ("employees", "deactivate")
 MOST_CAUSES, MOST_KEYS = 10, 10
@@ -21,11 +23,12 @@ MOST_CAUSES, MOST_KEYS = 10, 10
 
 @dataclass(frozen=True)
 class DailyReport:
-    """What was changed on one calendar day of the company, and the pushes that began on it."""
+    """What was changed on one calendar day of the company, the pushes that began on it, and the calls of its reads."""
 
     day: date
     changes: tuple[ReportedChange, ...]
     sessions: tuple[Session, ...]
+    calls_reading: int = 0
 
     @property
     def done(self) -> int:
@@ -33,9 +36,14 @@ class DailyReport:
         return sum(change.status == "done" for change in self.changes)
 
     @property
-    def calls(self) -> int:
-        """Calls the pushes made; reads belong to snapshots, whose metadata counts them."""
+    def calls_writing(self) -> int:
+        """Changes that the pushes sent; a call that was made again counts once."""
         return sum(session.calls or 0 for session in self.sessions)
+
+    @property
+    def calls(self) -> int:
+        """How much of the budget was used, as far as reads and pushes that ended have told."""
+        return self.calls_reading + self.calls_writing
 
 
 def daily_reports(ledger: Ledger, first: date, last: date, timezone: str) -> list[DailyReport]:
@@ -49,7 +57,10 @@ def daily_reports(ledger: Ledger, first: date, last: date, timezone: str) -> lis
         changes[day_of(change.intended_at, timezone)].append(row)
     for session in ledger.sessions_started(start, end):
         sessions[day_of(session.started_at, timezone)].append(session)
-    return [DailyReport(day, tuple(changes[day]), tuple(sessions[day])) for day in each_day(first, last)]
+    reads: Counter[date] = Counter()
+    for at, calls in ledger.reads_noted(start, end):
+        reads[day_of(at, timezone)] += calls
+    return [DailyReport(day, tuple(changes[day]), tuple(sessions[day]), reads[day]) for day in each_day(first, last)]
 
 
 def summary_of(report: DailyReport) -> dict[str, Any]:
@@ -60,7 +71,7 @@ def summary_of(report: DailyReport) -> dict[str, Any]:
         "changes": len(report.changes),
         "done": report.done,
         "sessions": len(report.sessions),
-        "calls": report.calls,
+        "calls": {"reading": report.calls_reading, "writing": report.calls_writing, "all": report.calls},
         "entities": counts_by_entity(report.changes),
         "wait_minutes": waits(report.changes, 60.0),
         "leavers": {

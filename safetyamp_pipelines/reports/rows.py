@@ -14,7 +14,10 @@ from safetyamp_pipelines.reports.waiting import Wait
 
 @dataclass(frozen=True, kw_only=True)
 class ReportedChange:
-    """A change of the ledger without its values. `status` is "unanswered" while no answer is known; waits in seconds."""
+    """A change of the ledger without its values. `status` is "unanswered" while no answer is known.
+
+    Waits are in seconds, None where the ledger does not know.
+    """
 
     entity: str
     key: str

@@ -1,8 +1,8 @@
 """How long a change waited from the source to SafetyAmp, as far as the ledger can tell.
 
-No source says when a value changed, and snapshots are not kept for ever. What the ledger has for good is the verdict log:
-for every run, when it looked at the sources and whether it found the record in need of a change. So the source changed
-between two looks, and the wait is known to lie between two figures:
+No source says when a value changed, and snapshots are not kept for ever. What the ledger has for good is the verdict
+log: for every run, when it looked at the sources and whether it found the record in need of a change. So the source
+changed between two looks, and the wait is known to lie between two figures:
 
 - *at least*: from the first look that asked for the change. Looks in which it was held up (a guard, a pause, a missing
   reference, a lost answer, a plan that nobody pushed) count, for the person at the other end waited through them.
@@ -17,10 +17,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from safetyamp_pipelines.ledger.records import Change
-from safetyamp_pipelines.ledger.reporting import Attempt, Look, Trail
 from safetyamp_pipelines.sync.plan import OUTCOME_OF, Outcome
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.ledger.reporting import Attempt, Look, Trail
 
 ASKED = frozenset({*OUTCOME_OF.values(), Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED})
 """Verdicts of a look that wanted a change, whether or not it was carried out."""
@@ -50,14 +53,13 @@ def wait_of(change: Change, trail: Trail) -> Wait:
     first = place
     while first - 1 > done_before and _asked(trail, change.source_key, trail.looks[first - 1], earlier):
         first -= 1
-    before = trail.looks[first - 1].at if first > 0 else None
-    return Wait(
-        _since(trail.looks[first].at, change.answered_at), None if before is None else _since(before, change.answered_at)
-    )
+    at_least = _since(trail.looks[first], change.answered_at)
+    return Wait(at_least, _since(trail.looks[first - 1], change.answered_at) if first > 0 else None)
 
 
-def _since(start: datetime, end: datetime) -> timedelta:
-    return max(end - start, timedelta(0))
+def _since(look: Look, answered_at: datetime) -> timedelta:
+    """Never negative: the clocks of two machines may differ."""
+    return max(answered_at - look.at, timedelta(0))
 
 
 def _place_of_last_done(trail: Trail, earlier: list[Attempt]) -> int:

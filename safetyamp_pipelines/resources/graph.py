@@ -1,19 +1,14 @@
-"""Microsoft Graph: the users of Entra ID, read whole, and the Dagster resource. The login is in graph_token.py."""
+"""Microsoft Graph: the users of Entra ID, read whole. The login is in graph_token.py."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import dagster as dg
-from pydantic import PrivateAttr
-
 from safetyamp_pipelines.resources.graph_token import GraphToken
 from safetyamp_pipelines.resources.http import HttpClient
 from safetyamp_pipelines.resources.listing import reading, records_of
-from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings import Settings
 from safetyamp_pipelines.sync.errors import ReadError, RecordRefused
 from safetyamp_pipelines.sync.snapshot import Record, Snapshot
@@ -134,23 +129,3 @@ def _scope(base_url: str) -> str:
     url = urlsplit(base_url)
     host = "https://graph.microsoft.com" if url.hostname in _LOOPBACK else f"https://{url.netloc}"
     return f"{host}/.default"
-
-
-class Graph(dg.ConfigurableResource[GraphClient]):
-    """Microsoft Graph, for the users of Entra ID."""
-
-    settings: SettingsResource
-    _client: GraphClient | None = PrivateAttr(default=None)
-    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-
-    def client(self) -> GraphClient:
-        """The client of this run, made when first asked for."""
-        with self._lock:
-            if self._client is None:
-                self._client = graph_client(self.settings.get())
-            return self._client
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Close the client's connections."""
-        if self._client is not None:
-            self._client.close()

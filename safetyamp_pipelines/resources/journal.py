@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from dagster._utils.interrupts import check_captured_interrupt
 
-from safetyamp_pipelines.ledger import Intent, Ledger
+from safetyamp_pipelines.ledger import Intent
+from safetyamp_pipelines.logs import get_logger
 from safetyamp_pipelines.sync.entities import BY_NAME, BY_TABLE
 from safetyamp_pipelines.sync.errors import RecordRefused
 from safetyamp_pipelines.sync.inputs import Memory
 from safetyamp_pipelines.sync.journal import Linked, OpenIntent
 from safetyamp_pipelines.sync.plan import Agreed, Change
 from safetyamp_pipelines.sync.tables import Id
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.ledger import Ledger
+
+log = get_logger(__name__)
 
 
 def remembered(ledger: Ledger, entity: str) -> Memory:
@@ -64,12 +70,19 @@ class LedgerJournal:
 
     def refused(self, intent: int, change: Change, refusal: RecordRefused, *, remember: bool) -> None:
         """The ledger keeps the names of the offending fields and keyed hashes, never SafetyAmp's texts or values."""
-        values = change.after()
+        values, labels = change.after(), {field.name: field.label for field in BY_NAME[self.entity].fields}
         fields = {
             name: {"hash": self.ledger.keyed_hash(values.get(name)), "category": "unknown", "suggestion": ""}
             for name in refusal.errors
         }
         self.ledger.answer(intent, "failed", http_status=refusal.status, error=sorted(refusal.errors), rule="refused")
+        log.warning(
+            "refused",
+            source_key=change.source_key,
+            action=change.action.value,
+            status=refusal.status,
+            fields=[labels.get(name, name) for name in sorted(refusal.errors)],
+        )
         if remember:
             self.ledger.save_failure(
                 self.entity,

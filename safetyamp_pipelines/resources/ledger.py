@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import PrivateAttr
 
-from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.ledger import Ledger
 
 
 def open_ledger(settings: Settings) -> Ledger:
     """The ledger of LEDGER_URL, migrated. Raises LedgerUnusable, which says what is wrong without the password."""
+    from safetyamp_pipelines.ledger import Ledger  # brings SQLAlchemy, which loading the definitions does without
+
     return Ledger.open(settings.ledger_url.get_secret_value())
 
 

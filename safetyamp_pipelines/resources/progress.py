@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -37,7 +36,7 @@ class LogProgress:
 
     def of(self, entity: str, calls: Callable[[], int]) -> Callable[[int, int], None]:
         """The callback of one push."""
-        logger = get_logger(__name__).bind(entity=entity)
+        logger = get_logger(__name__)
 
         def report(settled: int, planned: int) -> None:
             if settled % SAY_EVERY == 0 or settled == planned:
@@ -46,6 +45,4 @@ class LogProgress:
         return report
 
     def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
-        """One line with the counts."""
-        counts = Counter(str(verdict.outcome) for verdict in verdicts)
-        get_logger(__name__).info("pushed", entity=entity, **dict(sorted(counts.items())))
+        """Nothing: the push logs its own end (`push_log.py`)."""

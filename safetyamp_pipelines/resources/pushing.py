@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._utils.interrupts import capture_interrupts, check_captured_interrupt
 
-from safetyamp_pipelines.ledger import Lease, Ledger
+from safetyamp_pipelines.ledger import Lease
+from safetyamp_pipelines.logs import get_logger
 from safetyamp_pipelines.resources.journal import LedgerJournal
-from safetyamp_pipelines.resources.safetyamp import SafetyAmpClient
+from safetyamp_pipelines.resources.push_log import run_logged
 from safetyamp_pipelines.sync.config import TargetConfig, UpdateMethods
 from safetyamp_pipelines.sync.errors import PlanRefused, PushStopped, SyncError
 from safetyamp_pipelines.sync.plan import Plan
@@ -30,7 +31,11 @@ from safetyamp_pipelines.sync.tables import Id, References
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from safetyamp_pipelines.ledger import Ledger
+    from safetyamp_pipelines.resources.safetyamp import SafetyAmpClient
     from safetyamp_pipelines.settings import Settings
+
+log = get_logger(__name__)
 
 LEASE, LEASE_SECONDS, BEAT_EVERY = "push", 120.0, 20.0
 
@@ -106,7 +111,7 @@ def push_plan(
             progress,
         )
         try:
-            result = push.run()
+            result = run_logged(push, session)
         except BaseException:
             ledger.end_session(session, "failed", {}, 0)
             raise
@@ -158,6 +163,7 @@ def _bury_dead_sessions(ledger: Ledger, entity: str) -> None:
     """Whoever holds the lease knows that a session still open belongs to a push that died."""
     while (dead := ledger.open_session(entity)) is not None:
         ledger.end_session(dead.id, "abandoned", {}, 0)
+        log.warning("session_abandoned", abandoned=dead.id, of_run=dead.run_id, started_at=dead.started_at.isoformat())
 
 
 @contextmanager

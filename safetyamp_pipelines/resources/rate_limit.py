@@ -26,6 +26,9 @@ LONGEST_SETTLE = 0.25
 """Seconds a booking may be moved by a slow answer: enough for the way there, too little to waste the budget on a
 server that thinks for three seconds."""
 
+TELL_WAIT = 5.0
+"""Seconds: a longer wait for the budget is logged, about once a period; shorter ones are the ordinary pace."""
+
 DAY = 86_400.0
 CLEAN_EVERY = 256
 _BUSY_SECONDS = 60.0
@@ -92,6 +95,8 @@ class Budget:
                 claim = self._bucket.claim(self._calls, self.period_seconds)
                 if claim.number is not None:
                     return claim.number
+                if claim.wait >= TELL_WAIT:
+                    log.info("waits_for_budget", seconds=round(claim.wait, 1), calls=self._calls)
                 self._clock.sleep(claim.wait)
 
     def close(self) -> None:

@@ -1,15 +1,11 @@
-"""SafetyAmp: listings read whole, single writes, and the Dagster resource. What is written is decided in `sync/`."""
+"""SafetyAmp: listings read whole, single writes. What is written is decided in `sync/`."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
-
-import dagster as dg
-from pydantic import PrivateAttr
 
 from safetyamp_pipelines.resources.http import HttpClient
 from safetyamp_pipelines.resources.http_retry import RetryPolicy
@@ -17,7 +13,6 @@ from safetyamp_pipelines.resources.listing import reading, records_of
 from safetyamp_pipelines.resources.rate_limit import BucketFactory, Budget, budget_key
 from safetyamp_pipelines.resources.rate_limit_postgres import bucket_factory
 from safetyamp_pipelines.resources.safetyamp_pages import ListingShifted, PageWalk, flattened
-from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings import Settings
 from safetyamp_pipelines.sync.errors import AnswerLost, RecordRefused
 from safetyamp_pipelines.sync.snapshot import Record, Snapshot
@@ -129,23 +124,3 @@ def safetyamp_client(settings: Settings, *, bucket: BucketFactory | None = None)
         policy=RetryPolicy(window=settings.api_rate_limit_period),
     )
     return SafetyAmpClient(http, settings.safetyamp_page_size)
-
-
-class SafetyAmp(dg.ConfigurableResource[SafetyAmpClient]):
-    """SafetyAmp's REST API, within the call budget."""
-
-    settings: SettingsResource
-    _client: SafetyAmpClient | None = PrivateAttr(default=None)
-    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-
-    def client(self) -> SafetyAmpClient:
-        """The client of this run, made when first asked for."""
-        with self._lock:
-            if self._client is None:
-                self._client = safetyamp_client(self.settings.get())
-            return self._client
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Close the client's connections."""
-        if self._client is not None:
-            self._client.close()

@@ -1,17 +1,12 @@
-"""Samsara: vehicles and drivers, read whole, and the Dagster resource."""
+"""Samsara: vehicles and drivers, read whole."""
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 from urllib.parse import urlsplit
 
-import dagster as dg
-from pydantic import PrivateAttr
-
 from safetyamp_pipelines.resources.http import HttpClient
 from safetyamp_pipelines.resources.listing import reading, records_of
-from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings import Settings
 from safetyamp_pipelines.sync.errors import ReadError
 from safetyamp_pipelines.sync.snapshot import Record, Snapshot
@@ -97,23 +92,3 @@ def samsara_client(settings: Settings) -> SamsaraClient:
         ca_bundle=settings.requests_ca_bundle,
     )
     return SamsaraClient(http)
-
-
-class Samsara(dg.ConfigurableResource[SamsaraClient]):
-    """Samsara's fleet API, for vehicles and drivers."""
-
-    settings: SettingsResource
-    _client: SamsaraClient | None = PrivateAttr(default=None)
-    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-
-    def client(self) -> SamsaraClient:
-        """The client of this run, made when first asked for."""
-        with self._lock:
-            if self._client is None:
-                self._client = samsara_client(self.settings.get())
-            return self._client
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Close the client's connections."""
-        if self._client is not None:
-            self._client.close()

@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cryptography.fernet import Fernet, InvalidToken
-
-from safetyamp_pipelines.resources.snapshot_files import SnapshotFiles
 from safetyamp_pipelines.sync.errors import SnapshotError
 
 if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
     from safetyamp_pipelines.settings import Settings
 
 _FORMAT = 1
@@ -68,6 +67,9 @@ class SnapshotStore:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        # Brings the libraries of every kind of store, which loading the definitions does without.
+        from safetyamp_pipelines.resources.snapshot_files import SnapshotFiles
+
         self._files = SnapshotFiles(base_url)
         self._keep_count, self._keep_days = keep_count, keep_days
         self._fernet = _fernet(encryption_key)
@@ -115,6 +117,8 @@ class SnapshotStore:
             return stored
         if self._fernet is None:
             raise SnapshotError(f"{ref.path} is encrypted: set SNAPSHOT_ENCRYPTION_KEY to the key it was written with")
+        from cryptography.fernet import InvalidToken
+
         try:
             return self._fernet.decrypt(stored)
         except InvalidToken:
@@ -197,6 +201,8 @@ def _parsed(name: str, path: str, text: bytes) -> SnapshotRef:
 def _fernet(key: str | None) -> Fernet | None:
     if key is None:
         return None
+    from cryptography.fernet import Fernet
+
     try:
         return Fernet(key)
     except ValueError:

@@ -11,7 +11,6 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import PrivateAttr
 
 from safetyamp_pipelines.resources.settings import SettingsResource
@@ -34,6 +33,8 @@ class Storable(Protocol):
 
 def snapshot_to_parquet(snapshot: Snapshot) -> bytes:
     """The records, whole and in order: one column `record` of JSON text, zstd."""
+    import pyarrow.parquet as pq
+
     texts = [json.dumps(dict(record), ensure_ascii=False, allow_nan=False) for record in snapshot.records]
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"record": pa.array(texts, pa.large_string())}), sink, compression="zstd")
@@ -42,6 +43,8 @@ def snapshot_to_parquet(snapshot: Snapshot) -> bytes:
 
 def snapshot_from_parquet(payload: bytes, manifest: Mapping[str, Any]) -> Snapshot:
     """The snapshot again, verified against its certificate; raises SnapshotError when they do not fit."""
+    import pyarrow.parquet as pq
+
     try:
         texts = pq.read_table(pa.BufferReader(payload), columns=["record"]).column("record").to_pylist()
         certificate = Certificate(**manifest["certificate"])

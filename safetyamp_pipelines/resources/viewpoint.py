@@ -13,13 +13,10 @@ from decimal import Decimal
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 import sqlalchemy as sa
-from pydantic import PrivateAttr
 from sqlalchemy.engine import ObjectKind
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.resources.viewpoint_engine import (
     TokenProvider,
     azure_token_provider,
@@ -42,6 +39,7 @@ from safetyamp_pipelines.sync.snapshot import Snapshot
 if TYPE_CHECKING:
     from safetyamp_pipelines.settings import Settings
 
+RECENT = "viewpoint/recent_jobs"
 _ATTEMPTS = 3
 _SNAPSHOT_ON = 1  # sys.databases.snapshot_isolation_state
 _TORN = (
@@ -82,6 +80,14 @@ class ViewpointReader:
             reraise=True,
         )
         return attempts(self._read_all, read_at)
+
+    def fingerprints(self, read_at: str) -> dict[str, str]:
+        """The hash of each table but the recent jobs, which need the whole history of timecards; one attempt."""
+        read_on = datetime.fromisoformat(read_at).date()
+        with self._connection() as connection:
+            queries, notices = self._prepare(connection, read_on)
+            read = [self._snapshot(connection, query, read_at, notices) for query in queries if query.table != RECENT]
+        return {snapshot.table: snapshot.certificate.content_hash for snapshot in read if snapshot.certificate}
 
     def check(self) -> str:
         """What `doctor` says: the tables are there, readable and not empty. Raises what `read_all` raises."""
@@ -169,7 +175,7 @@ class ViewpointReader:
 
     def _shows_rows(self, connection: sa.Connection, query: Query) -> bool:
         """Whether the query gives a row; the recent jobs are only compiled, for they need the whole history."""
-        recent = query.table == "viewpoint/recent_jobs"
+        recent = query.table == RECENT
         with self._reading(query.table):
             row = connection.execute(query.statement.limit(0 if recent else 1)).first()
         return recent or row is not None
@@ -214,22 +220,3 @@ def _has_identity(url: sa.URL) -> bool:
     return url.username is not None or bool(
         {key.lower() for key in url.query} & {"odbc_connect", "authentication", "trusted_connection"}
     )
-
-
-class Viewpoint(dg.ConfigurableResource[ViewpointReader]):
-    """Viewpoint as a Dagster resource: `reader()` connects at its first read and is closed with the run."""
-
-    settings: SettingsResource
-    _reader: ViewpointReader | None = PrivateAttr(default=None)
-
-    def reader(self) -> ViewpointReader:
-        """The one reader of this process."""
-        if self._reader is None:
-            self._reader = viewpoint_reader(self.settings.get())
-        return self._reader
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Close the reader's connections."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None

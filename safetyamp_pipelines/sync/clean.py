@@ -1,4 +1,8 @@
-"""Cleaners: from what a source holds to what SafetyAmp takes, or a reason why not. No choice between sources here."""
+"""Cleaners: from what a source holds to what SafetyAmp takes, or a reason why not. No choice between sources here.
+
+The libraries that know e-mail addresses and telephone numbers are imported at the first one: loading the definitions
+does without them.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,6 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
 
 PhoneRegion = str
 
@@ -35,6 +37,8 @@ def email(value: Any, region: PhoneRegion) -> str | None:
     trimmed = text(value, region)
     if trimmed is None:
         return None
+    from email_validator import EmailNotValidError, validate_email
+
     try:
         # test_environment: a reserved .test domain is well-formed, and whether it exists is SafetyAmp's to say.
         parts = validate_email(trimmed, check_deliverability=False, test_environment=True)
@@ -50,6 +54,8 @@ def phone(value: Any, region: PhoneRegion) -> str | None:
     trimmed = text(value, region)
     if trimmed is None:
         return None
+    import phonenumbers
+
     try:
         number = phonenumbers.parse(trimmed, region)
     except phonenumbers.NumberParseException as error:

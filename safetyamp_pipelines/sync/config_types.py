@@ -6,8 +6,9 @@ import re
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import phonenumbers
 from pydantic import AfterValidator, Field
+
+DEFAULT_PHONE_REGION = "US"
 
 
 def _plain_identifier(name: str) -> str:
@@ -32,6 +33,10 @@ def _time_zone(name: str) -> str:
 
 
 def _phone_region(code: str) -> str:
+    if code == DEFAULT_PHONE_REGION:  # known to be one; the library takes longer to load than all of sync.yaml
+        return code
+    import phonenumbers
+
     if code not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError("must be a two-letter region with a telephone plan, in capitals, such as US")
     return code

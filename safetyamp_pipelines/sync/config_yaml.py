@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -78,7 +78,10 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
     """The keys of the section at `loc`."""
     section: type[BaseModel] = SyncConfig
     for step in loc:
-        annotation = section.model_fields[str(step)].annotation
+        if isinstance(step, int):  # a place in a list: its sections are all of one kind
+            continue
+        annotation = section.model_fields[step].annotation
+        annotation = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
         assert isinstance(annotation, type)
         assert issubclass(annotation, BaseModel)
         section = annotation

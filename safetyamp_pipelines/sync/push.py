@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
@@ -124,11 +125,12 @@ class Push:
 
     def _send(self, pool: ThreadPoolExecutor, call: _Call) -> Future[Record]:
         self._result.attempts += 1
+        context = copy_context()  # what is logged of the call in its thread bears this push's run and session
         if call.change.action is Action.CREATE:
-            return pool.submit(self.target.create, self.spec.table, call.body)
+            return pool.submit(context.run, self.target.create, self.spec.table, call.body)
         target_id = self._target_id(call.change)
         assert target_id is not None
-        return pool.submit(self.target.update, self.spec.table, target_id, call.body)
+        return pool.submit(context.run, self.target.update, self.spec.table, target_id, call.body)
 
     def _take(self, call: _Call, future: Future[Record]) -> _Call | None:
         """Settle one answer; returns the call to make next when optional fields can be left out."""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,6 +68,17 @@ class ControlRoom:
         """The final status of a run started now."""
         return self.ended(self.launch(job, config))
 
+    def succeed(self, job: str, config: Mapping[str, Any] | None = None) -> str:
+        """The id of a run started now, which must end well."""
+        run_id = self.launch(job, config)
+        assert self.ended(run_id) == "SUCCESS", self.errors(run_id)
+        return run_id
+
+    def errors(self, run_id: str) -> list[str]:
+        """What went wrong in a run, step by step."""
+        events = self.ask(ERRORS, run=run_id)["logsForRun"]["events"]
+        return [text for event in events for text in _messages(event.get("error"))]
+
     def runs(self, job: str | None = None) -> list[dict[str, Any]]:
         """The newest runs first, with status and tags as a dictionary."""
         found = self.ask(RUNS, filter={} if job is None else {"pipelineName": job})["runsOrError"]["results"]
@@ -93,6 +104,13 @@ class ControlRoom:
                 done += keys[keys.index(span["startKey"]) : keys.index(span["endKey"]) + 1]
         return done
 
+    def backfill(self, asset: str, keys: list[str]) -> str:
+        """Start a backfill of these partitions, as the dialogue in the UI does; its id."""
+        parameters = {"partitionNames": keys, "assetSelection": [{"path": asset.split("/")}]}
+        told = self.ask(BACKFILL, parameters=parameters)["launchPartitionBackfill"]
+        assert told["__typename"] == "LaunchBackfillSuccess", told
+        return str(told["backfillId"])
+
     def ticks(self, name: str) -> list[dict[str, Any]]:
         """The ticks of a schedule or sensor, newest first."""
         selector = {**LOCATION, "name": name}
@@ -114,6 +132,10 @@ class ControlRoom:
         assert not answer["__typename"].endswith("Error"), answer
 
 
+def _messages(error: dict[str, Any] | None) -> list[str]:
+    return [] if error is None else [error["message"], *_messages(error.get("cause"))]
+
+
 def wait_for(look: Callable[[], Found | None], what: str, patience: float = PATIENCE) -> Found:
     """What `look` finds as soon as it finds something."""
     end = time.monotonic() + patience
@@ -127,7 +149,6 @@ def wait_for(look: Callable[[], Found | None], what: str, patience: float = PATI
 def control_room(box: Sandbox, home: Path, changes: Mapping[str, str] | None = None) -> Iterator[ControlRoom]:
     """`dagster dev` on a free port with the instance's own dagster.yaml; stopped, with all its children, at the end."""
     home.mkdir(parents=True, exist_ok=True)
-    # The daemon looks for what is to be started every second instead of every ten; nothing else differs.
     shutil.copy(ROOT / "dagster.yaml", home)
     environment = child_environment({**box.environment, "DAGSTER_HOME": str(home), **(changes or {})})
     port = free_port()
@@ -163,14 +184,10 @@ def ready(room: ControlRoom, process: subprocess.Popen[bytes]) -> bool | None:
 def stop(process: subprocess.Popen[bytes]) -> None:
     """SIGINT lets Dagster stop its children; whoever is left in its session is killed."""
     process.send_signal(signal.SIGINT)
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(120)
-    except subprocess.TimeoutExpired:
-        pass
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
@@ -188,6 +205,9 @@ LAUNCH = """mutation ($parameters: ExecutionParams!) { launchRun(executionParams
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
   ... on RunConfigValidationInvalid { errors { message } } ... on PipelineNotFoundError { message } } }"""
 STATUS = "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"
+ERRORS = """query ($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
+  ... on ExecutionStepFailureEvent { error { message cause { message cause { message } } } }
+  ... on RunFailureEvent { error { message } } } } } }"""
 RUNS = """query ($filter: RunsFilter!) { runsOrError(filter: $filter, limit: 50) { ... on Runs {
   results { runId status pipelineName tags { key value } } } } }"""
 CHECKS = """query ($asset: AssetKeyInput!) { assetNodeOrError(assetKey: $asset) { ... on AssetNode {
@@ -198,10 +218,13 @@ METADATA = """query ($asset: AssetKeyInput!) { assetOrError(assetKey: $asset) { 
     ... on MarkdownMetadataEntry { mdStr } ... on TextMetadataEntry { text } } } } } }"""
 PARTITIONS = """query ($asset: AssetKeyInput!) { assetNodeOrError(assetKey: $asset) { ... on AssetNode { partitionKeys
   assetPartitionStatuses { ... on TimePartitionStatuses { ranges { startKey endKey status } } } } } }"""
+BACKFILL = """mutation ($parameters: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $parameters) {
+  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 TICKS = """query ($selector: InstigationSelector!) { instigationStateOrError(instigationSelector: $selector) {
-  __typename ... on InstigationState { ticks(limit: 20) { status skipReason runIds error { message } timestamp } } } }"""
+  __typename ... on InstigationState { ticks(limit: 20) { status skipReason runIds error { message } } } } }"""
 START = {
-    "Schedule": """mutation ($selector: ScheduleSelector!) { startSchedule(scheduleSelector: $selector) { __typename } }""",
+    "Schedule": """mutation ($selector: ScheduleSelector!) {
+      startSchedule(scheduleSelector: $selector) { __typename } }""",
     "Sensor": """mutation ($selector: SensorSelector!) { startSensor(sensorSelector: $selector) { __typename } }""",
 }
 STATE = {

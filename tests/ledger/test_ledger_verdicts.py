@@ -130,7 +130,7 @@ def test_a_run_that_logs_again_replaces_what_it_said(ledger: Ledger) -> None:
     ledger.log_verdicts("run-2", "employees", NOON + 2 * HOUR, [UNCHANGED, stays, goes])
 
     # then there is one run, as if it had said so at once
-    assert ledger.runs("employees")[0] == LoggedRun(run_id="run-2", at=NOON + 2 * HOUR, counts={"unchanged": 3})
+    assert ledger.runs("employees")[0] == LoggedRun(run_id="run-2", at=NOON + HOUR, counts={"unchanged": 3})
     assert len(ledger.runs("employees")) == 2
     assert [said.since for said in ledger.verdict_history("employees", "100482")] == [NOON, NOON]
     assert outcomes(ledger, "2") == [("run-2", "unchanged"), ("run-1", "unchanged")]

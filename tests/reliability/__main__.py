@@ -38,4 +38,4 @@ def main(processes: int = 4, only: str = "") -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(int(text) if text.isdigit() else text for text in sys.argv[1:])))  # type: ignore[arg-type]
+    sys.exit(main(*map(int, sys.argv[1:2]), *sys.argv[2:3]))

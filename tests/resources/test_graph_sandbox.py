@@ -9,7 +9,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from safetyamp_pipelines.resources.graph import Graph, GraphClient, graph_client
+from safetyamp_pipelines.resources.connections import Graph
+from safetyamp_pipelines.resources.graph import GraphClient, graph_client
 from safetyamp_pipelines.resources.graph_token import GraphToken
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.sandbox import FaultRule, GraphOptions, Sandbox, WorldSpec

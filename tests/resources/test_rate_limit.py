@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import subprocess
 import sys
@@ -58,6 +59,18 @@ def test_the_seconds_waited_are_told(tmp_path: Path, time: FakeTime) -> None:
         pass
 
     assert (first, second) == pytest.approx((0.0, 5.0))
+
+
+@pytest.mark.parametrize(("period", "told"), [(61.0, 1), (1.0, 0)])
+def test_a_long_wait_for_the_budget_is_logged_and_the_ordinary_pace_is_not(
+    period: float, told: int, tmp_path: Path, time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "safetyamp_pipelines")
+    budget = budget_of(tmp_path / "budget.db", time, calls=3, period=period)
+
+    times_of_calls(budget, time, 6)
+
+    assert [record.getMessage() for record in caplog.records] == ["waits_for_budget seconds=61.0 calls=3"] * told
 
 
 def test_a_slow_way_to_the_server_counts_from_the_answer_but_a_slow_server_wastes_little(

@@ -10,8 +10,9 @@ import dagster as dg
 import pytest
 from scripted_server import ScriptedServer, answer, html, paged, raw
 
+from safetyamp_pipelines.resources.connections import SafetyAmp
 from safetyamp_pipelines.resources.rate_limit import SqliteBucket
-from safetyamp_pipelines.resources.safetyamp import SafetyAmp, SafetyAmpClient, safetyamp_client
+from safetyamp_pipelines.resources.safetyamp import SafetyAmpClient, safetyamp_client
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings import Settings, SettingsError, load_settings
 from safetyamp_pipelines.sync.errors import AnswerLost, AuthRefused, ReadError

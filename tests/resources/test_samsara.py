@@ -9,7 +9,8 @@ import dagster as dg
 import pytest
 from scripted_server import Answer, ScriptedServer, answer
 
-from safetyamp_pipelines.resources.samsara import Samsara, SamsaraClient, samsara_client
+from safetyamp_pipelines.resources.connections import Samsara
+from safetyamp_pipelines.resources.samsara import SamsaraClient, samsara_client
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.sandbox import FaultRule, SamsaraOptions, Sandbox, WorldSpec
 from safetyamp_pipelines.settings import SettingsError, load_settings

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from safetyamp_pipelines.resources.samsara import Samsara
+from safetyamp_pipelines.resources.connections import Samsara
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings import Settings, SettingsError
 

@@ -1,0 +1,146 @@
+"""The form of a run: a dry run sends nothing, an approval lets one plan through, and no plan is pushed unchecked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from commands import small_world
+
+from safetyamp_pipelines.assets.naming import asset_key
+from safetyamp_pipelines.definitions import build_defs, resources_for
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.sandbox import Sandbox
+from safetyamp_pipelines.sync.entities import ENTITIES
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+STRICT = "guards: {creates: {records: 1, share: 0.0001}}\n"
+
+
+class Runs:
+    """Runs of the real definitions over one sandbox, all known to one instance."""
+
+    def __init__(self, box: Sandbox, home: Path, instance: dg.DagsterInstance) -> None:
+        self.box, self.home, self.instance = box, home, instance
+        self.environment = {
+            **box.environment,
+            "LEDGER_URL": f"sqlite:///{home}/ledger.db",
+            "SNAPSHOT_URL": str(home / "snapshots"),
+        }
+
+    def run(
+        self, job: str, form: Mapping[str, Any] | None = None, only: list[str] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """One run with what its launchpad said; `only` names the assets that were selected."""
+        defs = build_defs(resources_for(SettingsResource.of(self.environment)))
+        return defs.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            raise_on_error=False,
+            asset_selection=None if only is None else [asset_key(name) for name in only],
+            run_config={**QUIET, "resources": {"push_config": {"config": dict(form or {})}}},
+        )
+
+    def plan_hash(self, asset: str) -> str:
+        made = self.instance.get_latest_materialization_event(asset_key(asset))
+        assert made is not None
+        assert made.asset_materialization is not None
+        return str(made.asset_materialization.metadata["plan_hash"].value)
+
+    def writes(self, since: int) -> int:
+        return sum(call.method != "GET" for call in self.box.requests("safetyamp", since))
+
+    def ledger(self) -> Ledger:
+        return Ledger.open(self.environment["LEDGER_URL"])
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    with small_world() as started:
+        yield started
+
+
+@pytest.fixture
+def runs(box: Sandbox, tmp_path: Path) -> Iterator[Runs]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Runs(box, tmp_path, instance)
+
+
+def why(result: dg.ExecuteInProcessResult) -> str:
+    """What the failed steps said."""
+    assert not result.success
+    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return "\n".join(f"{error} {error.cause}" for error in errors)
+
+
+def test_a_dry_run_sends_nothing_materialises_no_table_and_says_what_it_would_have_done(runs: Runs) -> None:
+    since = len(runs.box.requests())
+
+    result = runs.run("sync_all", {"dry_run": True})
+
+    assert result.success
+    assert runs.writes(since) == 0
+    tables = [asset_key(f"safetyamp/{spec.table}") for spec in ENTITIES]
+    assert [key for key in tables if runs.instance.get_latest_materialization_event(key) is not None] == []
+    (event,) = [event for event in result.all_events if event.is_asset_observation]
+    told = event.asset_observation_data.asset_observation
+    assert told.asset_key == tables[0]
+    assert told.metadata["would_create"].value > 0
+    with runs.ledger() as ledger:
+        assert ledger.sessions(10) == []
+
+
+def test_a_push_alone_takes_the_checks_of_its_plans_own_run_and_refuses_a_plan_of_no_known_run(runs: Runs) -> None:
+    assert runs.run("sync_titles", {"dry_run": True}).success
+    since = len(runs.box.requests())
+
+    with dg.DagsterInstance.ephemeral() as elsewhere:
+        stranger = Runs(runs.box, runs.home, elsewhere).run("sync_titles", only=["safetyamp/user_titles"])
+
+    assert "no run is known that made the plan for titles" in why(stranger)
+    assert runs.writes(since) == 0
+    assert runs.run("sync_titles", only=["safetyamp/user_titles"]).success
+    assert runs.writes(since) > 0
+    pushed = runs.instance.get_latest_materialization_event(asset_key("safetyamp/user_titles"))
+    with runs.ledger() as ledger:
+        assert pushed.asset_materialization.metadata["session"].value == ledger.sessions(1)[0].id
+
+
+def test_an_approval_in_the_form_lets_exactly_that_plan_through_and_is_recorded(runs: Runs, tmp_path: Path) -> None:
+    assert runs.run("sync_titles").success
+    rules = tmp_path / "sync.yaml"
+    packaged = Path(runs.box.environment["SYNC_CONFIG"]).read_text() if "SYNC_CONFIG" in runs.box.environment else ""
+    rules.write_text(packaged + STRICT, encoding="utf-8")
+    runs.environment["SYNC_CONFIG"] = str(rules)
+    for number, row in enumerate(still_employed(runs.box)[:2]):
+        runs.box.sources.update("bPREH", {"Employee": row["Employee"]}, udEmpTitle=f"New title {number}")
+    since = len(runs.box.requests())
+    form = {"approve_reason": "a new trade", "approved_by": "Kim"}
+
+    refused = runs.run("sync_titles")
+    reviewed = runs.plan_hash("plan/titles")
+    other = runs.run("sync_titles", {**form, "approve_plan": "0123456789"})
+    nameless = runs.run("sync_titles", {"approve_plan": reviewed[:12]})
+    before = runs.writes(since)
+    approved = runs.run("sync_titles", {**form, "approve_plan": reviewed[:12]})
+    written = runs.writes(since)
+    late = runs.run("sync_titles", {**form, "approve_plan": reviewed[:12]})
+
+    assert "guards" in why(refused)
+    assert "guards" in why(other)
+    assert "approve_reason" in why(nameless)
+    assert before == 0
+    assert approved.success
+    assert written == runs.writes(since) == 2
+    assert "no plan is that one any more" in why(late), "although its approval still stands"
+    with runs.ledger() as ledger:
+        assert [(one.plan_hash, one.who, one.reason) for one in ledger.approvals()] == [
+            (reviewed, "Kim", "a new trade")
+        ]
+
+
+def still_employed(box: Sandbox) -> list[dict[str, Any]]:
+    return [row for row in box.world.viewpoint["bPREH"] if row["HireDate"] is not None and row["TermDate"] is None]

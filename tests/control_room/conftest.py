@@ -1,0 +1,32 @@
+"""One control room for all its tests: a sandbox, a mail server, and Dagster over both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from commands import small_world
+from mail import MailBox, mail_server
+from room import ControlRoom, control_room
+
+from safetyamp_pipelines.sandbox import Sandbox
+
+
+@pytest.fixture(scope="session")
+def box() -> Iterator[Sandbox]:
+    with small_world() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def mail() -> Iterator[MailBox]:
+    with mail_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def room(box: Sandbox, mail: MailBox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
+    # Every minute, so that nobody waits a quarter of an hour for a tick; the schedule is off until it is switched on.
+    changes = {**mail.environment, "SYNC_INTERVAL_MINUTES": "1"}
+    with control_room(box, tmp_path_factory.mktemp("dagster"), changes) as started:
+        yield started

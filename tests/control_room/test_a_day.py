@@ -1,0 +1,120 @@
+"""A day of the people who live in the Dagster UI, with the real web server, daemon, mail server and SafetyAmp."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from mail import MailBox
+from room import ControlRoom, wait_for
+
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.sandbox import FaultRule, Sandbox
+
+pytestmark = pytest.mark.xdist_group("control room")
+
+NEVER = 3_000.0  # seconds an answer is held back; the killed process does not wait for it
+
+
+def test_a_sync_from_the_ui_passes_its_checks_and_a_dry_run_writes_nothing(room: ControlRoom, box: Sandbox) -> None:
+    before = box.safetyamp.tables(hidden=True)
+    room.succeed("plan_all")
+    assert box.safetyamp.tables(hidden=True) == before
+
+    room.succeed("sync_all")
+
+    assert box.safetyamp.tables(hidden=True) != before
+    for asset in ("viewpoint/employees", "safetyamp_observed/users", "plan/employees", "safetyamp/users"):
+        results = room.checks(asset)
+        assert results, asset
+        assert {name: told["status"] for name, told in results.items()} == dict.fromkeys(results, "SUCCEEDED"), asset
+
+
+def test_three_days_are_reported_in_one_run_and_nothing_is_written(room: ControlRoom, box: Sandbox) -> None:
+    today = datetime.now(UTC).date()
+    days = [(today - timedelta(days=back)).isoformat() for back in (4, 3, 2)]
+    since = len(box.requests())
+
+    room.backfill("reports/daily_changes", days)
+
+    wait_for(lambda: set(days) <= set(room.partitions("reports/daily_changes")) or None, "three days of reports")
+    assert box.requests("safetyamp", since) == []
+
+
+def test_the_schedule_ticks_and_a_pause_tells_why_it_does_not(room: ControlRoom) -> None:
+    known = {run["runId"] for run in room.runs("sync_all")}
+    room.switch("Schedule", "sync_all_schedule", on=True)
+    try:
+        started = wait_for(lambda: {run["runId"] for run in room.runs("sync_all")} - known or None, "a scheduled run")
+        assert {run: room.ended(run) for run in started} == dict.fromkeys(started, "SUCCESS"), [
+            room.errors(run) for run in started
+        ]
+        tags = {run["runId"]: run["tags"] for run in room.runs("sync_all")}
+        assert {tags[run]["safetyamp/cause"] for run in started} == {"schedule"}
+
+        room.succeed("pause_syncing", {"ops": {"pause": {"config": {"reason": "stock-taking", "by": "Kim"}}}})
+        reason = wait_for(lambda: skipped(room, "paused"), "a skipped tick")
+        assert "Kim" in reason
+        assert "stock-taking" in reason
+        room.succeed("resume_syncing")
+    finally:
+        room.switch("Schedule", "sync_all_schedule", on=False)
+
+
+def skipped(room: ControlRoom, word: str) -> str | None:
+    reasons = [tick["skipReason"] for tick in room.ticks("sync_all_schedule") if tick["status"] == "SKIPPED"]
+    return next((reason for reason in reasons if reason and word in reason), None)
+
+
+def test_a_broken_source_is_told_by_mail_once_and_so_is_its_recovery(
+    room: ControlRoom, box: Sandbox, mail: MailBox
+) -> None:
+    since = len(mail.messages)
+    box.faults.add(FaultRule("status", system="samsara", status=401))
+
+    assert [room.run("sync_all") for _ in range(2)] == ["FAILURE", "FAILURE"]
+    alarm = wait_for(lambda: mail.about("sync_all", since=since), "the alert")
+    box.faults.clear()
+    room.succeed("sync_all")
+    wait_for(lambda: mail.about("recovered", since=since), "the recovery notice")
+
+    assert alarm["To"] == "on-call@example.com"
+    told = Counter(message["Subject"] for message in mail.messages[since:])
+    assert max(told.values()) == 1, told
+
+
+def test_a_run_killed_in_the_midst_of_a_push_is_noticed_and_the_next_makes_it_good(
+    room: ControlRoom, box: Sandbox
+) -> None:
+    number = box.sources.hire()
+    since = len(box.requests())
+    box.faults.add(FaultRule("slow_answer", system="safetyamp", method="POST", path_regex="/api/users", delay=NEVER))
+    run = room.launch("sync_all")
+    wait_for(lambda: next((True for r in box.requests("safetyamp", since) if r.fault and r.acted), None), "the create")
+
+    os.kill(process_of(room, run), signal.SIGKILL)
+
+    assert room.ended(run) == "FAILURE"
+    box.faults.clear()
+    with Ledger.open(box.environment["LEDGER_URL"]) as ledger:
+        wait_for(lambda: True if ledger.lease_holder("push") is None else None, "the dead push's lease to run out")
+    room.succeed("sync_all")
+    created = [row for row in box.safetyamp.tables()["users"] if row["emp_id"] == str(number)]
+    assert len(created) == 1
+
+
+def process_of(room: ControlRoom, run: str) -> int:
+    """The process that Dagster started for a run, as its event log tells it."""
+    events = room.ask(EVENTS, run=run)["logsForRun"]["events"]
+    found = [
+        match for event in events if (match := re.search(r"Started process for run \(pid: (\d+)\)", event["message"]))
+    ]
+    return int(found[0].group(1))
+
+
+EVENTS = """query ($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
+  ... on MessageEvent { message } } } } }"""

@@ -1,0 +1,135 @@
+"""What operators decide in the Dagster UI does what the shell does, and says in its metadata what was done."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from safetyamp_pipelines.definitions import build_defs, resources_for
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.snapshot_store import SnapshotStore
+from safetyamp_pipelines.sync.plan import Plan, Refused
+
+
+class Operator:
+    """Someone who fills in launchpads; a ledger and a snapshot store of one test's own."""
+
+    def __init__(self, home: Path, ledger: Ledger) -> None:
+        self.ledger, self.store = ledger, SnapshotStore(str(home / "snapshots"))
+        environ = {"LEDGER_URL": f"sqlite:///{home}/ledger.db", "SNAPSHOT_URL": str(home / "snapshots")}
+        self._defs = build_defs(resources_for(SettingsResource.of(environ)))
+
+    def launch(self, name: str, form: Mapping[str, Any] | None = None) -> dg.ExecuteInProcessResult:
+        job = self._defs.resolve_job_def(name)
+        (step,) = (node.name for node in job.nodes)
+        config = {} if form is None else {"ops": {step: {"config": dict(form)}}}
+        return job.execute_in_process(run_config=config, raise_on_error=False)
+
+    def told(self, name: str, form: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The metadata of a launch that went well."""
+        result = self.launch(name, form)
+        assert result.success
+        (output,) = [event.step_output_data for event in result.all_events if event.is_successful_output]
+        return {key: value.value for key, value in output.metadata.items()}
+
+    def refused(self, name: str, form: Mapping[str, Any]) -> str:
+        """What a launch said that was refused."""
+        result = self.launch(name, form)
+        assert not result.success
+        (data,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+        assert data.user_failure_data is not None
+        return str(data.user_failure_data.description)
+
+    def fail(self, entity: str, *keys: str) -> None:
+        """SafetyAmp has refused these records."""
+        for key in keys:
+            self.ledger.save_failure(
+                entity,
+                key,
+                action="create",
+                payload_hash="p",
+                fields={},
+                http_status=422,
+                expires_after=timedelta(days=7),
+            )
+
+    def states(self) -> dict[str, str]:
+        return {failure.source_key: failure.state for _, failure in self.ledger.all_failures()}
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Iterator[Operator]:
+    with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        yield Operator(tmp_path, ledger)
+
+
+def test_syncing_is_paused_and_resumed_with_who_and_why(operator: Operator) -> None:
+    told = operator.told("pause_syncing", {"reason": "stock-taking", "by": "Kim"})
+    pause = operator.ledger.pause_state()
+    again = operator.told("pause_syncing", {"reason": "another", "by": "Lee"})
+    ended = operator.told("resume_syncing")
+
+    assert (told["paused_by"], told["reason"], told["was_paused_before"]) == ("Kim", "stock-taking", False)
+    assert pause is not None
+    assert (pause.who, pause.reason) == ("Kim", "stock-taking")
+    assert (again["paused_by"], again["was_paused_before"]) == ("Kim", True)
+    assert ended["ended"] == "the pause of Kim: stock-taking"
+    assert operator.ledger.pause_state() is None
+    assert operator.told("resume_syncing")["ended"] == "there was no pause"
+
+
+def test_a_pause_without_a_reason_is_refused(operator: Operator) -> None:
+    assert "reason" in operator.refused("pause_syncing", {"reason": " "})
+    assert operator.ledger.pause_state() is None
+
+
+def test_one_failure_those_of_an_entity_or_all_are_tried_again(operator: Operator) -> None:
+    operator.fail("titles", "welder", "rigger")
+    operator.fail("jobs", "24113.")
+
+    one = operator.told("retry_failures", {"entity": "titles", "key": "welder"})
+    after_one = operator.states()
+    every = operator.told("retry_failures")
+
+    assert (one["marked"], one["records"]) == (1, "titles welder")
+    assert after_one == {"welder": "retry", "rigger": "open", "24113.": "open"}
+    assert every["marked"] == 3
+    assert set(operator.states().values()) == {"retry"}
+
+
+def test_a_retry_of_what_is_not_there_is_refused_with_what_there_is(operator: Operator) -> None:
+    assert "trucks" in operator.refused("retry_failures", {"entity": "trucks"})
+    assert "welder" in operator.refused("retry_failures", {"entity": "titles", "key": "welder"})
+    assert "entity" in operator.refused("retry_failures", {"key": "welder"})
+
+
+def refused_plan(operator: Operator) -> Plan:
+    guard = Refused("deactivations", "40 of 90 records, at most 10 are allowed", ("100482",), "guards.deactivations")
+    plan = Plan("employees", "users", "2026-11-20T12:00:00Z", {}, "rules", refused=(guard,))
+    operator.store.publish("plan/employees", "a run", plan.to_bytes(), plan.manifest(), kind="Plan")
+    return plan
+
+
+def test_a_refused_plan_is_approved_by_name_and_reason_for_a_time(operator: Operator) -> None:
+    plan = refused_plan(operator)
+
+    form = {"plan": plan.hash[:12], "reason": "the yard closed", "by": "Kim", "hours": 2}
+    told = operator.told("approve_plan", form)
+
+    (given,) = operator.ledger.approvals()
+    assert (given.plan_hash, given.who, given.reason) == (plan.hash, "Kim", "the yard closed")
+    assert given.expires_at - given.at == timedelta(hours=2)
+    assert (told["approved_by"], told["entity"], told["plan_hash"]) == ("Kim", "employees", plan.hash)
+    assert "40 of 90 records" in told["refused_by"]
+
+
+def test_an_approval_of_nothing_or_by_nobody_is_refused(operator: Operator) -> None:
+    plan = refused_plan(operator)
+
+    assert "no newest plan" in operator.refused("approve_plan", {"plan": "0123456789", "reason": "x", "by": "Kim"})
+    assert "by" in operator.refused("approve_plan", {"plan": plan.hash[:12], "reason": "x", "by": ""})
+    assert operator.ledger.approvals() == []

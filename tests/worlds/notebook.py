@@ -1,0 +1,243 @@
+"""A ledger of plain dictionaries with the manners of the real one, a hundred times as fast. A test plays the same
+stories with both and compares.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from safetyamp_pipelines.ledger import Change, Failure, Intent, IntentOpen, Link, Session
+from safetyamp_pipelines.ledger.store import Clock
+from safetyamp_pipelines.sync.plan import Agreed
+from safetyamp_pipelines.sync.snapshot import canonical_json
+
+Key = tuple[str, str]
+
+
+@dataclass
+class Notebook:
+    """What pushes and planners ask of a ledger. Entries are whole when a process dies: each method is one of them."""
+
+    clock: Clock
+    all_changes: list[Change] = field(default_factory=list)
+    all_links: dict[Key, Link] = field(default_factory=dict)
+    all_failures: dict[Key, Failure] = field(default_factory=dict)
+    all_sessions: list[Session] = field(default_factory=list)
+    observations: dict[str, int] = field(default_factory=dict)
+
+    def rows(self) -> dict[str, Any]:
+        """Everything it holds."""
+        return {
+            "changes": self.all_changes,
+            "links": self.all_links,
+            "failures": self.all_failures,
+            "sessions": self.all_sessions,
+            "observations": self.observations,
+        }
+
+    # sessions
+
+    def start_session(self, run_id: str, entity: str, plan_hash: str, planned: Mapping[str, int]) -> int:
+        session = Session(
+            id=len(self.all_sessions) + 1,
+            run_id=run_id,
+            entity=entity,
+            plan_hash=plan_hash,
+            planned=dict(planned),
+            status="running",
+            started_at=self.clock(),
+            ended_at=None,
+            counts=None,
+            calls=None,
+        )
+        self.all_sessions.append(session)
+        return session.id
+
+    def end_session(self, session_id: int, status: Any, counts: Mapping[str, int], calls: int) -> None:
+        session = self.all_sessions[session_id - 1]
+        assert session.status == "running", "ended twice"
+        ended = replace(session, status=status, counts=dict(counts), calls=calls, ended_at=self.clock())
+        self.all_sessions[session_id - 1] = ended
+
+    def open_session(self, entity: str) -> Session | None:
+        return next((s for s in reversed(self.all_sessions) if s.entity == entity and s.status == "running"), None)
+
+    # changes
+
+    def intend(self, session_id: int, intent: Intent) -> int:
+        if intent.action == "create" and any(
+            change.action == "create" and change.source_key == intent.source_key
+            for change in self.open_intents(intent.entity)
+        ):
+            raise IntentOpen(intent.entity, intent.source_key)
+        return self._add(session_id, intent, None, None)
+
+    def note_unsent(self, session_id: int, intents: Iterable[Intent], status: str, rule: str) -> None:
+        for intent in intents:
+            self._add(session_id, intent, status, rule)
+
+    def _add(self, session_id: int, intent: Intent, status: Any, rule: str | None) -> int:
+        now, number = self.clock(), len(self.all_changes) + 1
+        self.all_changes.append(
+            Change(
+                **{**vars(intent), "payload": _stored(intent.payload), "expected": _stored(intent.expected)},
+                id=number,
+                session_id=session_id,
+                run_id=self.all_sessions[session_id - 1].run_id,
+                intended_at=now,
+                answered_at=now if status else None,
+                status=status,
+                http_status=None,
+                error=None,
+                rule=rule,
+                answer=None,
+            )
+        )
+        return number
+
+    def answer(
+        self,
+        change_id: int,
+        status: Any,
+        *,
+        target_id: Any = None,
+        pushed: Mapping[str, Any] | None = None,
+        not_taken: Mapping[str, str | None] | None = None,
+        **told: Any,
+    ) -> None:
+        before = self.all_changes[change_id - 1]
+        assert before.status is None, "answered twice"
+        target_id = before.target_id if target_id is None else target_id
+        change = replace(before, status=status, answered_at=self.clock(), target_id=target_id, **told)
+        self.all_changes[change_id - 1] = change
+        if pushed is not None:
+            assert target_id is not None
+            self._link(change.entity, change.source_key, change.natural_key, target_id, pushed, not_taken or {})
+
+    def open_intents(self, entity: str) -> list[Change]:
+        return [change for change in self.all_changes if change.entity == entity and change.status is None]
+
+    # links
+
+    def links(self, entity: str) -> dict[str, Link]:
+        return {key: link for (owner, key), link in self.all_links.items() if owner == entity}
+
+    def save_links(self, entity: str, agreed: Iterable[Agreed]) -> None:
+        for pair in agreed:
+            taken = dict.fromkeys(pair.values)
+            self._link(entity, pair.source_key, pair.natural_key, pair.target_id, pair.values, taken)
+
+    def _link(
+        self,
+        entity: str,
+        source_key: str,
+        natural_key: str,
+        target_id: Any,
+        pushed: Mapping[str, Any],
+        not_taken: Mapping[str, str | None],
+    ) -> None:
+        for key, other in list(self.all_links.items()):
+            if key[0] == entity and key[1] != source_key and other.target_id == target_id:
+                del self.all_links[key]
+        known = self.all_links.get((entity, source_key))
+        if known is None or known.target_id != target_id:
+            known = Link(
+                source_key=source_key,
+                target_id=target_id,
+                natural_key=natural_key,
+                pushed={},
+                not_taken={},
+                updated_at=self.clock(),
+            )
+        refused = {name: told for name, told in {**known.not_taken, **not_taken}.items() if told is not None}
+        self.all_links[entity, source_key] = replace(
+            known,
+            natural_key=natural_key,
+            pushed={**known.pushed, **_stored(pushed)},
+            not_taken=refused,
+            updated_at=self.clock(),
+        )
+
+    # failures
+
+    def failures(self, entity: str, *, now: datetime | None = None) -> dict[str, Failure]:
+        at = now or self.clock()
+        return {
+            key: failure
+            for (owner, key), failure in self.all_failures.items()
+            if owner == entity and (failure.expires_at > at or failure.state == "dismissed")
+        }
+
+    def save_failure(
+        self,
+        entity: str,
+        source_key: str,
+        *,
+        action: Any,
+        payload_hash: str,
+        fields: Mapping[str, Any],
+        http_status: int | None,
+        expires_after: timedelta,
+        cause: Mapping[str, Any] | None = None,
+    ) -> None:
+        now, known = self.clock(), self.all_failures.get((entity, source_key))
+        self.all_failures[entity, source_key] = Failure(
+            source_key=source_key,
+            action=action,
+            payload_hash=payload_hash,
+            fields=_stored(fields),
+            http_status=http_status,
+            first_seen=known.first_seen if known else now,
+            last_seen=now,
+            attempts=known.attempts + 1 if known else 1,
+            expires_at=now + expires_after,
+            state="open",
+            cause=_stored(cause or {}),
+        )
+
+    def clear_failure(self, entity: str, source_key: str) -> bool:
+        return self.all_failures.pop((entity, source_key), None) is not None
+
+    def keyed_hash(self, value: Any) -> str:
+        """Readable here, where nobody is to be protected."""
+        return f"hash of {canonical_json(value)}"
+
+    # what guards ask
+
+    def record_observation(self, table: str, rows: int, _at: datetime) -> None:
+        self.observations[table] = rows
+
+    def previous_rows_of(self, tables: Iterable[str]) -> dict[str, int]:
+        return {table: self.observations[table] for table in tables if table in self.observations}
+
+    def approval(self, _plan_hash: str) -> None:
+        """Nobody approves anything in these worlds."""
+
+    def pause_state(self) -> None:
+        """Nobody pauses either."""
+
+
+class Notebooks:
+    """Gives out one notebook at a time, as `ledgers.Ledgers` does."""
+
+    def fresh(self, clock: Clock) -> Notebook:
+        """An empty notebook; the one given out before is gone."""
+        self._notebook = Notebook(clock)
+        return self._notebook
+
+    def again(self, _clock: Clock) -> Notebook:
+        """The same as the next process opens it."""
+        return self._notebook
+
+    def rows(self) -> dict[str, Any]:
+        """Everything it holds."""
+        return self._notebook.rows()
+
+
+def _stored(value: Any) -> Any:
+    """As it comes back from a JSON column."""
+    return json.loads(canonical_json(value))

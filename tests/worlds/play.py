@@ -1,0 +1,236 @@
+"""Plays a story: planners, push, ledger and SafetyAmp's own rules, run after run, without HTTP or Dagster."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.resources.journal import LedgerJournal, remembered
+from safetyamp_pipelines.resources.pushing import refuse_guarded
+from safetyamp_pipelines.sandbox.safetyamp_options import TargetOptions
+from safetyamp_pipelines.sandbox.safetyamp_schema import TABLES as SCHEMA
+from safetyamp_pipelines.sandbox.safetyamp_state import SafetyAmpState
+from safetyamp_pipelines.sync.config import SyncConfig
+from safetyamp_pipelines.sync.entities import BY_NAME, BY_TABLE
+from safetyamp_pipelines.sync.errors import PlanRefused, SyncError
+from safetyamp_pipelines.sync.expected import expected_references
+from safetyamp_pipelines.sync.inputs import Inputs
+from safetyamp_pipelines.sync.plan import Plan, Verdict
+from safetyamp_pipelines.sync.planner import plan_entity
+from safetyamp_pipelines.sync.push import Push
+from safetyamp_pipelines.sync.push_result import PushOptions
+from safetyamp_pipelines.sync.snapshot import Record, Snapshot, canonical_json
+from safetyamp_pipelines.sync.spec import Desired, EntitySpec
+from safetyamp_pipelines.sync.tables import References
+from worlds.fate import Clock, Fate, Killed, MortalJournal, Target, Write
+from worlds.ledgers import Ledgers
+from worlds.notebook import Notebooks
+from worlds.story import Drop, Edit, Hide, Human, Insert, Put, Row, Run, Step, Story, Wait
+
+TARGET_TABLES = ("site_clusters", "sites", "user_titles", "roles", "users", "asset_types", "assets")
+OBSERVED = "safetyamp_observed/"
+NO_LIMIT = {"records": 1000, "share": 1.0}
+UNGUARDED = {
+    **dict.fromkeys(("deactivations", "cleared", "moves", "updates", "creates", "same_value"), NO_LIMIT),
+    "concentration": {"share": 1.0, "from_people": 1000},
+    "shrunk_source": 0.999,
+    "empty_sources": [],
+}
+
+
+@dataclass
+class RunLog:
+    """What one run did. `ended` is empty for a run that came to its end, else what ended it."""
+
+    plans: dict[str, Plan] = field(default_factory=dict)
+    verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
+    writes: list[Write] = field(default_factory=list)
+    calls: int = 0
+    ended: str = ""
+    met: Counter[str] = field(default_factory=Counter)
+    """What went wrong by the story's will; a person at work meanwhile counts."""
+
+    @property
+    def planned(self) -> int:
+        """Changes in all plans."""
+        return sum(len(plan.changes) for plan in self.plans.values())
+
+
+class Desires:
+    """What sources and expected tables ask for, worked out once for equal inputs: nine tenths of a plan's time."""
+
+    def __init__(self, size: int = 4000) -> None:
+        self._known: dict[str, list[Desired]] = {}
+        self._size = size
+
+    def remembering(self, spec: EntitySpec) -> EntitySpec:
+        """The entity, with a memory."""
+
+        def desire(inputs: Inputs, config: SyncConfig) -> list[Desired]:
+            tables = {table: list(inputs.expected[table].rows.values()) for table in spec.observed}
+            sources = [
+                [inputs.certificate(name).content_hash for name in spec.sources],
+                str(inputs.today(spec.sources[0])),
+            ]
+            links = sorted(inputs.memory.links)
+            key = canonical_json([spec.name, sources, tables, links, config.model_dump(mode="json")])
+            if key not in self._known:
+                if len(self._known) >= self._size:
+                    self._known.clear()
+                self._known[key] = spec.desire(inputs, config)
+            return self._known[key]
+
+        return replace(spec, desire=desire)
+
+
+@dataclass
+class Stage:
+    """What worlds are played on, one after the other: their ledgers, and what planners found out before."""
+
+    ledgers: Ledgers | Notebooks = field(default_factory=Notebooks)
+    specs: Mapping[str, EntitySpec] = field(default_factory=lambda: BY_NAME)
+    desires: Desires = field(default_factory=Desires)
+
+
+class World:
+    """A story under way. `safetyamp` is the sandbox's; what people did there is in `human_rows`, by table and id."""
+
+    def __init__(self, story: Story, stage: Stage) -> None:
+        self.story, self._stage, self.clock = story, stage, Clock()
+        options = TargetOptions(**dict(story.options))
+        self.safetyamp = SafetyAmpState(dict(story.safetyamp), options, clock=self.clock)
+        self.sources = {table: dict(rows) for table, rows in story.sources.items()}
+        guards = {} if story.is_guarded else {"guards": UNGUARDED}
+        self.config = SyncConfig.model_validate({**guards, **story.rules})
+        self.specs = {name: stage.desires.remembering(stage.specs[name]) for name in story.entities}
+        self.runs: list[RunLog] = []
+        stage.ledgers.fresh(self.clock)
+
+    def play(self, steps: Iterable[Step]) -> None:
+        """Let these steps happen."""
+        for step in steps:
+            match step:
+                case Put():
+                    rows = self.sources.setdefault(step.table, {})
+                    rows[step.key] = {**rows.get(step.key, {}), **step.columns}
+                case Drop():
+                    self.sources.get(step.table, {}).pop(step.key, None)
+                case Wait():
+                    self.clock.pass_seconds(3600 * step.hours)
+                case Run():
+                    self.run(step)
+                    self.clock.pass_seconds(step.pause)
+                case _:
+                    self.human(step)
+
+    def ledger(self) -> Ledger:
+        """The ledger as a new process opens it."""
+        return cast(Ledger, self._stage.ledgers.again(self.clock))
+
+    def human(self, act: Human) -> None:
+        """A person at SafetyAmp's screens; what SafetyAmp does not let them do, they give up."""
+        try:
+            match act:
+                case Edit():
+                    if rows := self.safetyamp.listing(act.table):
+                        row = rows[act.nth % len(rows)]
+                        self.safetyamp.edit(act.table, row["id"], **self._fields(act.table, {act.field: act.value}))
+                case Insert():
+                    self.safetyamp.insert(act.table, **self._fields(act.table, act.fields))
+                case Hide():
+                    if rows := self.safetyamp.listing("users"):
+                        self.safetyamp.hide("users", rows[act.nth % len(rows)]["id"])
+        except ValueError:
+            return
+
+    def _fields(self, table: str, fields: Row) -> dict[str, Any]:
+        """Positions turned into ids; a value that is unique and taken is one SafetyAmp's screens would not take."""
+        given = dict(fields)
+        for name, value in fields.items():
+            declared = SCHEMA[table].fields[name]
+            if declared.kind == "reference" and value is not None:
+                rows = self.safetyamp.listing(declared.to)
+                given[name] = rows[value % len(rows)]["id"] if rows else None
+            elif isinstance(value, str) and self.safetyamp.is_taken(table, name, value, None):
+                raise ValueError(f"{name} is taken")
+        return given
+
+    def _is_intended(self, table: str) -> bool:
+        return bool(self.ledger().open_intents(BY_TABLE[table].name))
+
+    def run(self, step: Run = Run()) -> RunLog:  # noqa: B008 - frozen
+        """One sync of everything, as a process of its own."""
+        fate = Fate(step)
+        log = RunLog(met=fate.met)
+        target = Target(self.safetyamp, self.clock, fate, self.human, self._is_intended, log.writes)
+        self.runs.append(log)
+        try:
+            _Process(self, target, fate, log, len(self.runs)).run()
+        except Killed:
+            log.ended = "killed"
+        except SyncError as error:
+            log.ended = type(error).__name__
+        log.calls = target.calls
+        return log
+
+
+class _Process:
+    """One run from reading to the last push."""
+
+    def __init__(self, world: World, target: Target, fate: Fate, log: RunLog, number: int) -> None:
+        self._world, self._target, self._fate, self._log = world, target, fate, log
+        self._run_id, self._ledger = f"run-{number}", world.ledger()
+
+    def run(self) -> None:
+        observed = {table: self._snapshot(OBSERVED + table, self._target.read(table)) for table in TARGET_TABLES}
+        for name in self._world.specs:
+            self._log.plans[name] = self._plan(name, observed)
+        for plan in self._log.plans.values():
+            refuse_guarded(plan, self._ledger)
+        for name, plan in self._log.plans.items():
+            self._push(name, plan, observed)
+
+    def _snapshot(self, name: str, rows: Iterable[Record]) -> Snapshot:
+        return Snapshot.certified(name, rows, key=canonical_json, pages=1, read_at=self._world.clock.text())
+
+    def _plan(self, name: str, observed: Mapping[str, Snapshot]) -> Plan:
+        spec = self._world.specs[name]
+        rows = self._world.sources
+        snapshots = {source: self._snapshot(source, rows.get(source, {}).values()) for source in spec.sources}
+        snapshots |= {OBSERVED + table: observed[table] for table in spec.observed}
+        earlier = [(self._world.specs[other], self._log.plans[other]) for other in spec.after]
+        expected = expected_references({table: observed[table].records for table in spec.observed}, earlier)
+        memory, config = remembered(self._ledger, name), self._world.config
+        return plan_entity(spec, Inputs(snapshots, expected, memory, config.employees.timezone), config)
+
+    def _push(self, name: str, plan: Plan, observed: Mapping[str, Snapshot]) -> None:
+        spec, ledger, limits = self._world.specs[name], self._ledger, self._world.config.target
+        while (dead := ledger.open_session(name)) is not None:
+            ledger.end_session(dead.id, "abandoned", {}, 0)
+        planned = Counter(str(change.action) for change in plan.changes)
+        session = ledger.start_session(self._run_id, name, plan.hash, planned)
+        journal = LedgerJournal(ledger, session, name, limits.failure_expires_days, heartbeat=_nothing)
+        push = Push(
+            spec,
+            plan,
+            self._target,
+            MortalJournal(journal, self._fate),
+            References({table: observed[table].records for table in spec.observed}),
+            PushOptions(in_flight=1),
+        )
+        result = push.run()
+        ledger.end_session(session, "stopped" if result.stopped else "done", result.counts(), result.attempts)
+        self._log.verdicts[name] = result.verdicts
+        if self._world.story.is_guarded:
+            for source, rows in plan.source_rows.items():
+                ledger.record_observation(source, rows, self._world.clock())
+        if result.stopped is not None:
+            self._log.ended = f"stopped: {result.stopped}"
+            raise PlanRefused(result.stopped)
+
+
+def _nothing() -> None:
+    """Nobody competes for the lease here."""

@@ -1,0 +1,194 @@
+"""The promises of DESIGN §6, checked on a whole story: what must hold in every run, and what in the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+from reliability.small import duplicates, end_state
+
+from safetyamp_pipelines.sandbox.safetyamp_state import SafetyAmpState
+from safetyamp_pipelines.sync.clean import number
+from safetyamp_pipelines.sync.entities import BY_NAME, BY_TABLE
+from worlds.fate import Write
+from worlds.play import RunLog, Stage, World
+from worlds.right import wrong_values
+from worlds.story import Run, Step, Story
+
+HEALING_RUNS = 2
+"""So many runs after the faults have stopped bring everything in step; the next one finds nothing to do."""
+UNTRUE = ("failed", "blocked", "stale", "not_attempted")
+DONE = ("created", "updated", "linked", "deactivated", "reactivated")
+SOURCE_OF = {"departments": "viewpoint/departments", "jobs": "viewpoint/jobs", "employees": "viewpoint/employees"}
+STAMPS = {f"{what}_{how}" for what in ("created", "updated", "deleted") for how in ("at", "by")}
+
+
+def broken_promises(story: Story, stage: Stage, seen: Callable[[World], object] = id) -> list[str]:
+    """What went wrong in that world, in words; empty for a world in which all promises were kept. `seen` is shown the
+    world at its end."""
+    world = World(story, stage)
+    world.play(story.steps)
+    healing = [healed(world) for _ in range(HEALING_RUNS + 1)]
+    seen(world)
+    return [
+        *(wrong for number, log in enumerate(world.runs, 1) for wrong in broken_in(world, log, f"run {number}")),
+        *never_twice(world),
+        *(in_step(world, healing) if not story.is_guarded else ()),
+        *(as_without_faults(world, stage) if can_be_compared(story) else ()),
+    ]
+
+
+def healed(world: World) -> RunLog:
+    """A run in which nothing goes wrong, a quarter of an hour after the one before."""
+    world.clock.pass_seconds(900)
+    return world.run()
+
+
+def broken_in(world: World, log: RunLog, when: str) -> Iterator[str]:
+    """What must hold in every run, whatever goes wrong in it."""
+    if any(plan.refused for plan in log.plans.values()) and log.writes:
+        yield f"{when}: a refused plan wrote"
+    for write in log.writes:
+        if (
+            write.table == "users"
+            and write.before is not None
+            and not (write.before["emp_id"] or write.body.get("emp_id"))
+        ):
+            yield f"{when}: wrote to an account of nobody"
+    for entity, verdicts in log.verdicts.items():
+        keys = [verdict.source_key for verdict in verdicts]
+        if len(set(keys)) < len(keys) or keys != [verdict.source_key for verdict in log.plans[entity].verdicts]:
+            yield f"{when}: {entity} has two verdicts for a record, or none"
+    if not log.ended and not log.met["call late"]:
+        yield from (f"{when}: {wrong}" for wrong in untold(log))
+    if not log.met:
+        yield from (f"{when}: {wrong}" for wrong in wasted(world, log))
+
+
+def wasted(world: World, log: RunLog) -> Iterator[str]:
+    """Writes that were not needed: SafetyAmp was to change, each record once, and by the fields that differ."""
+    counts = Counter((write.table, write.id) for write in log.writes)
+    planned = Counter((plan.table, change.source_key) for plan in log.plans.values() for change in plan.changes)
+    in_two_waves = sum(times - 1 for times in planned.values())
+    if sum(counts.values()) - len(counts) > in_two_waves:
+        yield "a record was written twice"
+    ignored = world.safetyamp.options.ignored_fields
+    for write in log.writes:
+        always = BY_TABLE[write.table].always
+        idle = [
+            name
+            for name in write.body
+            if name not in always and name not in ignored.get(write.table, ()) and not _has_changed(write, name)
+        ]
+        if idle:
+            yield f"{write.table} {write.id}: {', '.join(idle)} was sent and was so before"
+
+
+def untold(log: RunLog) -> Iterator[str]:
+    """A run that came to its end says of every record truly whether SafetyAmp acted."""
+    for entity, verdicts in log.verdicts.items():
+        table = BY_NAME[entity].table
+        acted = {write.id for write in log.writes if write.table == table}
+        said = [verdict for verdict in verdicts if str(verdict.outcome) in DONE]
+        if len(said) != len(acted):
+            yield f"{entity}: {len(said)} records are said to be written, and {len(acted)} were"
+
+
+def _has_changed(write: Write, name: str) -> bool:
+    return write.before is None or write.before[name] != write.after[name]
+
+
+def never_twice(world: World) -> Iterator[str]:
+    """At most one create a source record in a whole life; and nothing stands twice that people did not make twice."""
+    created = Counter(
+        (write.table, _key(write.table, write.body))
+        for log in world.runs
+        for write in log.writes
+        if write.before is None
+    )
+    # Serial numbers wander from vehicle to vehicle, so one of them may rightly be created again.
+    yield from (
+        f"{table} {key} was created {n} times" for (table, key), n in created.items() if n > 1 and table != "assets"
+    )
+    if not any(_is_human(step) for step in world.story.steps):
+        twice = set(_twice(world.safetyamp)) - set(_twice(SafetyAmpState(dict(world.story.safetyamp))))
+        yield from (f"{what} stands twice" for what in sorted(twice))
+
+
+def _twice(state: SafetyAmpState) -> list[str]:
+    """Natural keys that two records bear, and employee numbers that differ by leading zeros alone."""
+    numbers = Counter(number(row["emp_id"], "") for row in state.tables()["users"] if row["emp_id"])
+    return [*duplicates(_box(state)), *(f"users {key}" for key, times in numbers.items() if times > 1)]
+
+
+def _key(table: str, body: Any) -> str:
+    name = {"users": "emp_id", "sites": "ext_id", "site_clusters": "external_code", "assets": "serial"}.get(
+        table, "name"
+    )
+    value = str(body.get(name)).strip().casefold()
+    return number(value, "") or value
+
+
+def _is_human(step: Step) -> bool:
+    return type(step).__name__ in ("Edit", "Insert", "Hide") or (isinstance(step, Run) and bool(step.meanwhile))
+
+
+def in_step(world: World, healing: list[RunLog]) -> Iterator[str]:
+    """After the faults: two runs at most, then nothing is planned, nothing written, and everything is right."""
+    last = healing[-1]
+    yield from (f"a run without faults ended: {log.ended}" for log in healing if log.ended)
+    if last.planned or last.writes:
+        yield f"run {HEALING_RUNS + 1} after the faults plans {last.planned} changes and writes {len(last.writes)}"
+    if any(log.planned and not log.writes for log in healing[1:]):
+        yield "a run after the faults planned changes and made none"
+    if not any(_is_human(step) for step in world.story.steps):
+        outcomes = Counter(str(v.outcome) for verdicts in last.verdicts.values() for v in verdicts)
+        yield from (f"in the end {outcomes[name]} {name}" for name in UNTRUE if outcomes[name])
+    for entity, source in SOURCE_OF.items():
+        told = [v for v in last.verdicts.get(entity, ()) if not v.source_key.startswith("region ")]
+        if not last.ended and len(told) != len(world.sources.get(source, {})):
+            yield f"{entity}: {len(told)} verdicts for {len(world.sources.get(source, {}))} records"
+    yield from wrong_values(world)
+
+
+def can_be_compared(story: Story) -> bool:
+    """Whether faults must not matter in the end: nothing changes once the first has struck."""
+    steps = list(story.steps)
+    struck = next((n for n, step in enumerate(steps) if isinstance(step, Run) and step.faults), len(steps))
+    still = all(isinstance(step, Run) and not step.meanwhile for step in steps[struck:])
+    return struck < len(steps) and still and not story.is_guarded
+
+
+def as_without_faults(world: World, stage: Stage) -> Iterator[str]:
+    """The same story in a world where nothing fails ends with the same SafetyAmp, ids aside."""
+    spared = [replace(step, faults=()) if isinstance(step, Run) else step for step in world.story.steps]
+    other = World(replace(world.story, steps=tuple(spared)), stage)
+    other.play(spared)
+    for _ in range(HEALING_RUNS + 1):
+        healed(other)
+    here, there = end_state(_box(world.safetyamp)), end_state(_box(other.safetyamp))
+    yield from (f"{table} is not as without faults" for table in here if here[table] != there[table])
+
+
+def _box(state: SafetyAmpState) -> Any:
+    """As much of a sandbox as is asked for its end state."""
+    return SimpleNamespace(safetyamp=state)
+
+
+def same_again(story: Story, stage: Stage) -> Iterator[str]:
+    """The same story gives the same ledger and the same SafetyAmp, to the last id and second."""
+    ends = [(told.pop("ledger"), told) for told in (_end(story, stage) for _ in range(2))]
+    if ends[0][0] != ends[1][0]:
+        yield "the same story gave two ledgers"
+    if ends[0][1] != ends[1][1]:
+        yield "the same story gave two SafetyAmps"
+
+
+def _end(story: Story, stage: Stage) -> dict[str, Any]:
+    world = World(story, stage)
+    world.play(story.steps)
+    healed(world)
+    return {"ledger": stage.ledgers.rows(), "safetyamp": world.safetyamp.dump(), "calls": [r.calls for r in world.runs]}

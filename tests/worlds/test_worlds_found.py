@@ -1,0 +1,145 @@
+"""Worlds that broke a promise once, or that a person thought of: small, named, and played again for ever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from small_worlds import FIELD_ROLE, ROOT, asset_type, cluster, department, employee, recent_job, site, user
+
+from safetyamp_pipelines.sync.config import SyncConfig
+from safetyamp_pipelines.sync.entities import BY_NAME
+from safetyamp_pipelines.sync.inputs import Inputs
+from safetyamp_pipelines.sync.spec import Desired, EntitySpec
+from worlds.play import Stage
+from worlds.promises import broken_promises
+from worlds.story import Drop, Edit, Fault, Insert, Meanwhile, Put, Row, Run, Step, Story, Wait
+
+
+def company(*people: Row, users: list[Row] | None = None, steps: list[Step], **accounts: Row) -> Story:
+    """Department 10 in the South with its yard, where all of these people work."""
+    return Story(
+        sources={
+            "viewpoint/departments": {"10": department("10")},
+            "viewpoint/employees": {row["Employee"]: row for row in people},
+            "viewpoint/recent_jobs": {row["Employee"]: recent_job(row["Employee"], "YARD") for row in people},
+            "entra/users": accounts,
+        },
+        safetyamp={
+            "site_clusters": [ROOT, cluster(2, "South", 1, "South")],
+            "sites": [site(20, "Yard", 2, "YARD")],
+            "roles": [FIELD_ROLE],
+            "asset_types": [asset_type(60, 20)],
+            "users": users or [],
+        },
+        steps=tuple(steps),
+        entities=Story.entities[:4],
+    )
+
+
+def account_of(number: int, manager: int) -> Row:
+    return {"id": f"e{number}", "employeeId": str(number), "mail": None, "manager": {"employeeId": str(manager)}}
+
+
+def every_kill(*before: Step) -> list[Step]:
+    """A process that dies at its first entry, the next one at its second, and so on."""
+    return [*before, *(Run((Fault("journal", nth, "killed after"),)) for nth in range(2, 9))]
+
+
+PAIR = employee(1), employee(2)
+
+STORIES = {
+    "two who supervise each other, and the process dies at every entry": company(
+        *PAIR, a=account_of(1, 2), b=account_of(2, 1), steps=every_kill()
+    ),
+    "an e-mail address passes on, and the answers are lost": company(
+        *PAIR,
+        steps=[
+            Run(),
+            Put("viewpoint/employees", 1, {"Email": "new@example.com"}),
+            Put("viewpoint/employees", 2, {"Email": "p1@example.com"}),
+            Run((Fault("call", 1, "lost, acted"), Fault("call", 2, "lost, not acted"))),
+        ],
+    ),
+    "an account is linked, the answer is empty, and then the person leaves": company(
+        *PAIR,
+        users=[user("u1", None, email="P1@example.com")],
+        steps=[
+            Run((Fault("call", 2, "empty answer"), Fault("call", 3, "empty answer"))),
+            Put("viewpoint/employees", 1, {"TermDate": "2026-11-22 00:00:00"}),
+            Run((Fault("call", 1, "fatal"),)),
+            Wait(72),
+            Run((Fault("call", 1, "killed after"),)),
+        ],
+    ),
+    "a person enters by hand whom the run is about to create": company(
+        *PAIR,
+        steps=[
+            Run(
+                meanwhile=(
+                    Meanwhile(
+                        3,
+                        Insert(
+                            "users",
+                            {"emp_id": "1", "first_name": "Eve", "last_name": "Hand", "email": "p1@example.com"},
+                        ),
+                    ),
+                )
+            )
+        ],
+    ),
+    "a record is edited while its own update is under way, and the source loses it and finds it again": company(
+        *PAIR,
+        steps=[
+            Run(),
+            Put("viewpoint/employees", 1, {"FirstName": "Ole"}),
+            Run((Fault("call", 1, "lost, acted"),), (Meanwhile(1, Edit("users", 0, "first_name", "Eve")),)),
+            Drop("viewpoint/employees", 1),
+            Run(),
+            Put("viewpoint/employees", 1, employee(1, FirstName="Ida")),
+        ],
+    ),
+    "SafetyAmp acts minutes after the time-out, before the next run": company(
+        *PAIR, steps=[Run(tuple(Fault("call", nth, "late", 300) for nth in range(1, 6)))]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_no_promise_is_broken(name: str) -> None:
+    assert broken_promises(STORIES[name], Stage()) == []
+
+
+# The promises are worth what they notice: each of these declarations is wrong in one thing.
+
+EMPLOYEES = BY_NAME["employees"]
+
+
+def moved_to_houston(inputs: Inputs, config: SyncConfig) -> list[Desired]:
+    """Everybody lives in the wrong city."""
+    desired = EMPLOYEES.desire(inputs, config)
+    return [replace(record, values={**record.values, "city": "Houston"}) for record in desired]
+
+
+def without_uniqueness(spec: EntitySpec, name: str) -> EntitySpec:
+    fields = [replace(field, unique=None) if field.name == name else field for field in spec.fields]
+    return replace(spec, fields=tuple(fields))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        replace(EMPLOYEES, desire=moved_to_houston),
+        without_uniqueness(EMPLOYEES, "email"),
+        replace(EMPLOYEES, match=EMPLOYEES.match[1:]),
+    ],
+    ids=["a wrong value", "a value not known to be unique", "people not recognised by their number"],
+)
+def test_a_wrong_declaration_breaks_a_promise(wrong: EntitySpec) -> None:
+    known = user("u1", "001", email="other@example.com")
+    mail = "both@example.com"
+    people = employee(1, City="Houma"), employee(2, Email=mail), employee(3, Email=mail)
+    story = company(*people, users=[known], steps=[Run()])
+
+    assert broken_promises(story, Stage()) == []
+    assert broken_promises(story, Stage(specs={**BY_NAME, "employees": wrong})) != []
