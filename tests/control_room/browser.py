@@ -33,7 +33,7 @@ def found() -> str | None:
 
 def words(url: str) -> str:
     """The text of a page once its scripts have run."""
-    markup = _open(url, "--dump-dom")
+    markup = _open(url, "--dump-dom", "--window-size=1500,2500")  # what lies outside the window is not drawn
     markup = re.sub(r"<(script|style)\b.*?</\1>", " ", markup, flags=re.DOTALL)
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", markup)))
 

@@ -30,3 +30,10 @@ def room(box: Sandbox, mail: MailBox, tmp_path_factory: pytest.TempPathFactory) 
     changes = {**mail.environment, "SYNC_INTERVAL_MINUTES": "1"}
     with control_room(box, tmp_path_factory.mktemp("dagster"), changes) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def synced_room(room: ControlRoom) -> ControlRoom:
+    """The control room after at least one sync."""
+    room.succeed("sync_all")
+    return room
