@@ -32,7 +32,8 @@ class SafetyAmpClient:
     def list_table(self, table: str, *, read_at: str, previous_rows: int | None) -> Snapshot:
         """The whole table as `safetyamp_observed/<table>`; a listing that shifts is begun anew once.
 
-        `previous_rows` is the size of the last whole read, None when there is none. Raises ReadError, FatalCall.
+        `previous_rows` is the size of the last whole read, None when there is none: then an empty answer is asked for
+        once more (see PageWalk). Raises ReadError, FatalCall.
         """
         name = f"safetyamp_observed/{table}"
         walk = self._walk_tree if table == TREE else self._walk_pages
@@ -58,7 +59,7 @@ class SafetyAmpClient:
 
     def _walk_tree(self, table: str, name: str, previous_rows: int | None) -> tuple[list[Record], int]:
         roots = records_of(self.http.get(f"/api/{table}"), "data", name)
-        if roots or not previous_rows:
+        if roots or previous_rows == 0:
             return flattened(name, roots), 1
         return flattened(name, records_of(self.http.get(f"/api/{table}"), "data", name)), 2
 

@@ -26,12 +26,15 @@ class PageWalk:
     """One walk over the pages of a table.
 
     `previous_rows`, the size of the last whole read, tells a suspicious end from a plausible one: only the former is
-    worth a second call. `pages` counts the answers taken.
+    worth a second call. Of a table that was never read nothing is known (None): there an empty first page is asked for
+    once more, and an empty page behind a full one. That costs an empty table one call more, once in its life; believed,
+    a single empty answer would have everything created a second time. `pages` counts the answers taken.
     """
 
     def __init__(self, table: str, fetch: Fetch, *, limit: int, previous_rows: int | None) -> None:
         self.pages = 0
         self._table, self._fetch, self._limit, self._previous_rows = table, fetch, limit, previous_rows
+        self._asked = limit
         self._rows: dict[str | int, Record] = {}
 
     def read(self) -> list[Record]:
@@ -51,9 +54,16 @@ class PageWalk:
 
     def _page(self, page: int, *, ends_plausibly: bool) -> list[Record]:
         rows = self._ask(page)
-        if rows or ends_plausibly or self._previous_rows is None or self._previous_rows <= len(self._rows):
+        if rows or ends_plausibly or not self._expects_more(page):
             return rows
         return self._ask(page)
+
+    def _expects_more(self, page: int) -> bool:
+        """Whether an empty page here is suspicious, all pages before it having been full."""
+        if self._previous_rows is not None:
+            return self._previous_rows > len(self._rows)
+        # A first page with fewer rows than asked is most likely the whole table.
+        return page != 1 or len(self._rows) >= self._asked
 
     def _ask(self, page: int) -> list[Record]:
         self.pages += 1

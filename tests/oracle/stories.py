@@ -19,6 +19,7 @@ from oracle.book import Row
 from safetyamp_pipelines.sandbox import RequestRecord, Sandbox
 
 COMMAND = Path(sys.executable).with_name("safetyamp")
+_PAGED = ("sites", "user_titles", "roles", "users", "asset_types", "assets")
 PAGE = 100  # the package's page size, and what the sandbox's SafetyAmp gives at most
 
 
@@ -41,8 +42,13 @@ class Run:
     @property
     def pages(self) -> int:
         """The fewest reads: the cluster tree at once, every other table until its first empty page."""
-        listed = ("sites", "user_titles", "roles", "users", "asset_types", "assets")
-        return 1 + sum(1 + -(-len(_visible(self.before[table])) // PAGE) for table in listed)
+        return 1 + sum(1 + -(-len(_visible(self.before[table])) // PAGE) for table in _PAGED)
+
+    @property
+    def unclear_ends(self) -> int:
+        """Tables that fill their pages, as an empty one does. In a first run, which knows of no table how large it is,
+        their end is asked for twice."""
+        return sum(len(_visible(self.before[table])) % PAGE == 0 for table in _PAGED)
 
     def written(self, table: str) -> list[Any]:
         """The ids that were written to, in order, None for a create."""

@@ -46,7 +46,7 @@ def list_of(client: SafetyAmpClient, table: str, previous_rows: int | None = Non
 def test_every_call_carries_what_safetyamp_insists_on(server: ScriptedServer, client: SafetyAmpClient) -> None:
     server.script(answer({"data": []}), answer({"data": {"id": "aB3dE"}}))
 
-    list_of(client, "users")
+    list_of(client, "users", previous_rows=0)
     client.create("users", {"first_name": "Łukasz"})
 
     for asked in server.asked:
@@ -61,8 +61,8 @@ def test_every_call_carries_what_safetyamp_insists_on(server: ScriptedServer, cl
 def test_tables_are_asked_page_by_page_but_the_tree_is_not(server: ScriptedServer, client: SafetyAmpClient) -> None:
     server.script(answer({"data": []}))
 
-    list_of(client, "sites")
-    list_of(client, "site_clusters")
+    list_of(client, "sites", previous_rows=0)
+    list_of(client, "site_clusters", previous_rows=0)
 
     assert [(asked.path, asked.query) for asked in server.asked] == [
         ("/api/sites", {"page": "0", "limit": "2"}),
@@ -101,16 +101,17 @@ def test_a_listing_that_shifts_twice_is_an_error(server: ScriptedServer, client:
     assert len(server.asked) == 4
 
 
-def test_an_empty_tree_is_asked_again_only_when_nodes_were_known(
-    server: ScriptedServer, client: SafetyAmpClient
+@pytest.mark.parametrize("previous_rows", [2, None])
+def test_an_empty_tree_is_asked_again_unless_it_is_known_to_be_empty(
+    previous_rows: int | None, server: ScriptedServer, client: SafetyAmpClient
 ) -> None:
     tree = answer({"data": [{"id": 1, "children": [{"id": 2, "children": []}]}]})
     server.script(answer({"data": []}), tree)
 
-    assert list_of(client, "site_clusters", previous_rows=2) == [1, 2]
+    assert list_of(client, "site_clusters", previous_rows=previous_rows) == [1, 2]
 
     server.script(answer({"data": []}))
-    assert list_of(client, "site_clusters", previous_rows=None) == []
+    assert list_of(client, "site_clusters", previous_rows=0) == []
     assert len(server.asked) == 3
 
 

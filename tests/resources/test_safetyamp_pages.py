@@ -59,14 +59,14 @@ def test_a_table_costs_its_pages_and_the_empty_one_at_its_end(total: int, limit:
 def test_a_server_that_gives_fewer_than_asked_is_read_whole(total: int, offset_from_asked_limit: bool) -> None:
     server = Server(total, cap=10, offset_from_asked_limit=offset_from_asked_limit)
 
-    assert len(walk(server, limit=100)) == total
+    assert len(walk(server, limit=100, previous_rows=total)) == total
 
     assert server.asked[0] == (0, 100)
     assert {limit for _, limit in server.asked[1:]} <= {min(10, total)}
 
 
 def test_a_server_that_gives_more_than_asked_is_read_whole() -> None:
-    assert walk(pages_of(rows_of(1, 2, 3), rows_of(4, 5, 6), []), limit=2) == [1, 2, 3, 4, 5, 6]
+    assert walk(pages_of(rows_of(1, 2, 3), rows_of(4, 5, 6), [], []), limit=2) == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_row_that_comes_again_on_a_later_page_means_the_listing_shifted() -> None:
@@ -102,7 +102,33 @@ def test_a_table_that_really_shrank_is_believed_the_second_time() -> None:
     assert walk(pages_of([], []), previous_rows=4) == []
 
 
-@pytest.mark.parametrize("previous_rows", [None, 0, 1, 2])
+def test_an_empty_first_page_of_a_table_that_was_never_read_is_asked_for_once_more() -> None:
+    assert walk(pages_of([], rows_of(1, 2), [], []), previous_rows=None) == [1, 2]
+
+
+def test_an_empty_table_costs_one_call_more_as_long_as_nothing_is_known_of_it() -> None:
+    asked = []
+    for previous_rows in (None, 0):
+        server = Server(0)
+        assert walk(server, previous_rows=previous_rows) == []
+        asked.append(server.asked)
+
+    assert asked == [[(0, 2), (0, 2)], [(0, 2)]]
+
+
+def test_an_empty_page_behind_a_full_one_is_asked_for_once_more_in_a_table_that_was_never_read() -> None:
+    assert walk(pages_of(rows_of(1, 2), [], rows_of(3, 4), [], rows_of(5), []), previous_rows=None) == [1, 2, 3, 4, 5]
+
+
+def test_a_first_page_with_fewer_rows_than_asked_is_the_whole_of_a_table_that_was_never_read() -> None:
+    server = Server(2)
+
+    walk(server, limit=3, previous_rows=None)
+
+    assert server.asked == [(0, 3), (1, 2)]
+
+
+@pytest.mark.parametrize("previous_rows", [0, 1, 2])
 def test_a_plausible_end_is_not_asked_again(previous_rows: int | None) -> None:
     server = Server(2)
 
@@ -148,7 +174,7 @@ def test_an_answer_that_is_no_listing_is_an_error_never_empty(answer: Any) -> No
 def test_ids_differ_by_case_and_by_type() -> None:
     rows: Page = [{"id": "aB3dE"}, {"id": "ab3de"}, {"id": "1"}, {"id": 1}]
 
-    assert len(PageWalk("users", pages_of(rows, []), limit=4, previous_rows=None).read()) == 4
+    assert len(PageWalk("users", pages_of(rows, []), limit=4, previous_rows=4).read()) == 4
 
 
 def test_extra_keys_beside_the_data_are_no_harm() -> None:
