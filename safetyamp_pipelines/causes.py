@@ -16,6 +16,7 @@ from safetyamp_pipelines.sync.errors import (
     CallError,
     CircuitOpen,
     FatalCall,
+    KeyRefused,
     NotSent,
     PlanRefused,
     ReadError,
@@ -68,8 +69,9 @@ def told(error: SyncError, more: str = "") -> str:
 
 def _cause(failed: Mapping[str, BaseException]) -> Cause:
     steps = tuple(failed)
-    # Once the circuit is open the calls tell of the failures before them: those say what is wrong.
-    told_first = [error for error in failed.values() if not isinstance(error, CircuitOpen)] or list(failed.values())
+    # Calls that were not made tell of the failures before them: those say what is wrong.
+    not_made = (CircuitOpen, KeyRefused)
+    told_first = [error for error in failed.values() if not isinstance(error, not_made)] or list(failed.values())
     error = told_first[0]
     more = f" (the same in {len(steps)} steps)" if len(steps) > 1 and isinstance(error, CallError) else ""
     if isinstance(error, SyncError):

@@ -13,6 +13,7 @@ from safetyamp_pipelines.sync.errors import (
     AuthRefused,
     CircuitOpen,
     FatalCall,
+    KeyRefused,
     NotSent,
     PlanRefused,
     ReadError,
@@ -41,6 +42,19 @@ def test_all_tables_of_a_system_that_is_down_are_one_cause_told_by_the_first_rea
     )
     assert cause.steps == tuple(failures)
     assert not cause.refused
+
+
+def test_a_refused_key_is_told_by_the_call_that_met_the_refusal() -> None:
+    failures = {
+        "safetyamp_observed/assets": KeyRefused("SafetyAmp", "GET", "/api/assets", detail="no call was made"),
+        "safetyamp_observed/users": AuthRefused("SafetyAmp", "GET", "/api/users", status=401),
+    }
+
+    (cause,) = causes_of(failures)
+
+    assert cause.text == (
+        "SafetyAmp GET /api/users answered 401 (the same in 2 steps). Check SAFETYAMP_TOKEN and SAFETYAMP_FQDN"
+    )
 
 
 def test_two_systems_that_are_down_are_two_causes() -> None:

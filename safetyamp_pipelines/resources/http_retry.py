@@ -11,7 +11,15 @@ from datetime import UTC, datetime, timedelta
 import pybreaker
 import tenacity
 
-from safetyamp_pipelines.sync.errors import AnswerLost, CallError, CircuitOpen, NotSent, RateLimited
+from safetyamp_pipelines.sync.errors import (
+    AnswerLost,
+    AuthRefused,
+    CallError,
+    CircuitOpen,
+    KeyRefused,
+    NotSent,
+    RateLimited,
+)
 
 
 class Busy(AnswerLost):
@@ -56,18 +64,24 @@ class RetryPolicy:
 
 
 class Circuit:
-    """After `failures` failed attempts in a row the system is left alone for `reset_seconds`, then tried again.
+    """After `failures` failed attempts in a row the system is left alone for `reset_seconds`, then tried again. With
+    `one_key`, a key that cannot be renewed, it is left alone for good once it has answered 401 or 403.
 
     pybreaker counts and keeps the state, but its `call` is given the outcome afterwards: it holds one lock for as long
     as the function runs, and would let a single request be in flight.
     """
 
-    def __init__(self, failures: int = 10, reset_seconds: float = 60.0) -> None:
+    def __init__(self, failures: int = 10, reset_seconds: float = 60.0, *, one_key: bool = False) -> None:
+        self._one_key = one_key
+        self._refused: CallError | None = None
         self._storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
         self._breaker = pybreaker.CircuitBreaker(failures, reset_seconds, state_storage=self._storage)
 
     def admit(self, system: str, method: str, endpoint: str) -> None:
-        """Raise CircuitOpen while the system is left alone."""
+        """Raise CircuitOpen while the system is left alone, KeyRefused once it has refused the one key."""
+        if self._refused is not None:
+            detail = f"no call was made: it answered {self._refused.status} to the same key before"
+            raise KeyRefused(system, method, endpoint, detail=detail)
         opened_at = self._storage.opened_at
         if self._breaker.current_state != pybreaker.STATE_OPEN or opened_at is None:
             return
@@ -83,5 +97,7 @@ class Circuit:
             if isinstance(error, AnswerLost | NotSent):
                 raise ConnectionError
 
+        if self._one_key and isinstance(error, AuthRefused):
+            self._refused = error
         with suppress(ConnectionError, pybreaker.CircuitBreakerError):
             self._breaker.call(outcome)

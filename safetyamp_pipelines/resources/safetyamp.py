@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from safetyamp_pipelines.resources.http import HttpClient
-from safetyamp_pipelines.resources.http_retry import RetryPolicy
+from safetyamp_pipelines.resources.http_retry import Circuit, RetryPolicy
 from safetyamp_pipelines.resources.listing import reading, records_of
 from safetyamp_pipelines.resources.rate_limit import BucketFactory, Budget, budget_key
 from safetyamp_pipelines.resources.rate_limit_postgres import bucket_factory
@@ -123,5 +123,6 @@ def safetyamp_client(settings: Settings, *, bucket: BucketFactory | None = None)
             make_bucket(budget_key(settings.safetyamp_base_url, token)),
         ),
         policy=RetryPolicy(window=settings.api_rate_limit_period),
+        circuit=Circuit(one_key=True),
     )
     return SafetyAmpClient(http, settings.safetyamp_page_size)

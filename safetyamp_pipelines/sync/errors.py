@@ -9,6 +9,7 @@ SyncError
 └── CallError                one call to one outside system
     ├── FatalCall            stop the run: no other call can succeed
     │   ├── AuthRefused      401, 403, a login that fails
+    │   │   └── KeyRefused   the key was refused before; no call was made
     │   └── CircuitOpen      the system failed repeatedly; no call was made
     ├── RetriableCall        the same call may succeed later
     │   ├── NotSent          the connection was never made: the system did not act
@@ -66,6 +67,10 @@ class FatalCall(CallError):
 
 class AuthRefused(FatalCall):
     """401, 403, or a login that failed."""
+
+
+class KeyRefused(AuthRefused):
+    """The system refused the same key before; this call was not made."""
 
 
 class CircuitOpen(FatalCall):

@@ -12,7 +12,15 @@ from scripted_server import Answer, FakeTime, ScriptedServer, answer, raw
 
 from safetyamp_pipelines.resources.http import HttpClient
 from safetyamp_pipelines.resources.http_retry import Circuit, RetryPolicy
-from safetyamp_pipelines.sync.errors import AnswerLost, CircuitOpen, NotSent, RateLimited, RecordRefused
+from safetyamp_pipelines.sync.errors import (
+    AnswerLost,
+    AuthRefused,
+    CircuitOpen,
+    KeyRefused,
+    NotSent,
+    RateLimited,
+    RecordRefused,
+)
 
 
 @pytest.fixture
@@ -187,6 +195,21 @@ def test_refused_records_and_429_do_not_open_the_circuit(server: ScriptedServer,
             write(client)
 
     assert write(client) == {"data": [1]}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_was_refused_is_not_shown_again(status: int, server: ScriptedServer, time: FakeTime) -> None:
+    client = client_of(server.url, time, circuit=Circuit(one_key=True))
+    server.script(answer({}, status), OK)
+    with pytest.raises(AuthRefused):
+        client.get("/api/users")
+
+    with pytest.raises(KeyRefused, match=f"no call was made: it answered {status} to the same key before"):
+        client.get("/api/sites")
+    with pytest.raises(KeyRefused):
+        write(client)
+
+    assert len(server.asked) == client.calls == 1
 
 
 def test_a_success_closes_the_circuit_again_after_its_time(server: ScriptedServer, time: FakeTime) -> None:

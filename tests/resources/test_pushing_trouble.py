@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,19 @@ def test_a_refused_key_stops_at_once_and_nothing_else_is_sent(status: int, box: 
     assert len(writes(box)) == 2
     assert isinstance(pushed.error, AuthRefused)
     box.faults.clear()
-    assert Counter(outcomes(world.sync("employees", staff(*range(1, 8)))).values()) == {"unchanged": 1, "created": 6}
+    with closing(PushWorld(box.environment)) as later:
+        again = later.sync("employees", staff(*range(1, 8)))
+    assert Counter(outcomes(again).values()) == {"unchanged": 1, "created": 6}
+
+
+def test_after_a_refused_key_the_run_reads_nothing_more(box: Sandbox, world: PushWorld) -> None:
+    box.faults.add(FaultRule("status", system="safetyamp", status=401, times=None))
+
+    for _ in range(3):
+        with pytest.raises(AuthRefused):
+            world.observe("employees")
+
+    assert len(box.requests("safetyamp")) == 1
 
 
 def test_ten_refusals_in_a_row_stop_the_entity(box: Sandbox, world: PushWorld) -> None:
