@@ -62,7 +62,8 @@ def payload_hash(entity: str, action: Action, after: Mapping[str, Any]) -> str:
 class Change:
     """One record's change: one call. `fields` maps a field to [before, after]; references are natural keys.
 
-    `wave` orders calls inside an entity: a wave may use what the waves before it created or set free.
+    `wave` orders calls inside an entity: a wave may use what the waves before it created or set free, and is never
+    more urgent than they are (`waves.py`).
     `payload_hash` is what a remembered refusal is compared with.
     """
 

@@ -1,17 +1,38 @@
-"""The order of changes inside one entity: parents before children, a unique value set free before it is taken."""
+"""The order of changes inside one entity: leavers, hires, moves, cosmetics; what a change needs goes before it."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from enum import IntEnum
 from graphlib import CycleError, TopologicalSorter
 
 from safetyamp_pipelines.sync.plan import Action, Change, payload_hash
 from safetyamp_pipelines.sync.spec import EntitySpec
 
-PRIORITY = {Action.DEACTIVATE: 0, Action.CREATE: 1, Action.LINK: 2, Action.REACTIVATE: 2, Action.UPDATE: 3}
+
+class Urgency(IntEnum):
+    """What goes first when a push is cut short: access taken off, access given, the right place, the rest."""
+
+    LEAVER = 0
+    HIRE = 1
+    MOVE = 2
+    COSMETIC = 3
+
+
 Needs = dict[str, set[str]]
+"""By source key: the source keys whose changes must go first."""
+
+
+def urgency(spec: EntitySpec, change: Change) -> Urgency:
+    """How urgent a change is by itself, whoever waits for it."""
+    match change.action:
+        case Action.DEACTIVATE:
+            return Urgency.LEAVER
+        case Action.CREATE | Action.REACTIVATE | Action.LINK:
+            return Urgency.HIRE
+    return Urgency.MOVE if spec.place in change.fields else Urgency.COSMETIC
 
 
 def rings_of(waits_for: Mapping[str, set[str]]) -> set[str]:
@@ -26,10 +47,11 @@ def rings_of(waits_for: Mapping[str, set[str]]) -> set[str]:
 
 
 def in_waves(spec: EntitySpec, changes: Sequence[Change], waits_for: Mapping[str, set[str]]) -> list[Change]:
-    """Number the waves and sort: leavers first, then hires, then the rest, each wave after those it needs.
+    """Number the waves and sort: by urgency across the whole plan, and every change behind those it needs, which are as
+    urgent as it is. `waits_for` holds no ring.
 
     Records that refer to each other in a ring (two new people who supervise each other) are written without one of
-    the references, which follows as a second change in the last wave. `waits_for` holds no ring.
+    the references, which follows as a second change in the last wave.
     """
     by_key = {change.source_key: change for change in changes}
     needs: Needs = {key: {other for other in waits_for.get(key, ()) if other in by_key} for key in by_key}
@@ -45,10 +67,10 @@ def in_waves(spec: EntitySpec, changes: Sequence[Change], waits_for: Mapping[str
         needs[child].discard(parent)
         by_key[child], second = _split(spec, by_key[child], references[child, parent])
         later.append(second)
-    rank = _ranks(needs)
-    ordered = [replace(change, wave=rank[change.source_key]) for change in by_key.values() if change.fields]
-    ordered += [replace(change, wave=max(rank.values()) + 1) for change in later]
-    return sorted(ordered, key=lambda change: (change.wave, PRIORITY[change.action], change.source_key))
+    wave = _waves(needs, {key: urgency(spec, change) for key, change in by_key.items()})
+    ordered = [replace(change, wave=wave[change.source_key]) for change in by_key.values() if change.fields]
+    ordered += [replace(change, wave=max(wave.values()) + 1) for change in later]
+    return sorted(ordered, key=lambda change: (change.wave, urgency(spec, change), change.source_key))
 
 
 def _references_to_new(spec: EntitySpec, changes: Sequence[Change]) -> dict[tuple[str, str], str]:
@@ -78,12 +100,22 @@ def _split(spec: EntitySpec, change: Change, field: str) -> tuple[Change, Change
     return replace(change, fields=kept), second
 
 
-def _ranks(needs: Needs) -> dict[str, int]:
-    """Longest path to each record over what it needs."""
-    rank: dict[str, int] = {}
-    for key in TopologicalSorter(needs).static_order():
-        rank[key] = 1 + max((rank[other] for other in needs.get(key, ())), default=-1)
-    return rank
+def _waves(needs: Needs, own: Mapping[str, Urgency]) -> dict[str, int]:
+    """The wave of each change: the urgent before the less urgent, and among equals what is needed before what needs it.
+
+    A change is as urgent as the most urgent one that waits for it: a new person's e-mail address is set free first.
+    """
+    order = list(TopologicalSorter(needs).static_order())
+    urgent = dict(own)
+    for key in reversed(order):
+        for other in needs[key]:
+            urgent[other] = min(urgent[other], urgent[key])
+    place: dict[str, tuple[Urgency, int]] = {}
+    for key in order:
+        before = [place[other][1] for other in needs[key] if urgent[other] == urgent[key]]
+        place[key] = urgent[key], 1 + max(before, default=-1)
+    number = {step: wave for wave, step in enumerate(sorted(set(place.values())))}
+    return {key: number[step] for key, step in place.items()}
 
 
 def _ring(needs: Mapping[str, set[str]]) -> list[str] | None:

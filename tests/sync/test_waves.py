@@ -1,4 +1,4 @@
-"""Waves: what a change needs comes before it, leavers go first, and rings are cut at a reference."""
+"""Waves: what a change needs comes before it, what is urgent goes first, and rings are cut at a reference."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from small_worlds import ROOT, World, account, change, company, department, empl
 
 from safetyamp_pipelines.sync.employees import SPEC
 from safetyamp_pipelines.sync.plan import Action, Change, payload_hash
-from safetyamp_pipelines.sync.waves import in_waves, rings_of
+from safetyamp_pipelines.sync.waves import in_waves, rings_of, urgency
 
 KEYS = [str(number) for number in range(1, 8)]
 
@@ -37,11 +38,36 @@ def test_a_region_comes_before_its_departments() -> None:
     assert [(found.source_key, found.wave) for found in plan.changes] == [("region South", 0), ("10", 1), ("20", 1)]
 
 
-def test_inside_a_wave_leavers_go_first_then_hires_then_the_rest() -> None:
-    sources = [employee(1), employee(2), employee(3, TermDate="2026-01-01")]
-    world = company(viewpoint__employees=sources, users=[user("u1", "1"), user("u3", "3")])
+def test_leavers_go_first_then_hires_then_moves_then_cosmetics() -> None:
+    sources = [employee(1, City="Houma"), employee(2), employee(3), employee(4, TermDate="2026-01-01"), employee(5)]
+    home = {"first_name": "Nora 1", "email": "p1@example.com", "home_site_id": 20}
+    users = [user("u1", "1", **home), user("u2", "2"), user("u4", "4"), user("u5", "5", system_access=False)]
 
-    assert [found.action for found in plan_of("employees", world).changes] == ["deactivate", "create", "update"]
+    plan = plan_of("employees", company(viewpoint__employees=sources, users=users))
+
+    assert [(found.source_key, found.action, found.wave) for found in plan.changes] == [
+        ("4", "deactivate", 0),
+        ("3", "create", 1),
+        ("5", "reactivate", 1),
+        ("2", "update", 2),
+        ("1", "update", 3),
+    ]
+
+
+def test_an_address_that_a_hire_needs_is_set_free_before_other_moves() -> None:
+    sources = [employee(1, Email="new@example.com"), employee(2), employee(3, Email="p1@example.com")]
+    users = [
+        user("u1", "1", first_name="Nora 1", email="p1@example.com", home_site_id=20),
+        user("u2", "2", first_name="Nora 2", email="p2@example.com"),
+    ]
+
+    plan = plan_of("employees", company(viewpoint__employees=sources, users=users))
+
+    assert [(found.source_key, found.action, found.wave) for found in plan.changes] == [
+        ("1", "update", 0),
+        ("3", "create", 1),
+        ("2", "update", 2),
+    ]
 
 
 def test_a_supervisor_is_hired_before_those_who_are_led() -> None:
@@ -93,6 +119,50 @@ def test_every_hire_is_written_once_whole_whatever_the_rings(supervisors: dict[s
         whole.setdefault(found.source_key, {}).update(found.after())
         assert wave.get(str(found.after().get("current_supervisor_id")), -1) < found.wave
     assert whole == {found.source_key: found.after() for found in hires}
+
+
+@st.composite
+def plans(draw: Any) -> tuple[list[Change], dict[str, set[str]]]:
+    """Changes of every urgency, new people under supervisors, and values that are passed on; no ring over values."""
+    changes, waits_for = [], dict[str, set[str]]()
+    for place, key in enumerate(KEYS):
+        action = draw(st.sampled_from([Action.DEACTIVATE, Action.CREATE, Action.UPDATE, Action.REACTIVATE]))
+        touched = draw(st.sampled_from(["home_site_id", "city"])) if action is Action.UPDATE else "system_access"
+        if action is Action.CREATE:
+            changes.append(hire(key, draw(st.sampled_from([None, *KEYS[:place]]))))
+        else:
+            changes.append(Change(action, key, key, f"u{key}", {touched: (0, 1)}, "differs", key))
+        waits_for[key] = draw(st.sets(st.sampled_from(KEYS[:place]), max_size=2)) if place else set()
+    return changes, waits_for
+
+
+@given(plans())
+def test_only_what_somebody_more_urgent_needs_goes_before_what_is_more_urgent(
+    given_plan: tuple[list[Change], dict[str, set[str]]],
+) -> None:
+    changes, waits_for = given_plan
+
+    ordered = {found.source_key: found for found in in_waves(SPEC, changes, waits_for)}
+
+    needs = {key: set(waits_for.get(key, ())) for key in ordered}
+    for key, found in ordered.items():
+        boss = str(found.after().get("current_supervisor_id"))
+        needs[key] |= {boss} if boss in ordered and ordered[boss].action is Action.CREATE else set()
+    assert all(ordered[other].wave < ordered[key].wave for key in needs for other in needs[key])
+    for late in ordered.values():
+        for early in ordered.values():
+            if early.wave < late.wave and urgency(SPEC, early) > urgency(SPEC, late):
+                waiting = {key for key in needs if urgency(SPEC, ordered[key]) <= urgency(SPEC, late)}
+                assert early.source_key in needed_by(waiting, needs)
+
+
+def needed_by(waiting: set[str], needs: dict[str, set[str]]) -> set[str]:
+    """Everything that these need, over however many steps."""
+    found, todo = set[str](), list(waiting)
+    while todo:
+        todo += (new := needs[todo.pop()] - found)
+        found |= new
+    return found
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), st.sets(st.sampled_from(KEYS), max_size=3)))
