@@ -110,14 +110,16 @@ def test_a_report_follows_the_pushes_and_can_be_made_again_for_any_days_without_
     assert node.definition.required_resource_keys == {"sync_settings", "ledger"}
 
 
-def test_the_checks_are_blocking_one_for_each_snapshot_and_plan(graph):
-    found = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
-    assert found == {
-        *((table, "certificate") for table in VIEWPOINT | SAMSARA | OBSERVED | {"entra/users"}),
-        *((plan, "one_verdict_each") for plan in PLANS),
-        *((plan, "guards") for plan in PLANS),
+def test_what_is_checked_of_each_asset_and_what_stops_the_run(graph):
+    found = {(key.asset_key.to_user_string(), key.name): graph.get_check_spec(key) for key in graph.asset_check_keys}
+    snapshots = VIEWPOINT | SAMSARA | OBSERVED | {"entra/users"}
+    expected = {
+        *((table, name) for table in snapshots for name in ("certificate", "schema", "row_count")),
+        *((plan, name) for plan in PLANS for name in PLAN_CHECKS),
     }
-    assert all(graph.get_check_spec(key).blocking for key in graph.asset_check_keys)
+    assert set(found) == expected
+    assert {key for key, spec in found.items() if spec.blocking} == {key for key in expected if key[0] not in PUSHES}
+    assert [key for key, spec in found.items() if "Red?" not in (spec.description or "")] == []
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))

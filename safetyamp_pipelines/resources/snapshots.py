@@ -86,12 +86,15 @@ class SnapshotIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> Any:
         """The value of the run that produced it for this one, else the newest; SnapshotError when there is none."""
         name = "/".join(context.get_asset_identifier())
-        run_id = _producing_run(context)
+        return self.newest(name, _producing_run(context), context.dagster_type.typing_type)
+
+    def newest(self, name: str, run_id: str | None, wanted: Any = Snapshot) -> Any:
+        """The value that this run made, else the newest; for a step that learns only while it runs what it needs."""
         own = None if run_id is None else self.store().newest(name, run_id)
         ref = own or self.store().newest(name)
         if ref is None:
             raise SnapshotError(f"{name} has never been materialised: materialise it first")
-        return self.load(ref, context.dagster_type.typing_type)
+        return self.load(ref, wanted)
 
     def load(self, ref: SnapshotRef, wanted: Any = Snapshot) -> Any:
         """One stored value. `wanted` is the annotated type of the input; Snapshot needs none."""

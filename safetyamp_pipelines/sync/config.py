@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from safetyamp_pipelines.sync.config_checks import ChecksConfig
 from safetyamp_pipelines.sync.config_guards import GuardsConfig
 from safetyamp_pipelines.sync.config_schedule import ScheduleConfig
 from safetyamp_pipelines.sync.config_types import (
@@ -234,6 +235,7 @@ class SyncConfig(_Section):
     vehicles: VehiclesConfig = VehiclesConfig()
     target: TargetConfig = TargetConfig()
     guards: GuardsConfig = GuardsConfig()
+    checks: ChecksConfig = ChecksConfig()
     schedule: ScheduleConfig = ScheduleConfig()
 
     @model_validator(mode="before")
