@@ -20,6 +20,7 @@ from safetyamp_pipelines.assets.vehicles import plan_vehicles, push_assets
 from safetyamp_pipelines.assets.viewpoint import viewpoint_tables
 from safetyamp_pipelines.checks.plans import guard_checks, verdict_checks
 from safetyamp_pipelines.checks.proofs import proof_checks
+from safetyamp_pipelines.checks.pushes import table_push_checks
 from safetyamp_pipelines.checks.snapshots import table_checks
 from safetyamp_pipelines.housekeeping import forget_old_runs, forget_schedule
 from safetyamp_pipelines.jobs import JOBS
@@ -82,7 +83,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
             timing.git_url,
             timing.git_branch,
         ),
-        asset_checks=[*table_checks, *verdict_checks, *guard_checks, *proof_checks],
+        asset_checks=[*table_checks, *verdict_checks, *guard_checks, *proof_checks, *table_push_checks],
         jobs=[*JOBS, report_daily, *OPERATOR_JOBS, forget_old_runs],
         schedules=[report_schedule(timing), *sync_schedules(timing), forget_schedule(timing)],
         sensors=[retry_sensor(timing), source_sensor(timing)],

@@ -71,6 +71,14 @@ class Verdicts(Store):
                 if verdict.since_id <= run.id and (verdict.until_id is None or run.id < verdict.until_id)
             ]
 
+    def standing(self, entity: str, outcomes: Iterable[str]) -> dict[str, str]:
+        """Source key → outcome of the records whose newest verdict is one of these, in the order of the keys."""
+        query = select(VerdictRow.source_key, VerdictRow.outcome).where(
+            VerdictRow.entity == entity, VerdictRow.until_id.is_(None), VerdictRow.outcome.in_(map(str, outcomes))
+        )
+        with self._reading() as db:
+            return {key: str(outcome) for key, outcome in db.execute(query.order_by(VerdictRow.source_key))}
+
     def runs(self, entity: str, limit: int = 50) -> list[LoggedRun]:
         """The newest runs that logged verdicts of the entity, newest first."""
         with self._reading() as db:

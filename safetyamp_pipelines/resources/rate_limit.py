@@ -56,6 +56,10 @@ class Bucket(Protocol):
         """Move a booked call to `at`, the time by which the server has surely seen it."""
         ...
 
+    def booked(self) -> list[float]:
+        """When the calls still on record were made, oldest first: those of the last window, and some before."""
+        ...
+
     def close(self) -> None:
         """Let go of the storage; bookings stay."""
         ...
@@ -152,6 +156,12 @@ class SqliteBucket:
         """Move a booking to its call's answer."""
         with self._writing() as connection:
             connection.execute("UPDATE calls SET at = ? WHERE budget = ? AND number = ?", (at, self._key, number))
+
+    def booked(self) -> list[float]:
+        """The bookings on record. Raises Refusal when the file cannot be used."""
+        with self._writing() as connection:
+            rows = connection.execute("SELECT at FROM calls WHERE budget = ? ORDER BY at", (self._key,)).fetchall()
+        return [float(at) for (at,) in rows]
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -67,6 +67,7 @@ SETTLE = (
     .where(OWN, calls_table.c.number == bindparam("settled"))
     .values(at=func.greatest(calls_table.c.at, AGO))
 )
+BOOKED = select(calls_table.c.at).where(OWN).order_by(calls_table.c.at)
 SET_BACK = update(calls_table).where(OWN, calls_table.c.at > NOW).values(at=NOW)
 CLEAN = delete(calls_table).where(OWN, calls_table.c.number <= bindparam("last"), calls_table.c.at < AGO)
 CLEAN_OLD = delete(calls_table).where(calls_table.c.at < AGO)
@@ -103,6 +104,12 @@ class PostgresBucket:
     def settle(self, number: int, at: float) -> None:
         """Move a booking to its call's answer: as long ago on the server's clock as `at` is on this machine's."""
         self._do(SETTLE, own=self._key, settled=number, seconds=max(0.0, self._clock.now() - at))
+
+    def booked(self) -> list[float]:
+        """The bookings on record, by the server's clock."""
+        self._prepare()
+        with translated(self._engine), self._messages.connect() as connection:
+            return [at.timestamp() for at in connection.scalars(BOOKED, {"own": self._key})]
 
     def close(self) -> None:
         """Close the connections; the next claim opens them again."""
