@@ -22,6 +22,7 @@ from safetyamp_pipelines.checks.plans import guard_checks, verdict_checks
 from safetyamp_pipelines.checks.proofs import proof_checks
 from safetyamp_pipelines.checks.pushes import table_push_checks
 from safetyamp_pipelines.checks.snapshots import table_checks
+from safetyamp_pipelines.freshness import with_freshness
 from safetyamp_pipelines.housekeeping import forget_old_runs, forget_schedule
 from safetyamp_pipelines.jobs import JOBS
 from safetyamp_pipelines.operator_jobs import OPERATOR_JOBS
@@ -36,6 +37,25 @@ from safetyamp_pipelines.sensors.retries import retry_sensor
 from safetyamp_pipelines.sensors.source_changes import source_sensor
 from safetyamp_pipelines.settings import timing_settings
 from safetyamp_pipelines.source_links import with_source_links
+
+ASSETS = [
+    viewpoint_tables,
+    entra_users,
+    samsara_vehicles,
+    samsara_drivers,
+    *observed_assets,
+    plan_departments,
+    plan_jobs,
+    plan_titles,
+    plan_employees,
+    plan_vehicles,
+    push_site_clusters,
+    push_sites,
+    push_user_titles,
+    push_users,
+    push_assets,
+    daily_changes,
+]
 
 
 def resources_for(settings: SettingsResource) -> dict[str, Any]:
@@ -61,28 +81,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     resources = {**resources_for(SettingsResource.of()), **(overrides or {})}
     timing = timing_settings()
     return dg.Definitions(
-        assets=with_source_links(
-            [
-                viewpoint_tables,
-                entra_users,
-                samsara_vehicles,
-                samsara_drivers,
-                *observed_assets,
-                plan_departments,
-                plan_jobs,
-                plan_titles,
-                plan_employees,
-                plan_vehicles,
-                push_site_clusters,
-                push_sites,
-                push_user_titles,
-                push_users,
-                push_assets,
-                daily_changes,
-            ],
-            timing.git_url,
-            timing.git_branch,
-        ),
+        assets=with_freshness(with_source_links(ASSETS, timing.git_url, timing.git_branch), timing),
         asset_checks=[*table_checks, *verdict_checks, *guard_checks, *proof_checks, *table_push_checks],
         jobs=[*JOBS, report_daily, *OPERATOR_JOBS, forget_old_runs],
         schedules=[report_schedule(timing), *sync_schedules(timing), forget_schedule(timing)],

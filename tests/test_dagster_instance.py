@@ -37,6 +37,11 @@ def test_a_push_is_never_repeated_by_dagster(home):
         assert instance.run_retries_retry_on_asset_or_op_failure is False
 
 
+def test_the_daemon_looks_at_the_age_of_what_has_a_freshness_policy(home):
+    with dg.DagsterInstance.get() as instance:
+        assert instance.freshness_enabled
+
+
 def test_runs_are_kept_in_sqlite_below_dagster_home(home):
     with dg.DagsterInstance.get() as instance:
         assert one_run(instance).success

@@ -116,10 +116,18 @@ def test_what_is_checked_of_each_asset_and_what_stops_the_run(graph):
     expected = {
         *((table, name) for table in snapshots for name in ("certificate", "schema", "row_count")),
         *((plan, name) for plan in PLANS for name in PLAN_CHECKS),
+        *((table, name) for table in PUSHES for name in ("failure_share", "convergence", "budget")),
+        ("safetyamp/users", "leavers_off"),
     }
     assert set(found) == expected
     assert {key for key, spec in found.items() if spec.blocking} == {key for key in expected if key[0] not in PUSHES}
     assert [key for key, spec in found.items() if "Red?" not in (spec.description or "")] == []
+
+
+def test_what_is_read_and_what_is_written_may_not_get_old(graph):
+    policies = {key.to_user_string(): graph.get(key).freshness_policy for key in graph.get_all_asset_keys()}
+    assert {name for name, policy in policies.items() if policy is not None} == EVERYTHING - PLANS - REPORTS
+    assert len({policy for policy in policies.values() if policy is not None}) == 1
 
 
 @pytest.mark.parametrize("name", sorted(JOBS))
