@@ -28,6 +28,7 @@ def why_absent(stored: Stored, key: str, ledger: Ledger) -> list[str]:
     rows = len(stored.records(source))
     where = f" of companies {companies}" if source.startswith("viewpoint/") else ""
     reasons = [f"{stored.spec.noun} {key} is not in {source}{where}: {rows} rows, read {stored.read_at(source)}"]
+    reasons += _of_another_company(stored, key)
     if stored.spec.name == "titles":
         reasons = list(_title(stored, key)) or reasons
     reasons += _similar(stored, key)
@@ -35,6 +36,13 @@ def why_absent(stored: Stored, key: str, ledger: Ledger) -> list[str]:
     reasons += _in_safetyamp(stored, key)
     reasons += _in_entra(stored, key)
     return reasons
+
+
+def _of_another_company(stored: Stored, key: str) -> Iterator[str]:
+    """Numbers that several companies have are keyed `company/number`; other companies than ours are not even read."""
+    company, _, number = key.partition("/")
+    if number and company not in map(str, stored.config.companies) and stored.spec.sources[0].startswith("viewpoint/"):
+        yield f"company {company} is none of the companies in sync.yaml, so its records are not read"
 
 
 def _title(stored: Stored, key: str) -> Iterator[str]:

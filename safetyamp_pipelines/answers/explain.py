@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from safetyamp_pipelines.answers.absent import finder, why_absent
+from safetyamp_pipelines.answers.calls import shown_call
 from safetyamp_pipelines.answers.failing import shown_failure
 from safetyamp_pipelines.answers.fields import explained_fields
 from safetyamp_pipelines.answers.plain import plain
-from safetyamp_pipelines.answers.stored import OBSERVED, Stored, load_stored
+from safetyamp_pipelines.answers.stored import Stored, load_stored
 from safetyamp_pipelines.ledger import Ledger, Link
 from safetyamp_pipelines.resources.snapshot_store import SnapshotStore
 from safetyamp_pipelines.sync.config import SyncConfig
@@ -33,14 +34,16 @@ def explained(
     stored = load_stored(spec, store, ledger, config)
     record = _found(stored, key)
     source_key = record.source_key if record is not None else key
+    memory = _memory(spec, source_key, ledger, runs)
     return {
         "entity": spec.name,
         "key": source_key,
+        "run_id": stored.run_id,
         "plan": {"hash": stored.plan.hash, "as_of": stored.plan.as_of},
         "read_at": {source: stored.read_at(source) for source in spec.sources},
         "absent": why_absent(stored, key, ledger) if record is None else [],
-        **(_present(stored, record) if record is not None else {}),
-        **_memory(spec.name, source_key, ledger, runs),
+        **(_present(stored, record, memory["history"]) if record is not None else {}),
+        **memory,
     }
 
 
@@ -61,14 +64,16 @@ def _found(stored: Stored, key: str) -> Desired | None:
     return None
 
 
-def _present(stored: Stored, record: Desired) -> dict[str, Any]:
+def _present(stored: Stored, record: Desired, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """The verdict is the run's last word on the record: after a push what the push found out, else the plan's."""
     key = record.source_key
     link = stored.inputs.memory.links.get(key)
     changes = [change for change in stored.plan.changes if change.source_key == key]
-    verdicts = [verdict for verdict in stored.plan.verdicts if verdict.source_key == key]
+    verdicts = [said for said in history if said["run_id"] == stored.run_id]
+    verdicts += [plain(verdict) for verdict in stored.plan.verdicts if verdict.source_key == key]
     row = _row(stored, _target_id(stored, key, changes))
     return {
-        "verdict": plain(verdicts[0]) if verdicts else None,
+        "verdict": verdicts[0] if verdicts else None,
         "change": [_change(stored.spec, change) for change in changes],
         "safetyamp_id": None if row is None else row["id"],
         "fields": explained_fields(stored, record, row, link if isinstance(link, Link) else None),
@@ -77,19 +82,18 @@ def _present(stored: Stored, record: Desired) -> dict[str, Any]:
 
 
 def _target_id(stored: Stored, key: str, changes: list[Change]) -> Id | None:
-    """The SafetyAmp record that the plan recognised, else the linked one."""
+    """The SafetyAmp record that the plan recognised, else the one it is linked to, by this run's push or before."""
     for agreed in stored.plan.agreed:
         if agreed.source_key == key:
             return agreed.target_id
-    if changes:
+    if changes and changes[0].target_id is not None:
         return changes[0].target_id
     link = stored.inputs.memory.links.get(key)
     return None if link is None else link.target_id
 
 
 def _row(stored: Stored, target_id: Id | None) -> Record | None:
-    rows = stored.records(f"{OBSERVED}/{stored.spec.table}")
-    return next((row for row in rows if row["id"] == target_id), None)
+    return None if target_id is None else stored.shown[stored.spec.table].rows.get(target_id)
 
 
 def _change(spec: EntitySpec, change: Change) -> dict[str, Any]:
@@ -97,19 +101,19 @@ def _change(spec: EntitySpec, change: Change) -> dict[str, Any]:
     return {"action": str(change.action), "cause": change.cause, "fields": pairs}
 
 
-def _memory(entity: str, key: str, ledger: Ledger, runs: int) -> dict[str, Any]:
+def _memory(spec: EntitySpec, key: str, ledger: Ledger, runs: int) -> dict[str, Any]:
     """What the ledger holds of it: link, failure, the verdicts of the last runs, the last calls and their answers."""
+    entity = spec.name
     link = ledger.links(entity).get(key)
     failure = ledger.failures(entity).get(key)
     pushed = {session.run_id for session in ledger.sessions(500, entity=entity)}
     history = ledger.verdict_history(entity, key, runs)
     calls = ledger.changes(entity=entity, source_key=key, limit=MOST_CALLS)
-    told = ("session_id", "intended_at", "action", "status", "http_status", "rule")
     return {
         "link": None
         if link is None
         else {"safetyamp_id": link.target_id, "key": link.natural_key, "updated_at": plain(link.updated_at)},
         "failure": None if failure is None else shown_failure(entity, plain(failure)),
         "history": [{**plain(said), "was_pushed": said.run_id in pushed} for said in history],
-        "calls": [{name: plain(getattr(call, name)) for name in told} for call in calls],
+        "calls": [shown_call(spec, call) for call in calls],
     }

@@ -12,7 +12,22 @@ from safetyamp_pipelines.sync.clean import CLEANERS, Unclean
 from safetyamp_pipelines.sync.differ import observed_value
 from safetyamp_pipelines.sync.mapping import source_label
 from safetyamp_pipelines.sync.snapshot import Record
-from safetyamp_pipelines.sync.spec import Desired, Field, Scope
+from safetyamp_pipelines.sync.spec import Desired, Field
+
+RULES = {
+    ("departments", "rule.code"): "the department's code, or the name of the region",
+    ("departments", "rule.name"): "code and description, or the name of the region",
+    ("departments", "rule.region"): "the region of the department, and the root for a region",
+    ("jobs", "rule.name"): "job number and description",
+    ("employees", "rule.home_site"): "the open job worked last, else the home office of the department",
+    ("employees", "rule.role"): "employees.default_role of sync.yaml",
+    ("employees", "rule.access"): "on while employed",
+    ("vehicles", "rule.site"): "the driver's home site, else the site of a Samsara tag, else vehicles.default_site",
+    ("vehicles", "rule.asset_type"): "vehicles.asset_type of sync.yaml at that site",
+    ("vehicles", "rule.user"): "the driver assigned in Samsara",
+    ("vehicles", "rule.status"): "active while Samsara lists the vehicle",
+}
+"""What the derived values come from, in words: by entity and source."""
 
 
 def explained_fields(stored: Stored, record: Desired, row: Record | None, link: Link | None) -> list[dict[str, Any]]:
@@ -27,15 +42,16 @@ def _field(
     sources = [_source(stored, field, source, record, rows) for source in field.sources]
     chosen = next((said["source"] for said in sources if said["usable"] is not None), None)
     pushed: Mapping[str, Any] = link.pushed if link is not None else {}
+    value = record.values.get(field.name)
     return {
         "field": field.name,
         "label": field.label,
-        "value": record.values.get(field.name),
-        "from": chosen if record.scope is Scope.ACTIVE else None,
+        "value": value,
+        "from": None if value is None else chosen,
         "sources": sources,
         "cleaned_as": field.clean,
         "policy": str(field.policy),
-        "safetyamp": None if row is None else observed_value(field, row, stored.inputs.expected, pushed),
+        "safetyamp": None if row is None else observed_value(field, row, stored.shown, pushed),
         "last_pushed": pushed.get(field.name),
         "not_taken": link is not None and field.name in link.not_taken,
     }
@@ -50,7 +66,9 @@ def _source(stored: Stored, field: Field, source: str, record: Desired, rows: Ro
             usable = CLEANERS[field.clean](raw, stored.config.employees.default_phone_region)
         except Unclean as unclean:
             trouble = str(unclean)
-    return {"source": source_label(source), "raw": raw, "usable": usable, "trouble": trouble}
+    words = RULES.get((stored.spec.name, source))
+    label = source_label(source) if words is None else f"rule ({words})"
+    return {"source": label, "raw": raw, "usable": usable, "trouble": trouble}
 
 
 def _raw(stored: Stored, field: Field, source: str, record: Desired, rows: Rows) -> Any:

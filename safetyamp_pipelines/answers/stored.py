@@ -1,4 +1,7 @@
-"""What the newest run left of one entity: its plan and the snapshots it was made from. Asks no outside system."""
+"""What the newest run left of one entity: its plan, the snapshots it was made from, and SafetyAmp after its pushes.
+
+Asks no outside system.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,25 @@ from safetyamp_pipelines.sync.inputs import Inputs
 from safetyamp_pipelines.sync.plan import Plan
 from safetyamp_pipelines.sync.snapshot import Record, Snapshot
 from safetyamp_pipelines.sync.spec import Desired, EntitySpec
+from safetyamp_pipelines.sync.tables import References
 
 OBSERVED = "safetyamp_observed"
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One entity's newest plan with what it was made from, and what its mapping says of every source record now."""
+    """One entity's newest plan with what it was made from, and what its mapping says of every source record now.
+
+    `shown` are SafetyAmp's tables as the run of the plan left them: after its push where it pushed, else as observed.
+    """
 
     spec: EntitySpec
     config: SyncConfig
+    run_id: str
     plan: Plan
     snapshots: Mapping[str, Snapshot]
     inputs: Inputs
+    shown: References
     desired: tuple[Desired, ...]
 
     def records(self, table: str) -> tuple[Record, ...]:
@@ -49,7 +58,16 @@ def load_stored(spec: EntitySpec, store: SnapshotStore, ledger: Ledger, config: 
     observed = {table: snapshots[f"{OBSERVED}/{table}"].records for table in spec.observed}
     expected = expected_references(observed, earlier)
     inputs = Inputs(snapshots, expected, remembered(ledger, spec.name), config.employees.timezone)
-    return Stored(spec, config, _plan(store, ref), snapshots, inputs, tuple(spec.desire(inputs, config)))
+    pushed = {table: _pushed(store, table, ref.run_id) for table in spec.observed}
+    shown = References({table: pushed[table] or rows for table, rows in observed.items()})
+    desired = tuple(spec.desire(inputs, config))
+    return Stored(spec, config, ref.run_id, _plan(store, ref), snapshots, inputs, shown, desired)
+
+
+def _pushed(store: SnapshotStore, table: str, run_id: str) -> tuple[Record, ...] | None:
+    """The table as a push of that run left it; None when the run did not push it."""
+    ref = store.newest(f"safetyamp/{table}", run_id)
+    return None if ref is None else _snapshot(store, ref).records
 
 
 def _ref(store: SnapshotStore, name: str, run_id: str | None) -> SnapshotRef:

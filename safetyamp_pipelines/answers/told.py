@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from safetyamp_pipelines.answers.calls import said, told_call
 from safetyamp_pipelines.answers.failing import told_failure
+from safetyamp_pipelines.sync.entities import BY_NAME
+
+POLICIES = {
+    "source": "the source wins",
+    "initial": "set on create only",
+    "fill": "fills what is empty",
+    "merge": "merged with edits in SafetyAmp",
+}
+"""The policies in words."""
 
 
 def told_explanation(found: dict[str, Any]) -> list[str]:
     """The document of `explained`, for reading."""
     plan = found["plan"]
-    lines = [f"{found['entity']} {found['key']}, by plan {plan['hash'][:12]} as of {plan['as_of']}"]
+    noun = BY_NAME[found["entity"]].noun
+    lines = [f"{noun} {found['key']}, by plan {plan['hash'][:12]} as of {plan['as_of']}"]
     lines += found["absent"]
     if "fields" in found:
         lines += [*_verdict(found), *_changes(found), *_fields(found)]
@@ -35,7 +46,7 @@ def _changes(found: dict[str, Any]) -> Iterator[str]:
     for change in found["change"]:
         yield f"planned: {change['action']}, {change['cause']}"
         for label, (before, after) in change["fields"].items():
-            yield f"  {label}: {_said(before)} → {_said(after)}"
+            yield f"  {label}: {said(before)} → {said(after)}"
 
 
 def _fields(found: dict[str, Any]) -> Iterator[str]:
@@ -43,10 +54,10 @@ def _fields(found: dict[str, Any]) -> Iterator[str]:
     yield "fields" + (f" (SafetyAmp id {there})" if there is not None else " (not in SafetyAmp)")
     for field in found["fields"]:
         by = f" from {field['from']}" if field["from"] else ""
-        safetyamp = f"; SafetyAmp says {_said(field['safetyamp'])}" if there is not None else ""
+        safetyamp = f"; SafetyAmp says {said(field['safetyamp'])}" if there is not None else ""
         taken = ", and did not take what was sent" if field["not_taken"] else ""
-        rules = f"{field['cleaned_as']}, {field['policy']}"
-        yield f"  {field['label']}: {_said(field['value'])}{by} [{rules}]{safetyamp}{taken}"
+        rules = f"cleaned as {field['cleaned_as']}, {POLICIES[field['policy']]}"
+        yield f"  {field['label']}: {said(field['value'])}{by} [{rules}]{safetyamp}{taken}"
         for source in field["sources"]:
             if source["trouble"] or (source["raw"] is not None and source["source"] != field["from"]):
                 yield f"    {source['source']} {source['trouble'] or 'says ' + repr(source['raw'])}"
@@ -59,18 +70,11 @@ def _memory(found: dict[str, Any]) -> Iterator[str]:
         yield from told_failure(found["failure"])
     if found["history"]:
         yield "last runs"
-    for said in found["history"]:
-        pushed = "" if said["was_pushed"] else " (planned only)"
-        why = "; ".join(said["reasons"]) or said["rule"]
-        yield f"  {said['at']}  {said['outcome'] or 'not in the source'}{pushed} — {why}, so since {said['since']}"
+    for one in found["history"]:
+        pushed = "" if one["was_pushed"] else " (planned only)"
+        why = "; ".join(one["reasons"]) or one["rule"]
+        yield f"  {one['at']}  {one['outcome'] or 'not in the source'}{pushed} — {why}, so since {one['since']}"
     if found["calls"]:
         yield "last calls"
     for call in found["calls"]:
-        answer = f" ({call['http_status']})" if call["http_status"] is not None else ""
-        rule = f" — {call['rule']}" if call["rule"] else ""
-        status = call["status"] or "no answer yet"
-        yield f"  {call['intended_at']}  {call['action']} {status}{answer}{rule}, session {call['session_id']}"
-
-
-def _said(value: Any) -> str:
-    return "nothing" if value is None else repr(value)
+        yield from told_call(call)
