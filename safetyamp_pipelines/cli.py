@@ -34,23 +34,28 @@ config = typer.Typer(no_args_is_help=True, help="What this installation is set t
 app.add_typer(config, name="config")
 
 Names = Annotated[list[str] | None, typer.Argument(help=f"Some of: {', '.join(ENTITIES)}. All without any.")]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option("--key", help="Only this source key of the one entity named, such as 100482; may be repeated."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
 
 
 @app.command()
 def sync(
     entities: Names = None,
+    key: Keys = None,
     as_json: AsJson = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan only; write nothing.")] = False,
 ) -> None:
     """Snapshot, plan and push. Exit code 0 in step, 1 something failed, 2 refused."""
-    _finish(_run(entities, push=not dry_run, as_json=as_json), as_json=as_json, pushed=not dry_run)
+    _finish(_run(entities, key, push=not dry_run, as_json=as_json), as_json=as_json, pushed=not dry_run)
 
 
 @app.command()
-def plan(entities: Names = None, as_json: AsJson = False) -> None:
+def plan(entities: Names = None, key: Keys = None, as_json: AsJson = False) -> None:
     """Show what a sync would change, before → after. Writes nothing."""
-    _finish(_run(entities, push=False, as_json=as_json), as_json=as_json, pushed=False)
+    _finish(_run(entities, key, push=False, as_json=as_json), as_json=as_json, pushed=False)
 
 
 @app.command()
@@ -94,18 +99,20 @@ def main() -> None:
     app()
 
 
-def _run(entities: list[str] | None, *, push: bool, as_json: bool) -> Ran:
+def _run(entities: list[str] | None, keys: list[str] | None, *, push: bool, as_json: bool) -> Ran:
     with _refusals(as_json):
         chosen = entities or list(ENTITIES)
         if unknown := sorted(set(chosen) - set(ENTITIES)):
             raise Refusal(f"no such entity: {', '.join(unknown)}. There are {', '.join(ENTITIES)}")
+        if keys and len(chosen) != 1:
+            raise Refusal("--key needs the one entity it is a key of, as in `safetyamp sync employees --key 100482`")
         _settings(_systems_for(chosen))
         # Dagster takes seconds to import: a wrong setting is told before that.
         from safetyamp_pipelines.rendering import TerminalProgress
         from safetyamp_pipelines.running import run_entities
 
         with TerminalProgress(_console(sys.stderr)) as progress:
-            return run_entities(chosen, push=push, environ=None, progress=progress)
+            return run_entities(chosen, push=push, environ=None, progress=progress, keys=keys or ())
 
 
 def _systems_for(entities: list[str]) -> list[System]:

@@ -78,9 +78,16 @@ class Ran:
 
 
 def run_entities(
-    entities: Sequence[str], *, push: bool, environ: Mapping[str, str] | None, progress: ProgressReporter
+    entities: Sequence[str],
+    *,
+    push: bool,
+    environ: Mapping[str, str] | None,
+    progress: ProgressReporter,
+    keys: Sequence[str] = (),
 ) -> Ran:
     """Snapshot and plan the entities, and push them if asked. Settings are taken from `environ`, or the process.
+
+    With `keys` there is one entity, and only these source keys of it are pushed.
 
     The run is kept in the Dagster instance of DAGSTER_HOME, where the UI shows it, and nowhere without one.
     """
@@ -100,13 +107,20 @@ def run_entities(
             instance=instance,
             raise_on_error=False,
             asset_selection=push_keys(chosen) if push else plan_keys(chosen),
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config=_run_config([f"{chosen[0].name}/{key}" for key in keys]),
             tags={"safetyamp/cause": "shell"},
         )
         ran = Ran(result.run_id, monotonic() - started)
         _gather(ran, result, [spec.name for spec in chosen], told.verdicts, push=push)
         _explain(ran, result, failures)
     return ran
+
+
+def _run_config(only_keys: list[str]) -> dict[str, Any]:
+    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    if only_keys:
+        config["resources"] = {"push_config": {"config": {"only_keys": only_keys}}}
+    return config
 
 
 def _instance() -> dg.DagsterInstance:

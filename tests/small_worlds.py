@@ -60,14 +60,16 @@ def plan_of(
     failures: Mapping[str, Refusal] | None = None,
     after: Iterable[Plan] = (),
     source_rows: Mapping[str, int] | None = None,
+    is_loaded: bool = True,
+    keys: Iterable[str] = (),
 ) -> Plan:
-    """The plan of one entity in that world, after the earlier plans given."""
+    """The plan of one entity in that world, or of some of its keys, after the earlier plans given."""
     spec, rules = BY_NAME[entity], rules or SyncConfig()
     names = [*spec.sources, *(OBSERVED + table for table in spec.observed)]
     snapshots = {name: snapshot(name, world.get(name.removeprefix(OBSERVED), ())) for name in names}
     expected = expected_references(observed_in(world), [(BY_NAME[plan.entity], plan) for plan in after])
-    memory = Memory(links or {}, failures or {}, source_rows or {})
-    return plan_entity(spec, Inputs(snapshots, expected, memory, rules.employees.timezone), rules)
+    memory = Memory(links or {}, failures or {}, source_rows or {}, is_loaded)
+    return plan_entity(spec, Inputs(snapshots, expected, memory, rules.employees.timezone), rules, tuple(keys))
 
 
 def plan_all(world: World, rules: SyncConfig | None = None) -> dict[str, Plan]:

@@ -173,7 +173,7 @@ def test_schedules_and_sensors_start_what_they_say_and_are_off_where_no_variable
 def test_the_launchpad_of_every_sync_shows_one_form_for_all_its_pushes(defs):
     form = defs.resolve_job_def("sync_all").run_config_schema.config_type.fields["resources"].config_type.fields
     fields = form["push_config"].config_type.fields["config"].config_type.fields
-    assert set(fields) == {"dry_run", "approve_plan", "approve_reason", "approved_by"}
+    assert set(fields) == {"dry_run", "approve_plan", "approve_reason", "approved_by", "only_keys"}
     assert all(field.description and not field.is_required for field in fields.values())
 
 

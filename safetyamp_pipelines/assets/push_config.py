@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from safetyamp_pipelines.resources.plan_checks import newest_hashes
+from safetyamp_pipelines.sync.entities import BY_NAME
 from safetyamp_pipelines.sync.errors import PlanRefused
 from safetyamp_pipelines.sync.plan import Plan
 
@@ -32,6 +33,32 @@ class PushConfig(dg.ConfigurableResource[None]):
     )
     approve_reason: str = Field(default="", description="Why that plan is right; it is kept for ever.")
     approved_by: str = Field(default="", description="Who says so; it is kept for ever.")
+    only_keys: list[str] = Field(
+        default=[],
+        description="Push these records and no others, each as entity/key, such as employees/100482. Everything is "
+        "planned as ever; the others end as skipped. Launch the job of that entity, such as sync_employees.",
+    )
+
+    def keys_of(self, entity: str) -> tuple[str, ...]:
+        """The source keys of the entity that the run is about; none means all. PlanRefused for what names no record."""
+        named = [text.strip().partition("/") for text in self.only_keys]
+        for asked, (name, _, key) in zip(self.only_keys, named, strict=True):
+            if name not in BY_NAME or not key:
+                raise PlanRefused(f"only_keys takes entity/key, such as employees/100482, and not {asked!r}")
+        return tuple(sorted({key for name, _, key in named if name == entity}))
+
+    def refuse_unasked(self, plan: Plan) -> None:
+        """PlanRefused when the run is about other records than the plan that it is to push."""
+        keys = self.keys_of(plan.entity)
+        if self.only_keys and not keys:
+            named = sorted({text.strip().partition("/")[0] for text in self.only_keys})
+            jobs = " or ".join(f"sync_{name}" for name in named)
+            raise PlanRefused(f"only_keys names no record of {plan.entity}, which this run pushes too: launch {jobs}")
+        if keys and keys != plan.only:
+            raise PlanRefused(
+                f"the plan for {plan.entity} was not made for {', '.join(keys)} alone: launch "
+                f"sync_{plan.entity}, which plans anew"
+            )
 
     def approve_if_meant(self, plan: Plan, ledger: Ledger) -> None:
         """Record the approval when it names exactly this plan. Before the plan's checks: they ask for it."""

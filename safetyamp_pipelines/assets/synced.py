@@ -73,7 +73,7 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
         expected = expected_references(_observed(snapshots), earlier)
         memory = remembered(ledger.get(), spec.name)
         given = Inputs(snapshots, expected, memory, config.employees.timezone)
-        made = plan_entity(spec, given, config)
+        made = plan_entity(spec, given, config, push_config.keys_of(spec.name))
         looked_at = min(datetime.fromisoformat(given.as_of(source)) for source in spec.sources)
         ledger.get().log_verdicts(context.run_id, spec.name, looked_at, made.verdicts)
         with log_context(run_id=context.run_id, entity=spec.name):
@@ -116,6 +116,7 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
         from safetyamp_pipelines.resources.pushing import push_plan
 
         made: Plan = inputs[f"plan__{spec.name}"]
+        push_config.refuse_unasked(made)
         push_config.approve_if_meant(made, ledger.get())
         push_config.refuse_unmet(context.instance)
         refuse_unchecked(context.instance, made, PLAN_CHECKS, run_id=context.run_id, ledger=ledger.get())

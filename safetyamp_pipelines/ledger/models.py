@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, MetaData, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, MetaData, Text, UniqueConstraint, text, true
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from safetyamp_pipelines.ledger.column_types import Json, SafetyAmpId, UtcDateTime
@@ -40,7 +40,7 @@ class Base(DeclarativeBase):
 
 
 class SessionRow(Base):
-    """One push of one entity in one run, and the fencing token it pushes under."""
+    """One push of one entity in one run, and the fencing token it pushes under. `undoes` is another session's id."""
 
     __tablename__ = "ledger_sessions"
 
@@ -56,6 +56,8 @@ class SessionRow(Base):
     calls: Mapped[int | None]
     lease_name: Mapped[str | None]
     lease_token: Mapped[int | None]
+    is_whole: Mapped[bool] = mapped_column(server_default=true())
+    undoes: Mapped[int | None]
 
 
 class ChangeRow(Base):

@@ -20,7 +20,10 @@ TargetId = str | int
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """One push of one entity in one run. `planned` and `counts` map actions or statuses to numbers of records."""
+    """One push of one entity in one run. `planned` and `counts` map actions or statuses to numbers of records.
+
+    `is_whole` says whether it carried out a whole plan, not some of its keys; `undoes` is the session it took back.
+    """
 
     id: int
     run_id: str
@@ -32,6 +35,8 @@ class Session:
     ended_at: datetime | None
     counts: Mapping[str, int] | None
     calls: int | None
+    is_whole: bool = True
+    undoes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,15 @@ class Sessions(Store):
     """Start, end and list sessions."""
 
     def start_session(
-        self, run_id: str, entity: str, plan_hash: str, planned: Mapping[str, int], lease: Lease | None = None
+        self,
+        run_id: str,
+        entity: str,
+        plan_hash: str,
+        planned: Mapping[str, int],
+        lease: Lease | None = None,
+        *,
+        is_whole: bool = True,
+        undoes: int | None = None,
     ) -> int:
         """Open a session and return its id. With a lease, every intent is refused once the lease is lost."""
         row = SessionRow(
@@ -28,6 +36,8 @@ class Sessions(Store):
             started_at=self._clock(),
             lease_name=lease.name if lease else None,
             lease_token=lease.token if lease else None,
+            is_whole=is_whole,
+            undoes=undoes,
         )
         with self._writing() as db:
             db.add(row)
@@ -50,6 +60,18 @@ class Sessions(Store):
         with self._reading() as db:
             row = db.scalars(query.order_by(SessionRow.id.desc()).limit(1)).one_or_none()
             return None if row is None else session_record(row)
+
+    def session(self, session_id: int) -> Session | None:
+        """One session; None when there is no such."""
+        with self._reading() as db:
+            row = db.get(SessionRow, session_id)
+            return None if row is None else session_record(row)
+
+    def was_pushed_whole(self, entity: str) -> bool:
+        """Whether any session of the entity carried out a whole plan."""
+        query = select(SessionRow.id).where(SessionRow.entity == entity, SessionRow.is_whole)
+        with self._reading() as db:
+            return db.scalar(query.limit(1)) is not None
 
     def sessions(self, limit: int = 50, *, entity: str | None = None, run_id: str | None = None) -> list[Session]:
         """The newest sessions, newest first."""
@@ -75,4 +97,6 @@ def session_record(row: SessionRow) -> Session:
         ended_at=row.ended_at,
         counts=row.counts,
         calls=row.calls,
+        is_whole=row.is_whole,
+        undoes=row.undoes,
     )

@@ -28,7 +28,8 @@ def remembered(ledger: Ledger, entity: str) -> Memory:
     """What the planner may know of earlier pushes: links, and the refusals that still stand."""
     failures = {key: failure for key, failure in ledger.failures(entity).items() if failure.state != "retry"}
     rows = ledger.previous_rows_of(BY_NAME[entity].sources)
-    return Memory(links=ledger.links(entity), failures=failures, source_rows=rows)
+    is_loaded = ledger.was_pushed_whole(entity)
+    return Memory(links=ledger.links(entity), failures=failures, source_rows=rows, is_loaded=is_loaded)
 
 
 @dataclass

@@ -99,7 +99,7 @@ def push_plan(
     with capture_interrupts(), _lease(ledger, run_id) as lease:
         planned = Counter(str(change.action) for change in plan.changes)
         _bury_dead_sessions(ledger, spec.name)
-        session = ledger.start_session(run_id, spec.name, plan.hash, planned, lease)
+        session = ledger.start_session(run_id, spec.name, plan.hash, planned, lease, is_whole=not plan.only)
         journal = LedgerJournal(ledger, session, spec.name, config.failure_expires_days, _beating(ledger, lease))
         push = Push(
             spec,

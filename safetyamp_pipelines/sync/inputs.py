@@ -40,12 +40,14 @@ class KnownFailure(Protocol):
 class Memory:
     """What the ledger remembers of one entity, by source key. Only failures that still stand are listed.
 
-    `source_rows` are the rows each source had when this entity was last pushed.
+    `source_rows` are the rows each source had when this entity was last pushed. `is_loaded` says whether a whole plan
+    was ever pushed: single records tried before that are no first load.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
     failures: Mapping[str, KnownFailure] = field(default_factory=dict)
     source_rows: Mapping[str, int] = field(default_factory=dict)
+    is_loaded: bool = True
 
 
 class Inputs:

@@ -40,6 +40,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     STALE = "stale"
     NOT_ATTEMPTED = "not_attempted"
+    SKIPPED = "skipped"
     OUT_OF_SCOPE = "out_of_scope"
 
 
@@ -130,7 +131,8 @@ class Plan:
     """All of one entity: the same snapshots, memory and configuration give the same bytes.
 
     `inputs` maps each snapshot read to its content hash, `source_rows` each source to its number of records; `as_of` is
-    when SafetyAmp's table was read (ISO 8601 UTC). `refused` says which guards stand against it, and why.
+    when SafetyAmp's table was read (ISO 8601 UTC). `refused` says which guards stand against it, and why. `only` are
+    the source keys that the plan was reduced to; a whole plan has none.
     """
 
     entity: str
@@ -144,6 +146,7 @@ class Plan:
     agreed: tuple[Agreed, ...] = field(default=())
     refused: tuple[Refused, ...] = ()
     source_rows: Mapping[str, int] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Source records by verdict, sorted by verdict."""
@@ -191,6 +194,7 @@ class Plan:
             findings=tuple(Finding(**item) for item in raw["findings"]),
             agreed=tuple(Agreed(**item) for item in raw["agreed"]),
             refused=tuple(Refused(**{**item, "keys": tuple(item["keys"])}) for item in raw["refused"]),
+            only=tuple(raw.get("only", ())),  # plans that were stored before there were such have no word of it
         )
 
 

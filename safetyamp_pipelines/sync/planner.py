@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from safetyamp_pipelines.sync.differ import Difference, diff_record, observed_va
 from safetyamp_pipelines.sync.guards import Scale, refusals
 from safetyamp_pipelines.sync.inputs import Inputs
 from safetyamp_pipelines.sync.match import Match, match_records
+from safetyamp_pipelines.sync.only import only
 from safetyamp_pipelines.sync.plan import (
     OUTCOME_OF,
     Action,
@@ -19,6 +21,7 @@ from safetyamp_pipelines.sync.plan import (
     Finding,
     Outcome,
     Plan,
+    Refused,
     Verdict,
     payload_hash,
 )
@@ -26,9 +29,12 @@ from safetyamp_pipelines.sync.spec import Desired, EntitySpec, Field, Scope
 from safetyamp_pipelines.sync.waves import in_waves, rings_of
 
 
-def plan_entity(spec: EntitySpec, inputs: Inputs, config: SyncConfig) -> Plan:
-    """The plan of one entity. Raises SnapshotError when a snapshot it needs is missing, torn or uncertified."""
-    return _Planner(spec, inputs, config).plan()
+def plan_entity(spec: EntitySpec, inputs: Inputs, config: SyncConfig, keys: Collection[str] = ()) -> Plan:
+    """The plan of one entity, or of some of its source keys. Raises SnapshotError when a snapshot it needs is missing,
+    torn or uncertified, PlanRefused for a key that is no record."""
+    planner = _Planner(spec, inputs, config)
+    plan = planner.plan()
+    return only(spec, plan, keys, planner.judge) if keys else plan
 
 
 class _Planner:
@@ -61,9 +67,13 @@ class _Planner:
             verdicts=tuple(self.verdicts),
             findings=tuple(sorted(self.findings, key=lambda finding: (finding.kind, finding.key))),
             agreed=tuple(self.agreed),
-            refused=refusals(self.spec, self.changes, self._scale(), self.config.guards),
+            refused=self.judge(self.changes),
             source_rows={source: self.inputs.certificate(source).rows for source in self.spec.sources},
         )
+
+    def judge(self, changes: Sequence[Change]) -> tuple[Refused, ...]:
+        """The guards that stand against these changes of the plan."""
+        return refusals(self.spec, changes, self._scale(), self.config.guards)
 
     def _scale(self) -> Scale:
         """What the guards measure against: the records that are or will be in SafetyAmp, and where they stand."""
@@ -71,7 +81,7 @@ class _Planner:
         creates = sum(change.action is Action.CREATE for change in self.changes)
         return Scale(
             size=len(self.matches.found) + creates,
-            is_first_load=not self.inputs.memory.links,
+            is_first_load=not (self.inputs.memory.links and self.inputs.memory.is_loaded),
             groups={key: found for key, found in groups.items() if found},
             rows={source: self.inputs.certificate(source).rows for source in self.spec.sources},
             rows_before=self.inputs.memory.source_rows,
