@@ -218,6 +218,9 @@ def _contradictions(settings: Settings) -> Iterator[Problem]:
         for needed in ("alert_email_from", "smtp_server"):
             if getattr(settings, needed) is None:
                 yield Problem(variable_of(needed), "is not set, but ALERT_EMAIL_TO is", "Set both, or remove that one")
+    if settings.observed_max_age_minutes > settings.plan_max_age_minutes:
+        too_much = f"is more than PLAN_MAX_AGE_MINUTES ({settings.plan_max_age_minutes})"
+        yield Problem("OBSERVED_MAX_AGE_MINUTES", too_much, "Lower it: rows older than the plan may get are never used")
     if (settings.smtp_username is None) != (settings.smtp_password is None):
         absent = "SMTP_PASSWORD" if settings.smtp_password is None else "SMTP_USERNAME"
         yield Problem(absent, "is not set, but its counterpart is", "Set SMTP_USERNAME and SMTP_PASSWORD, or neither")

@@ -136,6 +136,7 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
                 ledger=ledger.get(),
                 settings=sync_settings.get(),
                 references=References(_observed(snapshots)),
+                observed_at=datetime.fromisoformat(_read_at(snapshots[f"{OBSERVED}/{spec.table}"])),
                 run_id=context.run_id,
                 progress=progress.of(spec.name, lambda: client.http.calls),
             )
@@ -151,6 +152,11 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
         yield dg.Output(pushed.table_after(snapshots[f"{OBSERVED}/{spec.table}"]))
 
     return push
+
+
+def _read_at(observed: Snapshot) -> str:
+    assert observed.certificate is not None, "it was verified when it was read"
+    return observed.certificate.read_at
 
 
 def _observed(snapshots: dict[str, Snapshot]) -> dict[str, Sequence[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select
@@ -107,6 +108,14 @@ class Changes(Store):
         query = whole_changes().where(ChangeRow.entity == entity, ChangeRow.status.is_(None)).order_by(ChangeRow.id)
         with self._reading() as db:
             return [change_record(row) for row in db.scalars(query)]
+
+    def has_written_since(self, entity: str, moment: datetime) -> bool:
+        """Whether a change of the entity was answered with success at that moment or later."""
+        query = select(ChangeRow.id).where(
+            ChangeRow.entity == entity, ChangeRow.status == "done", ChangeRow.answered_at >= moment
+        )
+        with self._reading() as db:
+            return db.scalar(query.limit(1)) is not None
 
     def changes(
         self,

@@ -27,6 +27,10 @@ class Store:
         self._writer = engine.execution_options(**{WRITES: True})
         self._clock = clock
 
+    def now(self) -> datetime:
+        """The moment by the ledger's clock: what is compared with its times has to come from here."""
+        return self._clock()
+
     @contextmanager
     def _reading(self) -> Iterator[Transaction]:
         """One consistent view; nothing is kept."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from dagster._utils.interrupts import check_captured_interrupt
@@ -109,6 +109,9 @@ class LedgerJournal:
         """Roles and asset types belong to no entity: nothing of them is linked."""
         owner = BY_TABLE.get(table)
         return () if owner is None else self.ledger.links(owner.name).values()
+
+    def has_written_since(self, moment: datetime) -> bool:
+        return self.ledger.has_written_since(self.entity, moment)
 
     def beat(self) -> None:
         self.heartbeat()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -85,11 +86,14 @@ def push_plan(
     ledger: Ledger,
     settings: Settings,
     references: References,
+    observed_at: datetime,
     run_id: str,
     progress: Progress,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Pushed:
-    """Push one plan. Raises PlanRefused before the first write: paused, plan too old, refused by a guard and not
-    approved, or somebody else is pushing."""
+    """Push one plan. `references` are observed tables, of which the entity's own was read at `observed_at`. Raises
+    PlanRefused before the first write: paused, plan too old, refused by a guard and not approved, or somebody else is
+    pushing."""
     refuse_old(plan, settings.plan_max_age_minutes)
     refuse_guarded(plan, ledger)
     if (pause := ledger.pause_state()) is not None:
@@ -107,8 +111,11 @@ def push_plan(
             SafetyAmpTarget(client, config.update_methods, len(references[spec.table].rows)),
             journal,
             references,
-            _options(config, settings.sync_in_flight),
+            _options(config, settings),
             progress,
+            observed_at,
+            ledger.now,
+            sleep,
         )
         try:
             result = run_logged(push, session)
@@ -155,8 +162,16 @@ def _error(result: PushResult) -> SyncError | None:
     return PushStopped(f"stopped: {result.stopped}") if result.stopped is not None else None
 
 
-def _options(config: TargetConfig, in_flight: int) -> PushOptions:
-    return PushOptions(in_flight, config.refusals_in_a_row, config.refusals_share, config.refusals_share_after)
+def _options(config: TargetConfig, settings: Settings) -> PushOptions:
+    return PushOptions(
+        settings.sync_in_flight,
+        config.refusals_in_a_row,
+        config.refusals_share,
+        config.refusals_share_after,
+        late_arrival=config.late_arrival_seconds,
+        longest_queue=settings.api_rate_limit_period,
+        observed_max_age=60.0 * settings.observed_max_age_minutes,
+    )
 
 
 def _bury_dead_sessions(ledger: Ledger, entity: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from safetyamp_pipelines.sync.differ import is_same, observed_value, offered
+from safetyamp_pipelines.sync.differ import is_same, is_shown, observed_value, offered
 from safetyamp_pipelines.sync.plan import Action, Change
 from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.spec import EntitySpec, Field
-from safetyamp_pipelines.sync.tables import Id, References, at_path, has_path, set_path
+from safetyamp_pipelines.sync.tables import Id, References, at_path, set_path
 
 Resolve = Callable[[str, str], Id | None]
 """(table, natural key) → SafetyAmp id, or None when it is not there."""
@@ -52,7 +52,7 @@ def compare_answer(
     labels: list[str] = []
     for name, (before, after) in change.fields.items():
         field = spec.field(name)
-        if field.read is None or not has_path(answer, field.read):
+        if not is_shown(field, answer):
             not_taken[name] = offered(after, before)
         elif shows(field, answer, body[name], after, references):
             not_taken[name] = None

@@ -218,6 +218,11 @@ class TargetConfig(_Section):
     failure_expires_days: Positive = Field(
         default=7, description="Days after which a refused record is tried again although nothing changed."
     )
+    late_arrival_seconds: int = Field(
+        default=60,
+        ge=0,
+        description="Seconds for which a call whose answer was lost may still act; only then is it judged.",
+    )
 
 
 class SyncConfig(_Section):

@@ -32,12 +32,17 @@ class Difference:
     held: list[str] = field(default_factory=list)
 
 
+def is_shown(declared: Field, row: Record) -> bool:
+    """Whether the row speaks of the field at all; null is speaking."""
+    return declared.read is not None and has_path(row, declared.read)
+
+
 def observed_value(declared: Field, row: Record, references: References, pushed: Mapping[str, Any]) -> Any:
     """What SafetyAmp says of a field, in the plan's terms: references as natural keys, booleans as 0 and 1.
 
     A field SafetyAmp never shows (its `read` path is None or absent from the row) is what we last pushed.
     """
-    if declared.read is None or not has_path(row, declared.read):
+    if declared.read is None or not is_shown(declared, row):
         return pushed.get(declared.name)
     raw = at_path(row, declared.read)
     if raw is None or raw == "":

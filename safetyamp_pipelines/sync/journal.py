@@ -91,6 +91,10 @@ class Journal(Protocol):
         """Everything linked in that table, however it came there."""
         ...
 
+    def has_written_since(self, moment: datetime) -> bool:
+        """Whether an earlier push has changed anything in the entity's table since then."""
+        ...
+
     def beat(self) -> None:
         """The push is alive: called while it waits for answers."""
         ...

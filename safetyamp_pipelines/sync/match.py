@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from safetyamp_pipelines.sync.inputs import Link
-from safetyamp_pipelines.sync.spec import Desired, MatchKey, Scope
+from safetyamp_pipelines.sync.spec import Desired, EntitySpec, MatchKey, Scope
 from safetyamp_pipelines.sync.tables import Id, TargetTable, at_path, fold
 
 
@@ -54,6 +55,18 @@ def match_records(
     return matches
 
 
+def key_shown(key: MatchKey, row: Mapping[str, object]) -> str | None:
+    """A row's value of that key as it is compared; None when it has none."""
+    value = at_path(row, key.read)
+    return None if value in (None, "") else _fold(key, value)
+
+
+def key_written(spec: EntitySpec, key: MatchKey, after: Mapping[str, Any]) -> str | None:
+    """The value of that key in a record with these new values, as it is compared; None when it gets none."""
+    value = next((after[field.name] for field in spec.fields if field.read == key.read and after.get(field.name)), None)
+    return None if value is None else _fold(key, value)
+
+
 class _Ownership:
     """Whether an observed record may be adopted by a secondary key: only if no other source record owns it."""
 
@@ -78,10 +91,10 @@ def _match_by(
     claimed = matches.claimed()
     candidates: dict[str, list[Id]] = defaultdict(list)
     for row_id, row in observed.rows.items():
-        value = at_path(row, key.read)
-        if row_id in claimed or value in (None, "") or not ownership.allows(row):
+        value = key_shown(key, row)
+        if row_id in claimed or value is None or not ownership.allows(row):
             continue
-        candidates[_fold(key, value)].append(row_id)
+        candidates[value].append(row_id)
     claims: dict[Id, list[str]] = defaultdict(list)
     for record in desired:
         if record.source_key in matches.found or record.source_key in matches.troubles:

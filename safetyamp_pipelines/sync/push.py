@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -15,13 +16,17 @@ from safetyamp_pipelines.sync.bodies import Unresolved, build_body, compare_answ
 from safetyamp_pipelines.sync.differ import offered
 from safetyamp_pipelines.sync.errors import AnswerLost, FatalCall, RecordRefused, RetriableCall, SyncError
 from safetyamp_pipelines.sync.journal import Journal, Target
-from safetyamp_pipelines.sync.names import Names
-from safetyamp_pipelines.sync.plan import OUTCOME_OF, Action, Change, Outcome, Plan, Verdict
-from safetyamp_pipelines.sync.push_result import Progress, PushOptions, PushResult, Refusals, no_progress
-from safetyamp_pipelines.sync.settle import settle
+from safetyamp_pipelines.sync.late import Awaited, settle_in_time
+from safetyamp_pipelines.sync.plan import OUTCOME_OF, Action, Change, Outcome, Plan
+from safetyamp_pipelines.sync.push_compare import Comparison
+from safetyamp_pipelines.sync.push_result import Outcomes, Progress, PushOptions, PushResult, Refusals, no_progress
+from safetyamp_pipelines.sync.sight import Sight
 from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.spec import EntitySpec
-from safetyamp_pipelines.sync.tables import Id, References
+from safetyamp_pipelines.sync.tables import References
+
+WAIT_STEP = 1.0
+"""Seconds after which whoever waits looks round: a pause and an interrupt are heeded as soon as between two calls."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,17 @@ class _Call:
     left_out: Mapping[str, Any] = field(default_factory=dict)
 
 
+def utc_now() -> datetime:
+    """The moment, aware."""
+    return datetime.now(UTC)
+
+
 @dataclass
 class Push:
     """One push of one plan.
 
-    `references` are the observed tables the plan was made from; what was pushed since is asked of the journal.
+    `references` are observed tables, those of the plan or newer; `observed_at` is when the entity's own was read (None:
+    when the plan says). What was pushed since is asked of the journal, whose clock is `now`.
     No call is made before its intent is in the journal, and no create is ever sent twice without a look in between.
     """
 
@@ -49,45 +60,54 @@ class Push:
     references: References
     options: PushOptions = field(default_factory=PushOptions)
     progress: Progress = no_progress
+    observed_at: datetime | None = None
+    now: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], None] = time.sleep
 
     def run(self) -> PushResult:
         """Carry the plan out and settle what stayed unanswered. Once it writes, no failed call raises."""
-        self._outcomes: dict[str, tuple[Outcome, str]] = {}
-        self._notes: dict[str, tuple[str, ...]] = {}
-        self._lost: list[_Call] = []
+        self._ends = Outcomes(len(self.plan.changes), self.progress)
+        self._lost: list[tuple[_Call, datetime]] = []
         self._refusals = Refusals(self.options)
-        self._settled = 0
-        self._result = PushResult([], dict(self.references[self.spec.table].rows))
-        self._settle_earlier()
+        self._result = PushResult([], {})
+        self._sight = self._first_sight()
+        self._look_first()
+        self._comparison = Comparison(self.spec, self.plan, self.journal, self._sight)
         self.journal.agree(self.plan.agreed)
-        self._names = self._known_names()
-        self._had_link = {link.source_key for link in self.journal.linked(self.spec.table)}
+        self._sight.rename()
         with ThreadPoolExecutor(self.options.in_flight, thread_name_prefix="push") as pool:
             for _, wave in groupby(self.plan.changes, key=lambda change: change.wave):
                 self._run_wave(pool, list(wave))
         self._settle_lost()
-        self._result.verdicts = [self._verdict(verdict) for verdict in self.plan.verdicts]
+        self._result.rows = self._sight.rows
+        self._result.verdicts = [self._ends.verdict(verdict) for verdict in self.plan.verdicts]
         return self._result
 
-    def _known_names(self) -> Names:
-        links = {table: self.journal.linked(table) for table in self.references.tables}
-        return Names(self.references, links, since=datetime.fromisoformat(self.plan.as_of))
+    def _first_sight(self) -> Sight:
+        observed_at = self.observed_at or datetime.fromisoformat(self.plan.as_of)
+        max_age = timedelta(seconds=self.options.observed_max_age)
+        return Sight(self.plan, self.references, observed_at, self.target, self.journal, self.now, max_age)
 
-    def _settle_earlier(self) -> None:
-        """What earlier pushes left open is looked up in the observed rows; what was sent after they were read (the same
-        plan is pushed again) needs a fresh read. Raises SyncError when that fails: nothing was written yet."""
-        if not (intents := self.journal.open_intents()):
-            return
-        if any(intent.at >= datetime.fromisoformat(self.plan.as_of) for intent in intents):
-            self._result.rows = {row["id"]: row for row in self.target.read(self.spec.table)}
-        settle(self.spec, self.journal, intents, self._result.rows.values(), self._known_names())
+    def _look_first(self) -> None:
+        """Settle what earlier pushes left open, and look again where people, or a push of this very plan that was cut
+        short, may have changed SafetyAmp since. Raises SyncError when that fails: nothing was written yet."""
+        observed_at, has_written = self._sight.began, self.journal.has_written_since(self._sight.began)
+        # When a process died, nobody knows whether the call had left yet: it may have waited for the budget first.
+        latest = timedelta(seconds=self.options.longest_queue + self.options.late_arrival)
+        awaited = [Awaited(intent, intent.at + latest) for intent in self.journal.open_intents()]
+        settle_in_time(self.spec, self.journal, awaited, self._sight, self._wait_until)
+        is_outdated = has_written or self._sight.is_old()
+        if self.plan.changes and is_outdated and self._sight.began == observed_at and not self._must_stop():
+            self._sight.look()
 
     def _run_wave(self, pool: ThreadPoolExecutor, wave: Sequence[Change]) -> None:
         queue, flying = deque(wave), dict[Future[Record], _Call]()
         while queue or flying:
             # Calls may wait for minutes, for the budget or after a 429: the lease must not run out meanwhile.
             self.journal.beat()
-            while queue and len(flying) < self.options.in_flight and not self._must_stop():
+            if queue and not flying:
+                self._look_if_old()
+            while queue and len(flying) < self.options.in_flight and not self._must_stop() and not self._sight.is_old():
                 if (call := self._prepare(queue.popleft())) is not None:
                     flying[self._send(pool, call)] = call
             if self._result.stopped and queue:
@@ -102,35 +122,57 @@ class Push:
             self._result.stopped = self._result.paused = self.journal.why_stop()
         return self._result.stopped is not None
 
-    def _prepare(self, change: Change) -> _Call | None:
-        """The call to make, its intent written; None for a change that cannot be sent."""
-        is_new = change.action is Action.CREATE
+    def _look_if_old(self) -> None:
+        """A push of an hour looks again now and then: people are at work in SafetyAmp meanwhile."""
+        if self._must_stop() or not self._sight.is_old():
+            return
         try:
-            body = build_body(self.spec, change, self._row(change), self._names.id_of)
+            self._sight.look()
+        except SyncError as error:
+            self._unread(error)
+
+    def _unread(self, error: SyncError) -> None:
+        self._result.stopped = self._result.stopped or f"SafetyAmp could not be read again: {error}"
+
+    def _wait_until(self, moment: datetime) -> bool:
+        """Whether the moment has come; False when the push has to stop before."""
+        while (left := (moment - self.now()).total_seconds()) > 0:
+            self.journal.beat()
+            if self._must_stop():
+                return False
+            self.sleep(min(left, WAIT_STEP))
+        return True
+
+    def _prepare(self, change: Change) -> _Call | None:
+        """The call to make, its intent written; None for a change that cannot or need not be sent."""
+        if (found := self._comparison.found(change)) is not None:
+            self._not_sent([change], *found)
+            return None
+        is_new = change.action is Action.CREATE
+        known = change if is_new else replace(change, target_id=self._sight.id_of(change))
+        try:
+            body = build_body(self.spec, known, self._sight.row(known), self._sight.names.id_of)
         except Unresolved as missing:
             self._not_sent([change], Outcome.BLOCKED, str(missing))
         else:
-            if is_new and change.source_key in self._had_link:
-                self._not_sent([change], Outcome.STALE, "it was created after this plan was made")
-            elif not is_new and self._target_id(change) is None:
-                self._not_sent([change], Outcome.BLOCKED, "the record itself could not be created")
-            else:
-                return _Call(change, self.journal.intend(change), body)
+            if is_new or known.target_id is not None:
+                return _Call(known, self.journal.intend(known), body)
+            self._not_sent([change], Outcome.BLOCKED, "the record itself could not be created")
         return None
 
     def _not_sent(self, changes: Sequence[Change], outcome: Outcome, rule: str) -> None:
-        self.journal.unsent(changes, outcome, rule)
+        if outcome is not Outcome.UNCHANGED:
+            self.journal.unsent(changes, outcome, rule)
         for change in changes:
-            self._end(change, outcome, rule)
+            self._ends.end(change, outcome, rule)
 
     def _send(self, pool: ThreadPoolExecutor, call: _Call) -> Future[Record]:
         self._result.attempts += 1
         context = copy_context()  # what is logged of the call in its thread bears this push's run and session
         if call.change.action is Action.CREATE:
             return pool.submit(context.run, self.target.create, self.spec.table, call.body)
-        target_id = self._target_id(call.change)
-        assert target_id is not None
-        return pool.submit(context.run, self.target.update, self.spec.table, target_id, call.body)
+        assert call.change.target_id is not None
+        return pool.submit(context.run, self.target.update, self.spec.table, call.change.target_id, call.body)
 
     def _take(self, call: _Call, future: Future[Record]) -> _Call | None:
         """Settle one answer; returns the call to make next when optional fields can be left out."""
@@ -139,10 +181,10 @@ class Push:
         except RecordRefused as refusal:
             return self._refused(call, refusal)
         except AnswerLost:
-            self._lost.append(call)
+            self._lost.append((call, self.now()))
         except (FatalCall, RetriableCall) as error:
             self.journal.undone(call.intent, str(error))
-            self._end(call.change, Outcome.NOT_ATTEMPTED, str(error))
+            self._ends.end(call.change, Outcome.NOT_ATTEMPTED, str(error))
             if isinstance(error, FatalCall):
                 self._result.fatal = error
                 self._result.stopped = self._result.stopped or str(error)
@@ -150,26 +192,26 @@ class Push:
 
     def _done(self, call: _Call, answer: Record) -> None:
         change = call.change
-        target_id = self._target_id(change) if change.action is not Action.CREATE else answer.get("id")
+        target_id = change.target_id if change.action is not Action.CREATE else answer.get("id")
         if target_id is None:
             # An answer without an id is no proof of a record; the closing look-up will tell.
-            self._lost.append(call)
+            self._lost.append((call, self.now()))
             return
-        not_taken, labels = compare_answer(self.spec, change, call.body, answer, self._names.references)
+        not_taken, labels = compare_answer(self.spec, change, call.body, answer, self._sight.names.references)
         notes = [f"SafetyAmp did not take: {', '.join(labels)}"] if labels else []
         if call.left_out:
             refused = ", ".join(self.spec.field(name).label for name in call.left_out)
             notes.append(f"left out, since SafetyAmp refused it: {refused}")
             not_taken |= {name: offered(value) for name, value in call.left_out.items()}
-        self._notes[change.source_key] = (*self._notes.get(change.source_key, ()), *notes)
+        self._ends.note(change, notes)
         self.journal.done(call.intent, target_id, change.after(), not_taken, "; ".join(notes))
         self._result.writes += 1
-        self._result.rows[target_id] = row_after(
-            self.spec, change, call.body, self._result.rows.get(target_id), answer, target_id
+        self._sight.rows[target_id] = row_after(
+            self.spec, change, call.body, self._sight.rows.get(target_id), answer, target_id
         )
-        self._names.learn(self.spec.table, change.natural_key, target_id)
+        self._sight.names.learn(self.spec.table, change.natural_key, target_id)
         self._refusals.count(refused=False)
-        self._end(change, OUTCOME_OF[change.action], change.cause)
+        self._ends.end(change, OUTCOME_OF[change.action], change.cause)
 
     def _refused(self, call: _Call, refusal: RecordRefused) -> _Call | None:
         optional = self._droppable(call, refusal)
@@ -182,7 +224,7 @@ class Push:
             return _Call(reduced, self.journal.intend(reduced), body, left_out)
         labels = {field.name: field.label for field in self.spec.fields}
         named = ", ".join(sorted(labels.get(name, name) for name in refusal.errors)) or f"status {refusal.status}"
-        self._end(call.change, Outcome.FAILED, f"SafetyAmp refused: {named}")
+        self._ends.end(call.change, Outcome.FAILED, f"SafetyAmp refused: {named}")
         if (stop := self._refusals.count(refused=True)) is not None:
             self._result.stopped = self._result.stopped or stop
         return None
@@ -196,49 +238,25 @@ class Push:
         return tuple(sorted(offending)) if set(refusal.errors) <= optional and offending else ()
 
     def _settle_lost(self) -> None:
-        """Look up what was sent and never answered, with one fresh read of the table; unread, it stays open."""
+        """Look up what was sent and never answered. What a push that had to stop leaves open, the next one settles."""
         if not self._lost:
             return
-        try:
-            rows: Iterable[Record] = self.target.read(self.spec.table)
-        except SyncError as error:
-            for call in self._lost:
-                self._end(call.change, Outcome.FAILED, "the answer was lost; the next run looks it up")
-            self._result.stopped = self._result.stopped or f"SafetyAmp could not be read again: {error}"
-            return
-        self._result.rows = {row["id"]: row for row in rows}
-        wanted = {call.intent: call for call in self._lost}
-        intents = [intent for intent in self.journal.open_intents() if intent.id in wanted]
-        found = settle(self.spec, self.journal, intents, self._result.rows.values(), self._names)
-        for intent, is_done in found.items():
-            change = wanted[intent].change
-            self._result.writes += is_done
-            if is_done:
-                self._end(change, OUTCOME_OF[change.action], "the answer was lost; a fresh read shows it was done")
+        intents = {intent.id: intent for intent in self.journal.open_intents()}
+        latest = timedelta(seconds=self.options.late_arrival)
+        awaited = [Awaited(intents[call.intent], lost_at + latest) for call, lost_at in self._lost]
+        settled: Mapping[int, bool] = {}
+        if self._result.stopped is None:
+            try:
+                settled = settle_in_time(self.spec, self.journal, awaited, self._sight, self._wait_until)
+            except SyncError as error:
+                self._unread(error)
+        for call, _ in self._lost:
+            is_done = settled.get(call.intent)
+            if is_done is None:
+                self._ends.end(call.change, Outcome.FAILED, "the answer was lost; the next run looks it up")
+            elif is_done:
+                self._result.writes += 1
+                rule = "the answer was lost; a fresh read shows it was done"
+                self._ends.end(call.change, OUTCOME_OF[call.change.action], rule)
             else:
-                self._end(change, Outcome.FAILED, "the answer was lost; a fresh read shows it was not done")
-
-    def _end(self, change: Change, outcome: Outcome, rule: str) -> None:
-        """A record of two changes keeps the outcome that went wrong."""
-        so_far = self._outcomes.get(change.source_key)
-        if so_far is None or so_far[0] in OUTCOME_OF.values():
-            kept = so_far[0] if so_far is not None and outcome in OUTCOME_OF.values() else outcome
-            self._outcomes[change.source_key] = (kept, rule)
-        self._settled += 1
-        self.progress(self._settled, len(self.plan.changes))
-
-    def _verdict(self, planned: Verdict) -> Verdict:
-        if planned.source_key not in self._outcomes:
-            return planned
-        outcome, rule = self._outcomes[planned.source_key]
-        notes = (*planned.notes, *self._notes.get(planned.source_key, ()))
-        return replace(planned, outcome=outcome, rule=rule, notes=notes)
-
-    def _target_id(self, change: Change) -> Id | None:
-        if change.target_id is not None:
-            return change.target_id
-        return self._names.id_of(self.spec.table, change.natural_key)
-
-    def _row(self, change: Change) -> Record | None:
-        target_id = self._target_id(change) if change.action is not Action.CREATE else None
-        return self._result.rows.get(target_id) if target_id is not None else None
+                self._ends.end(call.change, Outcome.FAILED, "the answer was lost; a fresh read shows it was not done")

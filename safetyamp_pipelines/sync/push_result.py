@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from safetyamp_pipelines.sync.errors import CallError
-from safetyamp_pipelines.sync.plan import Outcome, Verdict
+from safetyamp_pipelines.sync.plan import OUTCOME_OF, Change, Outcome, Verdict
 from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.tables import Id
 
 
 @dataclass(frozen=True)
 class PushOptions:
-    """Bounds of one push: calls in flight at once, when refusals stop the entity (sync.yaml `target`), and the seconds
-    between two signs of life while answers are awaited."""
+    """Bounds of one push: calls in flight at once, when refusals stop the entity (sync.yaml `target`), and in seconds:
+    between two signs of life while answers are awaited, how long a call whose answer was lost may still act
+    (`target.late_arrival_seconds`), how long a call may wait for the budget between its intent and its sending, and for
+    how long observed rows are believed (OBSERVED_MAX_AGE_MINUTES)."""
 
     in_flight: int = 4
     refusals_in_a_row: int = 10
     refusals_share: float = 0.2
     refusals_share_after: int = 20
     beat_every: float = 10.0
+    late_arrival: float = 60.0
+    longest_queue: float = 60.0
+    observed_max_age: float = 900.0
 
 
 @dataclass
@@ -52,6 +57,45 @@ Progress = Callable[[int, int], None]
 
 def no_progress(_settled: int, _planned: int) -> None:
     """For a push nobody watches."""
+
+
+class Outcomes:
+    """What each change ended as, put together by record: one of two changes keeps the outcome that went wrong."""
+
+    def __init__(self, planned: int, progress: Progress) -> None:
+        self._planned, self._progress, self._settled = planned, progress, 0
+        self._ends: dict[str, tuple[Outcome, str]] = {}
+        self._notes: dict[str, tuple[str, ...]] = {}
+
+    def end(self, change: Change, outcome: Outcome, rule: str) -> None:
+        """A change has ended."""
+        so_far = self._ends.get(change.source_key)
+        if so_far is None or _weight(outcome) > _weight(so_far[0]):
+            self._ends[change.source_key] = (outcome, rule)
+        elif _weight(outcome) == _weight(so_far[0]) == 1:
+            self._ends[change.source_key] = (so_far[0], rule)
+        self._settled += 1
+        self._progress(self._settled, self._planned)
+
+    def note(self, change: Change, notes: Iterable[str]) -> None:
+        """Something people should know of the record."""
+        self._notes[change.source_key] = (*self._notes.get(change.source_key, ()), *notes)
+
+    def verdict(self, planned: Verdict) -> Verdict:
+        """The planned verdict as it came to be."""
+        if planned.source_key not in self._ends:
+            return planned
+        outcome, rule = self._ends[planned.source_key]
+        return replace(
+            planned, outcome=outcome, rule=rule, notes=(*planned.notes, *self._notes.get(planned.source_key, ()))
+        )
+
+
+def _weight(outcome: Outcome) -> int:
+    """2 for what went wrong, 1 for what was written, 0 for what was so already."""
+    if outcome is Outcome.UNCHANGED:
+        return 0
+    return 1 if outcome in OUTCOME_OF.values() else 2
 
 
 @dataclass

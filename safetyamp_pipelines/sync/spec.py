@@ -135,6 +135,10 @@ class EntitySpec:
         """The field of that write name; KeyError when the entity has none."""
         return {declared.name: declared for declared in self.fields}[name]
 
+    def label_read_at(self, path: str) -> str:
+        """What people call the value at that path of an observed record."""
+        return next((declared.label for declared in self.fields if declared.read == path), path)
+
     def with_policies(self, config: SyncConfig) -> tuple[Field, ...]:
         """The fields with the policies that sync.yaml changes."""
         changed = self.policies(config)

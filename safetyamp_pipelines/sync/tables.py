@@ -131,5 +131,9 @@ class References:
         """The same rows under the keys they are linked by, and under those that follow from these."""
         return References({name: table.rows.values() for name, table in self.tables.items()}, linked)
 
+    def with_rows(self, table: str, rows: Iterable[Record]) -> References:
+        """The same tables, one of them as it was read again."""
+        return References({name: known.rows.values() for name, known in self.tables.items()} | {table: rows})
+
     def __getitem__(self, table: str) -> TargetTable:
         return self.tables[table]

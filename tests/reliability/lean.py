@@ -84,7 +84,7 @@ def _run(settings: Settings, ledger: Ledger, run: LeanRun, settled: Settled) -> 
         snapshots = _sources(settings, open_clients)
         for table in TABLES:
             previous = ledger.previous_rows(table)
-            taken = client.list_table(table, read_at=_now(), previous_rows=previous)
+            taken = client.list_table(table, read_at=_text(ledger.now()), previous_rows=previous)
             ledger.record_observation(table, len(taken.records), datetime.now(UTC))
             snapshots[OBSERVED + table] = taken
         plans = _plans(settings, ledger, snapshots)
@@ -100,6 +100,7 @@ def _run(settings: Settings, ledger: Ledger, run: LeanRun, settled: Settled) -> 
                 ledger=ledger,
                 settings=settings,
                 references=References({t: snapshots[OBSERVED + t].records for t in spec.observed}),
+                observed_at=datetime.fromisoformat(plan.as_of),
                 run_id="lean",
                 progress=lambda *_: settled(),
             )
@@ -131,4 +132,8 @@ def _plans(settings: Settings, ledger: Ledger, snapshots: dict[str, Snapshot]) -
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _text(datetime.now(UTC))
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -74,11 +75,15 @@ def fault(box: Sandbox, kind: str, method: str = "POST", **options: Any) -> None
 
 
 class PushWorld:
-    """What a run has at hand. `clock` is the ledger's: by it leases and failures run out."""
+    """What a run has at hand. `clock` is the ledger's: leases and failures run out by it, and `sleep` lets it go on."""
 
     def __init__(
-        self, environment: Mapping[str, str], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        environment: Mapping[str, str],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self.sleep = sleep
         self.settings = load_settings(environment, env_file=None)
         self.ledger = Ledger.open(self.settings.ledger_url.get_secret_value(), clock=clock)
         self.client: SafetyAmpClient = safetyamp_client(self.settings)
@@ -89,7 +94,7 @@ class PushWorld:
 
     def observe(self, entity: str) -> dict[str, Snapshot]:
         """SafetyAmp's tables as a run reads them first."""
-        read_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        read_at = self.ledger.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         tables = BY_NAME[entity].observed
         return {t: self.client.list_table(t, read_at=read_at, previous_rows=None) for t in tables}
 
@@ -114,8 +119,10 @@ class PushWorld:
             ledger=self.ledger,
             settings=self.settings.model_copy(update=settings),
             references=References({table: taken.records for table, taken in observed.items()}),
+            observed_at=datetime.fromisoformat(observed[BY_NAME[plan.entity].table].certificate.read_at),
             run_id="run-1",
             progress=progress,
+            sleep=self.sleep,
         )
 
     def sync(self, entity: str, given: Sources, **settings: Any) -> Pushed:

@@ -187,7 +187,8 @@ def test_the_same_plan_pushed_twice_creates_nobody_twice(box: Sandbox, world: Pu
 
     again = world.push(plan, observed)
 
-    assert outcomes(again) == {"welder": "stale"}
+    assert outcomes(again) == {"welder": "unchanged"}
+    assert rule(again, "welder") == "SafetyAmp says so already"
     assert len(box.safetyamp.tables()["user_titles"]) == 1
 
 
@@ -203,7 +204,8 @@ def test_the_same_plan_pushed_again_after_an_unsettled_answer_looks_before_it_cr
 
     again = world.push(plan, observed)
 
-    assert outcomes(again) == {"welder": "stale"}
+    assert outcomes(again) == {"welder": "unchanged"}
+    assert rule(again, "welder") == "SafetyAmp says so already"
     assert len(box.safetyamp.tables()["user_titles"]) == 1
 
 

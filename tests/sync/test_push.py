@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from small_worlds import company, employee, observed_in, plan_of
@@ -55,6 +56,9 @@ class Book:
     def linked(self, table: str) -> Iterable[Linked]:
         return ()
 
+    def has_written_since(self, moment: datetime) -> bool:
+        return False
+
     def beat(self) -> None:
         self.beats += 1
         if self.beats >= 5:
@@ -89,7 +93,8 @@ class Target:
 def push(book: Book, target: Target, *numbers: int, progress: Progress = no_progress, **options: Any) -> PushResult:
     world = company(viewpoint__employees=[employee(number) for number in numbers])
     plan, references = plan_of("employees", world), References(observed_in(world))
-    return Push(SPEC, plan, target, book, references, PushOptions(**options), progress).run()
+    as_of = datetime.fromisoformat(plan.as_of)
+    return Push(SPEC, plan, target, book, references, PushOptions(**options), progress, now=lambda: as_of).run()
 
 
 def test_signs_of_life_go_on_while_answers_are_awaited() -> None:
