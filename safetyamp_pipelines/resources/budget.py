@@ -31,7 +31,7 @@ def most_at_once(moments: Iterable[float], period: float) -> int:
     window, most = deque[float](), 0
     for moment in sorted(moments):
         window.append(moment)
-        while window[0] <= moment - (period - LONGEST_SETTLE):
+        while window and window[0] <= moment - (period - LONGEST_SETTLE):
             window.popleft()
         most = max(most, len(window))
     return most

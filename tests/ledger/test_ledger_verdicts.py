@@ -206,3 +206,16 @@ def test_thousands_of_verdicts_cost_little(new_sqlite: Callable[[], str]) -> Non
             assert time.process_time() - started < 1.0
         assert len(ledger.verdict_history("employees", "1999")) == 3
         assert rows_of(ledger) == 4000
+
+
+def test_what_stands_is_told_by_outcome_for_the_newest_run_alone(ledger: Ledger) -> None:
+    # given a run that rejects one and keeps another, and a run after it in which the first is mended
+    other = replace(UNCHANGED, source_key="100483")
+    ledger.log_verdicts("run-1", "employees", NOON, [REJECTED, other])
+    assert ledger.standing("employees", [Outcome.REJECTED, Outcome.FAILED]) == {"100482": "rejected"}
+
+    ledger.log_verdicts("run-2", "employees", NOON + HOUR, [UNCHANGED, other])
+
+    assert ledger.standing("employees", [Outcome.REJECTED]) == {}
+    assert ledger.standing("employees", [Outcome.UNCHANGED]) == {"100482": "unchanged", "100483": "unchanged"}
+    assert ledger.standing("jobs", [Outcome.UNCHANGED]) == {}
