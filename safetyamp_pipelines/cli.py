@@ -13,6 +13,7 @@ from rich.console import Console
 
 from safetyamp_pipelines.cli_operate import register
 from safetyamp_pipelines.cli_report import register as register_report
+from safetyamp_pipelines.cli_undo import register as register_undo
 from safetyamp_pipelines.logs import configure_logging
 from safetyamp_pipelines.settings import load_settings
 from safetyamp_pipelines.sync.errors import Refusal, SyncError
@@ -92,6 +93,7 @@ def config_show(as_json: AsJson = False) -> None:
 
 register(app)
 register_report(app)
+register_undo(app)
 
 
 def main() -> None:

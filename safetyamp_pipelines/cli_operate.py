@@ -93,15 +93,20 @@ def status(as_json: AsJson = False) -> None:
 
 
 def history(
+    session: Annotated[int | None, typer.Argument(help="A session: shows its changes.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many sessions.")] = 20,
     entity: Annotated[str | None, typer.Option(help="Only sessions of this entity.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The last pushes, newest first: when, of what, with which plan, and what became of it."""
-    from safetyamp_pipelines.answers.status import history_of, told_session
+    """The last pushes, newest first: when, of what, with which plan, and what became of it; or the changes of one."""
+    from safetyamp_pipelines.answers.status import history_of, session_of, told_changes, told_session
 
     with ledger_and_settings(as_json) as (ledger, _):
+        one = None if session is None else session_of(ledger, session)
         sessions = history_of(ledger, limit, entity)
+    if one is not None:
+        print_json(one) if as_json else say(told_session(one), *told_changes(one))
+        return
     if as_json:
         print_json({"sessions": sessions})
     else:

@@ -1,4 +1,4 @@
-"""What operators decide in the Dagster UI: pause, resume, retry failures, approve a plan. The shell does the same.
+"""What operators decide in the Dagster UI: pause, resume, retry failures, approve, undo. The shell does the same.
 
 Each is a job of one step with a form in the launchpad; the work is in `answers/` and the ledger.
 """
@@ -12,8 +12,11 @@ from pydantic import Field
 
 from safetyamp_pipelines.answers.approving import refused_plan
 from safetyamp_pipelines.answers.failing import decide
-from safetyamp_pipelines.jobs import CAUSE_TAG
+from safetyamp_pipelines.assets.naming import POOL
+from safetyamp_pipelines.jobs import CAUSE_TAG, SYNC_TAG
+from safetyamp_pipelines.resources.connections import SafetyAmp
 from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.progress import ProgressReporter
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.resources.snapshot_store import snapshot_store
 from safetyamp_pipelines.sync.errors import Refusal, SyncError
@@ -51,6 +54,15 @@ class ApproveConfig(dg.Config):
     reason: str = Field(description="Why it is right; it is kept for ever.")
     by: str = Field(description="Your name; it is kept for ever.")
     hours: int = Field(default=24, ge=1, le=168, description="How long the approval stands.")
+
+
+class UndoConfig(dg.Config):
+    """Which push is taken back, why, and by whom."""
+
+    session: int = Field(description="The number of the session; the metadata of a push and `history` show it.")
+    reason: str = Field(description="Why; everybody who wonders about the pause reads it.")
+    by: str = Field(default=SOMEBODY, description="Your name.")
+    dry_run: bool = Field(default=False, description="Write nothing: say what would be set back.")
 
 
 @dg.op(description="Stop pushes between two calls, and let none start. Plans are still made.")
@@ -95,6 +107,33 @@ def approve(
     _say(context, entity=given.entity, plan_hash=given.plan_hash, refused_by="\n".join(map(str, meant.refused)))
 
 
+@dg.op(pool=POOL, description="Set back what one push wrote, where SafetyAmp still says so. It WRITES to SafetyAmp.")
+def undo(
+    context: dg.OpExecutionContext,
+    config: UndoConfig,
+    sync_settings: SettingsResource,
+    safetyamp: SafetyAmp,
+    ledger: LedgerResource,
+    progress: dg.ResourceParam[ProgressReporter],
+) -> None:
+    """Syncing is paused first and stays so: the next sync would write again what the sources say."""
+    from safetyamp_pipelines.answers.undone import told_undo, undo_document
+    from safetyamp_pipelines.resources.undoing import Undoing
+
+    with _told():
+        _require_words(reason=config.reason, by=config.by)
+        settings = sync_settings.get()
+        store = snapshot_store(settings)
+        undoing = Undoing(safetyamp.client(), ledger.get(), settings, store, progress, context.run_id)
+        undone = None if config.dry_run else undoing.undo(config.session, config.by, config.reason)
+        planned = undoing.plan(config.session) if undone is None else undone.planned
+    document = undo_document(planned, undone)
+    told = "\n".join(told_undo(document))
+    _say(context, undoes=config.session, entity=document["entity"], writes=document["writes"], told=told)
+    if document["exit_code"]:
+        raise dg.Failure(told, allow_retries=False)
+
+
 @dg.job(tags=TAGS, description="Pause syncing: a push under way stops between two calls, none starts.")
 def pause_syncing() -> None:
     """As `safetyamp pause`."""
@@ -119,7 +158,16 @@ def approve_plan() -> None:
     approve()
 
 
-OPERATOR_JOBS = [pause_syncing, resume_syncing, retry_failures, approve_plan]
+@dg.job(
+    tags={**TAGS, SYNC_TAG: "push"},
+    description="Take one push back, field by field, where SafetyAmp still says what it wrote. Pauses syncing.",
+)
+def undo_session() -> None:
+    """As `safetyamp undo`."""
+    undo()
+
+
+OPERATOR_JOBS = [pause_syncing, resume_syncing, retry_failures, approve_plan, undo_session]
 
 
 @contextmanager

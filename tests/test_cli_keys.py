@@ -40,7 +40,7 @@ def test_one_record_is_pushed_and_the_next_full_run_does_the_rest(box: Sandbox) 
     assert "employees: create 1" in shown.stdout
     assert (alone.exit_code, len(alone.writes)) == (0, 1)
     counts = alone.document()["entities"]["employees"]
-    assert (counts["created"], counts["skipped"]) == (1, 2)
+    assert (counts["created"], counts["not_pushed"]) == (1, 2)
     assert one in people(box)
     assert other not in people(box)
     assert people(box)[leaver]["system_access"]
@@ -48,7 +48,7 @@ def test_one_record_is_pushed_and_the_next_full_run_does_the_rest(box: Sandbox) 
         assert ledger.links("employees").keys() - links.keys() == {one}
         assert ledger.previous_rows_of(["viewpoint/employees"]) == rows
         assert [session.is_whole for session in ledger.sessions(2, entity="employees")] == [False, True]
-        assert ledger.verdict_history("employees", other)[0].outcome == "skipped"
+        assert ledger.verdict_history("employees", other)[0].outcome == "not_pushed"
         (change,) = ledger.changes(session_id=ledger.sessions(1, entity="employees")[0].id)
         assert (change.source_key, change.status) == (one, "done")
 
@@ -57,7 +57,7 @@ def test_one_record_is_pushed_and_the_next_full_run_does_the_rest(box: Sandbox) 
     counts = full.document()["entities"]["employees"]
     assert (full.exit_code, len(full.writes)) == (0, 2)
     assert (counts["created"], counts["deactivated"]) == (1, 1)
-    assert "skipped" not in counts
+    assert "not_pushed" not in counts
 
 
 def test_a_first_load_is_free_although_single_records_were_tried_before(box: Sandbox) -> None:

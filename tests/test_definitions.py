@@ -47,6 +47,7 @@ OPERATOR_JOBS = {
     "resume_syncing": {"resume"},
     "retry_failures": {"retry"},
     "approve_plan": {"approve"},
+    "undo_session": {"undo"},
     "forget_old_runs": {"forget"},
 }
 """Jobs that hold no asset, with their steps."""
@@ -192,6 +193,12 @@ def test_whoever_writes_to_safetyamp_is_in_the_pool(graph):
     for assets in graph.assets_defs:
         pools[assets.op.pool] |= names(assets.keys)
     assert pools == {POOL: PUSHES, None: EVERYTHING - PUSHES}
+
+
+def test_an_undo_is_queued_and_pooled_like_a_sync(defs):
+    job = defs.resolve_job_def("undo_session")
+    assert job.tags[SYNC_TAG] == defs.resolve_job_def("sync_all").tags[SYNC_TAG]
+    assert [node.definition.pool for node in job.nodes] == [POOL]
 
 
 def test_every_asset_says_what_it_is_who_owns_it_and_what_to_do_when_it_is_red(graph):

@@ -11,8 +11,8 @@ LEAST_CHARACTERS = 8
 
 
 def newest_plans(store: SnapshotStore) -> list[Plan]:
-    """The newest stored plan of each entity that has one."""
-    refs = [store.newest(f"plan/{spec.name}") for spec in ENTITIES]
+    """The newest stored plan of each entity that has one, and the newest plan to undo a session of it."""
+    refs = [store.newest(f"{kind}/{spec.name}") for spec in ENTITIES for kind in ("plan", "undo")]
     return [Plan.from_bytes(store.read(ref)) for ref in refs if ref is not None]
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from safetyamp_pipelines.answers.calls import shown_call
 from safetyamp_pipelines.answers.plain import plain
-from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.ledger import Change, Ledger
 from safetyamp_pipelines.resources.pushing import LEASE
-from safetyamp_pipelines.sync.entities import ENTITIES
+from safetyamp_pipelines.sync.entities import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.errors import Refusal
 
 
 def status_of(ledger: Ledger, now: datetime) -> dict[str, Any]:
@@ -35,14 +38,42 @@ def history_of(ledger: Ledger, limit: int, entity: str | None = None) -> list[di
     return [plain(session) for session in ledger.sessions(limit, entity=entity)]
 
 
+def session_of(ledger: Ledger, session_id: int) -> dict[str, Any]:
+    """One session with its changes, oldest first, as plain values. Raises Refusal when there is no such."""
+    session = ledger.session(session_id)
+    if session is None:
+        raise Refusal(f"there is no session {session_id}: `safetyamp history` lists them")
+    changes = ledger.changes(session_id=session_id)[::-1]
+    return {**plain(session), "changes": [_shown_change(session.entity, change) for change in changes]}
+
+
+def _shown_change(entity: str, change: Change) -> dict[str, Any]:
+    """The names of the fields, and no value: those are shown by `safetyamp explain`."""
+    call = shown_call(BY_NAME[entity], change)
+    return {**{name: value for name, value in call.items() if name != "session_id"}, "fields": list(call["fields"])}
+
+
+def told_changes(session: dict[str, Any]) -> Iterator[str]:
+    """A line for each change of `session_of`."""
+    for change in session["changes"]:
+        answer = f" ({change['http_status']})" if change["http_status"] is not None else ""
+        rule = f" — {change['rule']}" if change["rule"] else ""
+        refused = f": {', '.join(change['refused_fields'])}" if change["refused_fields"] else ""
+        fields = f" [{', '.join(change['fields'])}]" if change["fields"] else ""
+        status = change["status"] or "no answer yet"
+        yield f"  {change['intended_at']}  {change['key']} {change['action']} {status}{answer}{rule}{refused}{fields}"
+
+
 def told_session(session: dict[str, Any]) -> str:
     """One line for a session of `history_of`."""
     counts = session["counts"] if session["counts"] is not None else session["planned"]
     shown = ", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "nothing to do"
     planned = "" if session["counts"] is not None else "planned: "
     calls = "" if session["calls"] is None else f", {session['calls']} calls"
+    kind = "" if session["is_whole"] else " (some keys)"
+    kind = kind if session["undoes"] is None else f" (undo of session {session['undoes']})"
     return (
-        f"session {session['id']}  {session['started_at']}  {session['entity']}  {session['status']}  "
+        f"session {session['id']}  {session['started_at']}  {session['entity']}{kind}  {session['status']}  "
         f"{planned}{shown}{calls}, plan {session['plan_hash'][:12]}, run {session['run_id']}"
     )
 

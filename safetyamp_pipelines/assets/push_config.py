@@ -36,7 +36,7 @@ class PushConfig(dg.ConfigurableResource[None]):
     only_keys: list[str] = Field(
         default=[],
         description="Push these records and no others, each as entity/key, such as employees/100482. Everything is "
-        "planned as ever; the others end as skipped. Launch the job of that entity, such as sync_employees.",
+        "planned as ever; the others end as not pushed. Launch the job of that entity, such as sync_employees.",
     )
 
     def keys_of(self, entity: str) -> tuple[str, ...]:

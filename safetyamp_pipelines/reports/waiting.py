@@ -25,7 +25,7 @@ from safetyamp_pipelines.sync.plan import OUTCOME_OF, Outcome
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger.reporting import Attempt, Look, Trail
 
-ASKED = frozenset({*OUTCOME_OF.values(), Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED, Outcome.SKIPPED})
+ASKED = frozenset({*OUTCOME_OF.values(), Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED, Outcome.NOT_PUSHED})
 """Verdicts of a look that wanted a change, whether or not it was carried out."""
 
 

@@ -34,13 +34,17 @@ def remembered(ledger: Ledger, entity: str) -> Memory:
 
 @dataclass
 class LedgerJournal:
-    """`sync.journal.Journal` over the ledger, for one session of one entity."""
+    """`sync.journal.Journal` over the ledger, for one session of one entity.
+
+    An undo goes on during a pause, and what it is refused is no failure of a sync.
+    """
 
     ledger: Ledger
     session_id: int
     entity: str
     failure_expires_days: int
     heartbeat: Callable[[], object]
+    is_undo: bool = False
     _source_keys: dict[int, str] = field(default_factory=dict, init=False)
     _failed: set[str] = field(init=False)
 
@@ -84,7 +88,7 @@ class LedgerJournal:
             status=refusal.status,
             fields=[labels.get(name, name) for name in sorted(refusal.errors)],
         )
-        if remember:
+        if remember and not self.is_undo:
             self.ledger.save_failure(
                 self.entity,
                 change.source_key,
@@ -120,7 +124,7 @@ class LedgerJournal:
         self.heartbeat()
         if check_captured_interrupt():
             return "interrupted"
-        pause = self.ledger.pause_state()
+        pause = None if self.is_undo else self.ledger.pause_state()
         return f"paused by {pause.who}: {pause.reason}" if pause is not None else None
 
     def _intent(self, change: Change) -> Intent:

@@ -89,22 +89,27 @@ def push_plan(
     observed_at: datetime,
     run_id: str,
     progress: Progress,
+    undoes: int | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Pushed:
     """Push one plan. `references` are observed tables, of which the entity's own was read at `observed_at`. Raises
     PlanRefused before the first write: paused, plan too old, refused by a guard and not approved, or somebody else is
-    pushing."""
+    pushing. One that undoes a session goes on during a pause: syncs wait for it."""
     refuse_old(plan, settings.plan_max_age_minutes)
     refuse_guarded(plan, ledger)
-    if (pause := ledger.pause_state()) is not None:
+    if undoes is None and (pause := ledger.pause_state()) is not None:
         raise PlanRefused(f"syncing is paused by {pause.who}: {pause.reason}. `safetyamp resume` ends the pause")
     config = settings.sync_config().target
     # An interrupt stops the push between two calls: raised in the midst of one, it could leave the ledger locked.
     with capture_interrupts(), _lease(ledger, run_id) as lease:
         planned = Counter(str(change.action) for change in plan.changes)
         _bury_dead_sessions(ledger, spec.name)
-        session = ledger.start_session(run_id, spec.name, plan.hash, planned, lease, is_whole=not plan.only)
-        journal = LedgerJournal(ledger, session, spec.name, config.failure_expires_days, _beating(ledger, lease))
+        session = ledger.start_session(
+            run_id, spec.name, plan.hash, planned, lease, is_whole=not plan.only, undoes=undoes
+        )
+        is_undo = undoes is not None
+        beat = _beating(ledger, lease)
+        journal = LedgerJournal(ledger, session, spec.name, config.failure_expires_days, beat, is_undo)
         push = Push(
             spec,
             plan,

@@ -33,6 +33,8 @@ def build_body(spec: EntitySpec, change: Change, row: Record | None, resolve: Re
 
 def write_value(field: Field, value: Any, resolve: Resolve) -> Any:
     """A field's value as SafetyAmp takes it: references as ids, a list of ids as objects. Raises Unresolved."""
+    if value is None:
+        return [] if field.as_list_of_ids else None
     if field.references is None:
         return value
     target_id = resolve(field.references, value)
@@ -65,7 +67,7 @@ def compare_answer(
 def shows(field: Field, answer: Record, sent: Any, after: Any, references: References) -> bool:
     """Whether the record says what was sent: references by the id sent, everything else as the plan would see it."""
     if field.references is not None:
-        wanted = sent[0]["id"] if field.as_list_of_ids else sent
+        wanted = _plain_id(field, sent)
         return bool(at_path(answer, field.read or field.name) == wanted)
     return is_same(field, observed_value(field, answer, references, {}), after, references)
 
@@ -77,6 +79,12 @@ def row_after(
     after: dict[str, Any] = {**(row or {}), "id": target_id}
     for name in change.fields:
         field = spec.field(name)
-        sent = body[name][0]["id"] if field.as_list_of_ids else body[name]
-        set_path(after, field.read or name, sent)
+        set_path(after, field.read or name, _plain_id(field, body[name]))
     return {**after, **answer, "id": target_id}
+
+
+def _plain_id(field: Field, sent: Any) -> Any:
+    """What was sent of a field, without the list that some ids are sent in."""
+    if not field.as_list_of_ids:
+        return sent
+    return sent[0]["id"] if sent else None

@@ -17,7 +17,8 @@ class Scale:
     """What the changes are measured against. `size` counts the entity's records that are, or will be, in SafetyAmp.
 
     `groups` maps a source key to its groups (`department 10`, `site 24113.`), for every record that is in SafetyAmp
-    and switched on; `rows` and `rows_before` count the rows of each source now and at the last push.
+    and switched on; `rows` and `rows_before` count the rows of each source now and at the last push (none for
+    an undo, which reads no source).
     """
 
     size: int
@@ -43,7 +44,7 @@ def refusals(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: 
         *_concentrated("deactivations", off, scale, guards),
         *_concentrated("cleared", cleared, scale, guards),
         *_same_value(spec, changes, scale.size, guards.same_value),
-        *_sick_sources(spec, scale, guards),
+        *_sick_sources(scale, guards),
     )
 
 
@@ -104,9 +105,9 @@ def _same_value(spec: EntitySpec, changes: Sequence[Change], size: int, limit: L
                 yield Refused("same value", text, _keys(members), "guards.same_value")
 
 
-def _sick_sources(spec: EntitySpec, scale: Scale, guards: GuardsConfig) -> Iterable[Refused]:
-    for source in spec.sources:
-        rows, before = scale.rows.get(source, 0), scale.rows_before.get(source)
+def _sick_sources(scale: Scale, guards: GuardsConfig) -> Iterable[Refused]:
+    for source, rows in scale.rows.items():
+        before = scale.rows_before.get(source)
         if rows == 0 and source in guards.empty_sources:
             yield Refused("empty source", f"{source} has no rows", (), "guards.empty_sources")
         elif before and rows < (1 - guards.shrunk_source) * before:

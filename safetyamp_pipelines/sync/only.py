@@ -22,7 +22,7 @@ MOST_NAMED = 10
 def only(
     spec: EntitySpec, plan: Plan, keys: Collection[str], judge: Callable[[Sequence[Change]], tuple[Refused, ...]]
 ) -> Plan:
-    """The plan of these source keys alone; the other records that would change get the verdict `skipped`.
+    """The plan of these source keys alone; the other records that would change get the verdict `not_pushed`.
 
     `judge` are the guards. Raises PlanRefused for a key that is no record, and for a record that cannot go alone.
     """
@@ -47,7 +47,7 @@ def only(
 def _aside(verdict: Verdict, keys: Collection[str]) -> Verdict:
     if verdict.source_key in keys or verdict.outcome not in OUTCOME_OF.values():
         return verdict
-    return replace(verdict, outcome=Outcome.SKIPPED, rule=ASIDE)
+    return replace(verdict, outcome=Outcome.NOT_PUSHED, rule=ASIDE)
 
 
 def _refuse_dependent(spec: EntitySpec, plan: Plan, keys: Collection[str]) -> None:

@@ -40,7 +40,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     STALE = "stale"
     NOT_ATTEMPTED = "not_attempted"
-    SKIPPED = "skipped"
+    NOT_PUSHED = "not_pushed"
     OUT_OF_SCOPE = "out_of_scope"
 
 

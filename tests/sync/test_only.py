@@ -29,16 +29,16 @@ def staff() -> World:
     return company(viewpoint__employees=people, users=users, entra__users=[account(9)])
 
 
-def test_only_the_records_named_are_changed_and_the_rest_is_skipped_or_as_it_was() -> None:
+def test_only_the_records_named_are_changed_and_the_rest_is_not_pushed_or_as_it_was() -> None:
     whole, plan = plan_of("employees", staff()), plan_only(staff(), "2")
 
     assert [change.source_key for change in plan.changes] == ["2"]
     assert plan.changes[0] == next(change for change in whole.changes if change.source_key == "2")
     assert verdicts(plan) == {
-        "1": "skipped",
+        "1": "not_pushed",
         "2": "created",
-        "3": "skipped",
-        "4": "skipped",
+        "3": "not_pushed",
+        "4": "not_pushed",
         "5": "rejected",
     }
     assert sum(plan.counts().values()) == sum(whole.counts().values())

@@ -1,0 +1,216 @@
+"""`safetyamp undo` on the whole system: what was written is set back where it still stands, and nothing redoes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import Answer, in_this_process, small_world
+
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.sandbox import FaultRule, Sandbox
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    with small_world() as started:
+        in_this_process(started, "sync")
+        yield started
+
+
+@pytest.fixture
+def ledger(box: Sandbox) -> Iterator[Ledger]:
+    with Ledger.open(box.environment["LEDGER_URL"]) as opened:
+        yield opened
+
+
+def people(box: Sandbox) -> dict[str, dict[str, Any]]:
+    return {row["emp_id"]: row for row in box.safetyamp.tables()["users"] if row["emp_id"] is not None}
+
+
+def sync_employees(box: Sandbox, ledger: Ledger) -> int:
+    """A push of employees; gives its session."""
+    assert in_this_process(box, "sync", "employees").exit_code == 0
+    return ledger.sessions(1, entity="employees")[0].id
+
+
+def in_step(box: Sandbox, number: int) -> list[str]:
+    """So many active people whom SafetyAmp shows with access."""
+    active = {str(row["Employee"]) for row in box.world.viewpoint["bPREH"] if row["TermDate"] is None}
+    found = [key for key, row in people(box).items() if row["system_access"] and key in active][:number]
+    assert len(found) == number
+    return found
+
+
+def told_why(answer: Answer) -> str:
+    assert (answer.exit_code, answer.stdout) == (2, ""), answer.stderr
+    assert "Traceback" not in answer.stderr
+    return answer.stderr
+
+
+def test_a_push_is_taken_back_and_stays_so_until_somebody_resumes(box: Sandbox, ledger: Ledger) -> None:
+    # given a bad day: one renamed, one moved out of the company, one hired
+    renamed, left, _ = in_step(box, 3)
+    before = people(box)
+    box.sources.update("bPREH", {"PRCo": 1, "Employee": int(renamed)}, FirstName="Misspelt", City="Nowhere")
+    box.sources.terminate(int(left))
+    hired = str(box.sources.hire("Dee", "Fresh"))
+    session = sync_employees(box, ledger)
+    assert people(box)[renamed]["first_name"] == "Misspelt"
+
+    # when it is looked at and then undone
+    dry = in_this_process(box, "undo", str(session), "--dry-run")
+    undone = in_this_process(box, "undo", str(session), "--reason", "wrong file", "--by", "Kim", "--json")
+
+    # then everything is as it was, the new account is there without access, and the session says what it was
+    assert (dry.exit_code, dry.writes) == (0, [])
+    assert f"  First name: 'Misspelt' → {before[renamed]['first_name']!r}" in dry.stdout.splitlines()
+    document = undone.document()
+    done = len(ledger.changes_done(session))
+    assert (undone.exit_code, len(undone.writes), document["writes"]) == (0, done, done)
+    assert (document["verdicts"]["deactivated"], document["verdicts"]["reactivated"]) == (1, 1)
+    assert document["paused"]["reason"] == f"undo of session {session}: wrong file"
+    now = people(box)
+    for key in (renamed, left):
+        assert {name: now[key][name] for name in ("first_name", "city", "system_access")} == {
+            name: before[key][name] for name in ("first_name", "city", "system_access")
+        }
+    assert now[hired]["system_access"] == 0
+    newest = ledger.sessions(1)[0]
+    assert (newest.undoes, newest.is_whole, newest.id) == (session, False, document["session"])
+    # and the schedule and the shell do not redo it
+    assert "undo of session" in told_why(in_this_process(box, "sync", "employees"))
+    in_this_process(box, "resume")
+    assert len(in_this_process(box, "sync", "employees", "--json").writes) == done
+    assert people(box)[hired]["system_access"] == 1
+
+
+def test_an_undo_can_be_undone(box: Sandbox, ledger: Ledger) -> None:
+    (renamed,) = in_step(box, 1)
+    box.sources.update("bPREH", {"PRCo": 1, "Employee": int(renamed)}, FirstName="Corrected")
+    hired = str(box.sources.hire("Dee", "Fresh"))
+    session = sync_employees(box, ledger)
+
+    undo = in_this_process(box, "undo", str(session), "--json").document()["session"]
+    again = in_this_process(box, "undo", str(undo), "--json")
+
+    assert (again.exit_code, len(again.writes)) == (0, 2)
+    assert people(box)[renamed]["first_name"] == "Corrected"
+    assert people(box)[hired]["system_access"] == 1
+    assert in_this_process(box, "undo", str(undo), "--json").document()["writes"] == 0
+
+
+def test_what_changed_since_is_left_alone_and_told(box: Sandbox, ledger: Ledger) -> None:
+    one, other = in_step(box, 2)
+    for key in (one, other):
+        box.sources.update("bPREH", {"PRCo": 1, "Employee": int(key)}, FirstName="Misspelt", City="Nowhere")
+    session = sync_employees(box, ledger)
+    box.safetyamp.edit("users", people(box)[one]["id"], first_name="By hand")
+    box.safetyamp.edit("users", people(box)[other]["id"], first_name="By hand", city="By hand")
+
+    document = in_this_process(box, "undo", str(session), "--json").document()
+
+    assert people(box)[one]["first_name"] == people(box)[other]["first_name"] == "By hand"
+    assert people(box)[one]["city"] != "Nowhere"
+    assert people(box)[other]["city"] == "By hand"
+    left = {found["key"]: (found["verdict"], found["why"]) for found in document["left_alone"]}
+    assert left[one] == ("updated", ["First name: changed since, left as it is"])
+    assert left[other][0] == "held"
+    assert len(left[other][1]) == 2
+    assert document["exit_code"] == 0
+
+
+def test_an_undo_without_anything_to_set_back_pauses_nothing(box: Sandbox, ledger: Ledger) -> None:
+    titles = next(session for session in ledger.sessions() if session.entity == "titles")
+
+    answer = in_this_process(box, "undo", str(titles.id))
+
+    # Titles are only ever created, and nothing is deleted.
+    assert (answer.exit_code, answer.writes) == (0, [])
+    assert "it was created; nothing is ever deleted, and it has no switch to turn off" in answer.stdout
+    assert ledger.pause_state() is None
+
+
+def test_a_guard_judges_an_undo_and_an_approval_lets_exactly_it_through(
+    box: Sandbox, ledger: Ledger, tmp_path: Path
+) -> None:
+    rules = Path(box.environment["SYNC_CONFIG"]).read_text() if "SYNC_CONFIG" in box.environment else ""
+    strict = tmp_path / "strict.yaml"
+    strict.write_text(f"{rules}\nguards: {{deactivations: {{records: 1, share: 0.01}}}}\n")
+    rules_of = {"SYNC_CONFIG": str(strict)}
+    hired = [str(box.sources.hire(name, "Fresh")) for name in ("Dee", "Eve")]
+    session = sync_employees(box, ledger)
+
+    refused = in_this_process(box, "undo", str(session), **rules_of)
+    after_refusal = ledger.pause_state()
+    shown = in_this_process(box, "undo", str(session), "--dry-run", "--json", **rules_of).document()
+    approved = in_this_process(
+        box, "approve", shown["plan"][:12], "--reason", "a wrong import", SYNC_CONFIG=str(strict)
+    )
+    undone = in_this_process(box, "undo", str(session), "--json", **rules_of)
+
+    assert "deactivations: 2 of" in told_why(refused)
+    assert f"safetyamp undo {session} --dry-run" in refused.stderr
+    assert (refused.writes, after_refusal) == ([], None)
+    assert shown["refused"][0]["guard"] == "deactivations"
+    assert approved.exit_code == 0, approved.stderr
+    assert (undone.exit_code, len(undone.writes)) == (0, 2)
+    assert [people(box)[key]["system_access"] for key in hired] == [0, 0]
+
+
+def test_what_stood_before_is_in_the_ledger_before_the_call_is_made(box: Sandbox, ledger: Ledger) -> None:
+    """The server never answers, so all that the ledger knows of this change was written before the call."""
+    (renamed,) = in_step(box, 1)
+    first_name = people(box)[renamed]["first_name"]
+    box.sources.update("bPREH", {"PRCo": 1, "Employee": int(renamed)}, FirstName="Misspelt")
+    box.faults.add(FaultRule("cut_before", system="safetyamp", method="PATCH", path_regex="/api/users", times=50))
+    in_this_process(box, "sync", "employees")
+
+    change = ledger.changes(source_key=renamed)[0]
+
+    assert change.status != "done"
+    assert (change.expected["first_name"], change.payload["first_name"]) == (first_name, "Misspelt")
+
+
+def test_while_somebody_pushes_nothing_is_undone(box: Sandbox, ledger: Ledger) -> None:
+    session = ledger.sessions(1)[0].id
+    lease = ledger.acquire_lease("push", "run 7 on host-3", 60)
+
+    assert "run 7 on host-3 is pushing since" in told_why(in_this_process(box, "undo", str(session)))
+    assert ledger.pause_state() is None
+    ledger.release(lease)
+    assert "there is no session 999" in told_why(in_this_process(box, "undo", "999"))
+
+
+def test_a_refusal_of_an_undo_is_no_failure_of_a_sync(box: Sandbox, ledger: Ledger) -> None:
+    (renamed,) = in_step(box, 1)
+    box.sources.update("bPREH", {"PRCo": 1, "Employee": int(renamed)}, FirstName="Misspelt")
+    session = sync_employees(box, ledger)
+    box.faults.add(FaultRule("status", system="safetyamp", method="PATCH", path_regex="/api/users", status=409))
+
+    undone = in_this_process(box, "undo", str(session), "--json")
+
+    assert (undone.exit_code, undone.document()["verdicts"]) == (1, {"failed": 1})
+    assert ledger.failures("employees") == {}
+    again = in_this_process(box, "undo", str(session), "--json")
+    assert (again.exit_code, len(again.writes)) == (0, 1)
+
+
+def test_history_shows_the_changes_of_a_session_without_values(box: Sandbox, ledger: Ledger) -> None:
+    (renamed,) = in_step(box, 1)
+    box.sources.update("bPREH", {"PRCo": 1, "Employee": int(renamed)}, FirstName="Misspelt")
+    session = sync_employees(box, ledger)
+    in_this_process(box, "undo", str(session))
+
+    shown = in_this_process(box, "history", str(session)).stdout.splitlines()
+    document = in_this_process(box, "history", str(session), "--json").document()
+    listed = in_this_process(box, "history", "--limit", "1").stdout
+
+    assert shown[0].startswith(f"session {session}  ")
+    assert shown[1].endswith(f"  {renamed} update done [First name]")
+    assert document["changes"][0]["fields"] == ["First name"]
+    assert "Misspelt" not in "".join(shown) + str(document)
+    assert f"employees (undo of session {session})  done" in listed
+    assert "there is no session 999" in told_why(in_this_process(box, "history", "999"))
