@@ -123,6 +123,7 @@ class Undoing:
                 ledger=self.ledger,
                 settings=self.settings,
                 references=planned.references,
+                observed_at=datetime.fromisoformat(planned.plan.as_of),
                 run_id=self.run_id,
                 progress=self.progress.of(entity, lambda: self.client.http.calls),
                 undoes=planned.session.id,
