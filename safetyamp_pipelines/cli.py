@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from safetyamp_pipelines.cli_alerts import alerts
 from safetyamp_pipelines.cli_operate import register
 from safetyamp_pipelines.cli_report import register as register_report
 from safetyamp_pipelines.cli_undo import register as register_undo
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 config = typer.Typer(no_args_is_help=True, help="What this installation is set to.")
 app.add_typer(config, name="config")
+app.add_typer(alerts, name="alerts")
 
 Names = Annotated[list[str] | None, typer.Argument(help=f"Some of: {', '.join(ENTITIES)}. All without any.")]
 Keys = Annotated[

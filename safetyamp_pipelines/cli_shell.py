@@ -28,12 +28,18 @@ def ledger_and_settings(as_json: bool = False) -> Iterator[tuple[Ledger, Setting
     """The settings and their open ledger; a SyncError inside becomes one clear message and exit code 2."""
     from safetyamp_pipelines.ledger import Ledger
 
+    with only_settings(as_json) as settings, Ledger.open(settings.ledger_url.get_secret_value()) as ledger:
+        yield ledger, settings
+
+
+@contextmanager
+def only_settings(as_json: bool = False) -> Iterator[Settings]:
+    """The settings; a SyncError inside becomes one clear message and exit code 2."""
     try:
         settings = load_settings()
         level = settings.log_level if "log_level" in settings.model_fields_set else "WARNING"
         configure_logging(settings.log_format, level)
-        with Ledger.open(settings.ledger_url.get_secret_value()) as ledger:
-            yield ledger, settings
+        yield settings
     except SyncError as error:
         console(sys.stderr).print(str(error), style="bold red", highlight=False, soft_wrap=True, markup=False)
         if as_json:

@@ -29,10 +29,12 @@ from safetyamp_pipelines.operator_jobs import OPERATOR_JOBS
 from safetyamp_pipelines.report_job import report_daily, report_schedule
 from safetyamp_pipelines.resources.connections import Graph, SafetyAmp, Samsara, Viewpoint
 from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.notifier import NotifierResource
 from safetyamp_pipelines.resources.progress import LogProgress
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.resources.snapshots import SnapshotIOManager
 from safetyamp_pipelines.schedules import sync_schedules
+from safetyamp_pipelines.sensors.alerts import alert_sensor
 from safetyamp_pipelines.sensors.retries import retry_sensor
 from safetyamp_pipelines.sensors.source_changes import source_sensor
 from safetyamp_pipelines.settings import timing_settings
@@ -67,6 +69,7 @@ def resources_for(settings: SettingsResource) -> dict[str, Any]:
         "samsara": Samsara(settings=settings),
         "safetyamp": SafetyAmp(settings=settings),
         "ledger": LedgerResource(settings=settings),
+        "notifier": NotifierResource(settings=settings),
         "io_manager": SnapshotIOManager(settings=settings),
         "push_config": PushConfig(),
         "progress": dg.ResourceDefinition.hardcoded_resource(LogProgress()),
@@ -85,7 +88,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
         asset_checks=[*table_checks, *verdict_checks, *guard_checks, *proof_checks, *table_push_checks],
         jobs=[*JOBS, report_daily, *OPERATOR_JOBS, forget_old_runs],
         schedules=[report_schedule(timing), *sync_schedules(timing), forget_schedule(timing)],
-        sensors=[retry_sensor(timing), source_sensor(timing)],
+        sensors=[retry_sensor(timing), source_sensor(timing), alert_sensor(timing)],
         resources=resources,
         executor=dg.in_process_executor,
     )

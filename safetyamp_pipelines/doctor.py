@@ -36,6 +36,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         "ledger": lambda: _ledger(settings),
         "snapshots": lambda: _snapshots(settings),
     }
+    if settings.alert_email_to:
+        checks["mail"] = lambda: _mail(settings)
     for system, check in checks.items():
         try:
             yield Finding(system, True, check())
@@ -46,6 +48,12 @@ def examine(settings: Settings) -> Iterator[Finding]:
 def _asked(client: object) -> str:
     with closing(client):  # type: ignore[type-var]
         return str(client.check())  # type: ignore[attr-defined]
+
+
+def _mail(settings: Settings) -> str:
+    from safetyamp_pipelines.resources.mail import MailChannel
+
+    return MailChannel(settings).check()
 
 
 def _ledger(settings: Settings) -> str:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from safetyamp_pipelines.assets.naming import asset_key
 from safetyamp_pipelines.assets.reports import DAILY_CHANGES
+from safetyamp_pipelines.jobs import CAUSE_TAG
 from safetyamp_pipelines.reports.days import day_of
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings import TimingSettings
@@ -14,7 +15,7 @@ report_daily = dg.define_asset_job(
     "report_daily",
     selection=dg.AssetSelection.assets(asset_key(DAILY_CHANGES)),
     description="Report what was changed on the chosen days. Reads the ledger alone; never writes to SafetyAmp.",
-    tags={"dagster/max_retries": "0"},
+    tags={CAUSE_TAG: "manual", "dagster/max_retries": "0"},
 )
 
 
@@ -32,6 +33,6 @@ def report_schedule(timing: TimingSettings) -> dg.ScheduleDefinition:
     def tick(context: dg.ScheduleEvaluationContext, sync_settings: SettingsResource) -> dg.RunRequest:
         timezone = sync_settings.get().sync_config().employees.timezone
         day = (day_of(context.scheduled_execution_time, timezone) - timedelta(days=1)).isoformat()
-        return dg.RunRequest(run_key=day, partition_key=day)
+        return dg.RunRequest(run_key=day, partition_key=day, tags={CAUSE_TAG: "schedule"})
 
     return tick

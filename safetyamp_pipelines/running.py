@@ -102,7 +102,7 @@ def run_entities(
     failures: dict[str, BaseException] = {}
     job = build_defs(overrides).resolve_job_def("sync_all" if push else "plan_all")
     started = monotonic()
-    with _instance() as instance:
+    with instance_of_home() as instance:
         result = job.with_hooks({_remembering(failures)}).execute_in_process(
             instance=instance,
             raise_on_error=False,
@@ -123,7 +123,7 @@ def _run_config(only_keys: list[str]) -> dict[str, Any]:
     return config
 
 
-def _instance() -> dg.DagsterInstance:
+def instance_of_home() -> dg.DagsterInstance:
     """The instance of DAGSTER_HOME. Raises Refusal when there is one that cannot be opened."""
     try:
         return dg.DagsterInstance.get()

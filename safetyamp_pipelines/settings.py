@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from safetyamp_pipelines.settings_model import Settings, System, variable_of, variables_in_vault
 from safetyamp_pipelines.settings_problems import Problem, SettingsError, field_problems
+from safetyamp_pipelines.settings_types import is_loopback
 from safetyamp_pipelines.settings_vault import ClientFactory, VaultError, VaultReader
 from safetyamp_pipelines.sync.config import SyncConfig
 
@@ -44,6 +45,7 @@ _TIMING = (
     "git_url",
     "git_branch",
 )
+_ALERTING = ("alert_email_to", "alert_webhook_url", "heartbeat_url", "azure_key_vault_url", "azure_key_vault_name")
 
 
 def load_settings(
@@ -94,7 +96,8 @@ def dagster_home(environ: Mapping[str, str] | None = None) -> Path:
 
 @dataclass(frozen=True)
 class TimingSettings:
-    """What schedules and source links are declared with. `problems` tells which settings were wrong: defaults hold."""
+    """What schedules, sensors and source links are declared with. `problems` tells which settings were wrong: defaults
+    hold. `may_alert`: somebody can be told, as far as is known without asking Key Vault."""
 
     interval_minutes: int
     is_on: bool
@@ -103,6 +106,7 @@ class TimingSettings:
     problems: tuple[Problem, ...]
     git_url: str | None = None
     git_branch: str = "main"
+    may_alert: bool = False
 
 
 def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> TimingSettings:
@@ -113,7 +117,7 @@ def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | s
     problems: list[Problem] = []
     layers = {"environment": _trimmed(os.environ if environ is None else environ)}
     layers[".env"] = _env_file(env_file, problems)
-    wanted = {*map(variable_of, _TIMING)}
+    wanted = {*map(variable_of, (*_TIMING, *_ALERTING))}
     chosen = {origin: {name: text for name, text in own.items() if name in wanted} for origin, own in layers.items()}
     settings = _validated(chosen, problems) or Settings.model_construct()
     try:
@@ -129,6 +133,7 @@ def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | s
         problems=tuple(problems),
         git_url=settings.git_url,
         git_branch=settings.git_branch,
+        may_alert=any(getattr(settings, name) for name in _ALERTING),
     )
 
 
@@ -224,6 +229,9 @@ def _contradictions(settings: Settings) -> Iterator[Problem]:
     if (settings.smtp_username is None) != (settings.smtp_password is None):
         absent = "SMTP_PASSWORD" if settings.smtp_password is None else "SMTP_USERNAME"
         yield Problem(absent, "is not set, but its counterpart is", "Set SMTP_USERNAME and SMTP_PASSWORD, or neither")
+    if settings.smtp_starttls == "off" and settings.smtp_username and not is_loopback(settings.smtp_server or ""):
+        do = "Set it to required, or remove SMTP_USERNAME and SMTP_PASSWORD"
+        yield Problem("SMTP_STARTTLS", "is off, which would show the login to the network", do)
 
 
 def _sync_config_problems(settings: Settings) -> tuple[Problem, ...]:

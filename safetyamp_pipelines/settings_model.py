@@ -34,8 +34,10 @@ from safetyamp_pipelines.settings_types import (
     SnapshotUrl,
     SqlAuthMode,
     SqlServer,
+    StartTls,
     SyncInterval,
     Token,
+    UiUrl,
     VaultName,
     ViewpointUrl,
     WebhookUrl,
@@ -146,6 +148,9 @@ class Settings(BaseModel):
     smtp_port: Annotated[int, whole_number(1, 65535)] = 587
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
+    smtp_starttls: StartTls = "offered"
+    heartbeat_url: WebhookUrl | None = None
+    dagster_ui_url: UiUrl | None = None
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _sync_config: SyncConfig | None = PrivateAttr(default=None)

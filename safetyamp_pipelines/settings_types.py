@@ -169,8 +169,18 @@ def _fernet_key(secret: SecretStr) -> SecretStr:
 def _webhook(secret: SecretStr) -> SecretStr:
     parts, host = _split(secret.get_secret_value())
     if not host or (parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host))):
-        raise wrong("is not an https URL", "Copy the whole address that the chat system shows")
+        raise wrong("is not an https URL", "Copy the whole address that the other system shows")
     return secret
+
+
+def _ui_url(url: str) -> str:
+    """The address people open in a browser; it may be plain http, since nothing secret is sent there."""
+    parts, host = _split(url)
+    if parts.scheme not in ("http", "https") or not host:
+        raise wrong("is not a URL with a host", "Give it as https://host or http://host:3000")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise wrong("holds more than an address", "Remove user, password, ? and # from it")
+    return url.rstrip("/")
 
 
 def _parsed(secret: SecretStr, example: str) -> URL:
@@ -261,6 +271,8 @@ HeaderText = Annotated[str, AfterValidator(_header_text)]
 DirectoryId = Annotated[str, AfterValidator(_directory_id)]
 Token = Annotated[SecretStr, AfterValidator(_header_value)]
 FernetKey = Annotated[SecretStr, AfterValidator(_fernet_key)]
+StartTls = Annotated[Literal["off", "offered", "required"], one_of("off", "offered", "required")]
+UiUrl = Annotated[str, AfterValidator(_ui_url)]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_webhook)]
 LedgerUrl = Annotated[SecretStr, AfterValidator(_ledger_url)]
 ViewpointUrl = Annotated[SecretStr, AfterValidator(_viewpoint_url)]

@@ -79,13 +79,19 @@ def why_wait(instance: dg.DagsterInstance, ledger: Ledger, settings: Settings, n
 
 def _whole_syncs(instance: dg.DagsterInstance) -> list[Ended]:
     """The whole syncs that came to an end, newest first. A canceled one says nothing about the health."""
-    pushes = {asset_key(f"safetyamp/{spec.table}") for spec in ENTITIES}
     filters = dg.RunsFilter(job_name="sync_all", statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE])
     return [
-        Ended(run.status is dg.DagsterRunStatus.SUCCESS, _ended_at(record))
+        Ended(record.dagster_run.status is dg.DagsterRunStatus.SUCCESS, _ended_at(record))
         for record in instance.get_run_records(filters, limit=LOOK_BACK)
-        if pushes <= ((run := record.dagster_run).asset_selection or pushes) and not is_partial(run.run_config)
+        if is_whole_sync(record.dagster_run)
     ]
+
+
+def is_whole_sync(run: dg.DagsterRun) -> bool:
+    """Whether this run of sync_all was to push every entity, and every record of it."""
+    pushes = {asset_key(f"safetyamp/{spec.table}") for spec in ENTITIES}
+    is_whole = run.job_name == "sync_all" and pushes <= (run.asset_selection or pushes)
+    return is_whole and not is_partial(run.run_config)
 
 
 def is_partial(run_config: Any) -> bool:

@@ -64,6 +64,7 @@ SCHEDULES = {
 SENSORS = {
     "retries": {"sync_departments", "sync_jobs", "sync_titles", "sync_employees", "sync_vehicles"},
     "source_changes": {"sync_all"},
+    "alerts": set(),
 }
 
 
@@ -138,7 +139,7 @@ def test_every_job_holds_exactly_its_assets_and_runs_in_one_process(defs, name):
     assert job.executor_def is dg.in_process_executor
     assert job.tags["dagster/max_retries"] == "0"
     assert (SYNC_TAG in job.tags) == name.startswith("sync_")
-    assert job.tags.get(CAUSE_TAG) == (None if name == "report_daily" else "manual")
+    assert job.tags[CAUSE_TAG] == "manual"
 
 
 def test_no_other_job_is_defined(defs):

@@ -6,6 +6,7 @@ SyncError
 │   ├── SnapshotError        a snapshot is torn, uncertified or missing
 │   └── PlanRefused          a guard, a check, a lock or a pause stands in the way
 ├── PushStopped              a push ended before its end, on records or reads that failed
+├── NotTold                  people could not be told; nothing else depends on that
 └── CallError                one call to one outside system
     ├── FatalCall            stop the run: no other call can succeed
     │   ├── AuthRefused      401, 403, a login that fails
@@ -42,6 +43,10 @@ class PlanRefused(Refusal):
 
 class PushStopped(SyncError):
     """A push ended before its end: too many refused records, or SafetyAmp could not be read again."""
+
+
+class NotTold(SyncError):
+    """A mail server, a webhook or the heartbeat's service took no message. The text holds no address and no login."""
 
 
 class CallError(SyncError):

@@ -1,0 +1,187 @@
+"""What is wrong, and what people were told of it: problems keyed by cause, opened by a `Red` and ended by a `Green`.
+
+Pure: no clock, no event log, no sending. What is told next, and when, is decided in telling.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+MOST_PROBLEMS = 50
+"""Problems remembered at once: they are kept in the sensor's cursor, which is stored anew with every tick."""
+MOST_NEEDS = 20
+LONGEST_TITLE, LONGEST_DETAIL, LONGEST_ADVICE = 160, 400, 240
+
+
+class Level(IntEnum):
+    """How soon people are told: in the digest of the hour, or at once."""
+
+    DIGEST = 1
+    CRITICAL = 2
+
+
+@dataclass(frozen=True)
+class Red:
+    """Something is wrong. `problem` names the cause; `needs` are the tokens that must turn green to end it.
+
+    `size` counts the records it is about: people are told again once there are more than they were told of. What
+    `is_standing` is a state, found at every look; it counts once while it lasts.
+    """
+
+    problem: str
+    level: Level
+    title: str
+    needs: frozenset[str]
+    at: float
+    detail: str = ""
+    advice: str = ""
+    run_id: str = ""
+    asset: str = ""
+    size: int = 0
+    is_standing: bool = False
+
+
+@dataclass(frozen=True)
+class Green:
+    """What these tokens name is well: a step ended well, a check passed, an asset is fresh."""
+
+    tokens: frozenset[str]
+    at: float
+
+
+Signal = Red | Green
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem that is open, or that ended and whose end was not told yet (`recovered_at`).
+
+    `told` is the level at which people heard of it, None when they did not, and `told_size` the most records they heard
+    of. `waits_since` is when that which was not told yet began.
+    """
+
+    level: Level
+    title: str
+    needs: tuple[str, ...]
+    count: int
+    first: float
+    last: float
+    waits_since: float
+    detail: str = ""
+    advice: str = ""
+    run_id: str = ""
+    asset: str = ""
+    size: int = 0
+    told: Level | None = None
+    told_size: int = 0
+    recovered_at: float | None = None
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether people know nothing of it yet, or know it as less urgent or smaller than it became."""
+        return self.told is None or self.told < self.level or self.size > self.told_size
+
+    @property
+    def is_over(self) -> bool:
+        """Whether people know of it, and not that it has ended."""
+        return not self.is_untold and self.recovered_at is not None
+
+
+@dataclass(frozen=True)
+class State:
+    """All that one channel has to remember.
+
+    `sent` are the times of the last hour's messages, `digest_hour` is the hour of the last digest, and `unlisted`
+    counts problems for which there was no room.
+    """
+
+    problems: Mapping[str, Problem] = field(default_factory=dict)
+    sent: tuple[float, ...] = ()
+    digest_hour: int = 0
+    unlisted: int = 0
+
+
+def absorb(state: State, signals: Iterable[Signal]) -> State:
+    """The state after these signals, in their order. Nothing is told here.
+
+    A problem that ends and comes back before its end was told has never ended for people: they hear nothing. One that
+    ends before it was told at all stays, to be told as over.
+    """
+    problems, unlisted = dict(state.problems), state.unlisted
+    for signal in signals:
+        if isinstance(signal, Green):
+            for name, problem in problems.items():
+                problems[name] = _eased(problem, signal)
+        elif (known := problems.get(signal.problem)) is not None:
+            if not signal.is_standing or known.recovered_at is not None:
+                problems[signal.problem] = _again(known, signal)
+        elif _has_room(problems):
+            problems[signal.problem] = _opened(signal)
+        else:
+            unlisted += 1
+    return replace(state, problems=problems, unlisted=unlisted)
+
+
+def _has_room(problems: dict[str, Problem]) -> bool:
+    """Whether one more fits; the longest known one gives way, never one of which people have yet to hear."""
+    if len(problems) < MOST_PROBLEMS:
+        return True
+    known = [name for name, problem in problems.items() if not problem.is_untold and not problem.is_over]
+    if not known:
+        return False
+    del problems[min(known, key=lambda name: problems[name].last)]
+    return True
+
+
+def _opened(red: Red) -> Problem:
+    return Problem(
+        level=red.level,
+        title=_cut(red.title, LONGEST_TITLE),
+        needs=_some(red.needs),
+        count=1,
+        first=red.at,
+        last=red.at,
+        waits_since=red.at,
+        detail=_cut(red.detail, LONGEST_DETAIL),
+        advice=_cut(red.advice, LONGEST_ADVICE),
+        run_id=red.run_id,
+        asset=red.asset,
+        size=red.size,
+    )
+
+
+def _again(known: Problem, red: Red) -> Problem:
+    """Seen once more: told anew only when it became critical, or when it is about more records than were told."""
+    fresh = _opened(red)
+    grew = red.level > known.level or red.size > known.told_size
+    return replace(
+        fresh,
+        level=max(known.level, red.level),
+        needs=_some({*(known.needs if known.recovered_at is None else ()), *red.needs}),
+        count=known.count + 1,
+        first=known.first,
+        waits_since=red.at if grew and not known.is_untold else known.waits_since,
+        told=known.told,
+        told_size=known.told_size,
+    )
+
+
+def _eased(problem: Problem, green: Green) -> Problem:
+    """Without the needs that are met now; over once none is left."""
+    if problem.recovered_at is not None or green.tokens.isdisjoint(problem.needs):
+        return problem
+    needs = tuple(need for need in problem.needs if need not in green.tokens)
+    if needs:
+        return replace(problem, needs=needs)
+    waits_since = problem.waits_since if problem.is_untold else green.at
+    return replace(problem, needs=(), recovered_at=green.at, waits_since=waits_since)
+
+
+def _some(needs: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(needs)[:MOST_NEEDS])
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

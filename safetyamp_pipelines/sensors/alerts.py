@@ -1,0 +1,114 @@
+"""Tells people what went wrong, once, and when it is over: one sensor over the event log of all runs, with a cursor.
+
+A sensor on failed runs would lose an alert whenever the mail server is down (contract Dagster §1.3). This one returns a
+cursor that holds what is untold; whatever happens before that return happens again at the next tick.
+"""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from safetyamp_pipelines.alerts.events import newest, page_after
+from safetyamp_pipelines.alerts.memory import Memory
+from safetyamp_pipelines.alerts.problems import Signal, State, absorb
+from safetyamp_pipelines.alerts.reading import Reader
+from safetyamp_pipelines.alerts.standing import ledger_signal, pause_signal, quarantine_signals
+from safetyamp_pipelines.alerts.telling import next_message
+from safetyamp_pipelines.alerts.wording import worded
+from safetyamp_pipelines.logs import get_logger
+from safetyamp_pipelines.operator_jobs import OPERATOR_JOBS
+from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.notifier import HOW_TO_CONFIGURE, Channel, NotifierResource
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.settings import Settings, TimingSettings
+from safetyamp_pipelines.sync.errors import NotTold, SyncError
+
+EVERY_SECONDS = 30
+SENSOR = "alerts"
+log = get_logger(__name__)
+
+
+def alert_sensor(timing: TimingSettings) -> dg.SensorDefinition:
+    """On wherever somebody can be told, as far as is known when Dagster loads the definitions."""
+
+    @dg.sensor(
+        name=SENSOR,
+        minimum_interval_seconds=EVERY_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING if timing.may_alert else dg.DefaultSensorStatus.STOPPED,
+        description="Tells people by mail and webhook what needs attention: at once when it is critical, else once an "
+        "hour; and when it is over. Each tick says what it did. Try it: `safetyamp alerts test`.",
+    )
+    def alerts(
+        context: dg.SensorEvaluationContext,
+        sync_settings: SettingsResource,
+        ledger: LedgerResource,
+        notifier: NotifierResource,
+    ) -> dg.SensorResult:
+        settings, channels, now = sync_settings.get(), notifier.channels(), datetime.now(UTC)
+        known = Memory.load(context.cursor) if context.cursor else Memory(newest(context.instance))
+        after, signals = _look(context.instance, known.after, settings, ledger, now)
+        states, said, is_well = {}, [], True
+        for name, channel in channels.items():
+            state = absorb(known.channels.get(name, State()), signals)
+            states[name], what, is_told = tell(name, channel, state, settings.dagster_ui_url, now.timestamp())
+            said += [f"{name}: {what}"] if what else []
+            is_well = is_well and is_told
+        if is_well:  # else the service that waits for the heartbeat tells that nobody can be told
+            _beat(notifier)
+        nothing = "nothing new to tell" if channels else f"nobody can be told: {HOW_TO_CONFIGURE}"
+        return dg.SensorResult(skip_reason="; ".join(said) or nothing, cursor=Memory(after, states).dump())
+
+    return alerts
+
+
+def tell(name: str, channel: Channel, state: State, ui_url: str | None, now: float) -> tuple[State, str, bool]:
+    """Send the message that is due, if any: the state after that, what was done, and whether the channel works.
+
+    A message that was not taken leaves the state as it was: the next tick makes it anew, with what came meanwhile.
+    """
+    message, after = next_message(state, now)
+    if message is None:
+        return after, "", True
+    words = worded(message, ui_url)
+    try:
+        what = channel.send(words)
+    except NotTold as error:
+        log.warning("not_told", channel=name, reason=str(error))
+        return state, f"not told, tried again: {error}", False
+    log.info("told", channel=name, kind=message.kind, problems=len(message.problems))
+    return after, f"{message.kind} of {len(message.problems)}, {what}", True
+
+
+def _look(
+    instance: dg.DagsterInstance, after: int, settings: Settings, ledger: LedgerResource, now: datetime
+) -> tuple[int, list[Signal]]:
+    """What came since, and what stands: the id up to which all is read, and the signals in their order."""
+    page = page_after(instance, after, now.timestamp())
+    paused, standing = _asked(ledger, now)
+    quiet = frozenset(job.name for job in OPERATOR_JOBS)
+    signals = [*Reader(instance, quiet, is_paused=paused).signals(page.events), *standing]
+    ended = [event for event in page.events if event.dagster_event_type in _ENDS and event.job_name == "sync_all"]
+    if ended:
+        signals += quarantine_signals(instance, settings, ended[-1].timestamp)
+    return page.after, signals
+
+
+_ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS)
+
+
+def _asked(ledger: LedgerResource, now: datetime) -> tuple[bool, list[Signal]]:
+    """Whether syncing is paused, and what the ledger is a sign of. A ledger that cannot be asked is one too."""
+    try:
+        pause = ledger.get().pause_state()
+    except SyncError as error:
+        return False, [ledger_signal(error, now)]
+    signal = pause_signal(pause, now)
+    return pause is not None, [ledger_signal(None, now), *([signal] if signal is not None else [])]
+
+
+def _beat(notifier: NotifierResource) -> None:
+    """A heartbeat that cannot be sent is told by the service that waits for it; nothing here depends on it."""
+    try:
+        notifier.beat()
+    except NotTold as error:
+        log.warning("no_heartbeat", reason=str(error))

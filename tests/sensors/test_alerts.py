@@ -1,0 +1,386 @@
+"""The alert sensor with a real Dagster instance, a real ledger, a real mail server and a real webhook receiver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import time_machine
+from alert_receivers import Calls, Mailbox, free_port, mail_server, receiver
+
+from safetyamp_pipelines.alerts.memory import Memory
+from safetyamp_pipelines.alerts.standing import LONG_PAUSE
+from safetyamp_pipelines.jobs import SYNC_TAG
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.notifier import NotifierResource
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.sensors.alerts import EVERY_SECONDS, alert_sensor
+from safetyamp_pipelines.settings import timing_settings
+from safetyamp_pipelines.sync.errors import AuthRefused, PushStopped, ReadError
+
+UI = "https://dagster.example.com"
+
+
+@dataclass
+class Trouble:
+    """What goes wrong in the next run."""
+
+    samsara: bool = False
+    guard: bool = False
+    warns: bool = False
+    push: bool = False
+    bug: bool = False
+    rejected: int = 0
+
+
+def a_sync(trouble: Trouble) -> dg.JobDefinition:
+    """A sync in small, with the names of the real one: two snapshots, a plan with its checks, a push."""
+
+    def snapshot(name: str) -> dg.AssetsDefinition:
+        @dg.asset(key=["samsara", name])
+        def table() -> None:
+            if trouble.samsara:
+                refused = AuthRefused("Samsara", "GET", f"/fleet/{name}", status=401)
+                raise ReadError(f"samsara/{name}", str(refused)) from refused
+
+        return table
+
+    @dg.asset(key=["plan", "vehicles"], deps=[["samsara", "vehicles"], ["samsara", "drivers"]])
+    def plan() -> dg.MaterializeResult[None]:
+        if trouble.bug:
+            raise ZeroDivisionError("of Kim Miller, kim.miller@example.com")
+        rows = [
+            dg.TableRecord({"key": str(n), "verdict": "rejected", "why": "VIN is missing"})
+            for n in range(trouble.rejected)
+        ]
+        columns = dg.TableSchema([dg.TableColumn(name) for name in ("key", "verdict", "why")])
+        counts = {"verdict_rejected": trouble.rejected} if trouble.rejected else {}
+        table = dg.MetadataValue.table(rows, schema=columns)
+        return dg.MaterializeResult(metadata={"verdicts": {}, **counts, "not_in_step": table})
+
+    @dg.asset_check(asset=["plan", "vehicles"], name="guards", blocking=True)
+    def guards() -> dg.AssetCheckResult:
+        metadata = {"refused_by": "deactivations: 40 of 50", "overrule": "safetyamp approve 4be1c09f2a77 --reason …"}
+        return dg.AssetCheckResult(passed=not trouble.guard, metadata=metadata)
+
+    @dg.asset_check(asset=["plan", "vehicles"], name="rejected_share")
+    def rejected_share() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(
+            passed=not trouble.warns, severity=dg.AssetCheckSeverity.WARN, metadata={"share": 0.4, "limit": 0.1}
+        )
+
+    @dg.asset(key=["safetyamp", "assets"], deps=[plan])
+    def push() -> None:
+        if trouble.push:
+            stopped = PushStopped("stopped: SafetyAmp refused 10 records in a row")
+            raise dg.Failure(str(stopped)) from stopped
+
+    everything = dg.Definitions(
+        assets=[snapshot("vehicles"), snapshot("drivers"), plan, push],
+        asset_checks=[guards, rejected_share],
+        jobs=[dg.define_asset_job("sync_all", "*", tags={SYNC_TAG: "push"}), dg.define_asset_job("plan_all", "*")],
+    )
+    return everything.resolve_job_def("sync_all")
+
+
+@dataclass
+class Watch:
+    """A sensor that is asked again and again; between two looks the clock goes on."""
+
+    instance: dg.DagsterInstance
+    clock: time_machine.Traveller
+    environment: dict[str, str]
+    ledger: Ledger
+    trouble: Trouble = field(default_factory=Trouble)
+    cursor: str | None = None
+
+    def run(self, **options: object) -> str:
+        """One run of the sync; its id."""
+        options = {"raise_on_error": False, "instance": self.instance, **options}
+        return str(a_sync(self.trouble).execute_in_process(**options).run_id)
+
+    def look(self, later: timedelta = timedelta(seconds=EVERY_SECONDS)) -> str:
+        """One tick, as after a restart: all that it knows is the cursor. What it says."""
+        self.clock.shift(later)
+        source = SettingsResource.of(self.environment)
+        resources = {
+            "sync_settings": source,
+            "ledger": LedgerResource(settings=source),
+            "notifier": NotifierResource(settings=source),
+        }
+        with dg.build_sensor_context(instance=self.instance, cursor=self.cursor, resources=resources) as context:
+            ticked = alert_sensor(timing_settings({}, None)).evaluate_tick(context)
+        self.cursor = ticked.cursor
+        return str(ticked.skip_message)
+
+
+@pytest.fixture
+def mail() -> Iterator[Mailbox]:
+    with mail_server() as box:
+        yield box
+
+
+@pytest.fixture
+def hook() -> Iterator[Calls]:
+    with receiver() as calls:
+        yield calls
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Iterator[Watch]:
+    """Nothing is configured yet; the sensor has looked once, at an empty log."""
+    with ExitStack() as stack:
+        clock = stack.enter_context(time_machine.travel("2026-11-20T12:00:10+00:00"))
+        instance = stack.enter_context(dg.DagsterInstance.local_temp(str(tmp_path)))
+        url = f"sqlite:///{tmp_path}/ledger.db"
+        ledger = stack.enter_context(Ledger.open(url))
+        yield Watch(instance, clock, {"LEDGER_URL": url, "DAGSTER_UI_URL": UI}, ledger)
+
+
+def test_a_sick_source_is_told_once_however_often_it_fails_and_so_is_its_end(watch: Watch, mail: Mailbox):
+    watch.environment |= mail.environment
+    watch.look()
+    watch.trouble.samsara = True
+    run = watch.run()
+    watch.look()
+    watch.run()
+    repeated = watch.look()
+    watch.trouble.samsara = False
+    watch.run()
+    watch.look()
+    watch.look()
+
+    assert mail.subjects == [
+        "[SafetyAmp sync] Samsara refuses our login",
+        "[SafetyAmp sync] recovered: Samsara refuses our login",
+    ]
+    assert repeated == "nothing new to tell"
+    alert = mail.text(0)
+    assert "Samsara GET /fleet/drivers answered 401" in alert
+    assert "In sync_all, at samsara/drivers, samsara/vehicles" in alert
+    assert "What to do: check SAMSARA_API_KEY" in alert
+    assert f"Run: {UI}/runs/{run}" in alert
+    assert "seen 2 times" in mail.text(1)
+
+
+def test_while_the_mail_server_is_down_nothing_is_lost_and_nothing_else_is_held_up(
+    watch: Watch, hook: Calls, tmp_path: Path
+):
+    port = free_port()
+    watch.environment |= {**Mailbox(port).environment, "ALERT_WEBHOOK_URL": f"{hook.url}/hook"}
+    watch.look()
+    watch.trouble.push = True
+    watch.run()
+    said = [watch.look(), watch.look()]
+    watch.trouble.guard, watch.trouble.push = True, False
+    watch.run()
+    watch.look()
+    with mail_server(port) as box:
+        watch.look()
+        watch.look()
+
+        assert box.subjects == ["[SafetyAmp sync] safetyamp/assets: the push stopped before its end (and 1 more)"]
+        assert "plan/vehicles: the check guards failed" in box.text()
+    assert [len(hook.bodies), "the push stopped" in str(hook.bodies[0]), "guards" in str(hook.bodies[1])] == [
+        2,
+        True,
+        True,
+    ]
+    assert "mail: not told, tried again: the mail server 127.0.0.1" in said[0]
+    assert "webhook: alert of 1, taken with 200" in said[0]
+    assert "webhook" not in said[1]
+
+
+def test_a_guard_is_told_once_with_what_was_measured_and_how_to_overrule_it(watch: Watch, mail: Mailbox):
+    watch.environment |= mail.environment
+    watch.look()
+    watch.trouble.guard = True
+    watch.run()
+    watch.look()
+
+    assert mail.subjects == ["[SafetyAmp sync] plan/vehicles: the check guards failed"]
+    assert "refused_by: deactivations: 40 of 50" in mail.text()
+    assert "What to do: `safetyamp approve 4be1c09f2a77 --reason …`" in mail.text()
+    assert f"Asset: {UI}/assets/plan/vehicles" in mail.text()
+
+
+def test_what_is_not_urgent_waits_for_the_digest_of_the_hour_grouped_by_cause(watch: Watch, mail: Mailbox):
+    watch.environment |= mail.environment
+    watch.look()
+    watch.trouble.warns, watch.trouble.rejected = True, 3
+    for _ in range(2):
+        watch.run()
+        assert watch.look() == "nothing new to tell"
+    watch.look(timedelta(hours=1))
+    watch.run()
+    watch.look(timedelta(hours=1))
+    watch.trouble.rejected = 5
+    watch.run()
+    watch.look(timedelta(seconds=30))
+    watch.look(timedelta(hours=1))
+
+    assert mail.subjects == [
+        "[SafetyAmp sync] digest: 2 things to look at",
+        "[SafetyAmp sync] digest: 1 thing to look at",
+    ]
+    check = mail.text(0).partition("plan/vehicles: the check rejected_share warns\n")[2].splitlines()
+    assert sorted(check[0].split("; ")) == ["limit: 0.1", "share: 0.4"]
+    assert check[1].startswith("seen 2 times")
+    assert "vehicles: 3 records rejected: cannot be synced\n3 × VIN is missing" in mail.text(0)
+    assert "vehicles: 5 records rejected" in mail.text(1)
+
+
+def test_an_unexpected_error_is_told_without_its_words(watch: Watch, mail: Mailbox):
+    watch.environment |= mail.environment
+    watch.look()
+    watch.trouble.bug = True
+    watch.run()
+    watch.look()
+
+    assert mail.subjects == ["[SafetyAmp sync] plan/vehicles: failed unexpectedly (ZeroDivisionError)"]
+    assert "Kim" not in mail.text()
+    assert "@" not in mail.text()
+
+
+def test_a_run_found_dead_is_told_and_a_good_one_ends_it(watch: Watch, mail: Mailbox):
+    watch.environment |= mail.environment
+    watch.look()
+    dead = watch.instance.create_run_for_job(a_sync(watch.trouble), tags={SYNC_TAG: "push"})
+    watch.instance.report_run_failed(dead, "Run execution process unexpectedly exited: terminated by signal 9.")
+    watch.look()
+    watch.run()
+    watch.look()
+
+    assert mail.subjects == [
+        "[SafetyAmp sync] a run of sync_all died",
+        "[SafetyAmp sync] recovered: a run of sync_all died",
+    ]
+
+
+def test_assets_that_grow_old_are_one_alert_until_all_are_fresh(watch: Watch, mail: Mailbox):
+    watch.environment |= mail.environment
+    watch.look()
+    for asset in ("users", "sites"):
+        grown_old(watch, asset, "FAIL")
+    watch.look()
+    grown_old(watch, "users", "PASS")
+    half = watch.look()
+    grown_old(watch, "sites", "PASS")
+    watch.look()
+
+    title = "[SafetyAmp sync] syncing stands still: assets are too old"
+    assert mail.subjects == [title, title.replace("] ", "] recovered: ")]
+    assert half == "nothing new to tell"
+
+
+def grown_old(watch: Watch, table: str, state: str) -> None:
+    from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+    from dagster._time import get_current_timestamp
+
+    change = FreshnessStateChange(
+        key=dg.AssetKey(["safetyamp", table]),
+        new_state=FreshnessState(state),
+        previous_state=FreshnessState.UNKNOWN,
+        state_change_timestamp=get_current_timestamp(),
+    )
+    watch.instance._report_runless_asset_event(change)
+
+
+def test_a_forgotten_pause_is_told_once_and_its_end_too(watch: Watch, mail: Mailbox):
+    watch.environment |= mail.environment
+    watch.ledger.pause("Kim", "stock-taking")
+    watch.look()
+    watch.look(LONG_PAUSE)
+    for _ in range(3):
+        watch.look(timedelta(hours=1))
+    watch.ledger.resume("Kim")
+    watch.look()
+    watch.look(timedelta(hours=1))
+
+    assert mail.subjects == ["[SafetyAmp sync] digest: 1 thing to look at"] * 2
+    assert "syncing is paused since 2026-11-20 12:00 UTC" in mail.text(0)
+    assert "recovered: syncing is paused" in mail.text(1)
+
+
+def test_syncs_that_fail_again_and_again_are_told_to_be_slowed_down(watch: Watch, mail: Mailbox):
+    watch.environment |= mail.environment
+    watch.look()
+    watch.trouble.push = True
+    for _ in range(3):
+        watch.run()
+        watch.look()
+    watch.look(timedelta(hours=1))
+
+    assert mail.subjects[1:] == ["[SafetyAmp sync] digest: 1 thing to look at"]
+    assert "syncing is quarantined: it failed again and again" in mail.text()
+    assert "slowed to 1 h" in mail.text()
+
+
+def test_a_ledger_that_cannot_be_asked_is_told_though_no_run_says_so(watch: Watch, mail: Mailbox, tmp_path: Path):
+    watch.environment |= mail.environment
+    watch.look()
+    well = watch.environment["LEDGER_URL"]
+    watch.environment["LEDGER_URL"] = f"sqlite:///{tmp_path}/nowhere/at/all/ledger.db"
+    (tmp_path / "nowhere").write_text("a file, where a folder is meant")
+    watch.look()
+    watch.environment["LEDGER_URL"] = well
+    watch.look()
+
+    title = "[SafetyAmp sync] the ledger cannot be asked: no sync starts"
+    assert mail.subjects == [title, title.replace("] ", "] recovered: ")]
+
+
+def test_the_heartbeat_beats_while_people_can_be_told_and_no_longer(watch: Watch, hook: Calls):
+    watch.environment |= {"HEARTBEAT_URL": f"{hook.url}/beat"}
+    said = watch.look()
+    watch.environment |= Mailbox(free_port()).environment
+    watch.trouble.push = True
+    watch.look()
+    watch.run()
+    watch.look()
+
+    assert [path for _, path, _ in hook.received] == ["/beat", "/beat"]
+    assert said.startswith("nobody can be told: set ALERT_EMAIL_TO")
+
+
+def test_a_heartbeat_that_cannot_be_sent_breaks_nothing(watch: Watch, mail: Mailbox):
+    watch.environment |= {**mail.environment, "HEARTBEAT_URL": f"http://127.0.0.1:{free_port()}/beat"}
+
+    assert watch.look() == "nothing new to tell"
+
+
+def test_what_happened_before_the_first_look_and_dry_runs_tell_nothing(watch: Watch, mail: Mailbox):
+    watch.environment |= mail.environment
+    watch.trouble.samsara = True
+    watch.run()
+    for _ in range(2):
+        assert watch.look() == "nothing new to tell"
+
+    assert mail.messages == []
+
+
+def test_many_events_are_read_in_order_a_page_at_a_look_and_none_is_missed(watch: Watch, mail: Mailbox):
+    watch.environment |= mail.environment
+    watch.look()
+    watch.trouble.samsara = True
+    for _ in range(3):
+        watch.run()
+    watch.trouble.samsara = False
+    for number in range(240):
+        check = dg.AssetCheckEvaluation(dg.AssetKey(["plan", "sites"]), "guards", passed=number < 239)
+        watch.instance.report_runless_asset_event(check)
+    looks = [watch.look() for _ in range(4)]
+
+    assert mail.subjects == [
+        "[SafetyAmp sync] Samsara refuses our login",
+        "[SafetyAmp sync] plan/sites: the check guards failed",
+    ]
+    assert looks[3] == "nothing new to tell"
+    assert watch.cursor is not None
+    assert Memory.load(watch.cursor).after == watch.instance.event_log_storage.get_maximum_record_id()
