@@ -5,6 +5,7 @@ from collections import Counter
 import dagster as dg
 
 from safetyamp_pipelines.assets.naming import asset_key
+from safetyamp_pipelines.checks.judged import shown
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.sync.entities import ENTITIES
 from safetyamp_pipelines.sync.plan import OUTCOME_OF, Plan
@@ -54,6 +55,9 @@ def guards_check(entity: str) -> dg.AssetChecksDefinition:
             passed=not plan.refused or approval is not None,
             severity=dg.AssetCheckSeverity.ERROR,
             metadata={
+                "measured": f"{len(plan.refused)} guards refuse the plan of {len(plan.changes)} changes",
+                "limit": "none, unless a person has approved exactly this plan (guards in sync.yaml)",
+                "keys": shown(sorted({key for refused in plan.refused for key in refused.keys})),
                 "plan_hash": plan.hash,
                 "refused_by": "\n".join(map(str, plan.refused)) or "none",
                 "approved_by": f"{approval.who}: {approval.reason}" if approval is not None else "nobody",
