@@ -77,13 +77,19 @@ def _counts(ledger: Ledger, spec: EntitySpec) -> dict[str, int]:
 
 
 def judge_leavers(employees: Snapshot, users: Snapshot, ledger: Ledger, settings: Settings) -> Judged:
-    """Overdue is who left, and was known to have left, longer ago than promised."""
+    """Overdue is who left, and was known to have left, longer ago than promised. Whoever this run was not about is left
+    to the next whole sync."""
     config = settings.sync_config()
     promised, at = timedelta(hours=config.checks.leaver_hours), datetime.fromisoformat(_read_at(employees))
     table = References({EMPLOYEES.table: users.records})[EMPLOYEES.table]
     links = ledger.links(EMPLOYEES.name)
     on = still_on(employees.records, table, links, at=at, promised=promised, timezone=config.employees.timezone)
-    overdue = {key: ended for key, ended in on.items() if at - max(ended, _known_since(ledger, key, ended)) > promised}
+    aside = ledger.standing(EMPLOYEES.name, [Outcome.NOT_PUSHED])
+    overdue = {
+        key: ended
+        for key, ended in on.items()
+        if key not in aside and at - max(ended, _known_since(ledger, key, ended)) > promised
+    }
     longest = max((at - ended for ended in overdue.values()), default=timedelta())
     return Judged(
         worst((bool(overdue), Level.ERROR)),

@@ -229,6 +229,12 @@ def test_whoever_was_switched_on_again_by_hand_counts_from_the_first_try_since(
     assert judge(access=True) == (Level.FINE, (), 1)
 
 
+def test_a_push_of_single_records_leaves_the_others_to_the_next_whole_sync(judge: Judge, ledger: Ledger) -> None:
+    pushed(ledger, p101="not_pushed", p102="updated")
+    assert judge(access=True) == (Level.FINE, (), 1)
+    assert judge_left(ledger, PEOPLE).level is Level.FINE
+
+
 def test_what_safetyamp_said_it_did_and_did_not_is_overdue(judge: Judge, ledger: Ledger, clock: Clock) -> None:
     switching_off(ledger, clock, 1, "done")
     assert judge(access=True) == (Level.ERROR, ("101",), 0)
