@@ -73,7 +73,7 @@ def is_sync(run: dg.DagsterRun) -> bool:
 
 
 def reds_of(
-    run: dg.DagsterRun, failure: JobFailureData | None, steps: Iterable[FailedStep], at: float, *, is_paused: bool
+    run: dg.DagsterRun, failure: JobFailureData | None, steps: Iterable[FailedStep], at: float, *, rests: bool
 ) -> Iterator[Red]:
     """The problems of a failed run. What a check stopped is told by the check itself."""
     failed = list(steps)
@@ -83,7 +83,7 @@ def reds_of(
         if told.name != _BY_CHECK:
             groups.setdefault(_cause(step, told), []).append((step, told))
     for cause, group in groups.items():
-        yield _red(cause, {step.key: told for step, told in group}, run, at, is_paused=is_paused)
+        yield _red(cause, {step.key: told for step, told in group}, run, at, rests=rests)
     reason = failure.failure_reason if failure is not None else None
     if not failed or reason in (RunFailureReason.UNEXPECTED_TERMINATION, RunFailureReason.START_TIMEOUT):
         yield _dead(run, failure, reason, at)
@@ -111,13 +111,13 @@ def _cause(step: FailedStep, told: _Told) -> str:
     return f"run/{told.name}" if told.name in _SHARED else f"run/{told.name}/{step.key}"
 
 
-def _red(cause: str, failed: Mapping[str, _Told], run: dg.DagsterRun, at: float, *, is_paused: bool) -> Red:
+def _red(cause: str, failed: Mapping[str, _Told], run: dg.DagsterRun, at: float, *, rests: bool) -> Red:
     step, told = next(iter(failed.items()))
     # Once the circuit is open the calls tell of the failures before them: those say what is wrong.
     told = next((one for one in failed.values() if one.name != "CircuitOpen"), told)
     return Red(
         problem=cause,
-        level=_level(told, run, is_paused=is_paused),
+        level=_level(told, run, rests=rests),
         title=_title(step, told),
         needs=frozenset(map(step_token, failed)),
         at=at,
@@ -128,9 +128,9 @@ def _red(cause: str, failed: Mapping[str, _Told], run: dg.DagsterRun, at: float,
     )
 
 
-def _level(told: _Told, run: dg.DagsterRun, *, is_paused: bool) -> Level:
-    if told.kind is not None and issubclass(told.kind, PlanRefused) and is_paused:
-        return Level.DIGEST  # somebody stopped the pushes on purpose
+def _level(told: _Told, run: dg.DagsterRun, *, rests: bool) -> Level:
+    if told.kind is not None and issubclass(told.kind, PlanRefused) and rests:
+        return Level.DIGEST  # somebody wants no pushes
     is_source_sick = told.kind is not None and issubclass(told.kind, CallError | ReadError)
     return Level.CRITICAL if is_sync(run) or is_source_sick else Level.DIGEST
 

@@ -12,7 +12,7 @@ from enum import IntEnum
 MOST_PROBLEMS = 50
 """Problems remembered at once: they are kept in the sensor's cursor, which is stored anew with every tick."""
 MOST_NEEDS = 20
-LONGEST_TITLE, LONGEST_DETAIL, LONGEST_ADVICE = 160, 400, 240
+LONGEST_TITLE, LONGEST_DETAIL, LONGEST_ADVICE = 160, 400, 320
 
 
 class Level(IntEnum):

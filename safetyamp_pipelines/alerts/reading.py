@@ -6,7 +6,7 @@ Failed runs, of which there is more to say, are read in failed_runs.py.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,19 +21,25 @@ from safetyamp_pipelines.timing import is_partial, is_whole_sync
 
 _UNNAMED_JOB = "__ASSET_JOB"
 """What Dagster calls the run of assets that somebody materialised by the button."""
-_STEPS_IN_METADATA = ("look_closer", "overrule")
+_COMMANDS = ("look_closer", "overrule")
 """Metadata of a check that says what to do."""
+_COUNTED_ELSEWHERE = "failure_share"
+"""The check whose warning, that some records were refused, is told here with the causes and again when they grow."""
 MOST_CAUSES = 5
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads events against the records of their runs. Failures of `quiet_jobs` are seen by the person who starts them;
-    while `is_paused`, a refused push is what somebody wanted."""
+    """Reads events against the records of their runs.
+
+    `described` gives what a check says of itself. Failures of `quiet_jobs` are seen by the person who starts them.
+    While it `rests`, by a pause or a freeze, pushes that are refused and tables that grow old are what people wanted.
+    """
 
     instance: dg.DagsterInstance
+    described: Callable[[dg.AssetCheckKey], str] = lambda _: ""
     quiet_jobs: frozenset[str] = frozenset()
-    is_paused: bool = False
+    rests: bool = False
     _runs: dict[str, dg.DagsterRun | None] = field(default_factory=dict)
 
     def signals(self, events: Iterable[dg.EventLogEntry]) -> Iterator[Signal]:
@@ -48,13 +54,14 @@ class Reader:
         elif event.event_type is dg.DagsterEventType.RUN_SUCCESS:
             yield from self._succeeded(entry)
         elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            yield from _checked(entry, event.asset_check_evaluation_data)
+            found = event.asset_check_evaluation_data
+            yield from _checked(entry, found, self.described(found.asset_check_key))
         elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
             run = self._run(entry)
             is_whole = run is not None and not is_partial(run.run_config)
             yield from _materialised(entry, event.step_materialization_data.materialization, is_whole=is_whole)
         elif isinstance(event.event_specific_data, FreshnessStateChange):
-            yield from _aged(event.event_specific_data)
+            yield from _aged(event.event_specific_data, rests=self.rests)
 
     def _run(self, entry: dg.EventLogEntry) -> dg.DagsterRun | None:
         """The run of an event, asked for once; None for events without one, and when it was deleted since."""
@@ -75,7 +82,7 @@ class Reader:
         ]
         data = entry.get_dagster_event().event_specific_data
         failure = data if data is None else entry.get_dagster_event().job_failure_data
-        yield from reds_of(run, failure, steps, entry.timestamp, is_paused=self.is_paused)
+        yield from reds_of(run, failure, steps, entry.timestamp, rests=self.rests)
 
     def _succeeded(self, entry: dg.EventLogEntry) -> Iterator[Signal]:
         run = self._run(entry)
@@ -89,7 +96,7 @@ class Reader:
         yield Green(frozenset(tokens), entry.timestamp)
 
 
-def _checked(entry: dg.EventLogEntry, found: dg.AssetCheckEvaluation) -> Iterator[Signal]:
+def _checked(entry: dg.EventLogEntry, found: dg.AssetCheckEvaluation, described: str) -> Iterator[Signal]:
     asset = found.asset_key.to_user_string()
     token = f"check/{asset}/{found.check_name}"
     if found.passed:
@@ -97,11 +104,12 @@ def _checked(entry: dg.EventLogEntry, found: dg.AssetCheckEvaluation) -> Iterato
         yield Green(frozenset({token, *ran}), entry.timestamp)
         return
     is_error = found.severity is dg.AssetCheckSeverity.ERROR
+    if found.check_name == _COUNTED_ELSEWHERE and not is_error:
+        return
     told = {label: value.value for label, value in found.metadata.items()}
     measured = "; ".join(
-        f"{label}: {value}" for label, value in told.items() if _is_plain(value) and label not in _STEPS_IN_METADATA
+        f"{label}: {value}" for label, value in told.items() if label not in _COMMANDS and _is_telling(value, found)
     )
-    commands = [f"`{told[label]}`" for label in _STEPS_IN_METADATA if told.get(label)]
     yield Red(
         problem=token,
         level=Level.CRITICAL if is_error else Level.DIGEST,
@@ -109,10 +117,25 @@ def _checked(entry: dg.EventLogEntry, found: dg.AssetCheckEvaluation) -> Iterato
         needs=frozenset({token}),
         at=entry.timestamp,
         detail="\n".join(part for part in (found.description, measured) if part),
-        advice=", then ".join(commands) or "the description of the check, on the asset's page, says what to do",
+        advice=_what_to_do(
+            [f"`{told[label]}`" for label in _COMMANDS if told.get(label)], described, is_error=is_error
+        ),
         run_id=entry.run_id,
         asset=asset,
     )
+
+
+def _is_telling(value: object, found: dg.AssetCheckEvaluation) -> bool:
+    """A figure or a text that says something, and not what the result says already."""
+    is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return is_plain and value not in ("", "none", found.description)
+
+
+def _what_to_do(commands: list[str], described: str, *, is_error: bool) -> str:
+    """The commands a check names, and what its description says of this colour."""
+    mark = "Red? " if is_error else "Yellow: "
+    words = described.partition(mark)[2].partition(" Yellow: " if is_error else " Red? ")[0]
+    return ". ".join(part for part in (", ".join(commands), words) if part) or "look at the check on the asset's page"
 
 
 def _materialised(entry: dg.EventLogEntry, made: dg.AssetMaterialization, *, is_whole: bool) -> Iterator[Signal]:
@@ -121,7 +144,7 @@ def _materialised(entry: dg.EventLogEntry, made: dg.AssetMaterialization, *, is_
     if "verdicts" not in made.metadata or not is_whole:  # what was not asked for is not counted
         return
     room, *rest = made.asset_key.path
-    kinds = {"plan": (("rejected",), "not_in_step"), "safetyamp": (("failed", "blocked"), "not_as_planned")}
+    kinds = {"plan": (("rejected",), "not_in_step"), "safetyamp": (("failed",), "not_as_planned")}
     entity = next((spec.name for spec in ENTITIES if rest and rest[-1] in (spec.name, spec.table)), "")
     if room in kinds and entity:
         yield _records(entry, made, entity, *kinds[room])
@@ -142,7 +165,7 @@ def _records(
     return Red(
         problem=token,
         level=Level.DIGEST,
-        title=f"{entity}: {records} {'rejected: cannot be synced' if is_plan else 'refused or blocked'}",
+        title=f"{entity}: {records} {'rejected: cannot be synced' if is_plan else 'refused by SafetyAmp'}",
         needs=frozenset({token}),
         at=entry.timestamp,
         detail=_causes(made.metadata.get(table), verdicts),
@@ -162,7 +185,7 @@ def _causes(table: Any, verdicts: tuple[str, ...]) -> str:
     return "\n".join([*lines, *([f"and {len(found) - MOST_CAUSES} other causes"] if len(found) > MOST_CAUSES else [])])
 
 
-def _aged(change: FreshnessStateChange) -> Iterator[Signal]:
+def _aged(change: FreshnessStateChange, *, rests: bool) -> Iterator[Signal]:
     """All assets that are too old are one problem: when syncing stands still, they all are."""
     asset = change.key.to_user_string()
     token = f"fresh/{asset}"
@@ -172,7 +195,7 @@ def _aged(change: FreshnessStateChange) -> Iterator[Signal]:
         is_over = change.new_state is FreshnessState.FAIL
         yield Red(
             problem="too old" if is_over else "getting old",
-            level=Level.CRITICAL if is_over else Level.DIGEST,
+            level=Level.CRITICAL if is_over and not rests else Level.DIGEST,
             title="syncing stands still: assets are too old" if is_over else "assets are getting old",
             needs=frozenset({token}),
             at=change.state_change_timestamp,
@@ -181,7 +204,3 @@ def _aged(change: FreshnessStateChange) -> Iterator[Signal]:
             "tells of a pause",
             asset=asset,
         )
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool) and value != ""

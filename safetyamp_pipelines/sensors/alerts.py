@@ -4,6 +4,7 @@ A sensor on failed runs would lose an alert whenever the mail server is down (co
 cursor that holds what is untold; whatever happens before that return happens again at the next tick.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -22,9 +23,13 @@ from safetyamp_pipelines.resources.notifier import HOW_TO_CONFIGURE, Channel, No
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings import Settings, TimingSettings
 from safetyamp_pipelines.sync.errors import NotTold, SyncError
+from safetyamp_pipelines.sync.freezes import freeze_at
 
 EVERY_SECONDS = 30
 SENSOR = "alerts"
+QUIET_JOBS = frozenset(job.name for job in OPERATOR_JOBS)
+"""Whoever starts one of these looks at it."""
+_ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS)
 log = get_logger(__name__)
 
 
@@ -46,7 +51,7 @@ def alert_sensor(timing: TimingSettings) -> dg.SensorDefinition:
     ) -> dg.SensorResult:
         settings, channels, now = sync_settings.get(), notifier.channels(), datetime.now(UTC)
         known = Memory.load(context.cursor) if context.cursor else Memory(newest(context.instance))
-        after, signals = _look(context.instance, known.after, settings, ledger, now)
+        after, signals = _look(context, known.after, settings, ledger, now)
         states, said, is_well = {}, [], True
         for name, channel in channels.items():
             state = absorb(known.channels.get(name, State()), signals)
@@ -80,20 +85,19 @@ def tell(name: str, channel: Channel, state: State, ui_url: str | None, now: flo
 
 
 def _look(
-    instance: dg.DagsterInstance, after: int, settings: Settings, ledger: LedgerResource, now: datetime
+    context: dg.SensorEvaluationContext, after: int, settings: Settings, ledger: LedgerResource, now: datetime
 ) -> tuple[int, list[Signal]]:
     """What came since, and what stands: the id up to which all is read, and the signals in their order."""
-    page = page_after(instance, after, now.timestamp())
-    paused, standing = _asked(ledger, now)
-    quiet = frozenset(job.name for job in OPERATOR_JOBS)
-    signals = [*Reader(instance, quiet, is_paused=paused).signals(page.events), *standing]
+    page = page_after(context.instance, after, now.timestamp())
+    is_paused, standing = _asked(ledger, now)
+    schedule = settings.sync_config().schedule
+    rests = is_paused or freeze_at(schedule.freezes, now, schedule.timezone) is not None
+    reader = Reader(context.instance, _described(context), QUIET_JOBS, rests)
+    signals = [*reader.signals(page.events), *standing]
     ended = [event for event in page.events if event.dagster_event_type in _ENDS and event.job_name == "sync_all"]
     if ended:
-        signals += quarantine_signals(instance, settings, ended[-1].timestamp)
+        signals += quarantine_signals(context.instance, settings, ended[-1].timestamp)
     return page.after, signals
-
-
-_ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS)
 
 
 def _asked(ledger: LedgerResource, now: datetime) -> tuple[bool, list[Signal]]:
@@ -104,6 +108,18 @@ def _asked(ledger: LedgerResource, now: datetime) -> tuple[bool, list[Signal]]:
         return False, [ledger_signal(error, now)]
     signal = pause_signal(pause, now)
     return pause is not None, [ledger_signal(None, now), *([signal] if signal is not None else [])]
+
+
+def _described(context: dg.SensorEvaluationContext) -> Callable[[dg.AssetCheckKey], str]:
+    """What each check says of itself; nothing for one that was renamed or removed since."""
+    defined = context.repository_def.asset_graph if context.repository_def is not None else None
+
+    def description(key: dg.AssetCheckKey) -> str:
+        if defined is None or key not in defined.asset_check_keys:
+            return ""
+        return defined.get_check_spec(key).description or ""
+
+    return description
 
 
 def _beat(notifier: NotifierResource) -> None:

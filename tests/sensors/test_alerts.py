@@ -39,7 +39,7 @@ class Trouble:
     rejected: int = 0
 
 
-def a_sync(trouble: Trouble) -> dg.JobDefinition:
+def a_sync(trouble: Trouble) -> dg.RepositoryDefinition:
     """A sync in small, with the names of the real one: two snapshots, a plan with its checks, a push."""
 
     def snapshot(name: str) -> dg.AssetsDefinition:
@@ -64,7 +64,9 @@ def a_sync(trouble: Trouble) -> dg.JobDefinition:
         table = dg.MetadataValue.table(rows, schema=columns)
         return dg.MaterializeResult(metadata={"verdicts": {}, **counts, "not_in_step": table})
 
-    @dg.asset_check(asset=["plan", "vehicles"], name="guards", blocking=True)
+    @dg.asset_check(
+        asset=["plan", "vehicles"], name="guards", blocking=True, description="No mass change. Red? Look at the plan."
+    )
     def guards() -> dg.AssetCheckResult:
         metadata = {"refused_by": "deactivations: 40 of 50", "overrule": "safetyamp approve 4be1c09f2a77 --reason …"}
         return dg.AssetCheckResult(passed=not trouble.guard, metadata=metadata)
@@ -86,7 +88,7 @@ def a_sync(trouble: Trouble) -> dg.JobDefinition:
         asset_checks=[guards, rejected_share],
         jobs=[dg.define_asset_job("sync_all", "*", tags={SYNC_TAG: "push"}), dg.define_asset_job("plan_all", "*")],
     )
-    return everything.resolve_job_def("sync_all")
+    return everything.get_repository_def()
 
 
 @dataclass
@@ -103,7 +105,7 @@ class Watch:
     def run(self, **options: object) -> str:
         """One run of the sync; its id."""
         options = {"raise_on_error": False, "instance": self.instance, **options}
-        return str(a_sync(self.trouble).execute_in_process(**options).run_id)
+        return str(a_sync(self.trouble).get_job("sync_all").execute_in_process(**options).run_id)
 
     def look(self, later: timedelta = timedelta(seconds=EVERY_SECONDS)) -> str:
         """One tick, as after a restart: all that it knows is the cursor. What it says."""
@@ -114,7 +116,10 @@ class Watch:
             "ledger": LedgerResource(settings=source),
             "notifier": NotifierResource(settings=source),
         }
-        with dg.build_sensor_context(instance=self.instance, cursor=self.cursor, resources=resources) as context:
+        repository = a_sync(self.trouble)
+        with dg.build_sensor_context(
+            self.instance, self.cursor, repository_def=repository, resources=resources
+        ) as context:
             ticked = alert_sensor(timing_settings({}, None)).evaluate_tick(context)
         self.cursor = ticked.cursor
         return str(ticked.skip_message)
@@ -206,7 +211,7 @@ def test_a_guard_is_told_once_with_what_was_measured_and_how_to_overrule_it(watc
 
     assert mail.subjects == ["[SafetyAmp sync] plan/vehicles: the check guards failed"]
     assert "refused_by: deactivations: 40 of 50" in mail.text()
-    assert "What to do: `safetyamp approve 4be1c09f2a77 --reason …`" in mail.text()
+    assert "What to do: `safetyamp approve 4be1c09f2a77 --reason …`. Look at the plan." in mail.text()
     assert f"Asset: {UI}/assets/plan/vehicles" in mail.text()
 
 
@@ -251,7 +256,7 @@ def test_an_unexpected_error_is_told_without_its_words(watch: Watch, mail: Mailb
 def test_a_run_found_dead_is_told_and_a_good_one_ends_it(watch: Watch, mail: Mailbox):
     watch.environment |= mail.environment
     watch.look()
-    dead = watch.instance.create_run_for_job(a_sync(watch.trouble), tags={SYNC_TAG: "push"})
+    dead = watch.instance.create_run_for_job(a_sync(watch.trouble).get_job("sync_all"), tags={SYNC_TAG: "push"})
     watch.instance.report_run_failed(dead, "Run execution process unexpectedly exited: terminated by signal 9.")
     watch.look()
     watch.run()
@@ -277,6 +282,17 @@ def test_assets_that_grow_old_are_one_alert_until_all_are_fresh(watch: Watch, ma
     title = "[SafetyAmp sync] syncing stands still: assets are too old"
     assert mail.subjects == [title, title.replace("] ", "] recovered: ")]
     assert half == "nothing new to tell"
+
+
+def test_while_people_want_it_to_rest_growing_old_is_no_emergency(watch: Watch, mail: Mailbox):
+    watch.environment |= mail.environment
+    watch.look()
+    watch.ledger.pause("Kim", "stock-taking")
+    grown_old(watch, "users", "FAIL")
+    watch.look()
+    watch.look(timedelta(hours=1))
+
+    assert mail.subjects == ["[SafetyAmp sync] digest: 1 thing to look at"]
 
 
 def grown_old(watch: Watch, table: str, state: str) -> None:

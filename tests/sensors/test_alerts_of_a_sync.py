@@ -1,0 +1,67 @@
+"""What people are told of a real sync over the sandbox, and that it holds nothing of anybody."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import time_machine
+from alert_receivers import mail_server
+from commands import in_this_process, small_world
+
+from safetyamp_pipelines.definitions import build_defs, resources_for
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.sandbox import FaultRule, Sandbox
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_source_that_refuses_our_login_and_records_that_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    # given a Dagster home that has been looked at
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    home = {"DAGSTER_HOME": str(tmp_path)}
+    with small_world() as box, mail_server() as mail, dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        settings = {**box.environment, **mail.environment}
+        cursor = look(instance, settings, None, timedelta())
+
+        # when Samsara refuses our login, and then takes it again
+        box.faults.add(FaultRule("status", system="samsara", status=401))
+        assert in_this_process(box, "sync", "vehicles", **home).exit_code == 2
+        cursor = look(instance, settings, cursor, timedelta(minutes=1))
+        box.faults.clear()
+        in_this_process(box, "sync", **home)
+        cursor = look(instance, settings, cursor, timedelta(minutes=2))
+        look(instance, settings, cursor, timedelta(hours=2))
+
+        # then people are told at once, and of the rest once, without a person's value
+        login = "[SafetyAmp sync] Samsara refuses our login"
+        assert mail.subjects[:2] == [login, login.replace("] ", "] recovered: ")]
+        assert [subject.split(":")[0] for subject in mail.subjects[2:]] == ["[SafetyAmp sync] digest"]
+        assert "check SAMSARA_API_KEY, and that it has Read Vehicles and Read Drivers" in mail.text(0)
+        assert re.search(r"employees: \d+ records? rejected: cannot be synced", mail.text(2))
+        assert_no_persons_value(box, "".join(mail.text(number) for number in range(3)))
+
+
+def look(instance: dg.DagsterInstance, settings: dict[str, str], cursor: str | None, later: timedelta) -> str:
+    """One tick of the sensor as it is defined, so much later than now."""
+    source = SettingsResource.of(settings)
+    repository = build_defs(resources_for(source)).get_repository_def()
+    sensor = repository.get_sensor_def("alerts")
+    resources = {name: made for name, made in resources_for(source).items() if name in sensor.required_resource_keys}
+    with (
+        time_machine.travel(datetime.now(UTC) + later),
+        dg.build_sensor_context(instance, cursor, repository_def=repository, resources=resources) as context,
+    ):
+        return str(sensor.evaluate_tick(context).cursor)
+
+
+def assert_no_persons_value(box: Sandbox, text: str) -> None:
+    for row in box.world.viewpoint["bPREH"]:
+        for column in ("LastName", "FirstName", "Email", "CellPhone", "Address"):
+            value = str(row[column] or "").strip()
+            assert not value or not re.search(rf"\b{re.escape(value)}\b", text), column
