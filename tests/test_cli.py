@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+from alert_receivers import mail_server
 from commands import (
     COMMAND,
     SECRETS,
@@ -191,6 +192,17 @@ def test_doctor_names_each_broken_system_with_what_to_do_and_still_asks_the_othe
         assert line.startswith("WRONG")
         assert found[system]["text"] in line
     assert "entirely-wrong" not in sick.stdout + sick.stderr
+
+
+def test_doctor_asks_the_mail_server_where_mails_are_to_go(box: Sandbox) -> None:
+    with mail_server() as mail:
+        well = in_this_process(box, "doctor", "--json", **mail.environment)
+        assert mail.messages == []
+    sick = in_this_process(box, "doctor", "--json", **mail.environment)
+
+    assert (well.exit_code, well.document()["mail"]["ok"]) == (0, True)
+    assert sick.exit_code == 2
+    assert "Check SMTP_SERVER" in sick.document()["mail"]["text"]
 
 
 def test_doctor_examines_the_other_systems_when_settings_of_one_are_missing(box: Sandbox) -> None:

@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
-from safetyamp_pipelines.settings import Problem, Settings, SettingsError, load_settings
+from safetyamp_pipelines.settings import Problem, Settings, SettingsError, load_settings, timing_settings
 from safetyamp_pipelines.settings_model import variable_of
 from safetyamp_pipelines.sync.config import SyncConfig
 from safetyamp_pipelines.sync.errors import Refusal
@@ -228,6 +228,10 @@ def test_every_process_opens_the_same_ledger_whatever_folder_it_starts_in(
         ("ALERT_EMAIL_FROM", "safety at example.com", "not an e-mail address"),
         ("ALERT_EMAIL_TO", "a@example.com, b", "list of e-mail addresses"),
         ("SMTP_SERVER", "smtp://mail", "bare host name"),
+        ("SMTP_STARTTLS", "yes", "known words"),
+        ("HEARTBEAT_URL", "http://beats.example.com/s3cret", "not an https URL"),
+        ("DAGSTER_UI_URL", "dagster.example.com", "not a URL"),
+        ("DAGSTER_UI_URL", "https://me:s3cret@dagster.example.com", "more than an address"),
         ("AZURE_KEY_VAULT_URL", "http://vault.example.com", "not https"),
         ("AZURE_KEY_VAULT_NAME", "my_vault", "name of a vault"),
         ("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem", "does not exist"),
@@ -276,6 +280,33 @@ def test_mail_goes_to_every_address_named() -> None:
     )
 
     assert settings.alert_email_to == ("a@example.com", "b@example.com")
+
+
+def test_the_address_of_the_ui_is_one_of_an_inner_network() -> None:
+    assert load({"DAGSTER_UI_URL": "http://dagster.inside:3000/"}).dagster_ui_url == "http://dagster.inside:3000"
+
+
+def test_a_login_to_the_mail_server_is_not_sent_in_clear_text_except_on_this_machine() -> None:
+    login = {"SMTP_USERNAME": "me", "SMTP_PASSWORD": "s3cret", "SMTP_STARTTLS": "off"}
+
+    assert load({**login, "SMTP_SERVER": "localhost"}).smtp_starttls == "off"
+    assert "show the login" in problems({**login, "SMTP_SERVER": "mail"})["SMTP_STARTTLS"].what
+
+
+@pytest.mark.parametrize(
+    ("environment", "may_alert"),
+    [
+        ({}, False),
+        ({"SMTP_SERVER": "mail"}, False),
+        ({"ALERT_EMAIL_TO": "a@example.com"}, True),
+        ({"ALERT_WEBHOOK_URL": "https://hooks.example.com/x"}, True),
+        ({"HEARTBEAT_URL": "https://beats.example.com/x"}, True),
+        ({"AZURE_KEY_VAULT_NAME": "safety-vault"}, True),
+    ],
+)
+def test_alerts_are_on_where_somebody_may_be_told(environment: dict[str, str], may_alert: bool) -> None:
+    """A vault is not asked when Dagster loads the definitions; it may hold who is to be told."""
+    assert timing_settings(environment, env_file=None).may_alert == may_alert
 
 
 # --- several together ---
