@@ -44,12 +44,12 @@ TEST = Words(
 
 
 def worded(message: Message, ui_url: str | None) -> Words:
-    """The message in words."""
+    """The message in words. The subject is one line: a mail's header takes no more."""
     opening, *rest = (_OPENING[message.kind], *(_paragraph(problem, ui_url) for problem in message.problems))
     more = [f"and {message.held_back} more held back: they follow"] if message.held_back else []
     if message.unlisted:
         more.append(f"{message.unlisted} more came while there was no room for them: look at the runs in Dagster")
-    return Words(_subject(message), (opening, *rest, *more))
+    return Words(" ".join(_subject(message).split()), (opening, *rest, *more))
 
 
 def slack_body(words: Words) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def _reason(error: Exception) -> str:
         return f"has a certificate that is not trusted ({error.verify_message}). Check REQUESTS_CA_BUNDLE"
     if isinstance(error, ssl.SSLError):
         return "speaks no TLS that we understand. Check SMTP_PORT: 465 is TLS from the start, 587 is STARTTLS"
-    if isinstance(error, smtplib.SMTPNotSupportedError):
+    if isinstance(error, smtplib.SMTPNotSupportedError):  # of login alone: addresses are ASCII by the settings
         return "takes no login on this connection. Check SMTP_PORT, or remove SMTP_USERNAME and SMTP_PASSWORD"
     if isinstance(error, TimeoutError):
         return f"did not answer in {TIMEOUT:.0f} s. Check SMTP_SERVER, SMTP_PORT and the network"

@@ -1,0 +1,41 @@
+"""The on-call operator's mail, with the real daemon, run processes and mail server."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from mail import MailBox, text_of
+from room import ControlRoom, wait_for
+
+from safetyamp_pipelines.sandbox import FaultRule, Sandbox
+
+pytestmark = pytest.mark.xdist_group("control room")
+
+
+def test_a_broken_source_is_told_by_mail_once_and_so_is_its_recovery(
+    room: ControlRoom, box: Sandbox, mail: MailBox
+) -> None:
+    # given a sensor that looks
+    wait_for(lambda: has_looked(room), "the sensor to look")
+    since = len(mail.messages)
+
+    # when Samsara refuses our login twice, and then takes it again
+    box.faults.add(FaultRule("status", system="samsara", status=401))
+    assert [room.run("sync_all") for _ in range(2)] == ["FAILURE", "FAILURE"]
+    alarm = wait_for(lambda: mail.about("Samsara refuses our login", since=since), "the alert")
+    box.faults.clear()
+    room.succeed("sync_all")
+    wait_for(lambda: mail.about("recovered: Samsara", since=since), "the recovery notice")
+
+    # then each is told once
+    assert alarm["To"] == "on-call@example.com"
+    assert "In sync_all, at samsara/drivers" in text_of(alarm)
+    told = Counter(str(message["Subject"]).strip() for message in mail.messages[since:])
+    assert told["[SafetyAmp sync] Samsara refuses our login"] == 1
+    assert told["[SafetyAmp sync] recovered: Samsara refuses our login"] == 1
+
+
+def has_looked(room: ControlRoom) -> bool | None:
+    """Whether the sensor has ticked; its first look begins at the newest event."""
+    return True if [tick for tick in room.ticks("alerts") if tick["status"] == "SKIPPED"] else None
