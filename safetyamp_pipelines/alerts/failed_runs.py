@@ -30,7 +30,8 @@ from safetyamp_pipelines.sync.errors import (
 )
 
 _OURS = re.compile(r"(?P<module>safetyamp_pipelines[\w.]*)\.(?P<name>\w+): (?P<text>.+)", re.DOTALL)
-_CALL = re.compile(r"(?P<system>[\w ]+?) (GET|POST|PUT|PATCH|DELETE|SELECT|CONNECT|[A-Z]+) ")
+_CALL = re.compile(r"(?P<system>[\w ]+?) [A-Z]+ ")
+"""How every CallError begins: `Microsoft Graph GET /users …`."""
 _BY_CHECK = "DagsterAssetCheckFailedError"
 _SHARED = frozenset({"SettingsError", "LedgerUnusable"})
 """Causes that are one and the same whichever step met them."""

@@ -21,7 +21,7 @@ def test_a_broken_source_is_told_by_mail_once_and_so_is_its_recovery(
     since = len(mail.messages)
 
     # when Samsara refuses our login twice, and then takes it again
-    box.faults.add(FaultRule("status", system="samsara", status=401))
+    box.faults.add(FaultRule("status", system="samsara", status=401, times=None))
     assert [room.run("sync_all") for _ in range(2)] == ["FAILURE", "FAILURE"]
     alarm = wait_for(lambda: mail.about("Samsara refuses our login", since=since), "the alert")
     box.faults.clear()

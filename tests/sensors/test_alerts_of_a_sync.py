@@ -30,7 +30,7 @@ def test_a_source_that_refuses_our_login_and_records_that_are_rejected(tmp_path:
         cursor = look(instance, settings, None, timedelta())
 
         # when Samsara refuses our login, and then takes it again
-        box.faults.add(FaultRule("status", system="samsara", status=401))
+        box.faults.add(FaultRule("status", system="samsara", status=401, times=None))
         assert in_this_process(box, "sync", "vehicles", **home).exit_code == 2
         cursor = look(instance, settings, cursor, timedelta(minutes=1))
         box.faults.clear()
