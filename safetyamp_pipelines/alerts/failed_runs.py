@@ -168,16 +168,19 @@ def _advice(step: str, told: _Told) -> str:
 
 
 def _dead(run: dg.DagsterRun, failure: JobFailureData | None, reason: RunFailureReason | None, at: float) -> Red:
-    known = reason in (RunFailureReason.RUN_EXCEPTION, RunFailureReason.JOB_INITIALIZATION_FAILURE)
-    told = _told(failure.error) if known and failure is not None else None
-    why = f": {told.text}" if told is not None else "; it was killed, ran out of memory or time, or its machine is gone"
+    has_error = reason in (RunFailureReason.RUN_EXCEPTION, RunFailureReason.JOB_INITIALIZATION_FAILURE)
+    if has_error and failure is not None:
+        title, detail = f"a run of {run.job_name} could not go on", _told(failure.error).text
+    else:
+        title = f"a run of {run.job_name} died"
+        detail = "it was killed, ran out of memory or time, or its machine is gone"
     return Red(
         problem=f"lost/{run.job_name}",
         level=Level.CRITICAL if is_sync(run) else Level.DIGEST,
-        title=f"a run of {run.job_name} died",
+        title=title,
         needs=frozenset({job_token(run.job_name)}),
         at=at,
-        detail=f"It ended without a word of its own{why}",
+        detail=detail,
         advice="nothing is sent twice: start the job again, or wait for the next tick. `safetyamp status` shows calls "
         "without an answer, which the next push looks up",
         run_id=run.run_id,

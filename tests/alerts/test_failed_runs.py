@@ -1,0 +1,174 @@
+"""A failed run is one problem for each cause, as urgent as its job; other people's words are not repeated."""
+
+from __future__ import annotations
+
+import sys
+
+import dagster as dg
+import pytest
+from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._utils.error import serializable_error_info_from_exc_info
+
+from safetyamp_pipelines.alerts.failed_runs import FailedStep, reds_of
+from safetyamp_pipelines.alerts.problems import Level, Red
+from safetyamp_pipelines.jobs import SYNC_TAG
+from safetyamp_pipelines.ledger import LedgerUnusable
+from safetyamp_pipelines.settings import Problem, SettingsError
+from safetyamp_pipelines.sync.errors import (
+    AnswerLost,
+    AuthRefused,
+    CircuitOpen,
+    NotSent,
+    PlanRefused,
+    PushStopped,
+    ReadError,
+    SnapshotError,
+)
+
+SYNC = dg.DagsterRun(job_name="sync_all", run_id="1f2e3d4c", tags={SYNC_TAG: "push"})
+REPORT = dg.DagsterRun(job_name="report_daily", run_id="5a6b7c8d")
+
+
+def failed(step: str, error: Exception, cause: Exception | None = None) -> FailedStep:
+    """A step that raised, as its event tells it."""
+    try:
+        raise error from cause
+    except type(error):
+        return FailedStep(step, serializable_error_info_from_exc_info(sys.exc_info()))
+
+
+def reds(*steps: FailedStep, run: dg.DagsterRun = SYNC, rests: bool = False) -> list[Red]:
+    return list(reds_of(run, JobFailureData(None, RunFailureReason.STEP_FAILURE), steps, 1.0, rests=rests))
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "title", "advice"),
+    [
+        ("viewpoint", AuthRefused("Viewpoint", "CONNECT", "db"), "Viewpoint refuses our login", "SQL_USERNAME"),
+        (
+            "entra__users",
+            NotSent("Microsoft Graph", "GET", "/users"),
+            "Microsoft Graph cannot be used",
+            "MS_GRAPH_BASE",
+        ),
+        ("samsara__drivers", AnswerLost("Samsara", "GET", "/x", status=502), "Samsara cannot be used", "by itself"),
+        (
+            "safetyamp__users",
+            PushStopped("stopped"),
+            "safetyamp/users: the push stopped before its end",
+            "plan employees",
+        ),
+        (
+            "safetyamp__users",
+            PlanRefused("too old"),
+            "safetyamp/users: the push was refused",
+            "do what the message names",
+        ),
+        ("plan__jobs", SnapshotError("torn"), "plan/jobs: a snapshot cannot be used", "do what the message names"),
+        (
+            "viewpoint",
+            ReadError("viewpoint/jobs", "shrank"),
+            "viewpoint: a table could not be read whole",
+            "message names",
+        ),
+        ("plan__jobs", LedgerUnusable("no such host"), "the ledger cannot be used", "do what the message names"),
+        (
+            "plan__jobs",
+            SettingsError([Problem("SMTP_PORT", "is wrong", "Correct it")]),
+            "the settings are wrong",
+            "do what",
+        ),
+        ("plan__jobs", KeyError("kim@example.com"), "plan/jobs: failed unexpectedly (KeyError)", "the page of the run"),
+    ],
+)
+def test_each_kind_of_failure_has_a_title_and_says_what_to_do(step: str, error: Exception, title: str, advice: str):
+    (red,) = reds(failed(step, error))
+
+    assert (red.title, red.level, red.needs) == (title, Level.CRITICAL, frozenset({f"step/{step}"}))
+    assert advice in red.advice
+    assert f"In sync_all, at {step.replace('__', '/')}" in red.detail
+    assert "kim@" not in red.detail
+
+
+def test_a_failed_read_is_told_by_the_call_that_failed():
+    refused = AuthRefused("Samsara", "GET", "/fleet/drivers", status=401)
+
+    (red,) = reds(failed("samsara__drivers", ReadError("samsara/drivers", "401"), refused))
+
+    assert red.problem == "call/Samsara"
+    assert "Samsara GET /fleet/drivers answered 401" in red.detail
+
+
+def test_tables_of_one_system_are_one_problem_told_by_what_came_before_the_circuit_opened():
+    (red,) = reds(
+        failed("safetyamp_observed__sites", CircuitOpen("SafetyAmp", "GET", "/api/sites", detail="not called")),
+        failed("safetyamp_observed__users", AnswerLost("SafetyAmp", "GET", "/api/users", status=503)),
+    )
+
+    assert red.needs == {"step/safetyamp_observed__sites", "step/safetyamp_observed__users"}
+    assert "SafetyAmp GET /api/users answered 503" in red.detail
+    assert red.asset == ""
+
+
+def test_two_systems_are_two_problems():
+    found = reds(
+        failed("samsara__drivers", NotSent("Samsara", "GET", "/x")),
+        failed("viewpoint", NotSent("Viewpoint", "GET", "x")),
+    )
+
+    assert [red.problem for red in found] == ["call/Samsara", "call/Viewpoint"]
+
+
+def test_what_a_check_stopped_is_told_by_the_check():
+    assert reds(failed("plan__jobs_guards", DagsterAssetCheckFailedError("1 blocking asset check failed"))) == []
+
+
+def test_a_refused_push_wakes_nobody_while_people_want_syncing_to_rest():
+    refused = failed("safetyamp__users", PlanRefused("syncing is paused by Kim"))
+
+    assert [red.level for red in reds(refused, rests=True)] == [Level.DIGEST]
+    assert [red.level for red in reds(refused)] == [Level.CRITICAL]
+
+
+def test_a_report_that_failed_can_wait_but_a_source_that_refuses_us_cannot():
+    bug, login = failed("reports__daily", KeyError("x")), failed("entra__users", AuthRefused("Entra", "GET", "/x"))
+
+    assert [red.level for red in reds(bug, run=REPORT)] == [Level.DIGEST]
+    assert [red.level for red in reds(login, run=REPORT)] == [Level.CRITICAL]
+
+
+def test_a_push_that_somebody_materialised_alone_is_a_sync_too():
+    key = dg.AssetKey(["safetyamp", "users"])
+    alone = dg.DagsterRun(job_name="__ASSET_JOB", run_id="9e8f", asset_selection=frozenset({key}))
+
+    (red,) = reds(failed("safetyamp__users", KeyError("x")), run=alone)
+
+    assert red.level is Level.CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("run", "level"), [(SYNC, Level.CRITICAL), (REPORT, Level.DIGEST)], ids=["sync_all", "report_daily"]
+)
+def test_a_run_that_ended_without_a_word_died(run: dg.DagsterRun, level: Level):
+    (red,) = list(reds_of(run, None, [], 1.0, rests=False))
+
+    assert (red.title, red.level) == (f"a run of {run.job_name} died", level)
+    assert red.needs == {f"job/{run.job_name}"}
+
+
+def test_a_run_that_was_killed_after_a_step_had_failed_is_told_as_both():
+    killed = JobFailureData(None, RunFailureReason.UNEXPECTED_TERMINATION)
+
+    found = list(reds_of(SYNC, killed, [failed("viewpoint", NotSent("Viewpoint", "GET", "x"))], 1.0, rests=False))
+
+    assert [red.problem for red in found] == ["call/Viewpoint", "lost/sync_all"]
+
+
+def test_a_run_that_could_not_begin_says_why():
+    error = failed("", SettingsError([Problem("LEDGER_URL", "is wrong", "Correct it")])).error
+
+    (red,) = list(reds_of(SYNC, JobFailureData(error, RunFailureReason.RUN_EXCEPTION), [], 1.0, rests=False))
+
+    assert red.title == "a run of sync_all could not go on"
+    assert red.detail == "LEDGER_URL: is wrong. Correct it."
