@@ -29,6 +29,9 @@ Draw = Any
 CODES = ("10", "20")
 JOBS = ("1.", " 3", "44")
 MAILS = ("a@example.com", "B@example.com", "b@example.com", "c@example.com", "d@example.com", "e@example.com", None)
+SECONDS = (5, 30, 55)
+"""After which a late call acts: all within what sync.yaml allows for (`target.late_arrival_seconds`)."""
+PAUSES = (5, 60, 900, 900)
 OWN = "own@example.com"
 """Stands for an address that nobody else has."""
 PHONES = ("504-234-5671", "504-234-5672", "+15042345671", "12", None)
@@ -160,16 +163,17 @@ HUMANS = st.one_of(
     st.builds(Hide, NTH),
 )
 FAULTS = st.one_of(
-    st.builds(Fault, st.just("call"), st.integers(1, 12), some(CALL_FAULTS), some([5, 60, 300])),
-    st.builds(Fault, st.just("call"), st.integers(1, 3), some(CALL_FAULTS), some([5, 60, 300])),
-    st.builds(Fault, st.just("call"), st.integers(1, 3), some(CALL_FAULTS), some([5, 60, 300])),
+    st.builds(Fault, st.just("call"), st.integers(1, 12), some(CALL_FAULTS), some(SECONDS)),
+    st.builds(Fault, st.just("call"), st.integers(1, 3), some(CALL_FAULTS), some(SECONDS)),
+    st.builds(Fault, st.just("call"), st.integers(1, 3), some(CALL_FAULTS), some(SECONDS)),
     st.builds(Fault, st.just("journal"), st.integers(1, 12), some(JOURNAL_FAULTS)),
     st.builds(Fault, st.just("read"), st.integers(1, 9), some(READ_FAULTS)),
 )
 RUNS = st.builds(
-    lambda faults, meanwhile: Run(tuple(faults), tuple(meanwhile)),
+    lambda faults, meanwhile, pause: Run(tuple(faults), tuple(meanwhile), pause),
     st.lists(FAULTS, min_size=1, max_size=3, unique_by=lambda fault: (fault.on, fault.nth)),
     st.one_of(st.just([]), st.just([]), st.lists(st.builds(Meanwhile, st.integers(1, 3), HUMANS), max_size=1)),
+    some(PAUSES),
 )
 RULES = some(
     [

@@ -29,7 +29,7 @@ from worlds.story import Run
 Answer = TypeVar("Answer")
 BEGIN = datetime(2026, 11, 20, 10, tzinfo=UTC)
 SECONDS_PER_CALL = 1
-READ_ONLY = frozenset({"open_intents", "linked", "beat", "why_stop"})
+READ_ONLY = frozenset({"open_intents", "linked", "has_written_since", "beat", "why_stop"})
 """What a journal is asked without writing: a process that dies there dies as it would at the next call."""
 
 
@@ -163,15 +163,15 @@ class Target:
         kind, seconds = self.fate.next("call")
         if (human := self.fate.meanwhile()) is not None:
             self.human(human)
-        if kind == "killed before":
+        if kind in ("late", "killed, acts late"):
+            self.clock.later(seconds, lambda: _unanswered(act))
+        if kind in ("killed before", "killed, acts late"):
             self.fate.die()
         if error := {"not sent": NotSent, "rate limited": RateLimited, "fatal": CircuitOpen, "auth": AuthRefused}.get(
             kind
         ):
             raise error("SafetyAmp", method, endpoint)
         if kind in ("lost, not acted", "late"):
-            if kind == "late":
-                self.clock.later(seconds, lambda: _unanswered(act))
             raise AnswerLost("SafetyAmp", method, endpoint)
         answer = _answered(method, endpoint, act, AnswerLost if kind == "lost, acted" else None)
         if kind == "killed after":

@@ -121,6 +121,15 @@ class Notebook:
     def open_intents(self, entity: str) -> list[Change]:
         return [change for change in self.all_changes if change.entity == entity and change.status is None]
 
+    def has_written_since(self, entity: str, moment: datetime) -> bool:
+        return any(
+            change.entity == entity
+            and change.status == "done"
+            and change.answered_at is not None
+            and change.answered_at >= moment
+            for change in self.all_changes
+        )
+
     # links
 
     def links(self, entity: str) -> dict[str, Link]:

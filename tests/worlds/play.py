@@ -219,7 +219,10 @@ class _Process:
             self._target,
             MortalJournal(journal, self._fate),
             References({table: observed[table].records for table in spec.observed}),
-            PushOptions(in_flight=1),
+            # Calls wait for no budget here: what was intended is sent at once.
+            PushOptions(in_flight=1, late_arrival=limits.late_arrival_seconds, longest_queue=0),
+            now=self._world.clock,
+            sleep=self._world.clock.pass_seconds,
         )
         result = push.run()
         ledger.end_session(session, "stopped" if result.stopped else "done", result.counts(), result.attempts)

@@ -19,6 +19,7 @@ CALL_FAULTS = (
     "auth",  # 401
     "killed before",  # the process dies before SafetyAmp acts
     "killed after",  # … and after it
+    "killed, acts late",  # the process dies, and SafetyAmp acts some seconds afterwards
 )
 READ_FAULTS = ("read error", "killed before")
 JOURNAL_FAULTS = ("killed before", "killed after")

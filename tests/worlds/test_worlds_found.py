@@ -102,6 +102,16 @@ STORIES = {
     "SafetyAmp acts minutes after the time-out, before the next run": company(
         *PAIR, steps=[Run(tuple(Fault("call", nth, "late", 300) for nth in range(1, 6)))]
     ),
+    "SafetyAmp acts a minute after the time-out, and the next run begins at once": company(
+        *PAIR, steps=[Run(tuple(Fault("call", nth, "late", 55) for nth in range(1, 6)), pause=5), Run()]
+    ),
+    "SafetyAmp acts a minute after the process died, and the next run begins at once": company(
+        *PAIR, steps=[*(Run((Fault("call", 1, "killed, acts late", 55),), pause=5) for _ in range(4)), Run()]
+    ),
+    "SafetyAmp acts minutes after the time-out, sync.yaml knows that, and the next run begins at once": replace(
+        company(*PAIR, steps=[Run(tuple(Fault("call", nth, "late", 300) for nth in range(1, 6)), pause=5), Run()]),
+        rules={"target": {"late_arrival_seconds": 301}},
+    ),
 }
 
 
@@ -143,3 +153,15 @@ def test_a_wrong_declaration_breaks_a_promise(wrong: EntitySpec) -> None:
 
     assert broken_promises(story, Stage()) == []
     assert broken_promises(story, Stage(specs={**BY_NAME, "employees": wrong})) != []
+
+
+@pytest.mark.parametrize("kind", ["late", "killed, acts late"])
+def test_judged_at_once_a_call_that_acts_late_would_make_a_title_stand_twice(kind: str) -> None:
+    titled = employee(1, udEmpTitle="Welder"), employee(2, udEmpTitle="Welder")
+    steps: list[Step] = [Run((Fault("call", 2, kind, 55),), pause=5), Run()]
+
+    patient = company(*titled, steps=steps)
+    hasty = replace(patient, rules={"target": {"late_arrival_seconds": 0}})
+
+    assert broken_promises(patient, Stage()) == []
+    assert any("twice" in wrong or "2 times" in wrong for wrong in broken_promises(hasty, Stage()))
