@@ -78,7 +78,7 @@ class Healing:
     def outcome(self) -> str:
         """The class under which the cell is counted."""
         if self.wrong:
-            return f"wrong: {self.wrong}"
+            return "not healed"
         return "healed in the same run" if self.runs == 0 else f"healed after {self.runs} more"
 
 

@@ -41,8 +41,13 @@ def _by_call(healings: Sequence[Healing]) -> str:
     return _lines(["Call", *columns], [[f"`{what}`", *(counts[what, column] for column in columns)] for what in calls])
 
 
+def not_healed(healing: Healing) -> str:
+    """A cell that did not heal, and what was wrong in the end."""
+    return f"- call {healing.cell.call} `{healing.cell.what}`, {healing.cell.fault}: {healing.wrong}"
+
+
 def _not_healed(healings: Sequence[Healing]) -> str:
-    wrong = [f"- call {h.cell.call} `{h.cell.what}`, {h.cell.fault}: {h.wrong}" for h in healings if h.wrong]
+    wrong = [not_healed(healing) for healing in healings if healing.wrong]
     return "\n".join(["\n## Not healed\n", *(wrong or ["None."]), ""])
 
 
