@@ -12,9 +12,8 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
-from reliability.cells import Cell, Healing, cells_of, healthy_calls, try_cell
+from reliability.cells import Healing, cells_of, healthy_calls, tried
 from reliability.report import not_healed, page, table
-from reliability.small import Tables
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
@@ -37,14 +36,6 @@ def main(processes: int = 4, only: str = "") -> int:
     if not only:
         PAGE.write_text(page(healings, calls), encoding="utf-8")
     return int(any(healing.wrong for healing in healings))
-
-
-def tried(cell: Cell, wanted: Tables) -> Healing:
-    """The cell as it healed. One that breaks what tries it is wrong, too, and does not end the others."""
-    try:
-        return try_cell(cell, wanted)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it stands in the table
-        return Healing(cell, 0, f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -118,6 +118,14 @@ def try_cell(cell: Cell, wanted: Tables, run: Runner = lean_run) -> Healing:
         return _healed(box, environment, cell, wanted, run)
 
 
+def tried(cell: Cell, wanted: Tables) -> Healing:
+    """The cell as it healed. One that breaks what tries it is wrong, too, and does not end the others."""
+    try:
+        return try_cell(cell, wanted)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it stands in the table
+        return Healing(cell, 0, f"{type(error).__name__}: {error}")
+
+
 def _healed(box: Sandbox, environment: Mapping[str, str], cell: Cell, wanted: Tables, run: Runner) -> Healing:
     for further in range(3):
         since = len(box.requests())

@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,30 @@ def notes(pushed: Pushed, key: str) -> tuple[str, ...]:
 
 def fault(box: Sandbox, kind: str, method: str = "POST", **options: Any) -> None:
     box.faults.add(FaultRule(kind, system="safetyamp", method=method, path_regex="/api/users", **options))
+
+
+@dataclass
+class Clock:
+    """A ledger's clock: real time, and what was slept through, which costs none. `slept` adds up the seconds."""
+
+    ahead: timedelta = timedelta(0)
+    slept: float = 0.0
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def pass_minutes(self, minutes: float) -> None:
+        self.ahead += timedelta(minutes=minutes)
+
+    def sleep(self, seconds: float) -> None:
+        self.ahead += timedelta(seconds=seconds)
+        self.slept += seconds
+
+
+def reads(box: Sandbox, since: int, table: str = "users") -> int:
+    """Walks over a table: each begins with its first page."""
+    requests = box.requests("safetyamp", since)
+    return sum(request.path == f"/api/{table}" and request.query.startswith("page=0") for request in requests)
 
 
 class PushWorld:

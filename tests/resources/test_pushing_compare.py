@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from push_world import EMPTY, PushWorld, fault, outcomes, people, rule, sources, staff, writes
+from push_world import EMPTY, Clock, PushWorld, fault, outcomes, people, reads, rule, sources, staff, writes
 from small_worlds import account, employee
 
 from safetyamp_pipelines.sandbox import Sandbox, TargetOptions
 
 ONE_AT_A_TIME = {"sync_in_flight": 1}
-
-
-@dataclass
-class Clock:
-    """The ledger's clock: real time and what was slept through, which costs none."""
-
-    ahead: timedelta = timedelta(0)
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-    def pass_minutes(self, minutes: float) -> None:
-        self.ahead += timedelta(minutes=minutes)
 
 
 @pytest.fixture
@@ -49,12 +34,6 @@ def world(box: Sandbox, clock: Clock) -> Iterator[PushWorld]:
 
 def edit(box: Sandbox, number: str, **values: object) -> None:
     box.safetyamp.edit("users", people(box)[number]["id"], **values)
-
-
-def reads(box: Sandbox, since: int, table: str = "users") -> int:
-    """Walks over the table: each begins with its first page."""
-    requests = box.requests("safetyamp", since)
-    return sum(request.path == f"/api/{table}" and request.query.startswith("page=0") for request in requests)
 
 
 def test_fresh_rows_are_believed_without_a_call(box: Sandbox, world: PushWorld, clock: Clock) -> None:
