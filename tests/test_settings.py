@@ -315,6 +315,11 @@ def test_alerts_are_on_where_somebody_may_be_told(environment: dict[str, str], m
 # --- several together ---
 
 
+def test_observed_rows_may_not_be_believed_longer_than_a_plan() -> None:
+    with pytest.raises(SettingsError, match=r"OBSERVED_MAX_AGE_MINUTES: is more than PLAN_MAX_AGE_MINUTES \(10\)"):
+        load_settings({"PLAN_MAX_AGE_MINUTES": "10"}, env_file=None)
+
+
 def test_all_problems_are_told_at_once_types_contradictions_and_business_rules(tmp_path: Path) -> None:
     rules = tmp_path / "sync.yaml"
     rules.write_text("jobs: {timezone: Nowhere}\ncompanies: []\n")

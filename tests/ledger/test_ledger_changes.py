@@ -37,6 +37,22 @@ def test_an_intent_is_open_until_it_is_answered(ledger: Ledger, session: int, in
     assert ledger.open_intents("employees") == []
 
 
+def test_a_push_can_ask_whether_anything_was_written_since_it_looked(
+    ledger: Ledger, session: int, intent: MakeIntent, clock
+) -> None:
+    # given a change that was done, and one that was refused a minute later
+    done, refused = ledger.intend(session, intent()), ledger.intend(session, intent(source_key="2"))
+    ledger.answer(done, "done", target_id="aB3dE")
+    at = ledger.now()
+    clock.forward(minutes=1)
+    ledger.answer(refused, "failed")
+
+    # then only the first counts, from the moment of its answer on, and for its own entity
+    assert ledger.has_written_since("employees", at)
+    assert not ledger.has_written_since("employees", at + timedelta(seconds=1))
+    assert not ledger.has_written_since("jobs", at)
+
+
 def test_an_answer_is_kept_whole(ledger: Ledger, session: int, intent: MakeIntent, clock) -> None:
     # given a create that took two seconds
     change_id = ledger.intend(session, intent())

@@ -1,0 +1,72 @@
+"""Lost answers: what a row proves, what silence does not, and what stays open as long as it may still arrive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from small_worlds import site, title, user
+
+from safetyamp_pipelines.sync import employees, titles
+from safetyamp_pipelines.sync.journal import OpenIntent
+from safetyamp_pipelines.sync.names import Names
+from safetyamp_pipelines.sync.settle import says, settle
+from safetyamp_pipelines.sync.tables import Id, References
+
+AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
+REFERENCES = References({"sites": [site(20, "Yard", 2, "YARD")], "users": [user("u1", "1"), user("u2", "2")]})
+NAMES = Names(REFERENCES, {}, since=AT)
+
+
+@dataclass
+class Book:
+    """As much of a journal as settling writes to."""
+
+    answers: dict[int, Id | None] = field(default_factory=dict)
+
+    def done(self, intent: int, target_id: Id, *_: Any) -> None:
+        self.answers[intent] = target_id
+
+    def undone(self, intent: int, rule: str) -> None:
+        self.answers[intent] = None
+
+
+def create(number: int, name: str) -> OpenIntent:
+    return OpenIntent(number, name, name, None, {"name": name}, AT)
+
+
+def settled(intents: list[OpenIntent], over: set[int]) -> tuple[dict[int, bool], dict[int, Id | None]]:
+    book, rows = Book(), {30: title(30, "Welder")}
+    return settle(titles.SPEC, book, intents, rows, NAMES, over), book.answers  # type: ignore[arg-type]
+
+
+def test_what_a_read_shows_is_done_whenever_it_was_read() -> None:
+    assert settled([create(1, "WELDER ")], over=set()) == ({1: True}, {1: 30})
+
+
+def test_what_a_read_does_not_show_is_not_done_once_nothing_can_arrive_any_more() -> None:
+    assert settled([create(1, "Fitter")], over={1}) == ({1: False}, {1: None})
+
+
+def test_what_a_read_does_not_show_stays_open_as_long_as_it_may_arrive() -> None:
+    assert settled([create(1, "Fitter"), create(2, "Welder")], over=set()) == ({2: True}, {2: 30})
+
+
+@pytest.mark.parametrize(
+    ("after", "proven"),
+    [
+        ({"city": "Houma"}, True),
+        ({"city": "Houma", "home_site_id": "YARD"}, True),
+        ({"city": "Elsewhere"}, False),
+        ({"city": "Houma", "home_site_id": "nowhere"}, False),
+        ({"city": "Houma", "current_supervisor_id": "2"}, True),
+        ({"current_supervisor_id": "2"}, False),
+    ],
+)
+def test_a_row_proves_an_update_by_the_fields_it_shows_and_by_nothing_else(after: dict[str, str], proven: bool) -> None:
+    row = user("u1", "1", city="Houma", home_site_id=20)
+    assert "current_supervisor_id" not in row
+
+    assert says(employees.SPEC, row, after, NAMES) is proven
