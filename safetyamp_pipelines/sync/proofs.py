@@ -15,17 +15,22 @@ from safetyamp_pipelines.sync.tables import References, at_path, fold
 
 
 def unresolved(spec: EntitySpec, plan: Plan, expected: References) -> Mapping[str, tuple[str, ...]]:
-    """Source key → labels of the references that lead nowhere: not in the expected state, nor created by this plan."""
+    """Source key → labels of the references that lead nowhere: not in the expected state, nor to a record of this plan.
+
+    A record of the plan is found by its link although SafetyAmp does not yet show its key: an account is linked by
+    e-mail in the same push, or is held with another number.
+    """
     own = expected[spec.table]
-    created = {own.folded(change.natural_key) for change in plan.changes if change.action is Action.CREATE}
+    planned = {own.folded(change.natural_key) for change in plan.changes if change.action is not Action.DEACTIVATE}
+    planned |= {own.folded(verdict.source_key) for verdict in plan.verdicts if verdict.outcome is Outcome.HELD}
     nowhere: dict[str, list[str]] = defaultdict(list)
     for change in plan.changes:
         for name, wanted in change.after().items():
             field = spec.field(name)
             if field.references is None or wanted is None:
                 continue
-            is_new = field.references == spec.table and own.folded(str(wanted)) in created
-            if not is_new and expected[field.references].id_of(str(wanted)) is None:
+            is_own = field.references == spec.table and own.folded(str(wanted)) in planned
+            if not is_own and expected[field.references].id_of(str(wanted)) is None:
                 nowhere[change.source_key].append(field.label)
     return {key: tuple(labels) for key, labels in nowhere.items()}
 
