@@ -45,6 +45,9 @@ class Refusal:
     """A remembered refusal."""
 
     payload_hash: str
+    fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cause: Mapping[str, Any] = field(default_factory=dict)
+    state: str = "open"
 
 
 def observed_in(world: World) -> dict[str, list[Record]]:

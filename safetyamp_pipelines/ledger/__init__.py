@@ -32,6 +32,7 @@ from safetyamp_pipelines.ledger.records import (
     Session,
     SessionStatus,
     TargetId,
+    Unlinked,
     Unsent,
 )
 
@@ -64,6 +65,7 @@ __all__ = [
     "SessionEnded",
     "SessionStatus",
     "TargetId",
+    "Unlinked",
     "Unsent",
 ]
 

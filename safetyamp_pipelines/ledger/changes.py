@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select
@@ -63,8 +63,10 @@ class Changes(Store):
         answer: Any = None,
         pushed: Mapping[str, Any] | None = None,
         not_taken: Mapping[str, str | None] | None = None,
+        not_taken_for: timedelta | None = None,
     ) -> None:
         """Settle the change. With `pushed` the record's link is saved in the same transaction (see `save_link`).
+        `not_taken_for` is how long that is remembered of the fields not taken; without it for good.
 
         An answer is taken even from a push that lost its lease: what happened, happened. Raises AlreadyAnswered.
         """
@@ -80,16 +82,8 @@ class Changes(Store):
             if pushed is not None:
                 if row.target_id is None:
                     raise ValueError(f"change {change_id}: a link needs the SafetyAmp id")
-                put_link(
-                    db,
-                    row.entity,
-                    row.source_key,
-                    row.natural_key,
-                    row.target_id,
-                    pushed,
-                    not_taken or {},
-                    self._clock(),
-                )
+                pair = (row.entity, row.source_key, row.natural_key, row.target_id)
+                put_link(db, *pair, pushed, not_taken or {}, self._clock(), not_taken_for)
 
     def note_unsent(self, session_id: int, intents: Iterable[Intent], status: Unsent, rule: str) -> None:
         """Record changes for which no call was made, and the rule that decided, all at once."""

@@ -9,7 +9,7 @@ Refusal
         ├── IntentOpen    a create of this record has no answer yet: look it up before trying again
         ├── AlreadyAnswered  another process settled this change
         ├── SessionEnded  this push was declared over
-        └── IntentUnsettled  a record with a call in the air cannot be forgotten
+        └── IntentUnsettled  a record with a call in the air cannot be forgotten or unlinked
 """
 
 from __future__ import annotations
@@ -85,9 +85,11 @@ class SessionEnded(LedgerConflict):
 class IntentUnsettled(LedgerConflict):
     """A call for the record has no answer yet, and only its values can tell whether SafetyAmp acted."""
 
-    def __init__(self, entity: str, source_key: str) -> None:
-        self.entity, self.source_key = entity, source_key
-        super().__init__(entity, source_key)
+    def __init__(self, entity: str, source_key: str, then: str = "forget") -> None:
+        self.entity, self.source_key, self.then = entity, source_key, then
+        super().__init__(entity, source_key, then)
 
     def __str__(self) -> str:
-        return f"{self.entity} {self.source_key}: a call has no answer yet; sync once, which settles it, then forget"
+        return (
+            f"{self.entity} {self.source_key}: a call has no answer yet; sync once, which settles it, then {self.then}"
+        )

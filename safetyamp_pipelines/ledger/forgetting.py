@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session as Transaction
 
 from safetyamp_pipelines.ledger.database import erase_freed, translated
-from safetyamp_pipelines.ledger.errors import IntentUnsettled
 from safetyamp_pipelines.ledger.models import ChangeRow, FailureRow, LinkRow, VerdictRow
 from safetyamp_pipelines.ledger.records import Forgotten
 from safetyamp_pipelines.ledger.store import Store
+from safetyamp_pipelines.ledger.unsettled import refuse_open
 
 
 class Forgetting(Store):
@@ -22,7 +22,7 @@ class Forgetting(Store):
         and its values come back. Raises IntentUnsettled while a call has no answer: its values are needed to find out.
         """
         with self._writing() as db:
-            refuse_open(db, entity, source_key)
+            refuse_open(db, entity, source_key, then="forget")
             forgotten = Forgotten(
                 changes=empty_changes(db, entity, source_key),
                 links=empty_link(db, entity, source_key),
@@ -32,13 +32,6 @@ class Forgetting(Store):
         with translated(self._engine):
             erase_freed(self._engine)
         return forgotten
-
-
-def refuse_open(db: Transaction, entity: str, source_key: str) -> None:
-    """IntentUnsettled when a call for the record has no answer."""
-    query = select(func.count()).where(ChangeRow.entity == entity, ChangeRow.source_key == source_key)
-    if db.scalar(query.where(ChangeRow.status.is_(None))):
-        raise IntentUnsettled(entity, source_key)
 
 
 def empty_changes(db: Transaction, entity: str, source_key: str) -> int:

@@ -101,7 +101,10 @@ class ChangeRow(Base):
 
 
 class LinkRow(Base):
-    """Source record and SafetyAmp id: one link per source record, one per SafetyAmp record."""
+    """Source record and SafetyAmp id: one link per source record, one per SafetyAmp record.
+
+    `not_taken_until` maps a field of `not_taken` to the time (ISO 8601) at which it is offered again.
+    """
 
     __tablename__ = "ledger_links"
     __table_args__ = (UniqueConstraint("entity", "target_id"),)
@@ -112,7 +115,23 @@ class LinkRow(Base):
     natural_key: Mapped[str]
     pushed: Mapped[dict[str, Any]]
     not_taken: Mapped[dict[str, Any]]
+    not_taken_until: Mapped[dict[str, Any] | None]
     updated_at: Mapped[datetime]
+
+
+class UnlinkRow(Base):
+    """A pair that a person had forgotten, because it was wrong; the history is kept."""
+
+    __tablename__ = "ledger_unlinks"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entity: Mapped[str]
+    source_key: Mapped[str]
+    target_id: Mapped[TargetId] = mapped_column(SafetyAmpId)
+    natural_key: Mapped[str]
+    who: Mapped[str]
+    reason: Mapped[str]
+    at: Mapped[datetime]
 
 
 class FailureRow(Base):

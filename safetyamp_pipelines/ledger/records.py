@@ -91,6 +91,19 @@ class Link:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unlinked:
+    """A wrong pair that a person had forgotten: who, why and when."""
+
+    entity: str
+    source_key: str
+    target_id: TargetId
+    natural_key: str
+    who: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Failure:
     """A record SafetyAmp refused. `fields` maps a field to its `hash` (keyed), `category` and `suggestion`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -16,6 +16,7 @@ from safetyamp_pipelines.sync.errors import RecordRefused
 from safetyamp_pipelines.sync.inputs import Memory
 from safetyamp_pipelines.sync.journal import Linked, OpenIntent
 from safetyamp_pipelines.sync.plan import Agreed, Change
+from safetyamp_pipelines.sync.refusals import Explained
 from safetyamp_pipelines.sync.tables import Id
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def remembered(ledger: Ledger, entity: str) -> Memory:
     failures = {key: failure for key, failure in ledger.failures(entity).items() if failure.state != "retry"}
     rows = ledger.previous_rows_of(BY_NAME[entity].sources)
     is_loaded = ledger.was_pushed_whole(entity)
-    return Memory(links=ledger.links(entity), failures=failures, source_rows=rows, is_loaded=is_loaded)
+    return Memory(ledger.links(entity), failures, rows, is_loaded, ledger.keyed_hash)
 
 
 @dataclass
@@ -46,10 +47,11 @@ class LedgerJournal:
     heartbeat: Callable[[], object]
     is_undo: bool = False
     _source_keys: dict[int, str] = field(default_factory=dict, init=False)
-    _failed: set[str] = field(init=False)
+    _failed: dict[str, Set[str]] = field(init=False)
+    """The offending fields of each failure that stands, by source key."""
 
     def __post_init__(self) -> None:
-        self._failed = set(self.ledger.failures(self.entity))
+        self._failed = {key: set(failure.fields) for key, failure in self.ledger.failures(self.entity).items()}
 
     def open_intents(self) -> list[OpenIntent]:
         rows = self.ledger.open_intents(self.entity)
@@ -67,18 +69,33 @@ class LedgerJournal:
     def done(
         self, intent: int, target_id: Id, pushed: Mapping[str, Any], not_taken: Mapping[str, str | None], note: str
     ) -> None:
-        """SafetyAmp took the record, so an earlier refusal of it stands no more."""
-        self.ledger.answer(intent, "done", target_id=target_id, rule=note or None, pushed=pushed, not_taken=not_taken)
-        if (source_key := self._source_keys[intent]) in self._failed:
+        """SafetyAmp took the record, so an earlier refusal of it stands no more; that of a field left out does."""
+        self.ledger.answer(
+            intent,
+            "done",
+            target_id=target_id,
+            rule=note or None,
+            pushed=pushed,
+            not_taken=not_taken,
+            not_taken_for=self._days,
+        )
+        source_key = self._source_keys[intent]
+        failed = self._failed.get(source_key)
+        optional = {field.name for field in BY_NAME[self.entity].fields if not field.required}
+        if failed is not None and (not failed or not failed <= optional or failed & pushed.keys()):
             self.ledger.clear_failure(self.entity, source_key)
-            self._failed.discard(source_key)
+            del self._failed[source_key]
 
-    def refused(self, intent: int, change: Change, refusal: RecordRefused, *, remember: bool) -> None:
+    def refused(self, intent: int, change: Change, refusal: RecordRefused, explained: Explained) -> None:
         """The ledger keeps the names of the offending fields and keyed hashes, never SafetyAmp's texts or values."""
-        values, labels = change.after(), {field.name: field.label for field in BY_NAME[self.entity].fields}
+        values = change.after()
         fields = {
-            name: {"hash": self.ledger.keyed_hash(values.get(name)), "category": "unknown", "suggestion": ""}
-            for name in refusal.errors
+            name: {
+                "hash": self.ledger.keyed_hash(values.get(name)),
+                "category": str(offence.category),
+                "suggestion": offence.suggestion,
+            }
+            for name, offence in explained.offences.items()
         }
         self.ledger.answer(intent, "failed", http_status=refusal.status, error=sorted(refusal.errors), rule="refused")
         log.warning(
@@ -86,18 +103,21 @@ class LedgerJournal:
             source_key=change.source_key,
             action=change.action.value,
             status=refusal.status,
-            fields=[labels.get(name, name) for name in sorted(refusal.errors)],
+            fields=[f"{offence.label}: {offence.category}" for offence in explained.offences.values()],
         )
-        if remember and not self.is_undo:
-            self.ledger.save_failure(
-                self.entity,
-                change.source_key,
-                action=change.action.value,
-                payload_hash=change.payload_hash,
-                fields=fields,
-                http_status=refusal.status,
-                expires_after=timedelta(days=self.failure_expires_days),
-            )
+        if self.is_undo:
+            return
+        self._failed[change.source_key] = fields.keys()
+        self.ledger.save_failure(
+            self.entity,
+            change.source_key,
+            action=change.action.value,
+            payload_hash=change.payload_hash,
+            fields=fields,
+            http_status=refusal.status,
+            expires_after=self._days,
+            cause=explained.cause,
+        )
 
     def undone(self, intent: int, rule: str) -> None:
         self.ledger.answer(intent, "failed", rule=rule)
@@ -108,6 +128,10 @@ class LedgerJournal:
 
     def agree(self, agreed: Iterable[Agreed]) -> None:
         self.ledger.save_links(self.entity, tuple(agreed))
+
+    def revive(self, source_keys: Iterable[str]) -> None:
+        for source_key in source_keys:
+            self.ledger.mark_failure(self.entity, source_key, "retry")
 
     def linked(self, table: str) -> Iterable[Linked]:
         """Roles and asset types belong to no entity: nothing of them is linked."""
@@ -126,6 +150,10 @@ class LedgerJournal:
             return "interrupted"
         pause = None if self.is_undo else self.ledger.pause_state()
         return f"paused by {pause.who}: {pause.reason}" if pause is not None else None
+
+    @property
+    def _days(self) -> timedelta:
+        return timedelta(days=self.failure_expires_days)
 
     def _intent(self, change: Change) -> Intent:
         return Intent(

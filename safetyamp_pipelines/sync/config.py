@@ -19,6 +19,7 @@ from safetyamp_pipelines.sync.config_types import (
     DepartmentPattern,
     EmployeeNumberPattern,
     Identifier,
+    Keys,
     PhoneRegion,
     Positive,
     StateCode,
@@ -102,17 +103,28 @@ class EntraConfig(_Section):
     expand_manager: bool = Field(default=True, description="Read each user's manager too, for supervisors.")
 
 
-class DepartmentsConfig(_Section):
+class _EntityConfig(_Section):
+    """What every entity can be told: who decides its fields, and which records are left alone."""
+
+    policies: Policies = {}
+    protected: Keys = Field(
+        default=(), description="Source keys of records that are never touched in SafetyAmp, nor created there."
+    )
+    suppressed: Keys = Field(
+        default=(), description="Source keys that stay out of SafetyAmp; a record that is there stays as it is."
+    )
+
+
+class DepartmentsConfig(_EntityConfig):
     """Departments become site clusters."""
 
     root_cluster: Text | None = Field(
         default=None, description="Name of the root site cluster in SafetyAmp; null takes the only root there is."
     )
     osha_establishment: Literal[0, 1] = Field(default=0, description="OSHA flag of new clusters, 0 or 1.")
-    policies: Policies = {}
 
 
-class JobsConfig(_Section):
+class JobsConfig(_EntityConfig):
     """Jobs become sites."""
 
     open_statuses: Codes = Field(
@@ -121,16 +133,13 @@ class JobsConfig(_Section):
     timezone: TimeZoneHere = "America/Chicago"
     country: CountryHere = "US"
     default_state: StateHere = None
-    policies: Policies = {}
 
 
-class TitlesConfig(_Section):
-    """Job titles become user titles; nothing to choose beyond the policies."""
-
-    policies: Policies = {}
+class TitlesConfig(_EntityConfig):
+    """Job titles become user titles; nothing to choose beyond what every entity can be told."""
 
 
-class EmployeesConfig(_Section):
+class EmployeesConfig(_EntityConfig):
     """Employees become users."""
 
     default_role: Text = Field(default="Field", description="Name of the SafetyAmp role given to a new user.")
@@ -145,10 +154,13 @@ class EmployeesConfig(_Section):
     default_phone_region: PhoneRegion = Field(
         default="US", description="Region in which telephone numbers without a country code are read."
     )
-    policies: Policies = {}
+    protected_roles: tuple[Text, ...] = Field(
+        default=("Company Administrator",),
+        description="Accounts that have one of these SafetyAmp roles are never touched.",
+    )
 
 
-class VehiclesConfig(_Section):
+class VehiclesConfig(_EntityConfig):
     """Vehicles become assets."""
 
     asset_type: Text = Field(
@@ -181,7 +193,6 @@ class VehiclesConfig(_Section):
         default=False,
         description="Decommission the asset of a vehicle that Samsara no longer lists; false only reports it.",
     )
-    policies: Policies = {}
 
 
 class UpdateMethods(_Section):
@@ -216,7 +227,9 @@ class TargetConfig(_Section):
         default=20, description="Records attempted before the share of refusals counts."
     )
     failure_expires_days: Positive = Field(
-        default=7, description="Days after which a refused record is tried again although nothing changed."
+        default=7,
+        description="Days after which a refused record, or a field that SafetyAmp ignored, is tried again although "
+        "nothing changed.",
     )
     late_arrival_seconds: int = Field(
         default=60,

@@ -67,6 +67,12 @@ def _unique(values: tuple[int, ...]) -> tuple[int, ...]:
     return values
 
 
+def _once(keys: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(keys)) != len(keys):
+        raise ValueError("must name each key once")
+    return keys
+
+
 Text = Annotated[str, AfterValidator(_not_blank)]
 Identifier = Annotated[str, AfterValidator(_plain_identifier)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
@@ -76,5 +82,7 @@ TinyInt = Annotated[int, Field(strict=True, ge=0, le=255)]  # tinyint in Vista: 
 Codes = Annotated[tuple[TinyInt, ...], Field(min_length=1), AfterValidator(_unique)]
 Positive = Annotated[int, Field(strict=True, gt=0)]
 PhoneRegion = Annotated[str, AfterValidator(_phone_region)]
+SourceKey = Annotated[str, Field(coerce_numbers_to_str=True), AfterValidator(_not_blank)]  # 100482 is a number in YAML
+Keys = Annotated[tuple[SourceKey, ...], AfterValidator(_once)]
 EmployeeNumberPattern = Annotated[str, AfterValidator(_pattern_with_one_group)]
 DepartmentPattern = Annotated[str, AfterValidator(_pattern_with_department)]

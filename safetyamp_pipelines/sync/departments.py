@@ -83,6 +83,11 @@ def _root(inputs: Inputs, config: SyncConfig) -> str:
     return str(clusters.key_of(next(iter(roots))))
 
 
+def _records(inputs: Inputs) -> list[tuple[object, str]]:
+    """Every department row; the regions they name have verdicts of their own on top."""
+    return [(row["PRCo"], _trimmed(row["PRDept"]) or "") for row in inputs.snapshot(SOURCE).records]
+
+
 def _trimmed(value: object) -> str | None:
     return (str(value).strip() or None) if value is not None else None
 
@@ -159,6 +164,7 @@ SPEC = EntitySpec(
         MatchKey("name", "name", fold_case=True, owner="external_code"),
     ),
     desire=desire_departments,
+    records=_records,
     place="parent_cluster_id",
     always=("name", "parent_cluster_id", "osha_establishment"),
     policies=lambda config: config.departments.policies,

@@ -18,18 +18,20 @@ def value_hash(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+DRIFT = "somebody changed it in SafetyAmp"
 CHANGED_ON_BOTH_SIDES = "held: it changed in the source and in SafetyAmp; a person must decide"
 
 
 @dataclass
 class Difference:
     """`changed` maps a field to (before, after); `agreed` holds values both sides share; `notes` say what was left,
-    `held` what a person must decide."""
+    `held` what a person must decide; `drift` says by field who wins where somebody changed what we had pushed."""
 
     changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     agreed: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
+    drift: dict[str, str] = field(default_factory=dict)
 
 
 def is_shown(declared: Field, row: Record) -> bool:
@@ -66,9 +68,15 @@ def is_same(declared: Field, before: Any, after: Any, references: References) ->
 
 
 def diff_record(
-    fields: tuple[Field, ...], values: Mapping[str, Any], row: Record, references: References, link: Link | None
+    fields: tuple[Field, ...],
+    values: Mapping[str, Any],
+    row: Record,
+    references: References,
+    link: Link | None,
+    refused: Mapping[str, str] | None = None,
 ) -> Difference:
-    """Compare one desired record with its observed row. An empty source never blanks a value."""
+    """Compare one desired record with its observed row. An empty source never blanks a value. `refused` are fields
+    whose values SafetyAmp is known to refuse, with a note for each: they are left out."""
     pushed: Mapping[str, Any] = link.pushed if link is not None else {}
     difference = Difference()
     for declared in fields:
@@ -78,13 +86,18 @@ def diff_record(
         before = observed_value(declared, row, references, pushed)
         if is_same(declared, before, after, references):
             difference.agreed[declared.name] = after
+            continue
+        if has_drifted(declared, before, pushed, references):
+            difference.drift[declared.name] = _who_wins(declared, before, after, pushed)
+        if refused and declared.name in refused:
+            difference.notes.append(f"{declared.label}: {refused[declared.name]}")
         elif was_not_taken(link, declared.name, before, after):
             difference.notes.append(f"{declared.label}: SafetyAmp did not take this value when it was sent")
         elif (stays := _why_it_stays(declared, before, after, pushed)) is None:
             difference.changed[declared.name] = (before, after)
         elif stays:
             difference.notes.append(f"{declared.label}: {stays}")
-            difference.held += [declared.label] if stays is CHANGED_ON_BOTH_SIDES else []
+            difference.held.append(declared.label)
     return difference
 
 
@@ -100,15 +113,31 @@ def was_not_taken(link: Link | None, name: str, before: Any, after: Any) -> bool
     return remembered is not None and remembered in (offered(after), offered(after, before))
 
 
+def has_drifted(declared: Field, before: Any, pushed: Mapping[str, Any], references: References) -> bool:
+    """Whether somebody changed in SafetyAmp what we had pushed. A reference that no longer leads anywhere tells
+    nothing: the record it led to may have been renamed."""
+    if pushed.get(declared.name) is None:
+        return False
+    ours = pushed[declared.name]
+    is_known = declared.references is None or references[declared.references].id_of(ours) is not None
+    return is_known and not is_same(declared, before, ours, references)
+
+
+def _who_wins(declared: Field, before: Any, after: Any, pushed: Mapping[str, Any]) -> str:
+    stays = _why_it_stays(declared, before, after, pushed)
+    if stays:
+        return stays
+    winner = "the source wins" if stays is None else "that edit stands"
+    return f"{DRIFT}; {winner} (policy {declared.policy})"
+
+
 def _why_it_stays(declared: Field, before: Any, after: Any, pushed: Mapping[str, Any]) -> str | None:
-    """None when the source's value is to be pushed; else why not ("" when that is nothing to report)."""
+    """None when the source's value is to be pushed; else why not ("" when nobody has to decide)."""
     match declared.policy:
         case Policy.INITIAL:
             return ""
         case Policy.FILL:
             return None if before is None else ""
         case Policy.MERGE if declared.name in pushed and pushed[declared.name] != before:
-            if pushed[declared.name] == after:
-                return "drift: somebody changed it in SafetyAmp, and that edit stands"
-            return CHANGED_ON_BOTH_SIDES
+            return "" if pushed[declared.name] == after else CHANGED_ON_BOTH_SIDES
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from safetyamp_pipelines.sync import employment
@@ -10,6 +12,7 @@ from safetyamp_pipelines.sync.config import SyncConfig
 from safetyamp_pipelines.sync.employees_sources import ENTRA, RECENT_JOBS, join_entra, with_home_site, with_role
 from safetyamp_pipelines.sync.inputs import Inputs
 from safetyamp_pipelines.sync.mapping import map_fields
+from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.spec import Collision, Desired, EntitySpec, Field, MatchKey, Policy, Scope
 
 SOURCE = employment.SOURCE
@@ -100,6 +103,23 @@ def _claims(frame: pd.DataFrame, companies: tuple[int, ...]) -> dict[str, list[t
     }
 
 
+def _records(inputs: Inputs) -> list[tuple[object, str]]:
+    """Every employee row, employed or not."""
+    rows = inputs.snapshot(SOURCE).records
+    numbers = clean(pd.Series([row["Employee"] for row in rows], dtype=object), "number").values
+    return [(row["PRCo"], str(number)) for row, number in zip(rows, numbers, strict=True)]
+
+
+def _protected_by(row: Record, config: SyncConfig) -> str | None:
+    """The role of the account that sync.yaml protects, if it has one of them."""
+    protected = {name.strip().casefold(): name for name in config.employees.protected_roles}
+    shown = row.get("roles") or ()
+    roles = [shown] if isinstance(shown, Mapping) else shown
+    names = [str(role.get("name") or "").strip().casefold() for role in roles]
+    found = next((protected[name] for name in names if name in protected), None)
+    return None if found is None else f"has the role {found} (employees.protected_roles of sync.yaml)"
+
+
 def _personal(name: str, label: str, *sources: str, **options: object) -> Field:
     """A field read where it is written, whose values are a person's."""
     return Field(name, label, sources, name, personal=True, **options)  # type: ignore[arg-type]
@@ -182,10 +202,12 @@ SPEC = EntitySpec(
         MatchKey("email", "email", fold_case=True, owner="emp_id", action="link"),
     ),
     desire=desire_employees,
+    records=_records,
     always=("first_name", "last_name", "email"),
     access="system_access",
     holds_switched_off=True,
     place="home_site_id",
     policies=lambda config: config.employees.policies,
     reactivates=lambda config: config.employees.reactivate_without_history,
+    protected_by=_protected_by,
 )

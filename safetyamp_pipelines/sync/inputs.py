@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from safetyamp_pipelines.sync.errors import SnapshotError
-from safetyamp_pipelines.sync.snapshot import Certificate, Snapshot
+from safetyamp_pipelines.sync.snapshot import Certificate, Snapshot, canonical_json
 from safetyamp_pipelines.sync.tables import Id, References
 
 
@@ -30,10 +30,19 @@ class Link(Protocol):
 
 
 class KnownFailure(Protocol):
-    """A change SafetyAmp refused; it is not tried again while `payload_hash` stays the same."""
+    """A change SafetyAmp refused; not tried again while `payload_hash` and all that `cause` speaks of stay the same.
+
+    `fields` maps each offending field to its keyed `hash`, `category` and `suggestion`.
+    """
 
     @property
     def payload_hash(self) -> str: ...
+    @property
+    def fields(self) -> Mapping[str, Mapping[str, Any]]: ...
+    @property
+    def cause(self) -> Mapping[str, Any]: ...
+    @property
+    def state(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -41,13 +50,15 @@ class Memory:
     """What the ledger remembers of one entity, by source key. Only failures that still stand are listed.
 
     `source_rows` are the rows each source had when this entity was last pushed. `is_loaded` says whether a whole plan
-    was ever pushed: single records tried before that are no first load.
+    was ever pushed: single records tried before that are no first load. `keyed_hash` is how the ledger hashed the
+    values of refused fields.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
     failures: Mapping[str, KnownFailure] = field(default_factory=dict)
     source_rows: Mapping[str, int] = field(default_factory=dict)
     is_loaded: bool = True
+    keyed_hash: Callable[[Any], str] = canonical_json
 
 
 class Inputs:

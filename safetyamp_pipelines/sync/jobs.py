@@ -97,6 +97,11 @@ def _owning_company(
     return {job: companies[index] for job, (_, index) in rank.items()}
 
 
+def _records(inputs: Inputs) -> list[tuple[object, str]]:
+    """Every job row, open or not."""
+    return [(row["JCCo"], str(row["Job"]).rstrip()) for row in inputs.snapshot(SOURCE).records]
+
+
 FIELDS = (
     Field("ext_id", "Site code", (f"{SOURCE}.Job",), "ext_id", clean="key", required=True, unique=Collision.REJECT),
     Field("name", "Name", ("rule.name",), "name", required=True),
@@ -134,6 +139,7 @@ SPEC = EntitySpec(
     fields=FIELDS,
     match=(MatchKey("site code", "ext_id"), MatchKey("name", "name", owner="ext_id")),
     desire=desire_jobs,
+    records=_records,
     place="cluster_id",
     policies=lambda config: config.jobs.policies,
 )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from safetyamp_pipelines.sync.errors import RecordRefused
 from safetyamp_pipelines.sync.plan import Agreed, Change
+from safetyamp_pipelines.sync.refusals import Explained
 from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.tables import Id
 
@@ -68,11 +69,13 @@ class Journal(Protocol):
     def done(
         self, intent: int, target_id: Id, pushed: Mapping[str, Any], not_taken: Mapping[str, str | None], note: str
     ) -> None:
-        """SafetyAmp did it. `not_taken` are the fields it did not take, as `differ.offered` (None forgets one)."""
+        """SafetyAmp did it. `not_taken` are the fields it did not take, as `differ.offered` (None forgets one).
+
+        An earlier refusal is forgotten, unless it was about optional fields only and none of them was sent now."""
         ...
 
-    def refused(self, intent: int, change: Change, refusal: RecordRefused, *, remember: bool) -> None:
-        """SafetyAmp refused it; remembered, it is not tried again until something about it changes."""
+    def refused(self, intent: int, change: Change, refusal: RecordRefused, explained: Explained) -> None:
+        """SafetyAmp refused it: remembered, and not tried again until something it hangs on changes."""
         ...
 
     def undone(self, intent: int, rule: str) -> None:
@@ -85,6 +88,10 @@ class Journal(Protocol):
 
     def agree(self, agreed: Iterable[Agreed]) -> None:
         """Remember records recognised in SafetyAmp and the values both sides share."""
+        ...
+
+    def revive(self, source_keys: Iterable[str]) -> None:
+        """What these refusals hung on has changed: they are tried again as soon as they are planned again."""
         ...
 
     def linked(self, table: str) -> Iterable[Linked]:

@@ -40,6 +40,7 @@ def only(
         agreed=tuple(agreed for agreed in plan.agreed if agreed.source_key in keys),
         refused=judge(changes),
         source_rows={},
+        revived=tuple(key for key in plan.revived if key in keys),
         only=tuple(sorted(keys)),
     )
 

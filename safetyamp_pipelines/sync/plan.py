@@ -132,7 +132,9 @@ class Plan:
 
     `inputs` maps each snapshot read to its content hash, `source_rows` each source to its number of records; `as_of` is
     when SafetyAmp's table was read (ISO 8601 UTC). `refused` says which guards stand against it, and why. `only` are
-    the source keys that the plan was reduced to; a whole plan has none.
+    the source keys that the plan was reduced to; a whole plan has none. `mapping_hash` is the part of the configuration
+    that an earlier refusal may hang on, `revived` are records whose refusal no longer hangs on what it did,
+    `unaccounted` source records without their verdict.
     """
 
     entity: str
@@ -147,6 +149,9 @@ class Plan:
     refused: tuple[Refused, ...] = ()
     source_rows: Mapping[str, int] = field(default_factory=dict)
     only: tuple[str, ...] = ()
+    mapping_hash: str = ""
+    revived: tuple[str, ...] = ()
+    unaccounted: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Source records by verdict, sorted by verdict."""
@@ -194,7 +199,11 @@ class Plan:
             findings=tuple(Finding(**item) for item in raw["findings"]),
             agreed=tuple(Agreed(**item) for item in raw["agreed"]),
             refused=tuple(Refused(**{**item, "keys": tuple(item["keys"])}) for item in raw["refused"]),
-            only=tuple(raw.get("only", ())),  # plans that were stored before there were such have no word of it
+            # Plans that were stored before these were known are still read, by `safetyamp explain`.
+            only=tuple(raw.get("only", ())),
+            mapping_hash=raw.get("mapping_hash", ""),
+            revived=tuple(raw.get("revived", ())),
+            unaccounted=tuple(raw.get("unaccounted", ())),
         )
 
 

@@ -13,13 +13,14 @@ from itertools import groupby
 from typing import Any
 
 from safetyamp_pipelines.sync.bodies import Unresolved, build_body, compare_answer, row_after
-from safetyamp_pipelines.sync.differ import offered
+from safetyamp_pipelines.sync.circumstances import Circumstances
 from safetyamp_pipelines.sync.errors import AnswerLost, FatalCall, RecordRefused, RetriableCall, SyncError
 from safetyamp_pipelines.sync.journal import Journal, Target
 from safetyamp_pipelines.sync.late import Awaited, settle_in_time
 from safetyamp_pipelines.sync.plan import OUTCOME_OF, Action, Change, Outcome, Plan
 from safetyamp_pipelines.sync.push_compare import Comparison
 from safetyamp_pipelines.sync.push_result import Outcomes, Progress, PushOptions, PushResult, Refusals, no_progress
+from safetyamp_pipelines.sync.refusals import Explained, explain_refusal
 from safetyamp_pipelines.sync.sight import Sight
 from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.spec import EntitySpec
@@ -31,12 +32,12 @@ WAIT_STEP = 1.0
 
 @dataclass(frozen=True)
 class _Call:
-    """One call under way. `left_out` holds the values of optional fields dropped after a first refusal."""
+    """One call under way. `left_out` names the optional fields dropped after a first refusal."""
 
     change: Change
     intent: int
     body: dict[str, Any]
-    left_out: Mapping[str, Any] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 def utc_now() -> datetime:
@@ -74,6 +75,8 @@ class Push:
         self._look_first()
         self._comparison = Comparison(self.spec, self.plan, self.journal, self._sight)
         self.journal.agree(self.plan.agreed)
+        if self.plan.revived:
+            self.journal.revive(self.plan.revived)
         self._sight.rename()
         with ThreadPoolExecutor(self.options.in_flight, thread_name_prefix="push") as pool:
             for _, wave in groupby(self.plan.changes, key=lambda change: change.wave):
@@ -202,7 +205,6 @@ class Push:
         if call.left_out:
             refused = ", ".join(self.spec.field(name).label for name in call.left_out)
             notes.append(f"left out, since SafetyAmp refused it: {refused}")
-            not_taken |= {name: offered(value) for name, value in call.left_out.items()}
         self._ends.note(change, notes)
         self.journal.done(call.intent, target_id, change.after(), not_taken, "; ".join(notes))
         self._result.writes += 1
@@ -215,13 +217,14 @@ class Push:
 
     def _refused(self, call: _Call, refusal: RecordRefused) -> _Call | None:
         optional = self._droppable(call, refusal)
-        self.journal.refused(call.intent, call.change, refusal, remember=not optional)
+        explained = self._explained(call.change, refusal)
+        self.journal.refused(call.intent, call.change, refusal, explained)
+        self._ends.note(call.change, [str(offence) for offence in explained.offences.values()])
         if optional:
-            left_out = {name: value for name, value in call.change.after().items() if name in optional}
             kept = {name: pair for name, pair in call.change.fields.items() if name not in optional}
             body = {name: value for name, value in call.body.items() if name not in optional}
             reduced = replace(call.change, fields=kept)
-            return _Call(reduced, self.journal.intend(reduced), body, left_out)
+            return _Call(reduced, self.journal.intend(reduced), body, optional)
         labels = {field.name: field.label for field in self.spec.fields}
         named = ", ".join(sorted(labels.get(name, name) for name in refusal.errors)) or f"status {refusal.status}"
         self._ends.end(call.change, Outcome.FAILED, f"SafetyAmp refused: {named}")
@@ -229,11 +232,19 @@ class Push:
             self._result.stopped = self._result.stopped or stop
         return None
 
+    def _explained(self, change: Change, refusal: RecordRefused) -> Explained:
+        """The refusal field by field, and what it hangs on as far as this push can see."""
+        linked = {link.target_id: link.source_key for link in self.journal.linked(self.spec.table)}
+        now = Circumstances(self.spec, self.plan.mapping_hash, self._sight.rows, self._sight.names.id_of)
+        return explain_refusal(change, refusal, now, linked.get)
+
     def _droppable(self, call: _Call, refusal: RecordRefused) -> tuple[str, ...]:
-        """The offending fields of a create, when all of them are optional and this is the first refusal."""
-        if call.change.action is not Action.CREATE or call.left_out or refusal.status != 422 or not refusal.errors:
+        """The offending fields, when all of them are optional, others are left and this is the first refusal."""
+        if call.left_out or refusal.status != 422 or call.change.fields.keys() <= refusal.errors.keys():
             return ()
         optional = {declared.name for declared in self.spec.fields if not declared.required}
+        if call.change.action is not Action.CREATE:
+            optional.discard(str(self.spec.access))  # a change of access without it would be called done, and is not
         offending = [name for name in refusal.errors if name in call.body]
         return tuple(sorted(offending)) if set(refusal.errors) <= optional and offending else ()
 

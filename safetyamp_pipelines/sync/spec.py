@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from safetyamp_pipelines.sync.config import SyncConfig
     from safetyamp_pipelines.sync.inputs import Inputs
+    from safetyamp_pipelines.sync.snapshot import Record
 
 
 class Policy(StrEnum):
@@ -107,6 +108,8 @@ class EntitySpec:
     `access` names the field that switches a record off for leavers. With `holds_switched_off`, a record that somebody
     switched off by hand waits for a person; `reactivates` says whether one that we never pushed is switched on.
     `place` is the reference that says where a record stands: changing it is a move, and guards count by place.
+    `records` names, as (company, key), every source record that must end in a verdict; it is asked beside `desire` to
+    check it. `protected_by` says why an observed record is never touched, None when it may be.
     """
 
     name: str
@@ -119,12 +122,14 @@ class EntitySpec:
     fields: tuple[Field, ...]
     match: tuple[MatchKey, ...]
     desire: Callable[[Inputs, SyncConfig], list[Desired]]
+    records: Callable[[Inputs], Iterable[tuple[object, str]]]
     always: tuple[str, ...] = ()
     access: str | None = None
     holds_switched_off: bool = False
     place: str | None = None
     policies: Callable[[SyncConfig], Mapping[str, str]] = field(default=lambda _config: {})
     reactivates: Callable[[SyncConfig], bool] = field(default=lambda _config: True)
+    protected_by: Callable[[Record, SyncConfig], str | None] = field(default=lambda _row, _config: None)
 
     @property
     def noun(self) -> str:

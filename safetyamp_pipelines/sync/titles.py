@@ -30,6 +30,14 @@ def _desired(folded: str, title: str) -> Desired:
     return Desired(source_key=folded, natural_key=title, values={"name": title}, match={"name": (title,)})
 
 
+def _records(inputs: Inputs) -> set[tuple[object, str]]:
+    """Every title that an active employee bears, once."""
+    rows, today = inputs.snapshot(SOURCE).records, inputs.today(SOURCE)
+    active = employment.is_active(inputs.frame(SOURCE, employment.COLUMNS), today)
+    borne = (text(row.get("udEmpTitle") or "", "") for row, is_on in zip(rows, active, strict=True) if is_on)
+    return {(None, title.casefold()) for title in borne if title is not None}
+
+
 SPEC = EntitySpec(
     name="titles",
     table="user_titles",
@@ -51,5 +59,6 @@ SPEC = EntitySpec(
     ),
     match=(MatchKey("name", "name", fold_case=True),),
     desire=desire_titles,
+    records=_records,
     policies=lambda config: config.titles.policies,
 )

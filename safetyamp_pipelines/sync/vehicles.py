@@ -177,6 +177,7 @@ SPEC = EntitySpec(
         MatchKey("licence plate", "code", fold_case=True, owner="serial"),
     ),
     desire=desire_vehicles,
+    records=lambda inputs: [(None, str(row["id"])) for row in inputs.snapshot(VEHICLES).records],
     always=("site_id",),
     access="status",
     place="site_id",

@@ -135,7 +135,7 @@ def test_the_bytes_of_a_sqlite_ledger_hold_nothing_either(new_sqlite: Callable[[
         for city in ("A", "B"):
             ledger.save_link("employees", "100482", "100482", "aB3dE", {"note": f"{MARK} {city} " * 2000})
         ledger.save_link("employees", "1", "1", "gone", {"note": MARK})
-        ledger.drop_link("employees", "1")
+        ledger.unlink("employees", "1", "Kim", "wrong")
 
         # when the person is forgotten, while another connection is open
         with Ledger.open(url) as other:

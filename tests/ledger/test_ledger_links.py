@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from safetyamp_pipelines.ledger import Ledger, Link
+import pytest
+
+from safetyamp_pipelines.ledger import IntentUnsettled, Ledger, Link
 from safetyamp_pipelines.sync.plan import Agreed
 
 
@@ -84,11 +86,54 @@ def test_a_linked_record_can_claim_another(ledger: Ledger) -> None:
     assert {key: link.target_id for key, link in ledger.links("employees").items()} == {"1": "bbbbb"}
 
 
-def test_a_link_can_be_dropped(ledger: Ledger) -> None:
-    ledger.save_link("employees", "100482", "100482", "aB3dE", {})
-    assert ledger.drop_link("employees", "100482")
-    assert not ledger.drop_link("employees", "100482")
+def test_a_wrong_link_is_forgotten_and_who_did_it_and_why_is_kept(ledger: Ledger, clock) -> None:
+    ledger.save_link("employees", "100482", "100482", "aB3dE", {"city": "A"})
+    ledger.save_link("jobs", "24113.", "24113.", 7, {})
+
+    unlinked = ledger.unlink("employees", "100482", "Kim", "two people were mixed up")
+
+    assert unlinked is not None
+    assert (unlinked.target_id, unlinked.who, unlinked.reason, unlinked.at) == (
+        "aB3dE",
+        "Kim",
+        "two people were mixed up",
+        clock.now,
+    )
     assert ledger.links("employees") == {}
+    assert ledger.unlink("employees", "100482", "Kim", "again") is None
+    ledger.unlink("jobs", "24113.", "Lee", "wrong site")
+    assert [(one.entity, one.target_id) for one in ledger.unlinked()] == [("jobs", 7), ("employees", "aB3dE")]
+    assert ledger.unlinked("employees") == [unlinked]
+
+
+def test_a_link_is_not_forgotten_while_a_call_for_the_record_has_no_answer(ledger: Ledger, session, intent) -> None:
+    ledger.save_link("employees", "100482", "100482", "aB3dE", {})
+    change = ledger.intend(session, intent(action="update", target_id="aB3dE"))
+
+    with pytest.raises(IntentUnsettled, match="sync once, which settles it, then unlink"):
+        ledger.unlink("employees", "100482", "Kim", "wrong")
+    assert set(ledger.links("employees")) == {"100482"}
+
+    ledger.answer(change, "failed")
+    assert ledger.unlink("employees", "100482", "Kim", "wrong") is not None
+
+
+def test_a_field_not_taken_is_remembered_for_its_time_and_anew_each_time(
+    ledger: Ledger, session, intent, clock
+) -> None:
+    def not_taken(**fields: str | None) -> None:
+        change = ledger.intend(session, intent())
+        days = timedelta(days=7)
+        ledger.answer(change, "done", target_id="aB3dE", pushed={}, not_taken=fields, not_taken_for=days)
+
+    not_taken(zip="h1", fax="h2")
+    clock.forward(days=5)
+    not_taken(zip="h1", fax=None)
+    clock.forward(days=3)
+
+    assert ledger.links("employees")["100482"].not_taken == {"zip": "h1"}
+    clock.forward(days=4)
+    assert ledger.links("employees")["100482"].not_taken == {}
 
 
 def test_recognised_records_are_linked_all_at_once(ledger: Ledger, clock) -> None:

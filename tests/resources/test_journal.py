@@ -14,8 +14,16 @@ from safetyamp_pipelines.resources.journal import LedgerJournal, remembered
 from safetyamp_pipelines.sync.differ import offered
 from safetyamp_pipelines.sync.errors import RecordRefused
 from safetyamp_pipelines.sync.plan import Action, Agreed, Change, Outcome
+from safetyamp_pipelines.sync.refusals import Category, Explained, Offence
 
 HIRE = Change(Action.CREATE, "5", "5", None, {"email": (None, "p5@example.com"), "city": (None, "A")}, "is new", "hash")
+TOLD = Explained(
+    {
+        "email": Offence("E-mail", Category.DUPLICATE, "correct Email of employee 5 in Viewpoint"),
+        "x": Offence("x", Category.UNKNOWN, "look there"),
+    },
+    {"mapping": "m", "references": {}, "holders": {"email": ["u7"]}},
+)
 REFUSAL = RecordRefused("SafetyAmp", "POST", "/api/users", status=422, errors={"email": ["taken"], "x": ["odd"]})
 
 
@@ -72,7 +80,7 @@ def test_done_links_the_record_and_remembers_what_was_not_taken(ledger: Ledger) 
 def test_a_refusal_to_be_remembered_holds_keyed_hashes_and_no_values(ledger: Ledger) -> None:
     journal = journal_of(ledger)
 
-    journal.refused(journal.intend(HIRE), HIRE, REFUSAL, remember=True)
+    journal.refused(journal.intend(HIRE), HIRE, REFUSAL, TOLD)
 
     failure = ledger.failures("employees")["5"]
     assert failure.payload_hash == "hash"
@@ -84,19 +92,56 @@ def test_a_refusal_to_be_remembered_holds_keyed_hashes_and_no_values(ledger: Led
     assert (change.status, change.http_status, change.error) == ("failed", 422, ["email", "x"])
 
 
-def test_a_refusal_that_is_tried_once_more_is_answered_and_not_remembered(ledger: Ledger) -> None:
+def test_what_a_refusal_hangs_on_and_what_to_mend_is_remembered_with_it(ledger: Ledger) -> None:
     journal = journal_of(ledger)
 
-    journal.refused(journal.intend(HIRE), HIRE, REFUSAL, remember=False)
+    journal.refused(journal.intend(HIRE), HIRE, REFUSAL, TOLD)
 
+    failure = remembered(ledger, "employees").failures["5"]
+    assert failure.cause == TOLD.cause
+    assert failure.fields["email"]["category"] == "duplicate"
+    assert failure.fields["email"]["suggestion"] == "correct Email of employee 5 in Viewpoint"
+
+
+def test_the_refusal_of_a_field_left_out_stands_until_that_field_is_taken(ledger: Ledger) -> None:
+    journal = journal_of(ledger)
+    told = Explained({"city": Offence("City", Category.FORMAT, "correct City of employee 5 in Viewpoint")}, {})
+    without = replace(HIRE, fields={"email": (None, "p5@example.com")})
+
+    journal.refused(journal.intend(HIRE), HIRE, REFUSAL, told)
+    journal.done(journal.intend(without), "u5", without.after(), {}, "without the city")
+    assert set(ledger.failures("employees")) == {"5"}
+
+    later = journal_of(ledger)
+    moved = replace(HIRE, action=Action.UPDATE, target_id="u5", fields={"city": (None, "B")})
+    later.done(later.intend(moved), "u5", moved.after(), {}, "")
     assert ledger.failures("employees") == {}
-    assert ledger.open_intents("employees") == []
+
+
+def test_a_field_not_taken_is_forgotten_after_the_configured_days(ledger: Ledger, clock: Clock) -> None:
+    journal = journal_of(ledger)
+    journal.done(journal.intend(HIRE), "u5", HIRE.after(), {"city": offered("A")}, "")
+
+    clock.now += timedelta(days=6, hours=23)
+    assert remembered(ledger, "employees").links["5"].not_taken == {"city": offered("A")}
+    clock.now += timedelta(hours=1)
+    assert remembered(ledger, "employees").links["5"].not_taken == {}
+
+
+def test_a_revived_refusal_is_listed_and_no_longer_in_the_way(ledger: Ledger) -> None:
+    journal = journal_of(ledger)
+    journal.refused(journal.intend(HIRE), HIRE, REFUSAL, TOLD)
+
+    journal.revive(["5"])
+
+    assert ledger.failures("employees")["5"].state == "retry"
+    assert remembered(ledger, "employees").failures == {}
 
 
 def test_a_refusal_is_forgotten_once_the_record_was_taken_and_kept_while_another_was(ledger: Ledger) -> None:
     first = journal_of(ledger)
     for change in (HIRE, replace(HIRE, source_key="6", natural_key="6")):
-        first.refused(first.intend(change), change, REFUSAL, remember=True)
+        first.refused(first.intend(change), change, REFUSAL, TOLD)
     later = journal_of(ledger)
 
     later.done(later.intend(HIRE), "u5", HIRE.after(), {}, "")
@@ -106,7 +151,7 @@ def test_a_refusal_is_forgotten_once_the_record_was_taken_and_kept_while_another
 
 def test_a_refusal_settled_as_done_by_a_later_look_is_forgotten_too(ledger: Ledger) -> None:
     first = journal_of(ledger)
-    first.refused(first.intend(HIRE), HIRE, REFUSAL, remember=True)
+    first.refused(first.intend(HIRE), HIRE, REFUSAL, TOLD)
     first.intend(HIRE)
     later = journal_of(ledger)
 
@@ -118,7 +163,7 @@ def test_a_refusal_settled_as_done_by_a_later_look_is_forgotten_too(ledger: Ledg
 
 def test_a_refusal_stands_for_the_configured_days_unless_it_is_to_be_retried(ledger: Ledger, clock: Clock) -> None:
     journal = journal_of(ledger)
-    journal.refused(journal.intend(HIRE), HIRE, REFUSAL, remember=True)
+    journal.refused(journal.intend(HIRE), HIRE, REFUSAL, TOLD)
     assert set(remembered(ledger, "employees").failures) == {"5"}
 
     ledger.mark_failure("employees", "5", "retry")

@@ -92,7 +92,7 @@ def test_fill_writes_only_where_safetyamp_has_nothing(shown: Any, after: Any) ->
     ("pushed", "shown", "after", "changes", "note"),
     [
         ("a", "a", "b", True, None),
-        ("a", "b", "a", False, "Name: drift: somebody changed it in SafetyAmp, and that edit stands"),
+        ("a", "b", "a", False, None),
         ("a", "b", "c", False, "Name: held: it changed in the source and in SafetyAmp; a person must decide"),
         ("a", "b", "b", False, None),
         (None, "b", "c", True, None),
@@ -128,3 +128,52 @@ def test_a_value_safetyamp_kept_silent_about_is_sent_again_once_the_listing_show
 
     assert difference(NAME, "b", {"name": "a"}, link).changed == {}
     assert difference(NAME, "b", {"name": "somebody's edit"}, link).changed
+
+
+WINS = "somebody changed it in SafetyAmp; the source wins (policy {})"
+STANDS = "somebody changed it in SafetyAmp; that edit stands (policy {})"
+
+
+@pytest.mark.parametrize(
+    ("policy", "shown", "after", "told"),
+    [
+        ("source", "b", "a", WINS),
+        ("source", "b", "c", WINS),
+        ("source", None, "a", WINS),
+        ("initial", "b", "a", STANDS),
+        ("fill", "b", "a", STANDS),
+        ("fill", None, "a", WINS),
+        ("merge", "b", "a", STANDS),
+        ("merge", "b", "c", "held: it changed in the source and in SafetyAmp; a person must decide"),
+        ("source", "a", "c", None),  # only the source changed
+        ("source", " a ", "c", None),
+        ("source", "b", "b", None),  # both say the same now
+        ("source", "b", None, None),  # the source says nothing
+    ],
+)
+def test_drift_is_told_with_who_wins_and_by_which_policy(policy, shown, after, told) -> None:
+    found = difference(with_policy(policy), after, {"name": shown}, Remembered(1, {"name": "a"}))
+
+    assert found.drift == ({} if told is None else {"name": told.format(policy)})
+
+
+def test_without_a_push_of_ours_there_is_no_drift() -> None:
+    assert difference(NAME, "b", {"name": "a"}).drift == {}
+    assert difference(NAME, "b", {"name": "a"}, Remembered(1, {"other": "x"})).drift == {}
+
+
+def test_a_reference_whose_record_was_renamed_is_no_edit_of_the_record_that_refers_to_it() -> None:
+    field, row = SPEC.field("current_title_id"), {"current_title": {"id": 8}}
+
+    assert difference(field, "Fitter", row, Remembered(1, {"current_title_id": "Rigger"})).drift == {}
+    assert difference(field, "Fitter", row, Remembered(1, {"current_title_id": "FITTER"})).drift != {}
+
+
+def test_a_value_known_to_be_refused_is_left_out_with_a_note_unless_both_say_the_same_by_now() -> None:
+    refused = {"name": "left out, since SafetyAmp refused it: duplicate"}
+
+    left = diff_record((NAME,), {"name": "b"}, {"name": "a"}, TABLES, None, refused)
+    same = diff_record((NAME,), {"name": "b"}, {"name": "b"}, TABLES, None, refused)
+
+    assert (left.changed, left.notes) == ({}, ["Name: left out, since SafetyAmp refused it: duplicate"])
+    assert (same.agreed, same.notes) == ({"name": "b"}, [])

@@ -48,6 +48,17 @@ def test_another_configuration_gives_another_plan_hash() -> None:
     assert plan_of("titles", world).hash != plan_of("titles", world, rules=config(companies=[1, 2])).hash
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"schedule": {"freezes": [{"starts": "Tue 18:00", "ends": "Wed 06:00", "reason": "payroll"}]}},
+        {"target": {"refusals_in_a_row": 5}},
+    ],
+)
+def test_when_and_how_a_plan_is_pushed_makes_no_other_plan_so_that_approvals_stand(rules) -> None:
+    assert plan_of("titles", company()).hash == plan_of("titles", company(), rules=config(**rules)).hash
+
+
 def test_a_plan_without_one_of_its_snapshots_is_refused() -> None:
     with pytest.raises(SnapshotError, match="the plan needs this snapshot"):
         plan_entity(SPEC, Inputs({}, References({}), Memory(), "America/Chicago"), config())
@@ -172,8 +183,45 @@ def test_drift_under_merge_is_reported_with_the_record_and_left_alone() -> None:
     plan = plan_of("employees", world, rules=merge, links={"5": Remembered("u5", {"first_name": "Nora 5"})})
 
     assert "first_name" not in pairs(plan, "5")
-    drift = "First name: drift: somebody changed it in SafetyAmp, and that edit stands"
-    assert [(found.key, found.text) for found in plan.findings if found.kind == "field_left"] == [("5", drift)]
+    drift = "First name: somebody changed it in SafetyAmp; that edit stands (policy merge)"
+    assert [(found.key, found.text) for found in plan.findings if found.kind == "drift"] == [("5", drift)]
+    assert drift in verdict(plan, "5").notes
+
+
+def test_drift_that_the_source_overrides_is_told_with_the_change() -> None:
+    edited = user("u5", "5", first_name="Eleonora", email="p5@example.com", city="Lafitte")
+    world = company(viewpoint__employees=[employee(5, City="Houma")], users=[edited])
+
+    plan = plan_of("employees", world, links={"5": Remembered("u5", {"first_name": "Nora 5", "city": "Houma"})})
+
+    told = [
+        f"{label}: somebody changed it in SafetyAmp; the source wins (policy source)"
+        for label in ("First name", "City")
+    ]
+    assert verdict(plan, "5").outcome == "updated"
+    assert verdict(plan, "5").notes == tuple(told)
+    assert [found.text for found in plan.findings if found.kind == "drift"] == ["; ".join(told)]
+
+
+def test_a_leaver_switched_on_by_hand_is_drift_and_switched_off_again() -> None:
+    world = company(viewpoint__employees=[employee(5, TermDate=FIRED)], users=[user("u5", "5")])
+
+    plan = plan_of("employees", world, links={"5": Remembered("u5", {"system_access": 0})})
+
+    assert verdicts(plan) == {"5": "deactivated"}
+    assert verdict(plan, "5").notes == ("Access: somebody changed it in SafetyAmp; the source wins (policy source)",)
+
+
+def test_nobody_wins_while_a_record_is_held() -> None:
+    edited = user("u5", "5", system_access=False, first_name="Eleonora")
+    world = company(viewpoint__employees=[employee(5)], users=[edited])
+
+    plan = plan_of("employees", world, links={"5": Remembered("u5", {"system_access": 1, "first_name": "Nora 5"})})
+
+    assert verdicts(plan) == {"5": "held"}
+    assert all(
+        note.endswith("somebody changed it in SafetyAmp; the record is held") for note in verdict(plan, "5").notes
+    )
 
 
 def test_the_cause_of_an_update_names_the_fields_that_differ() -> None:

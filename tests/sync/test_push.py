@@ -18,6 +18,7 @@ from safetyamp_pipelines.sync.journal import Linked, OpenIntent
 from safetyamp_pipelines.sync.plan import Agreed, Change
 from safetyamp_pipelines.sync.push import Push
 from safetyamp_pipelines.sync.push_result import Progress, PushOptions, PushResult, no_progress
+from safetyamp_pipelines.sync.refusals import Explained
 from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.tables import Id, References
 
@@ -41,8 +42,8 @@ class Book:
     def done(self, intent: int, target_id: Id, pushed: Mapping[str, Any], not_taken: Any, note: str) -> None:
         self.lines.append(("done", target_id))
 
-    def refused(self, intent: int, change: Change, refusal: RecordRefused, *, remember: bool) -> None:
-        self.lines.append(("refused", (change.source_key, remember)))
+    def refused(self, intent: int, change: Change, refusal: RecordRefused, explained: Explained) -> None:
+        self.lines.append(("refused", change.source_key))
 
     def undone(self, intent: int, rule: str) -> None:
         self.lines.append(("undone", rule))
@@ -52,6 +53,9 @@ class Book:
 
     def agree(self, agreed: Iterable[Agreed]) -> None:
         self.lines.append(("agree", [found.source_key for found in agreed]))
+
+    def revive(self, source_keys: Iterable[str]) -> None:
+        self.lines.append(("revive", tuple(source_keys)))
 
     def linked(self, table: str) -> Iterable[Linked]:
         return ()

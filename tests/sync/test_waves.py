@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from small_worlds import ROOT, World, account, change, company, department, employee, plan_of, user
+from small_worlds import ROOT, Refusal, World, account, change, company, department, employee, plan_of, user
 
 from safetyamp_pipelines.sync.employees import SPEC
 from safetyamp_pipelines.sync.plan import Action, Change, payload_hash
@@ -94,7 +94,7 @@ def test_a_hire_cut_from_a_ring_is_still_known_by_the_hash_of_the_whole_when_it_
     world = managed_by({1: 2, 2: 1})
     refused = change(plan_of("employees", world), "1")
 
-    again = plan_of("employees", world, failures={"1": refused})
+    again = plan_of("employees", world, failures={"1": Refusal(refused.payload_hash)})
 
     assert [found.source_key for found in again.changes] == ["2"]
 

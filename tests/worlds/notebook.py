@@ -28,6 +28,7 @@ class Notebook:
     all_failures: dict[Key, Failure] = field(default_factory=dict)
     all_sessions: list[Session] = field(default_factory=list)
     observations: dict[str, int] = field(default_factory=dict)
+    not_taken_until: dict[tuple[str, str, str], datetime | None] = field(default_factory=dict)
 
     def rows(self) -> dict[str, Any]:
         """Everything it holds."""
@@ -107,6 +108,7 @@ class Notebook:
         target_id: Any = None,
         pushed: Mapping[str, Any] | None = None,
         not_taken: Mapping[str, str | None] | None = None,
+        not_taken_for: timedelta | None = None,
         **told: Any,
     ) -> None:
         before = self.all_changes[change_id - 1]
@@ -116,7 +118,9 @@ class Notebook:
         self.all_changes[change_id - 1] = change
         if pushed is not None:
             assert target_id is not None
-            self._link(change.entity, change.source_key, change.natural_key, target_id, pushed, not_taken or {})
+            until = None if not_taken_for is None else self.clock() + not_taken_for
+            pair = (change.entity, change.source_key, change.natural_key, target_id)
+            self._link(*pair, pushed, not_taken or {}, until)
 
     def open_intents(self, entity: str) -> list[Change]:
         return [change for change in self.all_changes if change.entity == entity and change.status is None]
@@ -133,7 +137,18 @@ class Notebook:
     # links
 
     def links(self, entity: str) -> dict[str, Link]:
-        return {key: link for (owner, key), link in self.all_links.items() if owner == entity}
+        return {
+            key: self._as_it_stands(entity, link) for (owner, key), link in self.all_links.items() if owner == entity
+        }
+
+    def _as_it_stands(self, entity: str, link: Link) -> Link:
+        now, ends = self.clock(), self.not_taken_until
+        stands = {
+            name: told
+            for name, told in link.not_taken.items()
+            if (end := ends.get((entity, link.source_key, name))) is None or end > now
+        }
+        return replace(link, not_taken=stands)
 
     def save_links(self, entity: str, agreed: Iterable[Agreed]) -> None:
         for pair in agreed:
@@ -148,6 +163,7 @@ class Notebook:
         target_id: Any,
         pushed: Mapping[str, Any],
         not_taken: Mapping[str, str | None],
+        until: datetime | None = None,
     ) -> None:
         for key, other in list(self.all_links.items()):
             if key[0] == entity and key[1] != source_key and other.target_id == target_id:
@@ -162,6 +178,7 @@ class Notebook:
                 not_taken={},
                 updated_at=self.clock(),
             )
+        self.not_taken_until |= {(entity, source_key, name): until for name in not_taken}
         refused = {name: told for name, told in {**known.not_taken, **not_taken}.items() if told is not None}
         self.all_links[entity, source_key] = replace(
             known,
@@ -207,6 +224,12 @@ class Notebook:
             state="open",
             cause=_stored(cause or {}),
         )
+
+    def mark_failure(self, entity: str, source_key: str, state: Any) -> bool:
+        known = self.all_failures.get((entity, source_key))
+        if known is not None:
+            self.all_failures[entity, source_key] = replace(known, state=state)
+        return known is not None
 
     def clear_failure(self, entity: str, source_key: str) -> bool:
         return self.all_failures.pop((entity, source_key), None) is not None
