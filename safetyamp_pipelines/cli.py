@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from safetyamp_pipelines.cli_alerts import alerts
+from safetyamp_pipelines.cli_links import register as register_links
 from safetyamp_pipelines.cli_operate import register
 from safetyamp_pipelines.cli_report import register as register_report
 from safetyamp_pipelines.cli_undo import register as register_undo
@@ -96,6 +97,7 @@ def config_show(as_json: AsJson = False) -> None:
 register(app)
 register_report(app)
 register_undo(app)
+register_links(app)
 
 
 def main() -> None:

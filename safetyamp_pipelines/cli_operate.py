@@ -144,12 +144,12 @@ def failures_retry(
 
 @failures.command("dismiss")
 def failures_dismiss(entity: EntityName, key: Key) -> None:
-    """Never try this again, also past its expiry, until the record itself changes or `failures retry` names it."""
+    """Never try this again, also past its expiry, until its cause changes or `failures retry` names it."""
     from safetyamp_pipelines.answers.failing import decide
 
     with ledger_and_settings() as (ledger, _):
         marked = decide(ledger, entity, key, "dismissed", datetime.now(UTC))
-    say(*(f"{name}: dismissed, not tried again until the record changes" for name in marked))
+    say(*(f"{name}: dismissed, not tried again until its cause changes" for name in marked))
 
 
 def explain(

@@ -25,6 +25,7 @@ def plan_metadata(plan: Plan, *, seconds: float) -> dict[str, Any]:
         "dagster/row_count": len(plan.changes),
         "seconds": round(seconds, 3),
         **_counts(plan.counts()),
+        "finding_drift": 0,  # told also when nobody edits anything: people watch it over time
         **{f"finding_{kind}": number for kind, number in sorted(Counter(f.kind for f in plan.findings).items())},
         "not_in_step": _table([v for v in plan.verdicts if v.outcome in (Outcome.REJECTED, Outcome.HELD)]),
     }

@@ -12,13 +12,15 @@ from safetyamp_pipelines.sync.plan import OUTCOME_OF, Plan
 
 
 def verdicts_check(entity: str) -> dg.AssetChecksDefinition:
-    """Blocking: no source record has two verdicts, and the changes are those of the records to be changed."""
+    """Blocking: the verdicts add up to the source records, none has two, and the changes are those of the records to be
+    changed."""
 
     @dg.asset_check(
         asset=asset_key(f"plan/{entity}"),
         name="one_verdict_each",
         blocking=True,
-        description="Every source record has exactly one verdict. Red? Two records share a key: the metadata names it.",
+        description="Every source record has exactly one verdict. Red? Two records share a key, or the planner lost "
+        "one: the metadata names it.",
     )
     def one_verdict_each(plan: Plan) -> dg.AssetCheckResult:
         keys = Counter(verdict.source_key for verdict in plan.verdicts)
@@ -26,10 +28,15 @@ def verdicts_check(entity: str) -> dg.AssetChecksDefinition:
         to_change = {v.source_key for v in plan.verdicts if v.outcome in OUTCOME_OF.values()}
         astray = sorted(to_change ^ {change.source_key for change in plan.changes})
         return dg.AssetCheckResult(
-            passed=not twice and not astray,
+            passed=not twice and not astray and not plan.unaccounted,
             severity=dg.AssetCheckSeverity.ERROR,
             metadata={
+                "source_rows": dict(plan.source_rows),
+                "records": plan.records,
                 "verdicts": len(plan.verdicts),
+                "verdicts_on_top": len(plan.verdicts)
+                - plan.records,  # regions that departments name, vanished vehicles
+                "records_unaccounted": ", ".join(plan.unaccounted[:20]),
                 "changes": len(plan.changes),
                 "keys_with_two_verdicts": ", ".join(twice[:20]),
                 "changes_without_verdict": ", ".join(astray[:20]),

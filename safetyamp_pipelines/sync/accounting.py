@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from safetyamp_pipelines.sync.inputs import Inputs
 from safetyamp_pipelines.sync.plan import Verdict
 from safetyamp_pipelines.sync.spec import EntitySpec
 
 
-def unaccounted(spec: EntitySpec, inputs: Inputs, verdicts: Iterable[Verdict]) -> tuple[str, ...]:
-    """Keys of source records that have no verdict, or more verdicts than records; empty when everything adds up.
+@dataclass(frozen=True)
+class Account:
+    """How many source records must end in a verdict, and the keys that have none, or more verdicts than records."""
+
+    records: int
+    astray: tuple[str, ...]
+
+
+def account_of(spec: EntitySpec, inputs: Inputs, verdicts: Iterable[Verdict]) -> Account:
+    """Count the entity's source records and look for the verdict of each.
 
     A record's verdict bears its key, or `company/key` where several companies use the key. Verdicts of what is no
     record of its own come on top: a region that departments name, a vehicle that vanished.
@@ -22,4 +31,5 @@ def unaccounted(spec: EntitySpec, inputs: Inputs, verdicts: Iterable[Verdict]) -
         wanted[key] += 1
         names[key] |= {key, f"{company}/{key}"}
     given = Counter(verdict.source_key for verdict in verdicts)
-    return tuple(sorted(key for key, number in wanted.items() if sum(given[name] for name in names[key]) != number))
+    astray = sorted(key for key, number in wanted.items() if sum(given[name] for name in names[key]) != number)
+    return Account(wanted.total(), tuple(astray))

@@ -134,7 +134,7 @@ class Plan:
     when SafetyAmp's table was read (ISO 8601 UTC). `refused` says which guards stand against it, and why. `only` are
     the source keys that the plan was reduced to; a whole plan has none. `mapping_hash` is the part of the configuration
     that an earlier refusal may hang on, `revived` are records whose refusal no longer hangs on what it did,
-    `unaccounted` source records without their verdict.
+    `records` counts the source records that must end in a verdict, `unaccounted` are those that do not.
     """
 
     entity: str
@@ -151,6 +151,7 @@ class Plan:
     only: tuple[str, ...] = ()
     mapping_hash: str = ""
     revived: tuple[str, ...] = ()
+    records: int = 0
     unaccounted: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
@@ -203,6 +204,7 @@ class Plan:
             only=tuple(raw.get("only", ())),
             mapping_hash=raw.get("mapping_hash", ""),
             revived=tuple(raw.get("revived", ())),
+            records=raw.get("records", 0),
             unaccounted=tuple(raw.get("unaccounted", ())),
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from safetyamp_pipelines.sync.accounting import unaccounted
+from safetyamp_pipelines.sync.accounting import account_of
 from safetyamp_pipelines.sync.circumstances import Circumstances, mapping_hash
 from safetyamp_pipelines.sync.collisions import Collisions, Holding, find_collisions
 from safetyamp_pipelines.sync.config import SyncConfig
@@ -59,6 +59,7 @@ class _Planner:
         while self._learn(made, collisions):
             made, collisions = self._decide_all()
         findings = [*made.findings, *self._others()]
+        account = account_of(self.spec, self.inputs, made.verdicts)
         return Plan(
             entity=self.spec.name,
             table=self.spec.table,
@@ -73,7 +74,8 @@ class _Planner:
             source_rows=self._source_rows(),
             mapping_hash=self.mapping,
             revived=self._revived(collisions),
-            unaccounted=unaccounted(self.spec, self.inputs, made.verdicts),
+            records=account.records,
+            unaccounted=account.astray,
         )
 
     def judge(self, changes: Sequence[Change]) -> tuple[Refused, ...]:
