@@ -37,6 +37,12 @@ Policies = Annotated[
         "on create only), fill (only where SafetyAmp has nothing), merge (three-way against what was last pushed)."
     ),
 ]
+Protected = Annotated[
+    Keys, Field(description="Source keys of records that are never touched in SafetyAmp, nor created there.")
+]
+Suppressed = Annotated[
+    Keys, Field(description="Source keys that stay out of SafetyAmp; a record that is there stays as it is.")
+]
 TimeZoneHere = Annotated[TimeZone, Field(description="IANA time zone written to SafetyAmp for new records.")]
 CountryHere = Annotated[Country, Field(description="Country written where the source has none: two capitals.")]
 StateHere = Annotated[
@@ -103,28 +109,19 @@ class EntraConfig(_Section):
     expand_manager: bool = Field(default=True, description="Read each user's manager too, for supervisors.")
 
 
-class _EntityConfig(_Section):
-    """What every entity can be told: who decides its fields, and which records are left alone."""
-
-    policies: Policies = {}
-    protected: Keys = Field(
-        default=(), description="Source keys of records that are never touched in SafetyAmp, nor created there."
-    )
-    suppressed: Keys = Field(
-        default=(), description="Source keys that stay out of SafetyAmp; a record that is there stays as it is."
-    )
-
-
-class DepartmentsConfig(_EntityConfig):
+class DepartmentsConfig(_Section):
     """Departments become site clusters."""
 
     root_cluster: Text | None = Field(
         default=None, description="Name of the root site cluster in SafetyAmp; null takes the only root there is."
     )
     osha_establishment: Literal[0, 1] = Field(default=0, description="OSHA flag of new clusters, 0 or 1.")
+    policies: Policies = {}
+    protected: Protected = ()
+    suppressed: Suppressed = ()
 
 
-class JobsConfig(_EntityConfig):
+class JobsConfig(_Section):
     """Jobs become sites."""
 
     open_statuses: Codes = Field(
@@ -133,13 +130,20 @@ class JobsConfig(_EntityConfig):
     timezone: TimeZoneHere = "America/Chicago"
     country: CountryHere = "US"
     default_state: StateHere = None
+    policies: Policies = {}
+    protected: Protected = ()
+    suppressed: Suppressed = ()
 
 
-class TitlesConfig(_EntityConfig):
+class TitlesConfig(_Section):
     """Job titles become user titles; nothing to choose beyond what every entity can be told."""
 
+    policies: Policies = {}
+    protected: Protected = ()
+    suppressed: Suppressed = ()
 
-class EmployeesConfig(_EntityConfig):
+
+class EmployeesConfig(_Section):
     """Employees become users."""
 
     default_role: Text = Field(default="Field", description="Name of the SafetyAmp role given to a new user.")
@@ -158,9 +162,12 @@ class EmployeesConfig(_EntityConfig):
         default=("Company Administrator",),
         description="Accounts that have one of these SafetyAmp roles are never touched.",
     )
+    policies: Policies = {}
+    protected: Protected = ()
+    suppressed: Suppressed = ()
 
 
-class VehiclesConfig(_EntityConfig):
+class VehiclesConfig(_Section):
     """Vehicles become assets."""
 
     asset_type: Text = Field(
@@ -193,6 +200,9 @@ class VehiclesConfig(_EntityConfig):
         default=False,
         description="Decommission the asset of a vehicle that Samsara no longer lists; false only reports it.",
     )
+    policies: Policies = {}
+    protected: Protected = ()
+    suppressed: Suppressed = ()
 
 
 class UpdateMethods(_Section):
