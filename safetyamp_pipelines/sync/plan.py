@@ -41,6 +41,7 @@ class Outcome(StrEnum):
     STALE = "stale"
     NOT_ATTEMPTED = "not_attempted"
     NOT_PUSHED = "not_pushed"
+    SKIPPED = "skipped"
     OUT_OF_SCOPE = "out_of_scope"
 
 
