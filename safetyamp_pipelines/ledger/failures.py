@@ -72,6 +72,13 @@ class Failures(Store):
             row.state = state
             return True
 
+    def revive_failure(self, entity: str, source_key: str) -> None:
+        """Let it stand in nobody's way any more, as its cause has changed; it is listed until the record is taken."""
+        with self._writing() as db:
+            row = db.get(FailureRow, (entity, source_key), with_for_update=True)
+            if row is not None:
+                forget_hashes(row)
+
     def clear_failure(self, entity: str, source_key: str) -> bool:
         """Forget it: the record was taken. False when there was none."""
         query = delete(FailureRow).where(FailureRow.entity == entity, FailureRow.source_key == source_key)
@@ -82,6 +89,12 @@ class Failures(Store):
 def stands(now: datetime) -> ColumnElement[bool]:
     """A failure stands until it expires; one that a person dismissed until it is cleared or retried."""
     return or_(FailureRow.expires_at > now, FailureRow.state == "dismissed")
+
+
+def forget_hashes(row: FailureRow) -> None:
+    """Without hashes every cause counts as changed."""
+    row.fields = {name: {**facts, "hash": ""} for name, facts in row.fields.items()}
+    row.payload_hash, row.cause = "", {}
 
 
 def failure_record(row: FailureRow) -> Failure:

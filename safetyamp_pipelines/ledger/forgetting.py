@@ -6,6 +6,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session as Transaction
 
 from safetyamp_pipelines.ledger.database import erase_freed, translated
+from safetyamp_pipelines.ledger.failures import forget_hashes
 from safetyamp_pipelines.ledger.models import ChangeRow, FailureRow, LinkRow, VerdictRow
 from safetyamp_pipelines.ledger.records import Forgotten
 from safetyamp_pipelines.ledger.store import Store
@@ -55,8 +56,8 @@ def empty_failure(db: Transaction, entity: str, source_key: str) -> int:
     row = db.get(FailureRow, (entity, source_key), with_for_update=True)
     if row is None:
         return 0
-    row.fields = {name: {**facts, "hash": "", "suggestion": ""} for name, facts in row.fields.items()}
-    row.payload_hash, row.cause = "", {}
+    row.fields = {name: {**facts, "suggestion": ""} for name, facts in row.fields.items()}
+    forget_hashes(row)
     return 1
 
 

@@ -131,7 +131,7 @@ class LedgerJournal:
 
     def revive(self, source_keys: Iterable[str]) -> None:
         for source_key in source_keys:
-            self.ledger.mark_failure(self.entity, source_key, "retry")
+            self.ledger.revive_failure(self.entity, source_key)
 
     def linked(self, table: str) -> Iterable[Linked]:
         """Roles and asset types belong to no entity: nothing of them is linked."""

@@ -158,13 +158,14 @@ class _Planner:
     def _revived(self, collisions: Collisions) -> tuple[str, ...]:
         """Refused records whose unique value is now known to be another's. When the other gives it up nothing would
         tell that from the day of the refusal, so they are to be tried again as soon as they are planned again."""
-        failures = self.inputs.memory.failures
-        omitted = {
+        # One without a hash was revived before, and stands in nobody's way.
+        failures = {key: failure for key, failure in self.inputs.memory.failures.items() if failure.payload_hash}
+        left_out = {
             key
             for key, fields in collisions.omitted.items()
             if key in failures and fields & failures[key].fields.keys()
         }
-        return tuple(sorted((collisions.reasons.keys() & failures.keys()) | omitted))
+        return tuple(sorted((collisions.reasons.keys() & failures.keys()) | left_out))
 
     def _others(self) -> list[Finding]:
         """What has no source record: links whose source vanished, and SafetyAmp records nobody manages."""

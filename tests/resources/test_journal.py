@@ -134,8 +134,13 @@ def test_a_revived_refusal_is_listed_and_no_longer_in_the_way(ledger: Ledger) ->
 
     journal.revive(["5"])
 
-    assert ledger.failures("employees")["5"].state == "retry"
-    assert remembered(ledger, "employees").failures == {}
+    failure = ledger.failures("employees")["5"]
+    assert (failure.state, failure.payload_hash, failure.cause) == ("open", "", {})
+    assert failure.fields["email"] == {
+        "hash": "",
+        "category": "duplicate",
+        "suggestion": "correct Email of employee 5 in Viewpoint",
+    }
 
 
 def test_a_refusal_is_forgotten_once_the_record_was_taken_and_kept_while_another_was(ledger: Ledger) -> None:

@@ -229,11 +229,10 @@ class Notebook:
             cause=_stored(cause or {}),
         )
 
-    def mark_failure(self, entity: str, source_key: str, state: Any) -> bool:
-        known = self.all_failures.get((entity, source_key))
-        if known is not None:
-            self.all_failures[entity, source_key] = replace(known, state=state)
-        return known is not None
+    def revive_failure(self, entity: str, source_key: str) -> None:
+        if (known := self.all_failures.get((entity, source_key))) is not None:
+            fields = {name: {**facts, "hash": ""} for name, facts in known.fields.items()}
+            self.all_failures[entity, source_key] = replace(known, payload_hash="", cause={}, fields=fields)
 
     def clear_failure(self, entity: str, source_key: str) -> bool:
         return self.all_failures.pop((entity, source_key), None) is not None
