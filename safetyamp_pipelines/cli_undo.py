@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import uuid
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from safetyamp_pipelines.cli_shell import console, ledger_and_settings, print_json, say, who_am_i
+from safetyamp_pipelines.sync.errors import Refusal
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
 
@@ -17,6 +19,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 def register(app: typer.Typer) -> None:
     """Add these commands to the `safetyamp` command."""
     app.command()(undo)
+    app.command()(forget)
 
 
 def undo(
@@ -48,3 +51,29 @@ def undo(
     else:
         say(*(told_plan(planned.plan) if dry_run else ()), *told_undo(document))
     raise typer.Exit(document["exit_code"])
+
+
+def forget(
+    noun: Annotated[str, typer.Argument(help="What it is: only an employee is forgotten.")],
+    key: Annotated[str, typer.Argument(help="The source key, an employee number.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; it cannot be taken back.")] = False,
+    by: Annotated[str | None, typer.Option("--by", help="Who decides; your login name without it.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a person's values out of the ledger and of every kept snapshot and plan. Counts and keys stay."""
+    from safetyamp_pipelines.answers.forgetting import Forgetting, told_forgotten
+    from safetyamp_pipelines.resources.snapshot_store import snapshot_store
+
+    with ledger_and_settings(as_json) as (ledger, settings):
+        if noun not in ("employee", "employees"):
+            raise Refusal(f"only an employee is forgotten, and a {noun} is no person")
+        if not yes:
+            question = f"Take every value of employee {key} out of the ledger, the snapshots and the plans, for good?"
+            typer.confirm(question, abort=True, err=True)
+        store, rules = snapshot_store(settings), settings.sync_config()
+        forgetting = Forgetting(ledger, store, rules, by or who_am_i(), lambda: datetime.now(UTC))
+        document = forgetting.forget(key.strip())
+    if as_json:
+        print_json(document)
+    else:
+        say(*told_forgotten(document))

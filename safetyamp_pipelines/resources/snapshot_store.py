@@ -14,7 +14,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -96,11 +96,35 @@ class SnapshotStore:
             encrypted=self._fernet is not None,
             content=dict(manifest),
         )
-        text = json.dumps({"format": _FORMAT, **vars(ref)}, indent=1, allow_nan=False)
         self._files.write(ref.path, stored)
         self._stored(ref)
-        self._files.write(f"{name}/{stem}.json", text.encode())
+        self._files.write(f"{name}/{stem}.json", _manifest(ref))
         return ref
+
+    def rewrite(self, ref: SnapshotRef, payload: bytes | None, manifest: Mapping[str, Any]) -> None:
+        """Put another payload in the place of a published one, in its key and age; None leaves it as it is.
+
+        The old payload is deleted, also one that a crash of an earlier rewriting left beside the new one.
+        """
+        stem = _stem(ref.payload)
+        if payload is not None:
+            stored = payload if self._fernet is None else self._fernet.encrypt(payload)
+            suffix = ref.payload.rpartition(".")[2]
+            new = replace(
+                ref,
+                payload=f"{stem}.{secrets.token_hex(4)}.{suffix}",
+                size=len(stored),
+                sha256=hashlib.sha256(stored).hexdigest(),
+                encrypted=self._fernet is not None,
+                content=dict(manifest),
+            )
+            self._files.write(new.path, stored)
+            self._stored(new)
+            self._files.write(f"{ref.name}/{stem}.json", _manifest(new))
+            ref = new
+        for match in self._matches(ref.name):
+            if _stem(match.string) == stem and match.string not in (ref.payload, f"{stem}.json"):
+                self._files.delete(f"{ref.name}/{match.string}")
 
     def newest(self, name: str, run_id: str | None = None) -> SnapshotRef | None:
         """The newest one published under this name, or by this run; None when there is none."""
@@ -173,6 +197,10 @@ class SnapshotStore:
         if len(stored) != ref.size or hashlib.sha256(stored).hexdigest() != ref.sha256:
             raise SnapshotError(f"{ref.path} is not what was published (size or hash): materialise {ref.name} again")
         return stored
+
+
+def _manifest(ref: SnapshotRef) -> bytes:
+    return json.dumps({"format": _FORMAT, **vars(ref)}, indent=1, allow_nan=False).encode()
 
 
 def _stem(file: str) -> str:

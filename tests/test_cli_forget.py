@@ -1,0 +1,174 @@
+"""`safetyamp forget`: no value of the person is left in any kept file, everything still loads, and counts stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import in_this_process, small_world
+from cryptography.fernet import Fernet
+
+from safetyamp_pipelines.answers.forgetting import TABLES
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.resources.snapshot_store import SnapshotStore
+from safetyamp_pipelines.resources.snapshots import snapshot_from_parquet
+from safetyamp_pipelines.sandbox import Sandbox
+from safetyamp_pipelines.sync.plan import Plan
+
+MARKS = ("Zebulon", "Quixotic", "quixotic", "Wolpertinger")
+"""What only this person has: in names, addresses of mail, and the street."""
+
+
+@dataclass
+class Known:
+    """A world in which one person is everywhere: payroll, Entra, SafetyAmp, and at the wheel of a vehicle."""
+
+    box: Sandbox
+    number: str
+    vehicle: str
+    key: str
+
+    def command(self, *arguments: str, **changes: str | None) -> Any:
+        return in_this_process(self.box, *arguments, SNAPSHOT_ENCRYPTION_KEY=self.key, **changes)
+
+    def ledger(self) -> Ledger:
+        return Ledger.open(self.box.environment["LEDGER_URL"])
+
+    def store(self) -> SnapshotStore:
+        return SnapshotStore(self.box.environment["SNAPSHOT_URL"], encryption_key=self.key)
+
+    def kept(self) -> Iterator[tuple[str, str]]:
+        """Every payload in the store as (path, text), each loaded and verified as a run does."""
+        store, base = self.store(), Path(self.box.environment["SNAPSHOT_URL"].removeprefix("file://"))
+        for name in sorted({manifest.parent.relative_to(base).as_posix() for manifest in base.rglob("*.json")}):
+            for ref in store.history(name):
+                payload = store.read(ref)
+                if ref.kind == "snapshot":
+                    snapshot = snapshot_from_parquet(payload, ref.content)
+                    yield ref.path, json.dumps([snapshot.records, snapshot.notices], ensure_ascii=False)
+                else:
+                    yield ref.path, Plan.from_bytes(payload).to_text()
+
+
+def found_in(text: str) -> list[str]:
+    return [mark for mark in MARKS if mark in text]
+
+
+@pytest.fixture(scope="module")
+def known() -> Iterator[Known]:
+    with small_world() as box:
+        sources, key = box.sources, Fernet.generate_key().decode()
+        columns = {"Address": "7 Wolpertinger St", "MidName": "Quixotic"}
+        number = str(sources.hire("Zebulon", "Quixotic", **columns))
+        sources.entra_update(int(number), mail="z.quixotic@example.com", displayName="Zebulon Quixotic")
+        driver = sources.samsara_add("drivers", name="Zebulon Quixotic", notes=number)
+        vehicle = sources.samsara_add(
+            "vehicles",
+            name="Unit 7 - Zebulon Quixotic",
+            vin="1FTEX1CP0JK777777",
+            staticAssignedDriver={"id": driver, "name": "Zebulon Quixotic"},
+        )
+        found = Known(box, number, vehicle, key)
+        found.command("sync")
+        sources.update("bPREH", {"PRCo": 1, "Employee": int(number)}, Address="8 Wolpertinger St")
+        found.command("sync")
+        with found.ledger() as ledger:
+            session = ledger.sessions(1, entity="employees")[0].id
+        found.command("undo", str(session), "--dry-run")
+        yield found
+
+
+def test_no_value_is_left_in_any_kept_file_and_everything_still_loads(known: Known) -> None:
+    # given the person in the ledger and in encrypted snapshots and plans of every kind
+    before = dict(known.kept())
+    told = {path.rpartition("/")[0] for path, text in before.items() if found_in(text)}
+    ledger_file = Path(known.box.environment["LEDGER_URL"].removeprefix("sqlite:///"))
+    assert told >= {*TABLES, "plan/employees", "plan/vehicles", "undo/employees"} - {"viewpoint/recent_jobs"}
+    assert found_in(ledger_file.read_bytes().decode("latin-1"))
+    with known.ledger() as ledger:
+        changes, sessions = ledger.changes(), ledger.sessions()
+        counts = [(run.run_id, run.counts) for run in ledger.runs("employees")]
+
+    # when the person is forgotten
+    answer = known.command("forget", "employee", known.number, "--yes", "--by", "Kim")
+
+    # then nothing of it is left, and everything else is
+    assert answer.exit_code == 0, answer.stderr
+    after = dict(known.kept())
+    assert {path: marks for path, text in after.items() if (marks := found_in(text))} == {}
+    assert not found_in(ledger_file.read_bytes().decode("latin-1"))
+    assert len(after) == len(before)
+    with known.ledger() as ledger:
+        assert [(one.id, one.status, one.source_key) for one in ledger.changes()] == [
+            (one.id, one.status, one.source_key) for one in changes
+        ]
+        assert ledger.sessions() == sessions
+        assert [(run.run_id, run.counts) for run in ledger.runs("employees")] == counts
+        assert ledger.links("employees")[known.number].target_id
+        assert ledger.lease_holder("push") is None
+    lines = answer.stdout.splitlines()
+    assert lines[0].startswith(f"employee {known.number}: values taken out of ")
+    assert f"names tell theirs: {known.vehicle}" in lines[1]
+    assert "employees.suppressed of sync.yaml" in lines[2]
+    assert "SafetyAmp keeps its own record" in lines[3]
+    assert "Dagster's event log" in lines[4]
+
+
+def test_a_rewritten_snapshot_has_as_many_rows_and_says_what_was_done(known: Known) -> None:
+    known.command("forget", "employee", known.number, "--yes")
+    ref = known.store().newest("viewpoint/employees")
+    assert ref is not None
+
+    snapshot = snapshot_from_parquet(known.store().read(ref), ref.content)
+
+    (row,) = [row for row in snapshot.records if str(row["Employee"]) == known.number]
+    assert {name for name, value in row.items() if value is not None} == {"PRCo", "Employee"}
+    assert snapshot.certificate is not None
+    ours = [row for row in known.box.world.viewpoint["bPREH"] if row["PRCo"] == 1]
+    assert len(snapshot.records) == snapshot.certificate.rows == len(ours)
+    assert snapshot.notices[-1].startswith(f"values of employee {known.number} were forgotten on 20")
+    assert ref.encrypted
+
+
+def test_forgetting_again_changes_nothing_and_explain_still_answers(known: Known) -> None:
+    known.command("forget", "employee", known.number, "--yes")
+
+    again = known.command("forget", "employee", known.number, "--yes", "--json").document()
+    explained = known.command("explain", "employee", known.number)
+
+    assert again["snapshots"] == {}
+    assert explained.exit_code == 0, explained.stderr
+    assert not found_in(explained.stdout)
+    assert "created" in explained.stdout
+
+
+def test_who_is_still_in_viewpoint_comes_back_with_the_next_run_and_has_one_account(known: Known) -> None:
+    known.command("forget", "employee", known.number, "--yes")
+    users = len(known.box.safetyamp.tables()["users"])
+
+    answer = known.command("sync", "--json")
+
+    assert answer.exit_code == 0, answer.stderr
+    assert len(known.box.safetyamp.tables()["users"]) == users
+    assert any(found_in(text) for _, text in known.kept())
+    known.command("forget", "employee", known.number, "--yes")
+
+
+def test_it_is_refused_while_somebody_pushes_for_strangers_and_without_consent(known: Known) -> None:
+    with known.ledger() as ledger:
+        lease = ledger.acquire_lease("push", "run 7 on host-3", 60)
+        busy = known.command("forget", "employee", known.number, "--yes")
+        ledger.release(lease)
+    stranger = known.command("forget", "employee", "999999", "--yes")
+    thing = known.command("forget", "vehicle", known.vehicle, "--yes")
+    unasked = known.command("forget", "employee", known.number)
+
+    assert (busy.exit_code, "held by run 7 on host-3" in busy.stderr) == (2, True)
+    assert (stranger.exit_code, "nothing is known of employee 999999" in stranger.stderr) == (2, True)
+    assert (thing.exit_code, "no person" in thing.stderr) == (2, True)
+    assert unasked.exit_code == 1
+    assert "for good?" in unasked.stderr
