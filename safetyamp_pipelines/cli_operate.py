@@ -49,7 +49,7 @@ def approve(
         say(f"{refused.guard}: {refused.figures}", *(f"  {key}" for key in refused.keys))
     say(
         f"approved by {given.who} until {given.expires_at:%Y-%m-%d %H:%M} UTC: plan {given.plan_hash[:12]} of "
-        f"{given.entity}. `safetyamp sync` applies exactly this plan, or refuses again"
+        f"{given.entity}. `safetyamp sync`, or `undo`, applies exactly this plan, or refuses again"
     )
 
 

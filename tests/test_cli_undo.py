@@ -122,6 +122,23 @@ def test_what_changed_since_is_left_alone_and_told(box: Sandbox, ledger: Ledger)
     assert document["exit_code"] == 0
 
 
+def test_places_and_vehicles_are_set_back_too(box: Sandbox, ledger: Ledger) -> None:
+    site = next(row for row in box.safetyamp.tables()["sites"] if str(row["ext_id"]).endswith("."))
+    asset = next(row for row in box.safetyamp.tables()["assets"] if str(row["name"]).startswith("Unit"))
+    vehicle = next(row for row in box.world.samsara_vehicles if asset["serial"] in (row.get("vin"), row.get("serial")))
+    box.sources.update("bJCJM", {"JCCo": 1, "Job": site["ext_id"]}, Description="misspelt")
+    box.sources.samsara_update(vehicle["id"], name="misspelt")
+    assert in_this_process(box, "sync", "jobs", "vehicles").exit_code == 0
+    pushed = {session.entity: session.id for session in ledger.sessions(2)}
+
+    for entity in ("vehicles", "jobs"):
+        assert in_this_process(box, "undo", str(pushed[entity]), "--json").document()["writes"] == 1
+
+    now = box.safetyamp.tables()
+    assert {row["id"]: row["name"] for row in now["sites"]}[site["id"]] == site["name"]
+    assert {row["id"]: row["name"] for row in now["assets"]}[asset["id"]] == asset["name"]
+
+
 def test_an_undo_without_anything_to_set_back_pauses_nothing(box: Sandbox, ledger: Ledger) -> None:
     titles = next(session for session in ledger.sessions() if session.entity == "titles")
 

@@ -1,8 +1,8 @@
 """No personal value and no secret is told: marked values are pushed through every kind of error, and then everything
 that operators see is searched for them.
 
-Values are at home in the snapshots, in plans, and in the ledger's audit trail, and are shown by `safetyamp plan` and
-`safetyamp explain` on a terminal. Nowhere else.
+Values are at home in the snapshots, in plans, and in the ledger's audit trail, and are shown by `safetyamp plan`,
+`safetyamp explain` and `safetyamp undo --dry-run` on a terminal. Nowhere else.
 """
 
 from __future__ import annotations
@@ -160,15 +160,19 @@ def no_mailbox(day: Day, number: int, mail: str | None) -> None:
 
 
 def operators_look(day: Day) -> None:
-    """Every command that answers, but the two that are there to show values."""
+    """Every command that answers, but those that are there to show values."""
     world = day.world
-    for name in ("failures list", "failures list --json", "status --json", "history --json", "history"):
+    for name in ("failures list", "failures list --json", "status --json", "history --json", "history", "history 4"):
         day.command(name, *name.split())
     day.command("doctor", "doctor", SAFETYAMP_TOKEN=f"{SECRET}-wrong", MS_GRAPH_CLIENT_SECRET=f"{SECRET}-wrong")
     day.command("config", "config", "show")
     day.command("config as JSON", "config", "show", "--json")
     world.safetyamp.says["GET", "/api"] = echo(500)
     day.trouble("explain nobody", "explain", "employee", "999999")
+    with Ledger.open(world.environment["LEDGER_URL"]) as ledger:
+        change = ledger.changes(entity="employees", limit=1)[0]
+    day.command("undo", "undo", str(change.session_id), "--json")
+    day.command("forget", "forget", "employee", change.source_key, "--yes")
 
 
 def test_the_day_met_what_it_was_made_for(evidence: Evidence) -> None:
