@@ -37,7 +37,6 @@ class Judged:
             check_name=key.name,
             passed=self.level is Level.FINE,
             severity=dg.AssetCheckSeverity.ERROR if self.level is Level.ERROR else dg.AssetCheckSeverity.WARN,
-            description=None if self.level is Level.FINE else self.measured,
             metadata={
                 "measured": self.measured,
                 "limit": self.limit,

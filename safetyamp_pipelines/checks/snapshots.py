@@ -53,8 +53,8 @@ def snapshot_checks(table: str) -> dg.AssetChecksDefinition:
 
 
 def judge_certificate(snapshot: Snapshot) -> Judged:
-    """Whether the read was certified whole and no key came twice."""
-    held = snapshot.verified().certificate
+    """Whether the read was certified whole and no key came twice; that it fits its records was seen as it was loaded."""
+    held = snapshot.certificate
     assert held is not None
     more = {"rows": held.rows, "unique_keys": held.unique_keys, "pages": held.pages, "read_at": held.read_at}
     told = {"notices": "\n".join(snapshot.notices)} if snapshot.notices else {}
