@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
@@ -61,6 +61,11 @@ def causes_of(failures: Mapping[str, BaseException]) -> list[Cause]:
     return [_cause(dict(group)) for group in groups.values()]
 
 
+def cause_of_checks(step: str, red: Iterable[dg.AssetCheckEvaluation]) -> Cause:
+    """The cause of a step that failed because its checks did, in figures: not everybody has the UI at hand."""
+    return Cause("; ".join(map(_told_check, red)), (step,), refused=True)
+
+
 def told(error: SyncError, more: str = "") -> str:
     """The error's own words, and what to do where it names no setting itself."""
     text, advice = str(error).rstrip("."), _advice(error)
@@ -88,6 +93,14 @@ def _cause(failed: Mapping[str, BaseException]) -> Cause:
     words = redacted("error", str(error)) or "no message"
     trace = "LOG_LEVEL=DEBUG shows where"
     return Cause(f"{', '.join(steps)}: unexpected {type(error).__name__}: {words} ({trace})", steps, refused=False)
+
+
+def _told_check(red: dg.AssetCheckEvaluation) -> str:
+    said = {name: str(value.value) for name, value in red.metadata.items()}
+    name = f"the check {red.check_name} of {red.asset_key.to_user_string()} failed"
+    figures = f": {said['measured']}, the limit is: {said['limit']}" if {"measured", "limit"} <= said.keys() else ""
+    keys = f" (keys: {said['keys']})" if said.get("keys", "none") != "none" else ""
+    return f"{name}{figures}{keys}" + (f". Look closer: `{said['look_closer']}`" if "look_closer" in said else "")
 
 
 def _ours(failure: BaseException) -> BaseException:

@@ -9,11 +9,15 @@ from time import monotonic
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError, DagsterHomeNotSetError
+from dagster._core.errors import (
+    DagsterAssetCheckFailedError,
+    DagsterExecutionInterruptedError,
+    DagsterHomeNotSetError,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from safetyamp_pipelines.assets.naming import asset_key
-from safetyamp_pipelines.causes import Cause, causes_of
+from safetyamp_pipelines.causes import Cause, cause_of_checks, causes_of
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.jobs import plan_keys, push_keys
 from safetyamp_pipelines.resources.progress import ProgressReporter
@@ -239,13 +243,30 @@ def _explain(ran: Ran, result: dg.ExecuteInProcessResult, failures: dict[str, Ba
         for step, plan in guarded.items()
         if failures.pop(step, None) is not None
     ]
-    ran.causes = refused + causes_of(failures)
+    red = {
+        step: cause_of_checks(step, found)
+        for step, found in _red_checks(result).items()
+        if isinstance(failures.get(step), DagsterAssetCheckFailedError)
+    }
+    others = {step: error for step, error in failures.items() if step not in red}
+    ran.causes = [*refused, *red.values(), *causes_of(others)]
     if not result.success and not ran.causes:
         ran.causes = [Cause("the run failed outside its steps; its events in the Dagster UI tell why", (), True)]
     early = {step for cause in ran.causes if cause.before_writing for step in cause.steps}
     told = {"/".join(key) for key in _metadata(result)}
     in_doubt = [step for step in failures if step.startswith("safetyamp/") and step not in early | told]
     ran.wrote_nothing = not ran.writes and not in_doubt
+
+
+def _red_checks(result: dg.ExecuteInProcessResult) -> dict[str, list[dg.AssetCheckEvaluation]]:
+    """What the checks of each step said that may not be so."""
+    red: dict[str, list[dg.AssetCheckEvaluation]] = {}
+    for event in result.all_events:
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            found = event.asset_check_evaluation_data
+            if not found.passed and found.severity is dg.AssetCheckSeverity.ERROR:
+                red.setdefault(_step_name(event.step_key), []).append(found)
+    return red
 
 
 def _step_name(key: str | None) -> str:

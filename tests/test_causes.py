@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 
-from safetyamp_pipelines.causes import causes_of, told
+from safetyamp_pipelines.causes import cause_of_checks, causes_of, told
 from safetyamp_pipelines.ledger import LeaseHeld, LeaseLost, LedgerUnusable
 from safetyamp_pipelines.sync.errors import (
     AnswerLost,
@@ -121,6 +121,22 @@ def test_a_failed_check_is_named_and_forbids_to_write() -> None:
 
     assert cause.text == "a blocking check failed: plan/users: guards. Its metadata in the run tells why"
     assert cause.refused
+
+
+def test_a_failed_check_is_told_with_its_figures_where_they_are_at_hand() -> None:
+    red = dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(["entra", "users"]),
+        check_name="row_count",
+        passed=False,
+        metadata={"measured": "0 rows", "limit": "not empty", "keys": "none", "look_closer": "safetyamp doctor"},
+    )
+
+    cause = cause_of_checks("entra/users_checks", [red])
+
+    assert cause.text == (
+        "the check row_count of entra/users failed: 0 rows, the limit is: not empty. Look closer: `safetyamp doctor`"
+    )
+    assert (cause.steps, cause.refused) == (("entra/users_checks",), True)
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), DagsterExecutionInterruptedError()])

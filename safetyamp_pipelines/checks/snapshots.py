@@ -53,7 +53,7 @@ def snapshot_checks(table: str) -> dg.AssetChecksDefinition:
 
 
 def judge_certificate(snapshot: Snapshot) -> Judged:
-    """Whether the read was certified whole and no key came twice; that it fits its records was seen as it was loaded."""
+    """Whether the read was certified whole and no key came twice; loading it showed that it fits its records."""
     held = snapshot.certificate
     assert held is not None
     more = {"rows": held.rows, "unique_keys": held.unique_keys, "pages": held.pages, "read_at": held.read_at}
