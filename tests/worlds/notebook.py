@@ -71,6 +71,9 @@ class Notebook:
     def open_session(self, entity: str) -> Session | None:
         return next((s for s in reversed(self.all_sessions) if s.entity == entity and s.status == "running"), None)
 
+    def was_pushed_whole(self, entity: str) -> bool:
+        return any(session.entity == entity and session.is_whole for session in self.all_sessions)
+
     # changes
 
     def intend(self, session_id: int, intent: Intent) -> int:
