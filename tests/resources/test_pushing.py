@@ -219,6 +219,30 @@ def test_what_earlier_pushes_of_the_run_created_or_renamed_is_found(box: Sandbox
     assert asset["current_user_id"] == people(box)["1"]["id"]
 
 
+def test_access_is_taken_off_first_then_people_are_hired_then_moved_then_corrected(
+    box: Sandbox, world: PushWorld
+) -> None:
+    world.sync("employees", staff(1, 2, 4))
+    (elsewhere,) = [row["id"] for row in box.safetyamp.tables()["sites"] if row["ext_id"] == "YARD-SOUTH"][:1]
+    box.safetyamp.edit("users", people(box)["2"]["id"], home_site_id=elsewhere)
+    before = len(box.requests())
+
+    world.sync(
+        "employees",
+        sources([employee(1, City="Sampleton"), employee(2), employee(3), employee(4, TermDate="2026-01-01")]),
+        sync_in_flight=1,
+    )
+
+    touched = [
+        name
+        for request in writes(box, before)
+        for name in ("system_access", "home_site_id", "city")
+        if name in request.body
+    ]
+    assert [request.method for request in writes(box, before)] == ["PATCH", "POST", "PATCH", "PATCH"]
+    assert touched == ["system_access", "system_access", "home_site_id", "home_site_id", "city"]
+
+
 def test_several_calls_are_in_flight_and_never_more_than_set(box: Sandbox, world: PushWorld) -> None:
     fault(box, "slow_answer", delay=0.3, times=None)
     started = time.monotonic()
