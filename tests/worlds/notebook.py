@@ -64,10 +64,6 @@ class Notebook:
         ended = replace(session, status=status, counts=dict(counts), calls=calls, ended_at=self.clock())
         self.all_sessions[session_id - 1] = ended
 
-    def was_pushed_whole(self, entity: str) -> bool:
-        """Every plan of these worlds is pushed whole."""
-        return any(session.entity == entity for session in self.all_sessions)
-
     def open_session(self, entity: str) -> Session | None:
         return next((s for s in reversed(self.all_sessions) if s.entity == entity and s.status == "running"), None)
 
