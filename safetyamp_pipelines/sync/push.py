@@ -88,8 +88,7 @@ class Push:
 
     def _first_sight(self) -> Sight:
         observed_at = self.observed_at or datetime.fromisoformat(self.plan.as_of)
-        max_age = timedelta(seconds=self.options.observed_max_age)
-        return Sight(self.plan, self.references, observed_at, self.target, self.journal, self.now, max_age)
+        return Sight(self.plan, self.references, observed_at, self.target, self.journal, self.now, self.options)
 
     def _look_first(self) -> None:
         """Settle what earlier pushes left open, and look again where people, or a push of this very plan that was cut

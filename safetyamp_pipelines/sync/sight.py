@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from datetime import datetime, timedelta
 
 from safetyamp_pipelines.sync.journal import Journal, Target
 from safetyamp_pipelines.sync.names import Names
 from safetyamp_pipelines.sync.plan import Action, Change, Plan
+from safetyamp_pipelines.sync.push_result import PushOptions
 from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.tables import Id, References
 
@@ -27,15 +30,16 @@ class Sight:
         target: Target,
         journal: Journal,
         now: Callable[[], datetime],
-        max_age: timedelta,
+        options: PushOptions,
     ) -> None:
         self.references = references
         self.rows: dict[Id, Record] = dict(references[plan.table].rows)
         self.began = observed_at
-        self._plan, self._target, self._journal, self._now, self._max_age = plan, target, journal, now, max_age
+        self._plan, self._target, self._journal, self._now = plan, target, journal, now
+        self._max_age, self._beat_every = timedelta(seconds=options.observed_max_age), options.beat_every
         self._as_of = datetime.fromisoformat(plan.as_of)
         self.is_newer = observed_at > self._as_of
-        self._fresh_until = observed_at + max_age
+        self._fresh_until = observed_at + self._max_age
         self._names: Names | None = None
 
     def is_old(self) -> bool:
@@ -45,7 +49,12 @@ class Sight:
     def look(self) -> None:
         """Read the whole table again. Raises SyncError."""
         began = self._now()
-        rows = self._target.read(self._plan.table)
+        with ThreadPoolExecutor(1, thread_name_prefix="look") as pool:
+            # The pages may wait for minutes, for the budget or after a 429: the lease must not run out meanwhile.
+            reading = pool.submit(copy_context().run, self._target.read, self._plan.table)
+            while not wait([reading], self._beat_every).done:
+                self._journal.beat()
+        rows = reading.result()
         # Fresh from its end on: a table that takes long to read must not be old the moment it is there.
         self.began, self.is_newer, self._fresh_until = began, True, self._now() + self._max_age
         self.rows = {row["id"]: row for row in rows}
