@@ -149,8 +149,9 @@ def people_and_sources_disagree(day: Day) -> None:
     rules.write_text("guards: {deactivations: {records: 1, share: 0.01}, updates: {records: 1, share: 0.01}}\n")
     box.sources.update("bPREH", {"PRCo": 1}, TermDate="2026-11-19 00:00:00", ActiveYN="N")
     box.sources.update("bPREH", {"PRCo": 1, "Employee": numbers[3]}, TermDate=None, LastName=f"{WORD} new")
-    box.sources.delete_rows("bPRDP")
     day.command("refused by guards", "sync", SYNC_CONFIG=str(rules))
+    box.sources.delete_rows("bPRDP")
+    day.command("a source emptied", "sync", SYNC_CONFIG=str(rules))
 
 
 def no_mailbox(day: Day, number: int, mail: str | None) -> None:
@@ -190,8 +191,9 @@ def test_the_day_met_what_it_was_made_for(evidence: Evidence) -> None:
     } <= said
     outcomes = set(re.findall(r'"(\w+)": \d', printed["collisions and edits"]))
     assert {"rejected", "held"} <= outcomes
-    assert codes["refused by guards"] == 2
+    assert (codes["refused by guards"], codes["a source emptied"]) == (2, 2)
     assert "guards" in printed["refused by guards"]
+    assert "row_count" in printed["a source emptied"]
     assert not [name for name, text in printed.items() if "Traceback" in text]
 
 
