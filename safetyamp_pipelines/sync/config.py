@@ -159,8 +159,8 @@ class EmployeesConfig(_Section):
         default="US", description="Region in which telephone numbers without a country code are read."
     )
     protected_roles: tuple[Text, ...] = Field(
-        default=("Company Administrator",),
-        description="Accounts that have one of these SafetyAmp roles are never touched.",
+        default=(),
+        description="Accounts that have one of these SafetyAmp roles are never touched, also when the person leaves.",
     )
     policies: Policies = {}
     protected: Protected = ()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from push_world import EMPTY, HOME, PushWorld, fault, notes, outcomes, people, sources, staff, writes
@@ -203,6 +206,13 @@ def test_a_field_that_safetyamp_ignored_is_offered_again_after_a_week_and_not_be
     assert people(box)["1"]["city"] == "Sampleton"
 
 
+def under(box: Sandbox, folder: Path, rules: Mapping[str, Any]) -> PushWorld:
+    """A world with rules of its own."""
+    path = folder / "sync.yaml"
+    path.write_text(json.dumps(rules))  # JSON is YAML
+    return PushWorld({**box.environment, "SYNC_CONFIG": str(path)})
+
+
 def test_a_configuration_that_maps_the_entity_otherwise_is_a_reason_to_try_again_and_a_freeze_is_none(
     box: Sandbox, world: PushWorld, tmp_path
 ) -> None:
@@ -212,11 +222,8 @@ def test_a_configuration_that_maps_the_entity_otherwise_is_a_reason_to_try_again
 
     def synced_under(**sections: object) -> int:
         before = len(box.requests())
-        path = tmp_path / "sync.yaml"
-        path.write_text(json.dumps({**rules, **sections}))  # JSON is YAML
-        other = PushWorld({**box.environment, "SYNC_CONFIG": str(path)})
-        other.sync("employees", staff(1))
-        other.close()
+        with closing(under(box, tmp_path, {**rules, **sections})) as other:
+            other.sync("employees", staff(1))
         return len(writes(box, before))
 
     assert synced_under(schedule={**rules["schedule"], "quarantine_after": 5}) == 0
@@ -227,7 +234,7 @@ def test_a_configuration_that_maps_the_entity_otherwise_is_a_reason_to_try_again
 # People's accounts
 
 
-def test_protected_and_suppressed_people_are_left_exactly_as_they_are(box: Sandbox, world: PushWorld) -> None:
+def test_people_with_a_protected_role_are_left_exactly_as_they_are(box: Sandbox, world: PushWorld, tmp_path) -> None:
     admin = next(role["id"] for role in box.safetyamp.tables()["roles"] if role["name"] == "Company Administrator")
     home = next(row["id"] for row in box.safetyamp.tables()["sites"] if row["ext_id"] == HOME)
     known = {"first_name": "Ada", "last_name": "Min", "home_site_id": home}
@@ -235,7 +242,10 @@ def test_protected_and_suppressed_people_are_left_exactly_as_they_are(box: Sandb
     box.safetyamp.insert("users", **known, email="p2@example.com", roles=[admin])  # employee 2, without a number
     before = box.safetyamp.tables()["users"]
 
-    pushed = world.sync("employees", sources([employee(1, TermDate="2026-01-01"), employee(2)]))
+    rules = world.settings.sync_config().model_dump(mode="json")
+    rules["employees"]["protected_roles"] = ["Company Administrator"]
+    with closing(under(box, tmp_path, rules)) as guarded:
+        pushed = guarded.sync("employees", sources([employee(1, TermDate="2026-01-01"), employee(2)]))
 
     assert set(outcomes(pushed).values()) == {"skipped"}
     assert (writes(box), box.safetyamp.tables()["users"]) == ([], before)

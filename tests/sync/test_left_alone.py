@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from small_worlds import Remembered, company, config, department, employee, job, plan_of, user, verdict, verdicts
 
 FIRED = "2026-01-31 00:00:00"
+GUARDED = {"protected_roles": ["Company Administrator"]}
 ADMIN = [{"id": 1, "name": "Company Administrator"}, {"id": 3, "name": "Field"}]
 
 
@@ -39,8 +40,8 @@ def test_an_account_with_a_protected_role_is_never_touched_nor_linked_by_its_add
     known, unnamed = user("u5", "5", roles=ADMIN), user("u6", None, roles=ADMIN, email="P6@example.com")
     world = company(viewpoint__employees=[employee(5), employee(6), employee(7)], users=[known, unnamed])
 
-    plan = plan_of("employees", world)
-    open_to_all = plan_of("employees", world, rules=config(employees={"protected_roles": []}))
+    plan = plan_of("employees", world, rules=config(employees=GUARDED))
+    open_to_all = plan_of("employees", world)
     other = plan_of("employees", world, rules=config(employees={"protected_roles": ["FIELD"]}))
 
     assert verdicts(plan) == {"5": "skipped", "6": "skipped", "7": "created"}
@@ -53,11 +54,13 @@ def test_an_account_with_a_protected_role_is_never_touched_nor_linked_by_its_add
 
 
 def test_a_protected_person_who_left_is_reported_as_long_as_the_access_is_on() -> None:
-    gone = [employee(5, TermDate=FIRED)]
+    gone, rules = [employee(5, TermDate=FIRED)], config(employees=GUARDED)
     on, off = user("u5", "5", roles=ADMIN), user("u5", "5", roles=ADMIN, system_access=False)
 
-    assert findings(plan_of("employees", company(viewpoint__employees=gone, users=[on]))) == [("protected_leaver", "5")]
-    assert findings(plan_of("employees", company(viewpoint__employees=gone, users=[off]))) == []
+    assert findings(plan_of("employees", company(viewpoint__employees=gone, users=[on]), rules=rules)) == [
+        ("protected_leaver", "5")
+    ]
+    assert findings(plan_of("employees", company(viewpoint__employees=gone, users=[off]), rules=rules)) == []
 
 
 def test_a_protected_key_that_safetyamp_does_not_know_is_not_created() -> None:
@@ -72,7 +75,7 @@ def test_a_value_that_a_protected_account_holds_is_not_set_free() -> None:
     staff = [employee(5, Email="new@example.com"), employee(6, Email="p5@example.com")]
     world = company(viewpoint__employees=staff, users=[user("u5", "5", email="p5@example.com", roles=ADMIN)])
 
-    plan = plan_of("employees", world)
+    plan = plan_of("employees", world, rules=config(employees=GUARDED))
 
     assert verdicts(plan) == {"5": "skipped", "6": "rejected"}
     assert verdict(plan, "6").reasons == ("E-mail is taken: 5 in SafetyAmp has the same",)
