@@ -13,16 +13,20 @@ from safetyamp_pipelines.sync.plan import Action, Outcome, Plan
 from safetyamp_pipelines.sync.spec import EntitySpec
 from safetyamp_pipelines.sync.tables import References, at_path, fold
 
+KEPT = (Outcome.HELD, Outcome.UNCHANGED, Outcome.FAILED, Outcome.NOT_PUSHED)
+"""Records of the plan that it does not change and that may be in SafetyAmp under another key, such as one that
+SafetyAmp did not take; a create that it refused before is nobody's reference (`planner.py`)."""
+
 
 def unresolved(spec: EntitySpec, plan: Plan, expected: References) -> Mapping[str, tuple[str, ...]]:
     """Source key → labels of the references that lead nowhere: not in the expected state, nor to a record of this plan.
 
     A record of the plan is found by its link although SafetyAmp does not yet show its key: an account is linked by
-    e-mail in the same push, or is held with another number.
+    e-mail in the same push, or stands there with another number.
     """
     own = expected[spec.table]
     planned = {own.folded(change.natural_key) for change in plan.changes if change.action is not Action.DEACTIVATE}
-    planned |= {own.folded(verdict.source_key) for verdict in plan.verdicts if verdict.outcome is Outcome.HELD}
+    planned |= {own.folded(verdict.source_key) for verdict in plan.verdicts if verdict.outcome in KEPT}
     nowhere: dict[str, list[str]] = defaultdict(list)
     for change in plan.changes:
         for name, wanted in change.after().items():

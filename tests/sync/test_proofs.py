@@ -64,8 +64,18 @@ def test_a_reference_may_lead_to_a_record_of_the_same_plan() -> None:
     plan = spoilt(plan_of("employees", world), "102", current_supervisor_id="101")
 
     assert unresolved(BY_NAME["employees"], plan, References(observed_in(world))) == {}
-    without = replace(plan, changes=(change(plan, "102"),))
+    without = replace(plan, changes=(change(plan, "102"),), verdicts=())
     assert unresolved(BY_NAME["employees"], without, References(observed_in(world))) == {"102": ("Supervisor",)}
+
+
+def test_a_record_that_stays_as_it_is_may_stand_in_safetyamp_under_another_key() -> None:
+    world = hired(101, 102)
+    plan = spoilt(plan_of("employees", world), "102", current_supervisor_id="101")
+    kept = Verdict("101", Outcome.UNCHANGED, "recognised by link")
+
+    linked = replace(plan, changes=(change(plan, "102"),), verdicts=(kept,))
+
+    assert unresolved(BY_NAME["employees"], linked, References(observed_in(world))) == {}
 
 
 def test_two_changes_that_write_one_unique_value_collide_whatever_its_case() -> None:
