@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from mail import MailBox
 from room import ControlRoom, wait_for
 
 from safetyamp_pipelines.ledger import Ledger
@@ -68,23 +66,6 @@ def test_the_schedule_ticks_and_a_pause_tells_why_it_does_not(room: ControlRoom)
 def skipped(room: ControlRoom, word: str) -> str | None:
     reasons = [tick["skipReason"] for tick in room.ticks("sync_all_schedule") if tick["status"] == "SKIPPED"]
     return next((reason for reason in reasons if reason and word in reason), None)
-
-
-def test_a_broken_source_is_told_by_mail_once_and_so_is_its_recovery(
-    room: ControlRoom, box: Sandbox, mail: MailBox
-) -> None:
-    since = len(mail.messages)
-    box.faults.add(FaultRule("status", system="samsara", status=401))
-
-    assert [room.run("sync_all") for _ in range(2)] == ["FAILURE", "FAILURE"]
-    alarm = wait_for(lambda: mail.about("samsara", since=since), "the alert")
-    box.faults.clear()
-    room.succeed("sync_all")
-    wait_for(lambda: mail.about("recovered", "samsara", since=since), "the recovery notice")
-
-    assert alarm["To"] == "on-call@example.com"
-    told = Counter(message["Subject"] for message in mail.messages[since:])
-    assert max(told.values()) == 1, told
 
 
 def test_a_run_killed_in_the_midst_of_a_push_is_noticed_and_the_next_makes_it_good(
