@@ -16,9 +16,25 @@ from sqlalchemy import create_engine, make_url, text
 START_ATTEMPTS = 3
 
 
+LONGEST_STORY = "control room"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one long story stay with one worker (`xdist_group`); they begin first, so that none is waited for."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    items.sort(key=lambda item: (LONGEST_STORY not in groups_of(item), not groups_of(item)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Some pytest-xdist do not know where some pytest keeps the name of a test, and then scatter every group."""
+    if session.config.getoption("loadgroup", False):
+        scattered = [item.nodeid for item in session.items if groups_of(item) and "@" not in item.nodeid]
+        if scattered:
+            raise pytest.UsageError(f"this pytest-xdist does not keep groups of tests together: {scattered[0]}")
+
+
+def groups_of(item: pytest.Item) -> list[str]:
+    """The stories that a test belongs to."""
+    return [str(mark.args[0]) for mark in item.iter_markers("xdist_group")]
 
 
 @pytest.fixture(scope="session")

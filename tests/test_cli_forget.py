@@ -19,6 +19,8 @@ from safetyamp_pipelines.resources.snapshots import snapshot_from_parquet
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.sync.plan import Plan
 
+pytestmark = pytest.mark.xdist_group("forget")
+
 MARKS = ("Zebulon", "Quixotic", "quixotic", "Wolpertinger")
 """What only this person has: in names, addresses of mail, and the street."""
 

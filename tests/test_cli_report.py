@@ -15,6 +15,8 @@ from safetyamp_pipelines.reports.days import day_of
 from safetyamp_pipelines.reports.table import COLUMNS
 from safetyamp_pipelines.sandbox import Sandbox
 
+pytestmark = pytest.mark.xdist_group("cli report")
+
 TODAY = day_of(datetime.now(UTC), "America/Chicago")
 YESTERDAY, TOMORROW = TODAY - timedelta(days=1), TODAY + timedelta(days=1)
 

@@ -38,6 +38,8 @@ from typer.testing import CliRunner
 from safetyamp_pipelines.cli import app
 from safetyamp_pipelines.ledger import Ledger
 
+pytestmark = pytest.mark.xdist_group("privacy")
+
 AUDIT_TRAIL = {
     ("ledger_changes", "payload"),
     ("ledger_changes", "expected"),

@@ -23,6 +23,8 @@ from safetyamp_pipelines.resources.pushing import LEASE
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 
+pytestmark = pytest.mark.xdist_group("run logs")
+
 ROOT = Path(__file__).parents[1]
 PUSH_LINES = {"push_begins", "push", "refused", "call_retried", "push_ended", "waits_for_budget"}
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 100
 """A table in metadata lives in the event log for ever: long lists are cut, and `safetyamp plan` shows them whole."""
 
+PLOTTED = ("created", "updated", "deactivated", "unchanged", "rejected", "failed")
+"""Verdicts that are told also when they are 0, so that their curves have no holes."""
+
 
 def plan_metadata(plan: Plan, *, seconds: float) -> dict[str, Any]:
     """Verdict counts (one number each, so that the UI plots them), changes, rejected records with reasons."""
@@ -59,7 +62,8 @@ def dry_run_metadata(plan: Plan) -> dict[str, Any]:
 
 
 def _counts(counts: dict[str, int]) -> dict[str, Any]:
-    return {"verdicts": dg.MetadataValue.json(counts), **{f"verdict_{name}": n for name, n in counts.items()}}
+    plotted = dict.fromkeys(PLOTTED, 0) | counts
+    return {"verdicts": dg.MetadataValue.json(counts), **{f"verdict_{name}": n for name, n in plotted.items()}}
 
 
 def _table(verdicts: list[Verdict]) -> dg.TableMetadataValue:

@@ -14,6 +14,8 @@ from safetyamp_pipelines.answers.fields import RULES
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox, TargetOptions, WorldSpec
 from safetyamp_pipelines.sync.entities import ENTITIES
 
+pytestmark = pytest.mark.xdist_group("explain")
+
 STRANGER = "777001"
 """An employee number that Entra knows, and Viewpoint does not."""
 UNMANAGED = "777002"

@@ -17,6 +17,8 @@ from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.sync.entities import ENTITIES
 
+pytestmark = pytest.mark.xdist_group("push config")
+
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 STRICT = "guards: {creates: {records: 1, share: 0.0001}}\n"
 

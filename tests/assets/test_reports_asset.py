@@ -21,6 +21,8 @@ from safetyamp_pipelines.resources.snapshot_store import SnapshotStore, snapshot
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.settings import load_settings, timing_settings
 
+pytestmark = pytest.mark.xdist_group("reports")
+
 KEY = dg.AssetKey(DAILY_CHANGES.split("/"))
 
 

@@ -153,16 +153,27 @@ def control_room(box: Sandbox, home: Path, changes: Mapping[str, str] | None = N
     environment = child_environment({**box.environment, "DAGSTER_HOME": str(home), **(changes or {})})
     port = free_port()
     command = [Path(sys.executable).with_name("dagster"), "dev", "-w", ROOT / "workspace.yaml", "-p", str(port)]
-    with (home / "dagster.log").open("wb") as log:
+    with (home / "dagster.log").open("wb") as log, obeyed_interrupts():
         process = subprocess.Popen(
             [*command, "-h", "127.0.0.1"], env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
         )
-        room = ControlRoom(f"http://127.0.0.1:{port}", home)
-        try:
-            wait_for(lambda: ready(room, process), "Dagster to start")
-            yield room
-        finally:
-            stop(process)
+    room = ControlRoom(f"http://127.0.0.1:{port}", home)
+    try:
+        wait_for(lambda: ready(room, process), "Dagster to start")
+        yield room
+    finally:
+        stop(process)
+
+
+@contextmanager
+def obeyed_interrupts() -> Iterator[None]:
+    """A process started here obeys SIGINT, also where a shell in the background made us ignore it (contract
+    Dagster §1.5)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def ready(room: ControlRoom, process: subprocess.Popen[bytes]) -> bool | None:
@@ -185,7 +196,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     """SIGINT lets Dagster stop its children; whoever is left in its session is killed."""
     process.send_signal(signal.SIGINT)
     with suppress(subprocess.TimeoutExpired):
-        process.wait(120)
+        process.wait(60)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
