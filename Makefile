@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 
-.PHONY: demo dev test lint types validate lock clean
+.PHONY: demo dev test faults worlds lint types validate lock clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m safetyamp_pipelines.demo demo
@@ -14,6 +14,14 @@ dev: $(VENV)/runtime
 
 test: $(VENV)/development
 	$(BIN)/python -m pytest
+
+# Every fault on every call of a run, and a kill at every write; writes docs/reliability.md. MINUTES=60 ends it in time.
+faults: $(VENV)/development
+	cd tests && ../$(BIN)/python -m reliability $(if $(MINUTES),--minutes $(MINUTES))
+
+# Ten thousand random worlds.
+worlds: $(VENV)/development
+	cd tests && ../$(BIN)/python -m worlds
 
 lint: $(VENV)/development
 	$(BIN)/ruff check .

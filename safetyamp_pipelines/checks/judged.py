@@ -41,6 +41,7 @@ class Judged:
                 "measured": self.measured,
                 "limit": self.limit,
                 "keys": shown(self.keys),
+                "found": len(self.keys),  # a number, which the UI plots over time
                 **self.more,
                 "look_closer": look_closer,
             },

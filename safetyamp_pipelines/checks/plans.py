@@ -65,6 +65,8 @@ def guards_check(entity: str) -> dg.AssetChecksDefinition:
                 "measured": f"{len(plan.refused)} guards refuse the plan of {len(plan.changes)} changes",
                 "limit": "none, unless a person has approved exactly this plan (guards in sync.yaml)",
                 "keys": shown(sorted({key for refused in plan.refused for key in refused.keys})),
+                "found": len(plan.refused),
+                "changes": len(plan.changes),
                 "plan_hash": plan.hash,
                 "refused_by": "\n".join(map(str, plan.refused)) or "none",
                 "approved_by": f"{approval.who}: {approval.reason}" if approval is not None else "nobody",

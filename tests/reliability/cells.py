@@ -118,8 +118,11 @@ def try_cell(cell: Cell, wanted: Tables, run: Runner = lean_run) -> Healing:
         return _healed(box, environment, cell, wanted, run)
 
 
-def tried(cell: Cell, wanted: Tables) -> Healing:
-    """The cell as it healed. One that breaks what tries it is wrong, too, and does not end the others."""
+def tried(cell: Cell, wanted: Tables, until: float) -> Healing | None:
+    """The cell as it healed; None when the system's monotonic clock is past `until`, in seconds. A cell that breaks
+    what tries it is wrong, too, and does not end the others."""
+    if time.monotonic() > until:
+        return None
     try:
         return try_cell(cell, wanted)
     except Exception as error:  # noqa: BLE001 - whatever it is, it stands in the table

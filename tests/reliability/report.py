@@ -10,7 +10,7 @@ from safetyamp_pipelines.sandbox import RequestRecord
 
 _HEAD = """# What a sync survives
 
-Written by `cd tests && python -m reliability`; do not edit. In a small world every call of a whole first run is
+Written by `make faults`; do not edit. In a small world every call of a whole first run is
 answered in turn with every fault, and the process is killed with SIGKILL at every write: {writes} writes and {reads}
 reads, {cells} cells. Then the faults stop. A cell has healed when a later run writes nothing, has nothing left to do,
 no natural key stands twice in any table, and all tables of SafetyAmp equal those after a run without faults, ids aside.
