@@ -68,8 +68,10 @@ class Sessions(Store):
             return None if row is None else session_record(row)
 
     def was_pushed_whole(self, entity: str) -> bool:
-        """Whether any session of the entity carried out a whole plan."""
-        query = select(SessionRow.id).where(SessionRow.entity == entity, SessionRow.is_whole)
+        """Whether any session of the entity carried out a whole plan, and came to its end."""
+        query = select(SessionRow.id).where(
+            SessionRow.entity == entity, SessionRow.is_whole, SessionRow.status == "done"
+        )
         with self._reading() as db:
             return db.scalar(query.limit(1)) is not None
 

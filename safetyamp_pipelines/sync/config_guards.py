@@ -43,7 +43,8 @@ class GuardsConfig(_Limits):
         default=Limit(share=0.5), description="Records of which a value is overwritten; filling empty ones is free."
     )
     creates: Limit = Field(
-        default=Limit(share=1.0), description="Records created; free as long as nothing of the entity is linked."
+        default=Limit(share=1.0),
+        description="Records created; free until the first whole sync of the entity has come to its end.",
     )
     concentration: Concentration = Field(default=Concentration(), description="The same, for one department or site.")
     same_value: Limit = Field(

@@ -50,8 +50,8 @@ class Memory:
     """What the ledger remembers of one entity, by source key. Only failures that still stand are listed.
 
     `source_rows` are the rows each source had when this entity was last pushed. `is_loaded` says whether a whole plan
-    was ever pushed: single records tried before that are no first load. `keyed_hash` is how the ledger hashed the
-    values of refused fields.
+    was ever pushed to its end: single records tried before that are no first load, and one cut short goes on.
+    `keyed_hash` is how the ledger hashed the values of refused fields.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)

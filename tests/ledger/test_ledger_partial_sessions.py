@@ -5,16 +5,20 @@ from __future__ import annotations
 from safetyamp_pipelines.ledger import Ledger
 
 
-def test_only_a_whole_plan_counts_as_a_load(ledger: Ledger) -> None:
+def test_only_a_whole_plan_that_came_to_its_end_counts_as_a_load(ledger: Ledger) -> None:
     one = ledger.start_session("run-1", "employees", "hash", {}, is_whole=False)
-    before = ledger.was_pushed_whole("employees")
+    ledger.end_session(one, "done", {}, 1)
     undo = ledger.start_session("run-2", "employees", "hash", {}, is_whole=False, undoes=one)
-    ledger.start_session("run-3", "employees", "hash", {})
+    cut_short = ledger.start_session("run-3", "employees", "hash", {})
+    ledger.end_session(cut_short, "stopped", {}, 1)
+    before = ledger.was_pushed_whole("employees")
+    ledger.end_session(ledger.start_session("run-4", "employees", "hash", {}), "done", {}, 1)
 
     assert not before
     assert ledger.was_pushed_whole("employees")
     assert not ledger.was_pushed_whole("jobs")
     assert [(found.is_whole, found.undoes) for found in ledger.sessions()] == [
+        (True, None),
         (True, None),
         (False, one),
         (False, None),

@@ -149,6 +149,21 @@ def test_a_pause_between_two_calls_stops_the_push_and_leaves_nothing_open(box: S
     assert Counter(outcomes(world.sync("employees", staff(1, 2, 3))).values()) == {"unchanged": 1, "created": 2}
 
 
+def test_a_first_load_that_was_cut_short_goes_on_without_a_guard_in_its_way(box: Sandbox, world: PushWorld) -> None:
+    given, observed = staff(*range(1, 31)), world.observe("employees")
+
+    def pausing(settled: int, planned: int) -> None:
+        if settled == 5:
+            world.ledger.pause("nora", "audit")
+
+    world.push(world.plan("employees", given, observed), observed, progress=pausing, **ONE_AT_A_TIME)
+    world.ledger.resume("nora")
+
+    assert Counter(outcomes(world.sync("employees", given)).values()) == {"unchanged": 5, "created": 25}
+    later = world.plan("employees", staff(*range(1, 72)), world.observe("employees"))
+    assert [refused.guard for refused in later.refused] == ["creates"]
+
+
 def test_while_somebody_else_pushes_a_push_is_refused_with_their_name_and_since_when(
     box: Sandbox, world: PushWorld
 ) -> None:

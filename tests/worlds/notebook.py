@@ -68,7 +68,7 @@ class Notebook:
         return next((s for s in reversed(self.all_sessions) if s.entity == entity and s.status == "running"), None)
 
     def was_pushed_whole(self, entity: str) -> bool:
-        return any(session.entity == entity and session.is_whole for session in self.all_sessions)
+        return any(s.entity == entity and s.is_whole and s.status == "done" for s in self.all_sessions)
 
     # changes
 
