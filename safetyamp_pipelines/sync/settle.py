@@ -26,11 +26,12 @@ def settle(
     """Answer in the journal what the rows show, and what is `over`: too long past to be done still. The others stay
     open. Returns by intent whether SafetyAmp had acted.
 
-    A create is looked up by the primary match key, an update by its id and the values it was to write.
+    A create is looked up by the primary match key among the rows that no other source record is linked to, an update
+    by its id and the values it was to write.
     """
     settled: dict[int, bool] = {}
     for intent in intents:
-        target_id = _found(spec, intent, rows, names)
+        target_id = _found(spec, intent, rows, names, journal)
         if target_id is not None:
             journal.done(intent.id, target_id, intent.after, {}, "found in SafetyAmp after the answer was lost")
         elif intent.id in over:
@@ -55,16 +56,20 @@ def says(spec: EntitySpec, row: Record, after: Mapping[str, Any], names: Names) 
     return bool(shown)
 
 
-def _found(spec: EntitySpec, intent: OpenIntent, rows: Mapping[Id, Record], names: Names) -> Id | None:
+def _found(
+    spec: EntitySpec, intent: OpenIntent, rows: Mapping[Id, Record], names: Names, journal: Journal
+) -> Id | None:
     if intent.target_id is None:
-        return _created(spec, intent.after, rows)
+        others = {link.target_id for link in journal.linked(spec.table) if link.source_key != intent.source_key}
+        return _created(spec, intent.after, {key: row for key, row in rows.items() if key not in others}, names)
     row = rows.get(intent.target_id)
     return intent.target_id if row is not None and says(spec, row, intent.after, names) else None
 
 
-def _created(spec: EntitySpec, after: Mapping[str, Any], rows: Mapping[Id, Record]) -> Id | None:
-    """The row that bears the value of the first match key the create was to write."""
+def _created(spec: EntitySpec, after: Mapping[str, Any], rows: Mapping[Id, Record], names: Names) -> Id | None:
+    """The row that bears the value of the first match key the create was to write. One that wrote no key, such as a
+    vehicle without VIN, gateway and plate, is known by all that it wrote."""
     for key in spec.match:
         if (wanted := key_written(spec, key, after)) is not None:
             return next((row_id for row_id, row in rows.items() if key_shown(key, row) == wanted), None)
-    return None
+    return next((row_id for row_id, row in rows.items() if says(spec, row, after, names)), None)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from small_worlds import site, title, user
+from small_worlds import asset, site, title, user
 
-from safetyamp_pipelines.sync import employees, titles
+from safetyamp_pipelines.sync import employees, titles, vehicles
 from safetyamp_pipelines.sync.journal import OpenIntent
 from safetyamp_pipelines.sync.names import Names
 from safetyamp_pipelines.sync.settle import says, settle
@@ -24,10 +25,15 @@ NAMES = Names(REFERENCES, {}, since=AT)
 class Book:
     """As much of a journal as settling writes to."""
 
+    links: dict[str, Id] = field(default_factory=dict)
     answers: dict[int, Id | None] = field(default_factory=dict)
+
+    def linked(self, table: str) -> list[Any]:
+        return [SimpleNamespace(source_key=key, target_id=target_id) for key, target_id in self.links.items()]
 
     def done(self, intent: int, target_id: Id, *_: Any) -> None:
         self.answers[intent] = target_id
+        self.links[f"of {intent}"] = target_id
 
     def undone(self, intent: int, rule: str) -> None:
         self.answers[intent] = None
@@ -52,6 +58,29 @@ def test_what_a_read_does_not_show_is_not_done_once_nothing_can_arrive_any_more(
 
 def test_what_a_read_does_not_show_stays_open_as_long_as_it_may_arrive() -> None:
     assert settled([create(1, "Fitter"), create(2, "Welder")], over=set()) == ({2: True}, {2: 30})
+
+
+def lost_trucks(rows: list[dict[str, Any]], *lost: dict[str, Any], links: dict[str, Id]) -> dict[int, Id | None]:
+    """What becomes of creates of vehicles that were lost for good, by number."""
+    intents = [OpenIntent(n, f"v{n}", f"v{n}", None, after, AT) for n, after in enumerate(lost, 1)]
+    book = Book(links)
+    settle(vehicles.SPEC, book, intents, {row["id"]: row for row in rows}, NAMES, over={1, 2})  # type: ignore[arg-type]
+    return book.answers
+
+
+def test_a_create_is_never_taken_for_the_record_of_somebody_else() -> None:
+    """A licence plate may stand twice: the truck that has it already is another one."""
+    other = asset(40, serial="VIN1", code="ABC")
+
+    assert lost_trucks([other], {"name": "Crane", "code": "ABC"}, links={"v9": 40}) == {1: None}
+    assert lost_trucks([other], {"name": "Crane", "code": "ABC"}, links={}) == {1: 40}
+
+
+def test_a_create_without_any_key_is_known_by_all_that_it_wrote_and_each_row_by_one() -> None:
+    truck = {"name": "Truck", "status": 1, "site_id": "YARD"}
+    rows = [asset(40, site_id=20), asset(41, name="Crane", site_id=20), asset(42, site_id=20)]
+
+    assert lost_trucks(rows, truck, truck, links={"v9": 40}) == {1: 42, 2: None}
 
 
 @pytest.mark.parametrize(
