@@ -183,6 +183,8 @@ def _gather(
         ran.fewest_calls += int(values.get("fewest_calls", 0))
         ran.writes += int(values.get("writes", 0))
     for name in entities:
+        if name in pushed and ("safetyamp", BY_NAME[name].table) not in metadata:  # interrupted
+            ran.writes += sum(verdict.outcome in OUTCOME_OF.values() for verdict in pushed[name])
         if ("plan", name) not in metadata:
             continue
         plan = ran.plans[name] = result.asset_value(asset_key(f"plan/{name}"))

@@ -143,6 +143,10 @@ def test_ctrl_c_in_the_middle_of_a_push_ends_at_once_and_the_next_run_completes_
         with Ledger.open(box.environment["LEDGER_URL"]) as ledger:
             assert ledger.open_intents("titles") == []
             assert [session.status for session in ledger.sessions(2)] == ["done", "stopped"]
+            # What was not sent any more is not said to be created.
+            interrupted = ledger.runs("titles", 2)[1].counts
+            assert interrupted["not_attempted"] > 0
+            assert 0 < interrupted["created"] < len(names)
 
 
 def wait_for_a_write(box: Sandbox) -> None:

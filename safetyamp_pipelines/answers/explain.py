@@ -106,7 +106,8 @@ def _memory(spec: EntitySpec, key: str, ledger: Ledger, runs: int) -> dict[str, 
     entity = spec.name
     link = ledger.links(entity).get(key)
     failure = ledger.failures(entity).get(key)
-    pushed = {session.run_id for session in ledger.sessions(500, entity=entity)}
+    # Of a push that died nothing is known but the plan and its calls.
+    pushed = {s.run_id for s in ledger.sessions(500, entity=entity) if s.status in ("done", "stopped")}
     history = ledger.verdict_history(entity, key, runs)
     calls = ledger.changes(entity=entity, source_key=key, limit=MOST_CALLS)
     return {

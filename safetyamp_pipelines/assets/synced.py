@@ -143,10 +143,11 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
         progress.pushed(spec.name, pushed.result.verdicts)
         looked_at = datetime.fromisoformat(made.as_of)
         ledger.get().log_verdicts(context.run_id, spec.name, looked_at, pushed.result.verdicts)
-        (session,) = ledger.get().sessions(1, entity=spec.name)
+        (session,) = ledger.get().sessions(1, entity=spec.name, run_id=context.run_id)
         metadata = push_metadata(made, pushed, client.http.calls - calls_before, monotonic() - started)
         metadata = {"session": session.id, **metadata}
         context.add_output_metadata(metadata)
+        pushed.heed_interrupt()
         if pushed.error is not None:
             raise dg.Failure(str(pushed.error), metadata=metadata, allow_retries=False) from pushed.error
         yield dg.Output(pushed.table_after(snapshots[f"{OBSERVED}/{spec.table}"]))

@@ -47,6 +47,12 @@ class Pushed:
 
     result: PushResult
     error: SyncError | None
+    is_interrupted: bool = False
+
+    def heed_interrupt(self) -> None:
+        """Let an interrupt that came during the push take its course, once what became of it is written down."""
+        if self.is_interrupted:
+            raise DagsterExecutionInterruptedError
 
     def table_after(self, observed: Snapshot) -> Snapshot:
         """SafetyAmp's table as the push left it: what was observed, with every answered write on top."""
@@ -129,10 +135,7 @@ def push_plan(
             raise
         ledger.end_session(session, "stopped" if result.stopped else "done", result.counts(), result.attempts)
         _remember_sources(ledger, plan)
-        is_interrupted = check_captured_interrupt()
-    if is_interrupted:
-        raise DagsterExecutionInterruptedError
-    return Pushed(result, _error(result))
+        return Pushed(result, _error(result), is_interrupted=check_captured_interrupt())
 
 
 def refuse_old(plan: Plan, minutes: int, now: datetime | None = None) -> None:

@@ -129,6 +129,7 @@ class Undoing:
                 undoes=planned.session.id,
             )
         self.progress.pushed(entity, pushed.result.verdicts)
+        pushed.heed_interrupt()
         return pushed
 
     @contextmanager
