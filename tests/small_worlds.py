@@ -23,8 +23,8 @@ World = dict[str, list[Record]]
 """Records by snapshot name; SafetyAmp's tables by their own name. A table that is not there is empty."""
 
 
-def snapshot(table: str, records: Iterable[Record]) -> Snapshot:
-    return Snapshot.certified(table, records, key=canonical_json, pages=1, read_at=READ_AT)
+def snapshot(table: str, records: Iterable[Record], read_at: str = READ_AT) -> Snapshot:
+    return Snapshot.certified(table, records, key=canonical_json, pages=1, read_at=read_at)
 
 
 def config(**sections: Any) -> SyncConfig:

@@ -20,9 +20,10 @@ from safetyamp_pipelines.ledger import Lease
 from safetyamp_pipelines.logs import get_logger
 from safetyamp_pipelines.resources.journal import LedgerJournal
 from safetyamp_pipelines.resources.push_log import run_logged
-from safetyamp_pipelines.sync.config import TargetConfig, UpdateMethods
+from safetyamp_pipelines.sync.config import SyncConfig, TargetConfig, UpdateMethods
 from safetyamp_pipelines.sync.errors import PlanRefused, PushStopped, SyncError
 from safetyamp_pipelines.sync.plan import Plan
+from safetyamp_pipelines.sync.planner import rules_hash
 from safetyamp_pipelines.sync.push import Push
 from safetyamp_pipelines.sync.push_result import Progress, PushOptions, PushResult
 from safetyamp_pipelines.sync.snapshot import Record, Snapshot
@@ -99,10 +100,12 @@ def push_plan(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Pushed:
     """Push one plan. `references` are observed tables, of which the entity's own was read at `observed_at`. Raises
-    PlanRefused before the first write: paused, plan too old, refused by a guard and not approved, or somebody else is
-    pushing. One that undoes a session goes on during a pause: syncs wait for it."""
+    PlanRefused before the first write: paused, plan too old or made under other rules, refused by a guard and not
+    approved, or somebody else is pushing. One that undoes a session goes on during a pause: syncs wait for it."""
     refuse_old(plan, settings.plan_max_age_minutes)
     refuse_guarded(plan, ledger)
+    if undoes is None:
+        refuse_other_rules(plan, settings.sync_config())
     if undoes is None and (pause := ledger.pause_state()) is not None:
         raise PlanRefused(f"syncing is paused by {pause.who}: {pause.reason}. `safetyamp resume` ends the pause")
     config = settings.sync_config().target
@@ -139,12 +142,21 @@ def push_plan(
 
 
 def refuse_old(plan: Plan, minutes: int, now: datetime | None = None) -> None:
-    """PlanRefused when SafetyAmp was read too long ago: what the plan believes may no longer be so."""
-    age = (now or datetime.now(UTC)) - datetime.fromisoformat(plan.as_of)
+    """PlanRefused when SafetyAmp, or a source, was read too long ago: what the plan believes may no longer be so."""
+    age = (now or datetime.now(UTC)) - datetime.fromisoformat(plan.oldest or plan.as_of)
     if age > timedelta(minutes=minutes):
         raise PlanRefused(
-            f"the plan for {plan.entity} is {int(age.total_seconds() // 60)} minutes old, {minutes} are allowed: "
-            "materialise the snapshots and the plan again"
+            f"the plan for {plan.entity} is {int(age.total_seconds() // 60)} minutes old, by the oldest snapshot it "
+            f"was made from, {minutes} are allowed: materialise the snapshots and the plan again"
+        )
+
+
+def refuse_other_rules(plan: Plan, config: SyncConfig) -> None:
+    """PlanRefused when sync.yaml has changed since the plan was made: whom it protects now, the plan may touch."""
+    if plan.config_hash != rules_hash(config):
+        raise PlanRefused(
+            f"sync.yaml has changed since the plan for {plan.entity} was made: run the job sync_{plan.entity}, which "
+            "plans anew"
         )
 
 

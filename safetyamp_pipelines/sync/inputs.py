@@ -92,6 +92,10 @@ class Inputs:
         """When that table was read (ISO 8601 UTC): a plan has no clock of its own."""
         return self.certificate(table).read_at
 
+    def oldest(self) -> str:
+        """When the first of all these snapshots was read (ISO 8601 UTC)."""
+        return min((self.as_of(table) for table in self._snapshots), key=datetime.fromisoformat)
+
     def today(self, table: str) -> date:
         """The calendar day of that read in the time zone of the employees."""
         return datetime.fromisoformat(self.as_of(table)).astimezone(self._timezone).date()

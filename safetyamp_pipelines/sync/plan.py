@@ -132,10 +132,11 @@ class Plan:
     """All of one entity: the same snapshots, memory and configuration give the same bytes.
 
     `inputs` maps each snapshot read to its content hash, `source_rows` each source to its number of records; `as_of` is
-    when SafetyAmp's table was read (ISO 8601 UTC). `refused` says which guards stand against it, and why. `only` are
-    the source keys that the plan was reduced to; a whole plan has none. `mapping_hash` is the part of the configuration
-    that an earlier refusal may hang on, `revived` are records whose refusal no longer hangs on what it did,
-    `records` counts the source records that must end in a verdict, `unaccounted` are those that do not.
+    when SafetyAmp's table was read (ISO 8601 UTC), `oldest` when the first of all snapshots was. `refused` says which
+    guards stand against it, and why. `only` are the source keys that the plan was reduced to; a whole plan has none.
+    `mapping_hash` is the part of the configuration that an earlier refusal may hang on, `revived` are records whose
+    refusal no longer hangs on what it did, `records` counts the source records that must end in a verdict,
+    `unaccounted` are those that do not.
     """
 
     entity: str
@@ -154,6 +155,7 @@ class Plan:
     revived: tuple[str, ...] = ()
     records: int = 0
     unaccounted: tuple[str, ...] = ()
+    oldest: str = ""
 
     def counts(self) -> dict[str, int]:
         """Source records by verdict, sorted by verdict."""
@@ -207,6 +209,7 @@ class Plan:
             revived=tuple(raw.get("revived", ())),
             records=raw.get("records", 0),
             unaccounted=tuple(raw.get("unaccounted", ())),
+            oldest=raw.get("oldest", ""),
         )
 
 

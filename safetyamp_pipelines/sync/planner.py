@@ -28,6 +28,11 @@ NO_PART = {"schedule", "target", "checks"}
 """Sections of sync.yaml that say when and how a plan is pushed and judged, not what is in it: they void no approval."""
 
 
+def rules_hash(config: SyncConfig) -> str:
+    """The rules under which plans are made: one made under others is not pushed."""
+    return value_hash(config.model_dump(mode="json", exclude=NO_PART))
+
+
 def plan_entity(spec: EntitySpec, inputs: Inputs, config: SyncConfig, keys: Collection[str] = ()) -> Plan:
     """The plan of one entity, or of some of its source keys. Raises SnapshotError when a snapshot it needs is missing,
     torn or uncertified, PlanRefused for a key that is no record."""
@@ -65,7 +70,8 @@ class _Planner:
             table=self.spec.table,
             as_of=self.inputs.as_of(f"safetyamp_observed/{self.spec.table}"),
             inputs=self.inputs.hashes(),
-            config_hash=value_hash(self.config.model_dump(mode="json", exclude=NO_PART)),
+            oldest=self.inputs.oldest(),
+            config_hash=rules_hash(self.config),
             changes=tuple(in_waves(self.spec, made.changes, collisions.holders())),
             verdicts=tuple(made.verdicts),
             findings=tuple(sorted(findings, key=lambda finding: (finding.kind, finding.key))),

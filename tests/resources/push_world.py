@@ -126,7 +126,8 @@ class PushWorld:
     def plan(self, entity: str, given: Sources, observed: Mapping[str, Snapshot], *earlier: Plan) -> Plan:
         """The plan of one entity from what was observed, after the earlier plans given."""
         spec, rules = BY_NAME[entity], self.settings.sync_config()
-        snapshots = {name: snapshot(name, given.get(name, [])) for name in spec.sources}
+        read_at = min(taken.certificate.read_at for taken in observed.values() if taken.certificate)
+        snapshots = {name: snapshot(name, given.get(name, []), read_at) for name in spec.sources}
         snapshots |= {taken.table: taken for taken in observed.values()}
         before = [(BY_NAME[plan.entity], plan) for plan in earlier]
         expected = expected_references({table: taken.records for table, taken in observed.items()}, before)

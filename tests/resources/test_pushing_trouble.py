@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -187,10 +188,28 @@ def test_a_plan_from_a_reading_that_is_too_old_is_refused_before_the_first_write
     read_at = datetime.fromisoformat(plan.as_of)
 
     refuse_old(plan, 60, read_at + timedelta(minutes=60))
-    with pytest.raises(PlanRefused, match="the plan for employees is 61 minutes old, 60 are allowed"):
+    with pytest.raises(PlanRefused, match=r"the plan for employees is 61 minutes old, .*, 60 are allowed"):
         refuse_old(plan, 60, read_at + timedelta(minutes=61))
+    with pytest.raises(PlanRefused, match="is 1440 minutes old, by the oldest snapshot"):
+        refuse_old(replace(plan, oldest=(read_at - timedelta(days=1)).isoformat()), 60, read_at)
     with pytest.raises(PlanRefused):
         world.push(plan, observed, plan_max_age_minutes=-1)
+    assert writes(box) == []
+
+
+def test_a_plan_made_before_a_person_was_protected_is_refused_before_the_first_write(
+    box: Sandbox, world: PushWorld, tmp_path: Path
+) -> None:
+    observed = world.observe("employees")
+    plan = world.plan("employees", staff(1), observed)
+    rules = tmp_path / "sync.yaml"
+    rules.write_text("employees: {protected: [1]}\n")
+
+    with (
+        closing(PushWorld({**box.environment, "SYNC_CONFIG": str(rules)})) as later,
+        pytest.raises(PlanRefused, match=r"sync\.yaml has changed since the plan for employees was made"),
+    ):
+        later.push(plan, observed)
     assert writes(box) == []
 
 
