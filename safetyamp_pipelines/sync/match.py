@@ -22,10 +22,12 @@ class Match:
 
 @dataclass
 class Matches:
-    """Matches by source key; `troubles` names records that must wait for a person, with the reason."""
+    """Matches by source key; `troubles` names records that must wait for a person, with the reason, and `rivals` the
+    observed records of which each might be the one meant."""
 
     found: dict[str, Match] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
+    rivals: dict[str, set[Id]] = field(default_factory=dict)
 
     def claimed(self) -> set[Id]:
         """Ids of all observed records that belong to a source record."""
@@ -104,6 +106,7 @@ def _match_by(
         ids = {row_id for value in record.match.get(key.name, ()) for row_id in candidates.get(_fold(key, value), ())}
         if len(ids) > 1:
             matches.troubles[record.source_key] = f"{len(ids)} records in SafetyAmp have this {key.name}"
+            matches.rivals[record.source_key] = ids
         for row_id in ids if len(ids) == 1 else ():
             claims[row_id].append(record.source_key)
     for row_id, claimants in claims.items():

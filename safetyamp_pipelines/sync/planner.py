@@ -177,7 +177,7 @@ class _Planner:
         """What has no source record: links whose source vanished, and SafetyAmp records nobody manages."""
         links, known = self.inputs.memory.links, {record.source_key for record in [*self.desired, *self.others]}
         linked = {link.target_id for link in links.values()}
-        unmanaged = self.observed.rows.keys() - self.matches.claimed() - linked
+        unmanaged = self.observed.rows.keys() - self.matches.claimed() - linked.union(*self.matches.rivals.values())
         return [
             *(Finding("vanished", key, "the source no longer lists this record") for key in links.keys() - known),
             *(

@@ -13,7 +13,7 @@ from safetyamp_pipelines.sync.left_alone import worth_a_look
 from safetyamp_pipelines.sync.match import Match, Matches
 from safetyamp_pipelines.sync.plan import OUTCOME_OF, Action, Agreed, Change, Finding, Outcome, Verdict, payload_hash
 from safetyamp_pipelines.sync.spec import Desired, EntitySpec, Field, Scope
-from safetyamp_pipelines.sync.tables import TargetTable
+from safetyamp_pipelines.sync.tables import Id, TargetTable
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,16 @@ class Decisions:
 
     def _decide_leaver(self, record: Desired, match: Match | None) -> None:
         access = self.ground.spec.access
+        rivals = self.ground.matches.rivals.get(record.source_key, ())
+        if access is not None and any(self._access_of(row_id, access) != 0 for row_id in rivals):
+            trouble = self.ground.matches.troubles[record.source_key]
+            self._say(record, Outcome.HELD, f"{record.rule}; {trouble}: take the access off by hand")
+            return
         if match is None or access is None:
             self._say(record, Outcome.OUT_OF_SCOPE, record.rule)
             return
         declared, link = self.ground.spec.field(access), self._link(record)
-        before = observed_value(declared, self.ground.observed.rows[match.target_id], self.ground.inputs.expected, {})
+        before = self._access_of(match.target_id, access)
         if before == 0:
             self._say(record, Outcome.OUT_OF_SCOPE, f"{record.rule}; access is off")
             self._agree(record, match, {access: 0})
@@ -86,6 +91,11 @@ class Decisions:
             self._say(record, Outcome.FAILED, f"{record.rule}; SafetyAmp did not take access off when it was told to")
         else:
             self._change(record, Action.DEACTIVATE, match, {access: (before, 0)}, record.rule)
+
+    def _access_of(self, row_id: Id, access: str) -> Any:
+        """Whether SafetyAmp says that the record is switched on."""
+        ground = self.ground
+        return observed_value(ground.spec.field(access), ground.observed.rows[row_id], ground.inputs.expected, {})
 
     def _decide_matched(self, record: Desired, match: Match) -> None:
         ground, link = self.ground, self._link(record)

@@ -130,6 +130,20 @@ def test_a_leaver_loses_access_once() -> None:
     assert off.agreed[0].values == {"system_access": 0}
 
 
+def test_a_leaver_with_two_accounts_waits_for_a_person_as_long_as_one_is_on() -> None:
+    gone = [employee(5, TermDate=FIRED)]
+    on, off = user("u5", "5"), user("u6", "5", system_access=False)
+
+    held = plan_of("employees", company(viewpoint__employees=gone, users=[on, off]))
+    over = plan_of("employees", company(viewpoint__employees=gone, users=[{**on, "system_access": False}, off]))
+
+    assert (held.changes, verdicts(held), verdicts(over)) == ((), {"5": "held"}, {"5": "out_of_scope"})
+    assert verdict(held, "5").rule == (
+        "employment ended 2026-01-31; 2 records in SafetyAmp have this emp_id: take the access off by hand"
+    )
+    assert held.findings == ()
+
+
 def test_a_leaver_whose_access_safetyamp_did_not_take_off_is_a_failure_and_not_sent_every_hour() -> None:
     world = company(viewpoint__employees=[employee(5, TermDate=FIRED)], users=[user("u5", "5")])
 
