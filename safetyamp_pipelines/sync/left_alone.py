@@ -8,7 +8,7 @@ from safetyamp_pipelines.sync.config import SyncConfig
 from safetyamp_pipelines.sync.match import Matches
 from safetyamp_pipelines.sync.plan import Finding
 from safetyamp_pipelines.sync.spec import Desired, EntitySpec, Scope
-from safetyamp_pipelines.sync.tables import TargetTable
+from safetyamp_pipelines.sync.tables import TargetTable, fold
 
 
 def left_alone(
@@ -17,12 +17,14 @@ def left_alone(
     """Source key → the rule that keeps the record as it is in SafetyAmp, or out of it. A protected key that SafetyAmp
     does not know is not created either: its account may be there under another number."""
     section = getattr(config, spec.name)
+    # People write a title as they read it, and blanks are not seen.
+    suppressed, protected = ({fold(key, case=True) for key in keys} for keys in (section.suppressed, section.protected))
     found: dict[str, str] = {}
     for record in desired:
         key, match = record.source_key, matches.found.get(record.source_key)
-        if key in section.suppressed:
+        if (folded := fold(key, case=True)) in suppressed:
             found[key] = f"suppressed: named in {spec.name}.suppressed of sync.yaml"
-        elif key in section.protected:
+        elif folded in protected:
             found[key] = f"protected: named in {spec.name}.protected of sync.yaml"
         elif match is not None and (why := spec.protected_by(observed.rows[match.target_id], config)) is not None:
             found[key] = f"protected: {why}"

@@ -114,6 +114,15 @@ def test_every_entity_has_its_lists() -> None:
     assert verdicts(plan_of("titles", world, rules=rules)) == {"welder": "skipped"}
 
 
+@pytest.mark.parametrize("written", ["Welder", " WELDER "])
+def test_a_title_is_named_as_people_read_it(written: str) -> None:
+    world = company(viewpoint__employees=[employee(5, udEmpTitle="Welder")])
+
+    for kept_out in ("suppressed", "protected"):
+        plan = plan_of("titles", world, rules=config(titles={kept_out: [written]}))
+        assert verdicts(plan) == {"welder": "skipped"}
+
+
 def test_a_key_named_twice_is_a_mistake() -> None:
     with pytest.raises(ValidationError, match="must name each key once"):
         config(employees={"protected": ["5", 5]})
