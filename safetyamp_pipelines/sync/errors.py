@@ -116,6 +116,15 @@ class RecordRefused(CallError):
         super().__init__(system, method, endpoint, status=status, detail=detail)
         self.errors = {field: tuple(texts) for field, texts in (errors or {}).items()}
 
+    @property
+    def fields(self) -> dict[str, tuple[str, ...]]:
+        """The texts by written field: `roles.0.id` speaks of `roles`."""
+        found: dict[str, tuple[str, ...]] = {}
+        for key, texts in self.errors.items():
+            name = key.partition(".")[0]
+            found[name] = (*found.get(name, ()), *texts)
+        return found
+
 
 class ReadError(SyncError):
     """A listing could not be read whole; `table` names the snapshot that was not taken."""

@@ -69,22 +69,25 @@ def waits_for(spec: EntitySpec, changes: Iterable[Change]) -> dict[str, set[str]
     changes = tuple(changes)
     own = [field.name for field in spec.fields if field.references == spec.table]
     created = {change.natural_key: change.source_key for change in changes if change.action is Action.CREATE}
-    given_up = dict(_given_up(spec, changes))
+    given_up = givers(spec, changes)
     needs: dict[str, set[str]] = {}
     for change in changes:
         needed = {created.get(str(change.fields[name][1])) for name in own if name in change.fields}
-        needed |= {given_up.get(taken) for taken in _unique(spec, change.after())}
+        needed |= {given_up.get(taken) for taken in unique_values(spec, change.after())}
         needs.setdefault(change.source_key, set()).update(key for key in needed - {None, change.source_key} if key)
     return needs
 
 
-def _given_up(spec: EntitySpec, changes: Iterable[Change]) -> Iterable[tuple[tuple[str, str], str]]:
-    for change in changes:
-        for taken in _unique(spec, {name: before for name, (before, _) in change.fields.items()}):
-            yield taken, change.source_key
+def givers(spec: EntitySpec, changes: Iterable[Change]) -> dict[tuple[str, str], str]:
+    """(field, unique value) → source key of the record that gives it up."""
+    return {
+        given_up: change.source_key
+        for change in changes
+        for given_up in unique_values(spec, {name: before for name, (before, _) in change.fields.items()})
+    }
 
 
-def _unique(spec: EntitySpec, values: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """The unique values among these, as they are compared."""
+def unique_values(spec: EntitySpec, values: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """(field, value) of the unique values among these, as they are compared."""
     fields = [field for field in spec.fields if field.unique is not None and values.get(field.name) is not None]
     return {(field.name, fold(values[field.name], case=field.fold_case)) for field in fields}

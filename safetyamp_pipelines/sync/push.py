@@ -17,13 +17,14 @@ from safetyamp_pipelines.sync.circumstances import Circumstances
 from safetyamp_pipelines.sync.errors import AnswerLost, FatalCall, RecordRefused, RetriableCall, SyncError
 from safetyamp_pipelines.sync.journal import Journal, Target
 from safetyamp_pipelines.sync.late import Awaited, settle_in_time
+from safetyamp_pipelines.sync.only import givers, unique_values
 from safetyamp_pipelines.sync.plan import OUTCOME_OF, Action, Change, Outcome, Plan
 from safetyamp_pipelines.sync.push_compare import Comparison
 from safetyamp_pipelines.sync.push_result import Outcomes, Progress, PushOptions, PushResult, Refusals, no_progress
 from safetyamp_pipelines.sync.refusals import Explained, explain_refusal
 from safetyamp_pipelines.sync.sight import Sight
 from safetyamp_pipelines.sync.snapshot import Record
-from safetyamp_pipelines.sync.spec import EntitySpec
+from safetyamp_pipelines.sync.spec import Collision, EntitySpec
 from safetyamp_pipelines.sync.tables import References
 
 WAIT_STEP = 1.0
@@ -73,6 +74,7 @@ class Push:
         self._result = PushResult([], {})
         self._sight = self._first_sight()
         self._look_first()
+        self._givers = givers(self.spec, self.plan.changes)
         self._comparison = Comparison(self.spec, self.plan, self.journal, self._sight)
         self.journal.agree(self.plan.agreed)
         if self.plan.revived:
@@ -150,6 +152,9 @@ class Push:
         if (found := self._comparison.found(change)) is not None:
             self._not_sent([change], *found)
             return None
+        if (why := self._why_taken(change)) is not None:
+            self._not_sent([change], Outcome.BLOCKED, why)
+            return None
         is_new = change.action is Action.CREATE
         known = change if is_new else replace(change, target_id=self._sight.id_of(change))
         try:
@@ -160,6 +165,17 @@ class Push:
             if is_new or known.target_id is not None:
                 return _Call(known, self.journal.intend(known), body)
             self._not_sent([change], Outcome.BLOCKED, "the record itself could not be created")
+        return None
+
+    def _why_taken(self, change: Change) -> str | None:
+        """Why a unique value is not free yet, although the plan frees it before: sent all the same, the change would be
+        refused, and remembered for a fault that is not its own."""
+        for name, value in unique_values(self.spec, change.after()):
+            declared, giver = self.spec.field(name), self._givers.get((name, value), change.source_key)
+            is_free = giver == change.source_key or self._ends.is_made(giver)
+            if declared.unique is Collision.REJECT and not is_free:
+                whose = f"{self.spec.noun} {giver}"
+                return f"{declared.label} is not free yet: the change of {whose}, who gives it up, is not confirmed"
         return None
 
     def _not_sent(self, changes: Sequence[Change], outcome: Outcome, rule: str) -> None:
@@ -225,7 +241,7 @@ class Push:
             reduced = replace(call.change, fields=kept)
             return _Call(reduced, self.journal.intend(reduced), body, optional)
         labels = {field.name: field.label for field in self.spec.fields}
-        named = ", ".join(sorted(labels.get(name, name) for name in refusal.errors)) or f"status {refusal.status}"
+        named = ", ".join(sorted(labels.get(name, name) for name in refusal.fields)) or f"status {refusal.status}"
         self._ends.end(call.change, Outcome.FAILED, f"SafetyAmp refused: {named}")
         if (stop := self._refusals.count(refused=True)) is not None:
             self._result.stopped = self._result.stopped or stop
@@ -239,13 +255,14 @@ class Push:
 
     def _droppable(self, call: _Call, refusal: RecordRefused) -> tuple[str, ...]:
         """The offending fields, when all of them are optional, others are left and this is the first refusal."""
-        if call.left_out or refusal.status != 422 or call.change.fields.keys() <= refusal.errors.keys():
+        refused = refusal.fields.keys()
+        if call.left_out or refusal.status != 422 or call.change.fields.keys() <= refused:
             return ()
         optional = {declared.name for declared in self.spec.fields if not declared.required}
         if call.change.action is not Action.CREATE:
             optional.discard(str(self.spec.access))  # a change of access without it would be called done, and is not
-        offending = [name for name in refusal.errors if name in call.body]
-        return tuple(sorted(offending)) if set(refusal.errors) <= optional and offending else ()
+        offending = [name for name in refused if name in call.body]
+        return tuple(sorted(offending)) if refused <= optional and offending else ()
 
     def _settle_lost(self) -> None:
         """Look up what was sent and never answered. What a push that had to stop leaves open, the next one settles."""

@@ -77,6 +77,10 @@ class Outcomes:
         self._settled += 1
         self._progress(self._settled, self._planned)
 
+    def is_made(self, source_key: str) -> bool:
+        """Whether every change of the record that has ended so far is as planned in SafetyAmp; one has ended."""
+        return source_key in self._ends and _weight(self._ends[source_key][0]) < 2
+
     def note(self, change: Change, notes: Iterable[str]) -> None:
         """Something people should know of the record."""
         self._notes[change.source_key] = (*self._notes.get(change.source_key, ()), *notes)

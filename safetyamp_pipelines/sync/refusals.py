@@ -61,7 +61,7 @@ def explain_refusal(change: Change, refusal: RecordRefused, now: Circumstances, 
     """Read the refusal of a change as it was sent. One that names no field may hang on any of them."""
     spec, values, own = now.spec, change.after(), change.target_id
     declared = {field.name: field for field in spec.fields}
-    categories = {name: _category(declared.get(name), texts) for name, texts in _by_field(refusal).items()}
+    categories = {name: _category(declared.get(name), texts) for name, texts in refusal.fields.items()}
     duplicates = {name for name, category in categories.items() if category is Category.DUPLICATE}
     offences = {}
     for name, category in categories.items():
@@ -74,15 +74,6 @@ def explain_refusal(change: Change, refusal: RecordRefused, now: Circumstances, 
         told = [_holder(spec, holder, owner_of(holder)) for holder in holders]
         offences[name] = Offence(field.label, category, _suggestion(spec, field, change.source_key, category, told))
     return Explained(offences, now.cause(categories or values, values, own, duplicates))
-
-
-def _by_field(refusal: RecordRefused) -> dict[str, tuple[str, ...]]:
-    """The texts by written field: `roles.0.id` speaks of `roles`."""
-    found: dict[str, tuple[str, ...]] = {}
-    for key, texts in refusal.errors.items():
-        name = key.partition(".")[0]
-        found[name] = (*found.get(name, ()), *texts)
-    return found
 
 
 def _category(field: Field | None, texts: Iterable[str]) -> Category:

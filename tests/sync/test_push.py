@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from small_worlds import company, employee, observed_in, plan_of
+from small_worlds import READ_AT, company, employee, observed_in, plan_of, user
 
 from safetyamp_pipelines.sync.employees import SPEC
 from safetyamp_pipelines.sync.errors import NotSent, RecordRefused
@@ -21,6 +21,8 @@ from safetyamp_pipelines.sync.push_result import Progress, PushOptions, PushResu
 from safetyamp_pipelines.sync.refusals import Explained
 from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.tables import Id, References
+
+AT = datetime.fromisoformat(READ_AT)
 
 
 @dataclass
@@ -162,6 +164,43 @@ def test_a_share_of_refusals_stops_the_entity_once_enough_were_answered() -> Non
 
     assert result.stopped == "SafetyAmp refused 4 of 4 records"
     assert result.counts() == {"failed": 4, "not_attempted": 4}
+
+
+def test_a_refusal_that_names_a_part_of_an_optional_field_is_about_that_field() -> None:
+    class Picky(Target):
+        def create(self, table: str, body: Mapping[str, Any]) -> Record:
+            if "roles" in body:
+                texts = {"roles.0.id": ["The selected roles.0.id is invalid."]}
+                raise RecordRefused("SafetyAmp", "POST", "/api/users", status=422, errors=texts)
+            return {**body, "id": "new"}
+
+    book = Book()
+
+    result = push(book, Picky(book), 1)
+
+    assert result.counts() == {"created": 1}
+    assert [kind for kind, _ in book.lines if kind != "agree"] == ["intend", "refused", "intend", "done"]
+    assert result.verdicts[0].notes[-1] == "left out, since SafetyAmp refused it: Role"
+
+
+def test_an_address_that_its_holder_did_not_give_up_after_all_is_not_asked_for() -> None:
+    """The refusal would be remembered against the wrong person: only the holder's record has anything to mend."""
+
+    class Stubborn(Target):
+        def update(self, table: str, target_id: Id, body: Mapping[str, Any]) -> Record:
+            raise RecordRefused("SafetyAmp", "PATCH", "/api/users/{id}", status=422, errors={"email": ["no"]})
+
+    people = [employee(1, Email="new@example.com"), employee(2, Email="old@example.com")]
+    world = company(viewpoint__employees=people, users=[user("u1", "1", email="Old@example.com")])
+    plan, book = plan_of("employees", world), Book()
+
+    result = Push(SPEC, plan, Stubborn(book), book, References(observed_in(world)), now=lambda: AT).run()
+
+    assert {verdict.source_key: str(verdict.outcome) for verdict in result.verdicts} == {"1": "failed", "2": "blocked"}
+    assert result.verdicts[1].rule == (
+        "E-mail is not free yet: the change of employee 1, who gives it up, is not confirmed"
+    )
+    assert [line for line in book.lines if line[0] == "intend"] == [("intend", "1")]
 
 
 def test_progress_ends_at_the_number_of_changes_planned() -> None:
