@@ -15,7 +15,7 @@ from safetyamp_pipelines.sync.inputs import Inputs
 from safetyamp_pipelines.sync.mapping import map_fields
 from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.spec import Collision, Desired, EntitySpec, Field, MatchKey, Scope
-from safetyamp_pipelines.sync.tables import References, at_path
+from safetyamp_pipelines.sync.tables import References, at_path, fold
 
 VEHICLES, DRIVERS = "samsara/vehicles", "samsara/drivers"
 COLUMNS = ("id", "name", "vin", "serial", "licensePlate", "model", "make", "year")
@@ -50,9 +50,20 @@ def desire_vehicles(inputs: Inputs, config: SyncConfig) -> list[Desired]:
 
 def _vanished(inputs: Inputs, config: VehiclesConfig) -> list[Desired]:
     """Linked vehicles that Samsara no longer lists, if sync.yaml says that their assets are to be decommissioned;
-    else they are only reported."""
-    listed = {str(vehicle["id"]) for vehicle in inputs.snapshot(VEHICLES).records}
-    gone = sorted(inputs.memory.links.keys() - listed) if config.decommission_vanished else []
+    else they are only reported. One that was entered anew has not gone: its asset goes on under the new id."""
+    if not config.decommission_vanished:
+        return []
+    links, assets = inputs.memory.links, inputs.expected["assets"].rows
+    listed = {str(vehicle["id"]): vehicle for vehicle in inputs.snapshot(VEHICLES).records}
+    new = [vehicle for key, vehicle in listed.items() if key not in links]
+    entered_anew = {
+        fold(vehicle[name], case=True) for vehicle in new for name in ("vin", "serial") if vehicle.get(name)
+    }
+    gone = [
+        key
+        for key in sorted(links.keys() - listed.keys())
+        if fold(assets.get(links[key].target_id, {}).get("serial") or "", case=True) not in entered_anew
+    ]
     rule = "Samsara no longer lists this vehicle"
     return [Desired(key, key, values={}, match={}, scope=Scope.LEAVER, rule=rule) for key in gone]
 

@@ -189,6 +189,17 @@ def test_a_vehicle_that_vanished_is_decommissioned_where_the_configuration_says_
     assert [str(change.action) for change in plan.changes] == ["deactivate"]
 
 
+def test_a_vehicle_that_was_entered_anew_has_not_vanished() -> None:
+    rules = config(vehicles={"decommission_vanished": True, "default_site": "YARD"})
+    there = asset(60, name="Truck v2", site_id=20, asset_type_id=40, serial="VIN1", status=1)
+    anew = fleet(vehicle("v2", vin="vin1"), assets=[there])
+
+    plan = plan_of("vehicles", anew, links={"v1": Remembered(60)}, rules=rules)
+
+    assert (plan.changes, verdicts(plan)) == ((), {"v2": "unchanged"})
+    assert [agreed.target_id for agreed in plan.agreed] == [60]
+
+
 def test_two_vehicles_with_one_vin_are_rejected_until_one_is_corrected() -> None:
     twins = fleet(vehicle("v1", vin="VIN1"), vehicle("v2", vin="vin1"))
 
