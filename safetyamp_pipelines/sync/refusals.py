@@ -10,7 +10,7 @@ from enum import StrEnum
 from safetyamp_pipelines.sync.circumstances import Cause, Circumstances
 from safetyamp_pipelines.sync.errors import RecordRefused
 from safetyamp_pipelines.sync.mapping import SYSTEM_NAMES
-from safetyamp_pipelines.sync.plan import Change
+from safetyamp_pipelines.sync.plan import Action, Change
 from safetyamp_pipelines.sync.spec import EntitySpec, Field
 from safetyamp_pipelines.sync.tables import Id
 
@@ -69,6 +69,9 @@ def explain_refusal(change: Change, refusal: RecordRefused, now: Circumstances, 
         if field is None:
             offences[name] = Offence(name, category, "SafetyAmp names a field that is not synced: look there")
             continue
+        if name in spec.always and name not in values and change.action is not Action.CREATE:
+            offences[name] = Offence(field.label, category, _told_back(spec, field, change.source_key))
+            continue
         is_looked_for = name in duplicates and values.get(name) is not None and field.references is None
         holders = now.holders(field, values[name], own) if is_looked_for else []
         told = [_holder(spec, holder, owner_of(holder)) for holder in holders]
@@ -101,6 +104,14 @@ def _suggestion(spec: EntitySpec, field: Field, source_key: str, category: Categ
         case Category.REFERENCE:
             return f"SafetyAmp does not take the {label} it refers to: look at it there, or {mend(field, who)}"
     return mend(field, who)
+
+
+def _told_back(spec: EntitySpec, field: Field, source_key: str) -> str:
+    """Of a field that did not change, and that every update has to carry as SafetyAmp says it."""
+    return (
+        f"SafetyAmp refuses the {field.label.lower()} that it holds itself: correct it there, then "
+        f"`safetyamp failures retry {spec.name} {source_key}`"
+    )
 
 
 def mend(field: Field, who: str, *, verb: str = "correct") -> str:

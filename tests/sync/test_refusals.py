@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,6 +83,19 @@ def test_a_duplicate_names_who_holds_the_value_when_safetyamp_shows_it() -> None
     mended = "correct mail of employee 100482 in Entra or Email in Viewpoint"
     assert linked == f"the e-mail is also on user aB3dE, employee 100311: {mended}"
     assert stranger == f"the e-mail is also on user aB3dE: {mended}"
+
+
+def test_what_an_update_only_repeats_is_mended_in_safetyamp() -> None:
+    """Every update carries the e-mail that SafetyAmp holds; no source can mend one that it refuses then."""
+    leaves = replace(HIRE, action=Action.DEACTIVATE, target_id="aB3dE", fields={"system_access": (1, 0)})
+    refusal = RecordRefused("SafetyAmp", "PATCH", "/api/users/{id}", status=422, errors={"email": ["is invalid"]})
+
+    (offence,) = explain_refusal(leaves, refusal, circumstances(), {}.get).offences.values()
+
+    assert str(offence) == (
+        "E-mail: format, SafetyAmp refuses the e-mail that it holds itself: correct it there, then "
+        "`safetyamp failures retry employees 100482`"
+    )
 
 
 def test_a_duplicate_that_nobody_shows_points_at_deleted_records() -> None:
