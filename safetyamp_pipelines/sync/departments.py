@@ -30,12 +30,13 @@ def desire_departments(inputs: Inputs, config: SyncConfig) -> list[Desired]:
     root = _root(inputs, config)
     taken = {root.casefold(), *code.map(str.casefold)}
     region = [str(values["parent_cluster_id"]) for values in mapped.values]
+    mine = [company[row] == first_company[code[row]] for row in frame.index]
     departments = [
         Desired(
-            source_key=code[row] if company[row] == first_company[code[row]] else f"{company[row]}/{code[row]}",
+            source_key=code[row] if mine[row] else f"{company[row]}/{code[row]}",
             natural_key=code[row],
             values=mapped.values[row],
-            match={"code": (code[row],), "name": (frame["rule.name"][row],)},
+            match={"code": (code[row],), "name": (frame["rule.name"][row],)} if mine[row] else {},
             reasons=(
                 *mapped.reasons[row],
                 *_clash(company[row], code[row], first_company),

@@ -92,6 +92,16 @@ def test_a_code_of_two_companies_belongs_to_the_first_of_the_configuration() -> 
     assert "belongs to company 2 already" in verdict(plan, "1/10").reasons[0]
 
 
+def test_the_cluster_of_a_code_is_that_of_the_company_it_belongs_to() -> None:
+    rows = [department("10", PRCo=1), department("10", PRCo=2, Description="Another")]
+    world = with_departments(*rows, clusters=[ROOT, SOUTH, CIVIL])
+
+    plan = plan_of("departments", world, rules=config(companies=[1, 2]))
+
+    assert verdicts(plan) == {"10": "unchanged", "2/10": "rejected", "region South": "unchanged"}
+    assert plan.changes == ()
+
+
 def test_the_osha_flag_of_a_cluster_is_never_changed_afterwards() -> None:
     flagged = [ROOT, SOUTH, {**CIVIL, "osha_establishment": 1}]
 
