@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import pandas as pd
@@ -123,16 +123,17 @@ class _Place:
         sites = self._expected["sites"]
         if home := sites.key_of(user.get("home_site_id")):
             return home
-        for tag in vehicle.get("tags") or ():
-            if found := self._site_of_tag(str(tag.get("name") or "")):
-                return found
+        if tagged := self._site_of_tags({str(tag.get("name") or "") for tag in vehicle.get("tags") or ()}):
+            return tagged
         return self._site_key(self._config.default_site) if self._config.default_site else None
 
-    def _site_of_tag(self, tag: str) -> str | None:
-        if (mapped := self._config.tag_sites.get(tag)) is not None:
-            return self._site_key(mapped)
-        named = re.search(self._config.tag_department_pattern, tag)
-        return self._homes.home_office(named.group("department")) if named else None
+    def _site_of_tags(self, tags: Set[str]) -> str | None:
+        """What sync.yaml says of a tag, in its order, goes before the department that a tag names. Samsara promises no
+        order of a vehicle's tags: by theirs a vehicle could change its site from one run to the next."""
+        mapped = [self._site_key(site) for tag, site in self._config.tag_sites.items() if tag in tags]
+        named = [re.search(self._config.tag_department_pattern, tag) for tag in sorted(tags)]
+        offices = [self._homes.home_office(found.group("department")) for found in named if found]
+        return next((site for site in (*mapped, *offices) if site is not None), None)
 
     def _site_key(self, wanted: str) -> str | None:
         """The natural key of a site that sync.yaml names by code or by name; a name must be unique."""

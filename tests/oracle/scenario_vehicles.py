@@ -18,8 +18,10 @@ def before_first(cast: Cast) -> None:
     _vehicle(cast, "swapped with vin", vin="1VINSWAP000000001", serial="GSWAP00002")
     _vehicle(cast, "vanishing", vin="1VINGONE000000001", serial="GGONE00001")
     _vehicle(cast, "decommissioned by hand", vin="1VINDECO000000001", serial="GDECO00001")
-    _vehicle(cast, "yard", tags=[{"id": "1", "name": "Yard South"}])
-    _vehicle(cast, "office", tags=[{"id": "2", "name": f"Department {cast.about['department']} - TESTBURG"}])
+    yard, office = {"id": "1", "name": "Yard South"}, {"id": "2", "name": f"Department {cast.about['department']} - T"}
+    _vehicle(cast, "yard", tags=[yard])
+    _vehicle(cast, "office", tags=[office])
+    _vehicle(cast, "yard and office", tags=[office, yard])
     _vehicle(cast, "nowhere", tags=[{"id": "3", "name": "Department 99 - TESTBURG"}])
     _drivers(cast)
 

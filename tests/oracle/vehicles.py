@@ -83,10 +83,13 @@ class Fleet:
         return self.users.get(number(told) or -1)
 
     def _site(self, row: Row, user: Token | None) -> Token | None:
-        """The driver's home site, else the one a tag leads to, else the default."""
+        """The driver's home site, else the one a tag leads to, else the default.
+
+        Choice: of several tags the one counts that the rules map first, then one that names a department.
+        """
         home = self.book.rows["users"][user]["home_site_id"] if user is not None else None
-        tags = [tag["name"] for tag in row.get("tags", [])]
-        named = next((self.rules["tag_sites"][name] for name in tags if name in self.rules["tag_sites"]), None)
+        tags = sorted(tag["name"] for tag in row.get("tags", []))
+        named = next((site for name, site in self.rules["tag_sites"].items() if name in tags), None)
         return (
             home or self._site_named(named) or self._home_office(tags) or self._site_named(self.rules["default_site"])
         )

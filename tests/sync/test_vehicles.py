@@ -132,16 +132,27 @@ def test_a_vehicle_of_somebody_unknown_has_no_driver_and_stands_in_the_default_s
         ([{"name": "Named"}], "1."),
         ([{"name": "Department 10"}], "YARD"),
         ([{"name": "Unknown"}, {"name": "Pool"}], "1."),
+        ([{"name": "Department 10"}, {"name": "Pool"}], "1."),
+        ([{"name": "Department 10"}, {"name": "Gone"}], "YARD"),
         ([{"name": "Department 99"}], None),
         ([], None),
     ],
 )
 def test_a_tag_leads_to_a_site_by_the_map_or_by_the_department_it_names(tags: list[Any], place: str | None) -> None:
-    rules = config(vehicles={"tag_sites": {"Pool": "1.", "Named": "1. - Works"}})
+    rules = config(vehicles={"tag_sites": {"Gone": "9.", "Pool": "1.", "Named": "1. - Works"}})
 
     plan = plan_of("vehicles", fleet(vehicle("v1", tags=tags)), rules=rules)
 
     assert pairs(plan, "v1").get("site_id") == ((None, place) if place else None)
+
+
+@pytest.mark.parametrize("names", [("Pool", "Yard", "Department 10"), ("Department 10", "Yard", "Pool")])
+def test_the_order_of_a_vehicles_tags_does_not_matter(names: tuple[str, ...]) -> None:
+    rules = config(vehicles={"tag_sites": {"Pool": "1.", "Yard": "YARD"}})
+
+    plan = plan_of("vehicles", fleet(vehicle("v1", tags=[{"name": name} for name in names])), rules=rules)
+
+    assert pairs(plan, "v1")["site_id"] == (None, "1.")
 
 
 def test_a_vehicle_without_any_place_is_rejected_with_what_to_set() -> None:
