@@ -15,21 +15,27 @@ Links = dict[str, Token]
 def departments(book: Book, rows: list[Row], links: Links, verdicts: Verdicts) -> tuple[Links, Links]:
     """Clusters by department code and by region.
 
-    Choice: a department without a region or a description is rejected: there is no place for it, or no name.
+    Choices: a department without a region is rejected, there is no place for it; without a description it is named
+    by its code alone.
     """
     (root,) = book.find("site_clusters", parent_cluster_id=None)
     regions: Links = {}
     codes: Links = {}
     for row in rows:
         code, region, description = key(row["PRDept"]), text(row["udRegion"]), text(row["Description"])
-        if region is None or description is None:
+        if region is None:
             verdicts.reject(code)
             continue
         if region not in regions:
             regions[region] = _cluster(book, f"region {region}", links, region, region, root)
-        codes[code] = _cluster(book, f"department {code}", links, code, f"{code} - {description}", regions[region])
+        codes[code] = _cluster(book, f"department {code}", links, code, named(code, description), regions[region])
     verdicts.records = len(codes) + len(regions) + len(verdicts.rejected)
     return codes, regions
+
+
+def named(code: str, description: str | None) -> str:
+    """The name of what has a code and perhaps a description."""
+    return f"{code} - {description}".strip() if description else code.strip()
 
 
 def _cluster(book: Book, identity: str, links: Links, code: str, name: str, parent: Token) -> Token:
@@ -54,7 +60,7 @@ def jobs(
     """Sites by job key, those of open jobs.
 
     Choices: a potential project (not visible in job cost) is out of scope; a department that the sources cannot place
-    still counts as known when SafetyAmp has a cluster with its code; a job without description is rejected.
+    still counts as known when SafetyAmp has a cluster with its code; a job without description is named by its key.
     """
     branches = {key(row["Contract"]): key(row["Department"]) for row in contracts}
     sites: Links = {}
@@ -65,12 +71,12 @@ def jobs(
             verdicts.out_of_scope.add(job)
             continue
         cluster = book.find("site_clusters", external_code=branches.get(key(row["Contract"])) or "-")
-        if not cluster or description is None:
+        if not cluster:
             verdicts.reject(job)
             continue
         fields = {
             "ext_id": job.strip(),  # SafetyAmp trims texts; what is sent is verbatim
-            "name": f"{job} - {description}".strip(),
+            "name": named(job, description),
             "cluster_id": cluster[0],
             **address(row, rules, "Ship"),
         }

@@ -19,6 +19,7 @@ def before_first(cast: Cast) -> None:
         "30005.": " Padded description ",
         "30006.": "Moving job",
         "30007.": "Closing job",
+        "30008.": "  ",
     }.items():
         cast.sources.add_job(key, description, one)
     cast.sources.update("bJCJM", {"JCCo": 1, "Job": "30005."}, ShipZip="01234-", ShipState="LA ", ShipCity="Testburg ")
@@ -31,6 +32,7 @@ def before_first(cast: Cast) -> None:
     cast.about |= {"site without code": nameless["id"], "its code": nameless["ext_id"], "renamed site": renamed["id"]}
     cast.safetyamp.edit("sites", nameless["id"], ext_id=None)
     cast.sources.add_department("77", "No region yet", None)
+    cast.sources.add_department("78", " ", "Gulf")
 
 
 def before_second(cast: Cast) -> None:

@@ -67,6 +67,11 @@ def test_a_site_without_code_is_found_by_name(first: Run, about: dict[str, Any])
     assert (before["ext_id"], after["ext_id"]) == (None, about["its code"])
 
 
+def test_without_a_description_the_code_is_the_name(first: Run) -> None:
+    assert first.one("sites", ext_id="30008.")["name"] == "30008."
+    assert first.one("site_clusters", external_code="78")["name"] == "78"
+
+
 def test_a_department_without_region_is_rejected(first: Run) -> None:
     assert first.verdict("departments", "77") == "rejected"
     assert not first.all("site_clusters", external_code="77")
@@ -150,7 +155,9 @@ def test_a_telephone_number_in_the_notes_is_no_driver(first: Run, name: str) -> 
     assert (asset["current_user_id"], asset["site"]["ext_id"]) == (None, "HQ-YARD")
 
 
-@pytest.mark.parametrize(("name", "site"), [("yard", "South Yard"), ("office", "Gulf Home Office")])
+@pytest.mark.parametrize(
+    ("name", "site"), [("yard", "South Yard"), ("office", "Gulf Home Office"), ("yard and office", "South Yard")]
+)
 def test_without_a_driver_a_tag_tells_the_site(first: Run, name: str, site: str) -> None:
     assert first.one("assets", name=name)["site"]["name"] == site
 
