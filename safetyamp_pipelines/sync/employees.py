@@ -45,6 +45,7 @@ def desire_employees(inputs: Inputs, config: SyncConfig) -> list[Desired]:
     frame = inputs.frame(SOURCE, COLUMNS)
     frame["rule.number"] = clean(frame[f"{SOURCE}.Employee"], "number").values
     frame["rule.active"] = employment.is_active(frame, inputs.today(SOURCE))
+    frame["rule.left"] = employment.has_left(frame, inputs.today(SOURCE))
     frame = join_entra(frame, inputs)
     frame = with_home_site(frame, inputs)
     frame = with_role(frame, inputs, config.employees.default_role)
@@ -76,18 +77,28 @@ def _desired(
         names = " and ".join(str(co) for co in sorted(rivals))
         reasons = [*reasons, f"employee number {number} is in companies {names}: one of them needs another number"]
     email = values.get("email")
-    hired, ended = values.get("current_hire_date"), frame["rule.ended"][row]
+    scope, rule = _scope(active, bool(frame["rule.left"][row]), frame["rule.ended"][row])
     return Desired(
         source_key=number if owner else f"{company}/{number}",
         natural_key=number,
         values=values if active else {},
         match={"emp_id": (number,), "email": (str(email),) if email else ()} if owner else {},
-        scope=Scope.ACTIVE if active else Scope.LEAVER,
-        rule="" if active else employment.why_inactive(hired, ended),  # type: ignore[arg-type]
+        scope=scope,
+        rule=rule,
         reasons=tuple(reasons) if active else (),
         groups=(f"department {str(department).strip()}",) if (department := frame[f"{SOURCE}.PRDept"][row]) else (),
         notes=tuple(notes) if active else (),
     )
+
+
+def _scope(active: bool, left: bool, ended: str | None) -> tuple[Scope, str]:
+    """Only who has left loses access. Without a hire date nobody is employed, but a date that got lost must not lock
+    out somebody at work: the account stays as it is, and is reported."""
+    if active:
+        return Scope.ACTIVE, ""
+    if left:
+        return Scope.LEAVER, f"employment ended {ended}"
+    return Scope.OUT, "no hire date in Viewpoint; the account, if any, stays as it is"
 
 
 def _claims(frame: pd.DataFrame, companies: tuple[int, ...]) -> dict[str, list[tuple[bool, int]]]:

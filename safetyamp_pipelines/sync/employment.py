@@ -15,11 +15,12 @@ COLUMNS = ("HireDate", "TermDate")
 def is_active(frame: pd.DataFrame, today: date) -> pd.Series:
     """Boolean column: a hire date, and no termination date or one still to come. `ActiveYN` is not asked: it and
     `TermDate` disagree in practice (contract Viewpoint §2)."""
-    hired, ends = clean(frame[f"{SOURCE}.HireDate"], "date"), clean(frame[f"{SOURCE}.TermDate"], "date")
+    hired = clean(frame[f"{SOURCE}.HireDate"], "date")
+    return hired.values.notna() & ~has_left(frame, today)
+
+
+def has_left(frame: pd.DataFrame, today: date) -> pd.Series:
+    """Boolean column: a termination date that has come."""
+    ends = clean(frame[f"{SOURCE}.TermDate"], "date")
     has_ended = [end is not None and end <= today.isoformat() for end in ends.values]
-    return hired.values.notna() & ~pd.Series(has_ended, index=frame.index, dtype=bool)
-
-
-def why_inactive(hired: str | None, ended: str | None) -> str:
-    """The rule that makes an employee a leaver, for the verdict."""
-    return "no hire date in Viewpoint" if hired is None else f"employment ended {ended}"
+    return pd.Series(has_ended, index=frame.index, dtype=bool)

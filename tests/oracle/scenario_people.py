@@ -124,6 +124,8 @@ def before_second(cast: Cast) -> None:
     cast.safetyamp.edit("users", cast.id("promoted"), roles=[{"id": admin}])
     _policies(cast)
     _emptied(cast)
+    number, _ = cast.present("hire date lost", lambda user: user["system_access"])
+    cast.employee(number, HireDate=None)
 
 
 def _policies(cast: Cast) -> None:

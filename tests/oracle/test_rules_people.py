@@ -143,6 +143,12 @@ def test_who_is_not_active_gets_no_account(first: Run, about: dict[str, Any], na
     assert first.verdict("employees", about[name]) in (None, "out_of_scope")
 
 
+def test_who_has_lost_the_hire_date_keeps_the_account(story: Story, about: dict[str, Any]) -> None:
+    for run in story.runs[1:]:
+        before, after = run.by_id("users", about["hire date lost"]["id"])
+        assert before["system_access"] is after["system_access"] is True
+
+
 def test_home_is_the_home_office_without_a_job(first: Run, about: dict[str, Any]) -> None:
     assert first.user(about["homed"])["home_site"]["name"] == "Gulf Home Office"
 

@@ -42,7 +42,9 @@ def hired(entra: list[Any] | None = None, **columns: Any) -> dict[str, Any]:
         ("2020-01-06", "2026-11-21 00:00:00", "created", "is new"),
         ("2020-01-06", "2026-11-20 00:00:00", "out_of_scope", "employment ended 2026-11-20"),
         ("2020-01-06", "2025-01-31 00:00:00", "out_of_scope", "employment ended 2025-01-31"),
-        (None, None, "out_of_scope", "no hire date in Viewpoint"),
+        (None, None, "out_of_scope", "no hire date in Viewpoint; the account, if any, stays as it is"),
+        (None, "2026-11-21 00:00:00", "out_of_scope", "no hire date in Viewpoint; the account, if any, stays as it is"),
+        (None, "2025-01-31 00:00:00", "out_of_scope", "employment ended 2025-01-31"),
         ("2030-01-01", None, "created", "is new"),
     ],
 )
@@ -52,6 +54,16 @@ def test_a_person_is_employed_from_the_hire_date_until_the_termination_date(hire
     found = verdict(plan_of("employees", world), "5")
 
     assert (found.outcome, found.rule) == (outcome, rule)
+
+
+def test_a_hire_date_that_got_lost_does_not_lock_anybody_out() -> None:
+    people = [employee(5, HireDate=None), employee(6, HireDate=None, TermDate="2026-11-19")]
+    world = company(viewpoint__employees=people, users=[user("u5", "5"), user("u6", "6")])
+
+    plan = plan_of("employees", world)
+
+    assert verdicts(plan) == {"5": "out_of_scope", "6": "deactivated"}
+    assert ("out_of_scope_in_safetyamp", "5") in {(found.kind, found.key) for found in plan.findings}
 
 
 @pytest.mark.parametrize("flag", ["Y", "N", None])

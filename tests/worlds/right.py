@@ -139,14 +139,18 @@ def _people(after: _After) -> Iterator[str]:
             yield f"employees {source_key} was rejected and need not be"
     for who, row in rows:
         user = after.linked("employees", str(who))
-        is_leaver = after.outcome("employees", str(who)) == "out_of_scope" and not _is_active(row, after.today)
+        is_leaver = after.outcome("employees", str(who)) == "out_of_scope" and _has_left(row, after.today)
         if is_leaver and user is not None and user["system_access"]:
             yield f"employees {who} has left and still has access"
 
 
 def _is_active(row: Row, today: str) -> bool:
+    return row.get("HireDate") is not None and not _has_left(row, today)
+
+
+def _has_left(row: Row, today: str) -> bool:
     ended = day(row.get("TermDate"))
-    return row.get("HireDate") is not None and (ended is None or ended > today)
+    return ended is not None and ended <= today
 
 
 def _person(after: _After, who: int, row: Row) -> _Person:
