@@ -50,12 +50,15 @@ def email(value: Any, region: PhoneRegion) -> str | None:
 
 
 def phone(value: Any, region: PhoneRegion) -> str | None:
-    """E.164 such as +15045550123. Numbers without a country code belong to `region`."""
+    """E.164 such as +15045550123. Numbers without a country code belong to `region`; an extension is left out."""
     trimmed = text(value, region)
     if trimmed is None:
         return None
     import phonenumbers
 
+    # The library would dial letters as on a keypad: a remark beside a number, such as (cell), became other digits.
+    if phonenumbers.is_alpha_number(trimmed):
+        raise Unclean("holds words beside the number")
     try:
         number = phonenumbers.parse(trimmed, region)
     except phonenumbers.NumberParseException as error:
