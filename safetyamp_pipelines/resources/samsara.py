@@ -15,6 +15,8 @@ SYSTEM = "Samsara"
 VEHICLES = "/fleet/vehicles"
 DRIVERS = "/fleet/drivers"
 _LIMIT = 512  # the most a page may hold, and the default
+_NOT_KEPT = ("licenseNumber", "licenseState")
+"""A driver's licence is nobody's business here: it is in no snapshot (contract Samsara §5)."""
 
 
 class SamsaraClient:
@@ -41,7 +43,7 @@ class SamsaraClient:
                 for row in records_of(answer, "data", table):
                     if row["id"] in rows:
                         raise ReadError(table, "a record came twice")
-                    rows[row["id"]] = row
+                    rows[row["id"]] = {name: value for name, value in row.items() if name not in _NOT_KEPT}
                 # A page may be short or empty while more follow: only hasNextPage tells.
                 cursor = _next_cursor(table, answer)
                 if cursor is None:

@@ -146,7 +146,7 @@ _SAMSARA = {
     "samsara/drivers": Schema(
         (*_keys(Kind.TEXT, "id"), *_columns(Kind.TEXT, "notes", Presence.LOOSE), *_TAGGED),
         others=(
-            "name username phone licenseNumber licenseState timezone locale attributes driverActivationStatus "
+            "name username phone timezone locale attributes driverActivationStatus "
             "isDeactivated staticAssignedVehicle peerGroupTag vehicleGroupTag trailerGroupTag carrierSettings "
             "eldSettings eldExempt eldExemptReason eldAdverseWeatherExemptionEnabled eldBigDayExemptionEnabled "
             "eldDayStartHour eldPcEnabled eldYmEnabled usDriverRulesetOverride tachographCardNumber currentIdCardCode "

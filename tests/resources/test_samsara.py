@@ -63,6 +63,14 @@ def test_drivers_are_listed_once_and_only_the_active_ones(server: ScriptedServer
     assert [(asked.path, asked.query) for asked in server.asked] == [("/fleet/drivers", {"limit": "512"})]
 
 
+def test_everything_of_a_driver_is_kept_but_the_licence(server: ScriptedServer, client: SamsaraClient) -> None:
+    shown = {"id": "52", "name": "Nora Test", "anythingNew": {"kept": 1}}
+    licence = {"licenseNumber": "X1234567", "licenseState": "LA"}
+    server.script(answer({"data": [shown | licence], "pagination": {"endCursor": "", "hasNextPage": False}}))
+
+    assert client.list_drivers(read_at=READ_AT).verified().records == (shown,)
+
+
 def test_an_empty_fleet_is_a_whole_read(server: ScriptedServer, client: SamsaraClient) -> None:
     server.script(page())
 
