@@ -69,7 +69,8 @@ def with_home_site(frame: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
         code = clean.text(department, "") if department is not None else None
         homes.append(sites.of_job(job) or sites.home_office(code))
         worked = f"job {job} has no site" if job else "no timecard on an open job"
-        whys.append(f"Home site: {worked}, and department {code} has no home office in SafetyAmp")
+        office = f"department {code} has no home office in SafetyAmp" if code else "no department is given"
+        whys.append(f"Home site: {worked}, and {office}")
     return _with(frame, {"rule.home_site": homes, "rule.home_site.why": whys})
 
 

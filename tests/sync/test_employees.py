@@ -122,6 +122,7 @@ def test_telephone_numbers_come_from_entra_then_viewpoint_or_not_at_all(entra, c
         ({"FirstName": " "}, "First name is missing: fill Viewpoint FirstName"),
         ({"LastName": None}, "Last name is missing: fill Viewpoint LastName"),
         ({"PRDept": "99"}, "Home site: no timecard on an open job, and department 99 has no home office in SafetyAmp"),
+        ({"PRDept": "  "}, "Home site: no timecard on an open job, and no department is given"),
     ],
 )
 def test_a_rejected_employee_has_a_reason_a_payroll_clerk_understands(columns: Any, reason: str) -> None:
