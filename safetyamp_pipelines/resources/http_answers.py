@@ -31,6 +31,7 @@ from safetyamp_pipelines.sync.errors import (
 
 _NAME = re.compile(r"[A-Za-z0-9_.*\[\]-]{1,64}")
 _NEVER_IMPLEMENTED = (501, 505)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Call(NamedTuple):
@@ -149,12 +150,21 @@ def _object(reply: Reply) -> dict[str, Any]:
 
 
 def _json(body: bytes) -> Any:
-    """Strict JSON: no NaN, which no snapshot could hold. Raises ValueError, also for nesting without end."""
+    """Strict JSON: no NaN, no infinity and no half of a character, which no snapshot could hold. Raises ValueError,
+    also for nesting without end."""
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        parsed = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if _SURROGATE.search(body):
+        json.dumps(parsed, ensure_ascii=False).encode()  # a pair is one character, half of one cannot be encoded
+    return parsed
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_constant(text)

@@ -152,6 +152,12 @@ def test_a_204_is_a_record_of_nothing(server: ScriptedServer, client: HttpClient
     assert write(client) == {}
 
 
+def test_a_character_written_as_two_halves_is_one(server: ScriptedServer, client: HttpClient) -> None:
+    server.script(raw(200, b'{"name": "Unit 9 \\ud83d\\ude9b"}'))
+
+    assert client.get("/fleet/vehicles") == {"name": "Unit 9 \N{ARTICULATED LORRY}"}
+
+
 def test_several_calls_are_in_flight_at_once(server: ScriptedServer, client: HttpClient) -> None:
     together = threading.Barrier(4, timeout=120)
 
