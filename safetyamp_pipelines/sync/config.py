@@ -44,9 +44,12 @@ Suppressed = Annotated[
     Keys, Field(description="Source keys that stay out of SafetyAmp; a record that is there stays as it is.")
 ]
 TimeZoneHere = Annotated[TimeZone, Field(description="IANA time zone written to SafetyAmp for new records.")]
-CountryHere = Annotated[Country, Field(description="Country written where the source has none: two capitals.")]
+CountryHere = Annotated[
+    Country, Field(description="Country written where neither the source nor SafetyAmp has one: two capitals.")
+]
 StateHere = Annotated[
-    StateCode | None, Field(description="State written where the source has none; null leaves it out.")
+    StateCode | None,
+    Field(description="State written where neither the source nor SafetyAmp has one; null leaves it out."),
 ]
 
 

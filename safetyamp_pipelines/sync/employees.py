@@ -11,7 +11,7 @@ from safetyamp_pipelines.sync.clean import clean
 from safetyamp_pipelines.sync.config import SyncConfig
 from safetyamp_pipelines.sync.employees_sources import ENTRA, RECENT_JOBS, join_entra, with_home_site, with_role
 from safetyamp_pipelines.sync.inputs import Inputs
-from safetyamp_pipelines.sync.mapping import map_fields
+from safetyamp_pipelines.sync.mapping import Mapped, map_fields
 from safetyamp_pipelines.sync.snapshot import Record
 from safetyamp_pipelines.sync.spec import Collision, Desired, EntitySpec, Field, MatchKey, Policy, Scope
 
@@ -56,19 +56,16 @@ def desire_employees(inputs: Inputs, config: SyncConfig) -> list[Desired]:
         frame[f"sync.yaml.employees.{option}"] = pd.Series(values, dtype=object)
     mapped = map_fields(frame, FIELDS, config.employees.default_phone_region)
     claims = _claims(frame, config.companies)
-    return [
-        _desired(frame, row, claims, mapped.values[row], mapped.reasons[row], mapped.notes[row]) for row in frame.index
-    ]
+    return [_desired(frame, row, claims, mapped) for row in frame.index]
 
 
 def _desired(
     frame: pd.DataFrame,
     row: int,
     claims: dict[str, list[tuple[bool, int]]],
-    values: dict[str, object],
-    reasons: list[str],
-    notes: list[str],
+    mapped: Mapped,
 ) -> Desired:
+    values, reasons = mapped.values[row], mapped.reasons[row]
     number, company = str(frame["rule.number"][row]), int(frame[f"{SOURCE}.PRCo"][row])
     active = bool(frame["rule.active"][row])
     owner = claims[number][0][1] == company
@@ -87,7 +84,8 @@ def _desired(
         rule=rule,
         reasons=tuple(reasons) if active else (),
         groups=(f"department {str(department).strip()}",) if (department := frame[f"{SOURCE}.PRDept"][row]) else (),
-        notes=tuple(notes) if active else (),
+        notes=tuple(mapped.notes[row]) if active else (),
+        stand_ins=frozenset(mapped.stand_ins[row]),
     )
 
 
@@ -169,13 +167,7 @@ FIELDS = (
     _personal("city", "City", f"{SOURCE}.City"),
     _personal("state", "State", f"{SOURCE}.State", "sync.yaml.employees.default_state", clean="state"),
     _personal("zip_code", "Zip code", f"{SOURCE}.Zip", clean="zip_code"),
-    Field(
-        "country",
-        "Country",
-        (f"{SOURCE}.Country", "sync.yaml.employees.country"),
-        "country",
-        policy=Policy.FILL,
-    ),
+    Field("country", "Country", (f"{SOURCE}.Country", "sync.yaml.employees.country"), "country"),
     Field("timezone", "Time zone", ("sync.yaml.employees.timezone",), "timezone", policy=Policy.INITIAL),
     Field("home_site_id", "Home site", ("rule.home_site",), "home_site_id", required=True, references="sites"),
     Field("current_title_id", "Title", (f"{SOURCE}.udEmpTitle",), "current_title.id", references="user_titles"),

@@ -6,7 +6,7 @@ import pandas as pd
 
 from safetyamp_pipelines.sync.config import SyncConfig
 from safetyamp_pipelines.sync.inputs import Inputs
-from safetyamp_pipelines.sync.mapping import map_fields
+from safetyamp_pipelines.sync.mapping import Mapped, map_fields
 from safetyamp_pipelines.sync.spec import Collision, Desired, EntitySpec, Field, MatchKey, Policy, Scope
 
 SOURCE = "viewpoint/jobs"
@@ -40,19 +40,14 @@ def desire_jobs(inputs: Inputs, config: SyncConfig) -> list[Desired]:
         for status, visible in zip(frame[f"{SOURCE}.JobStatus"], frame[f"{SOURCE}.PCVisibleInJC"], strict=True)
     ]
     owner = _owning_company(frame, key, scopes, config.companies)
-    return [
-        _desired(row, key[row], frame, mapped.values[row], mapped.reasons[row], mapped.notes[row], scopes[row], owner)
-        for row in frame.index
-    ]
+    return [_desired(row, key[row], frame, mapped, scopes[row], owner) for row in frame.index]
 
 
 def _desired(
     row: int,
     key: str,
     frame: pd.DataFrame,
-    values: dict[str, object],
-    reasons: list[str],
-    notes: list[str],
+    mapped: Mapped,
     scope: tuple[Scope, str],
     owner: dict[str, int],
 ) -> Desired:
@@ -62,12 +57,13 @@ def _desired(
     return Desired(
         source_key=key if mine else f"{company}/{key}",
         natural_key=key,
-        values=values,
+        values=mapped.values[row],
         match={"site code": (key,), "name": (frame["rule.name"][row],)} if mine else {},
         scope=scope[0],
         rule=scope[1],
-        reasons=(*reasons, *clash),
-        notes=tuple(notes),
+        reasons=(*mapped.reasons[row], *clash),
+        notes=tuple(mapped.notes[row]),
+        stand_ins=frozenset(mapped.stand_ins[row]),
     )
 
 
@@ -118,13 +114,7 @@ FIELDS = (
     Field("city", "City", (f"{SOURCE}.ShipCity",), "city"),
     Field("state", "State", (f"{SOURCE}.ShipState", "sync.yaml.jobs.default_state"), "state", clean="state"),
     Field("zip_code", "Zip code", (f"{SOURCE}.ShipZip",), "zip_code", clean="zip_code"),
-    Field(
-        "country",
-        "Country",
-        (f"{SOURCE}.ShipCountry", "sync.yaml.jobs.country"),
-        "country",
-        policy=Policy.FILL,
-    ),
+    Field("country", "Country", (f"{SOURCE}.ShipCountry", "sync.yaml.jobs.country"), "country"),
     Field("timezone", "Time zone", ("sync.yaml.jobs.timezone",), "timezone", policy=Policy.INITIAL),
 )
 

@@ -11,6 +11,8 @@ import pandas as pd
 from safetyamp_pipelines.sync.clean import clean
 from safetyamp_pipelines.sync.spec import Field
 
+CONSTANT = "sync.yaml."
+"""What the names of sources begin with that are no column: constants of sync.yaml."""
 SYSTEM_NAMES = {"viewpoint": "Viewpoint", "entra": "Entra", "samsara": "Samsara"}
 
 
@@ -23,11 +25,13 @@ def source_label(source: str) -> str:
 
 @dataclass(frozen=True)
 class Mapped:
-    """Per record, in the frame's order: values by field, why it cannot be synced, and what was left out and why."""
+    """Per record, in the frame's order: values by field, why it cannot be synced, what was left out and why, and the
+    fields for which a constant of sync.yaml stands in."""
 
     values: list[dict[str, Any]]
     reasons: list[list[str]]
     notes: list[list[str]]
+    stand_ins: list[set[str]]
 
 
 def map_fields(frame: pd.DataFrame, fields: Sequence[Field], phone_region: str = "US") -> Mapped:
@@ -35,19 +39,24 @@ def map_fields(frame: pd.DataFrame, fields: Sequence[Field], phone_region: str =
     values: list[dict[str, Any]] = [{} for _ in range(len(frame))]
     reasons: list[list[str]] = [[] for _ in range(len(frame))]
     notes: list[list[str]] = [[] for _ in range(len(frame))]
+    stand_ins: list[set[str]] = [set() for _ in range(len(frame))]
     for field in fields:
-        chosen, troubles = _chosen(frame, field, phone_region)
+        chosen, troubles, origins = _chosen(frame, field, phone_region)
         for row, (value, trouble) in enumerate(zip(chosen, troubles, strict=True)):
             values[row][field.name] = value
+            if origins[row].startswith(CONSTANT) and not field.sources[0].startswith(CONSTANT):
+                stand_ins[row].add(field.name)
             if value is None and field.required:
                 reasons[row].append(_explained(frame, field, row) or _missing(field, trouble))
             elif trouble:
                 notes[row].extend(f"{field.label}: {text}" for text in trouble)
-    return Mapped(values, reasons, notes)
+    return Mapped(values, reasons, notes, stand_ins)
 
 
-def _chosen(frame: pd.DataFrame, field: Field, phone_region: str) -> tuple[list[Any], list[list[str]]]:
+def _chosen(frame: pd.DataFrame, field: Field, phone_region: str) -> tuple[list[Any], list[list[str]], list[str]]:
+    """By row: the value, what was wrong with the sources before it, and the source it is from ("" for none)."""
     chosen: list[Any] = [None] * len(frame)
+    origins = [""] * len(frame)
     troubles: list[list[str]] = [[] for _ in range(len(frame))]
     for source in field.sources:
         if source not in frame:
@@ -56,10 +65,11 @@ def _chosen(frame: pd.DataFrame, field: Field, phone_region: str) -> tuple[list[
         for row, (value, reason) in enumerate(zip(cleaned.values, cleaned.reasons, strict=True)):
             if chosen[row] is not None:
                 continue
-            chosen[row] = value
+            if value is not None:
+                chosen[row], origins[row] = value, source
             if reason is not None:
                 troubles[row].append(f"{source_label(source)} {reason}")
-    return chosen, troubles
+    return chosen, troubles, origins
 
 
 def _explained(frame: pd.DataFrame, field: Field, row: int) -> str | None:

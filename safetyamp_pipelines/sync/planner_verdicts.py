@@ -100,7 +100,8 @@ class Decisions:
     def _decide_matched(self, record: Desired, match: Match) -> None:
         ground, link = self.ground, self._link(record)
         row, refused = ground.observed.rows[match.target_id], self._refused_fields(record, match)
-        difference = diff_record(ground.fields, record.values, row, ground.inputs.expected, link, refused)
+        fields = record.under(ground.fields)
+        difference = diff_record(fields, record.values, row, ground.inputs.expected, link, refused)
         why = self._why_held(link) if ground.spec.access in difference.changed else None
         drift = difference.drift if why is None else dict.fromkeys(difference.drift, f"{DRIFT}; the record is held")
         record = self._with_drift(record, drift)

@@ -85,7 +85,8 @@ class Desired:
 
     `values` holds JSON scalars by field name; references are natural keys; None means the source says nothing.
     `reasons` say why the record cannot be synced, in a payroll clerk's words and without any personal value.
-    `groups` are what guards count by besides the place, such as `department 10`.
+    `groups` are what guards count by besides the place, such as `department 10`. `stand_ins` are the fields whose value
+    is a constant of sync.yaml because the source has none: it fills what is empty and overwrites nothing.
     """
 
     source_key: str
@@ -97,6 +98,12 @@ class Desired:
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    stand_ins: frozenset[str] = frozenset()
+
+    def under(self, fields: Iterable[Field]) -> tuple[Field, ...]:
+        """The fields with the policies that hold for this record."""
+        filled = {field for field in fields if field.name in self.stand_ins and field.policy is not Policy.INITIAL}
+        return tuple(replace(field, policy=Policy.FILL) if field in filled else field for field in fields)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from oracle.book import Book, Row, Token
 from oracle.cleaning import OneOf, day, email, key, number, telephone, text
-from oracle.places import Links, address
+from oracle.places import Links, address, stand_in
 from oracle.verdicts import Verdicts
 
 _GENDER = {"F": 0, "M": 1}
@@ -156,7 +156,7 @@ class People:
             "current_hire_date": day(row["HireDate"]),
             "mobile_phone": telephone(mobiles),
             "work_phone": telephone([*directory.values(employee, "businessPhones"), row["Phone"]]),
-            **address(row, self._rules),
+            **address(row),
             "home_site_id": self._home(latest.get(employee), key(row["PRDept"])),
             "current_title_id": self._places.titles.get((text(row["udEmpTitle"]) or "").casefold()),
         }
@@ -228,6 +228,7 @@ class People:
             self._book.set("users", token, **fields)
             if not was_on:
                 self._switch_on(name, token)
+        stand_in(self._book, "users", token, self._rules)
         self.tokens[employee] = self._remembered.links[name] = token
         self._written.append(employee)
         self._remembered.active.add(name)

@@ -78,30 +78,34 @@ def jobs(
             "ext_id": job.strip(),  # SafetyAmp trims texts; what is sent is verbatim
             "name": named(job, description),
             "cluster_id": cluster[0],
-            **address(row, rules, "Ship"),
+            **address(row, "Ship"),
         }
         found = [links[job]] if job in links else book.find("sites", ext_id=job)
         found = found or book.find("sites", name=fields["name"], ext_id=None)
         if not found:
             found = [book.add("sites", **fields, timezone=rules["timezone"])]
         book.set("sites", found[0], **fields)
+        stand_in(book, "sites", found[0], rules)
         links[job] = sites[job] = found[0]
     return sites
 
 
-def address(row: Row, rules: Mapping[str, Any], prefix: str = "") -> Row:
-    """The address fields of a row.
+def stand_in(book: Book, table: str, token: Token, rules: Mapping[str, Any]) -> None:
+    """Choice: the configured country and state are written where neither the source nor SafetyAmp has one."""
+    row = book.rows[table][token]
+    row["country"] = row["country"] or rules["country"]
+    row["state"] = row["state"] or rules["default_state"]
 
-    Choice: the configured country and state stand in where the source has none. For a record that exists already they
-    count like a value of the source.
-    """
+
+def address(row: Row, prefix: str = "") -> Row:
+    """The address fields of a row."""
     return {
         "street": text(row[f"{prefix}Address"]),
         "street2": text(row[f"{prefix}Address2"]),
         "city": text(row[f"{prefix}City"]),
-        "state": text(row[f"{prefix}State"]) or rules["default_state"],
+        "state": text(row[f"{prefix}State"]),
         "zip_code": zip_code(row[f"{prefix}Zip"]),
-        "country": text(row[f"{prefix}Country"]) or rules["country"],
+        "country": text(row[f"{prefix}Country"]),
     }
 
 

@@ -126,6 +126,11 @@ def before_second(cast: Cast) -> None:
     _emptied(cast)
     number, _ = cast.present("hire date lost", lambda user: user["system_access"])
     cast.employee(number, HireDate=None)
+    number, _ = cast.present("abroad", lambda user: user["state"] is not None)
+    cast.safetyamp.edit("users", cast.id("abroad"), country="CA", state="ON")
+    cast.employee(number, Country=None, State="TX ")
+    number, _ = cast.present("moved abroad", lambda user: user["state"] is not None)
+    cast.employee(number, Country="MX", State=None)
 
 
 def _policies(cast: Cast) -> None:

@@ -133,6 +133,14 @@ def test_a_new_user_has_clean_values(first: Run, about: dict[str, Any]) -> None:
     assert [role["name"] for role in user["roles"]] == ["Field"]
 
 
+@pytest.mark.parametrize(("name", "country", "state"), [("abroad", "CA", "TX"), ("moved abroad", "MX", None)])
+def test_a_country_of_the_source_wins_and_the_default_only_fills(
+    second: Run, about: dict[str, Any], name: str, country: str, state: str | None
+) -> None:
+    before, after = second.by_id("users", about[name]["id"])
+    assert (after["country"], after["state"]) == (country, state or before["state"])
+
+
 def test_a_future_termination_is_no_termination(first: Run, about: dict[str, Any]) -> None:
     assert first.user(about["leaving"])["system_access"] is True
 

@@ -190,6 +190,27 @@ def test_role_time_zone_and_country_of_a_user_are_left_as_they_are() -> None:
     assert plan_of("employees", world).changes == ()
 
 
+@pytest.mark.parametrize(
+    ("source", "there", "written"),
+    [
+        ({}, {}, {"country": (None, "US"), "state": (None, "LA")}),
+        ({}, {"country": "CA", "state": "ON"}, {}),
+        (
+            {"Country": "MX", "State": "TX "},
+            {"country": "CA", "state": "ON"},
+            {"country": ("CA", "MX"), "state": ("ON", "TX")},
+        ),
+    ],
+)
+def test_a_default_of_sync_yaml_fills_and_only_the_source_overwrites(source: Any, there: Any, written: Any) -> None:
+    rules = config(employees={"default_state": "LA", "policies": {"state": "merge"}})
+    world = company(viewpoint__employees=[employee(5, **source)], users=[user("u5", "5", **there)])
+
+    found = pairs(plan_of("employees", world, rules=rules), "5")
+
+    assert {name: pair for name, pair in found.items() if name in ("country", "state")} == written
+
+
 def both(*terms: str | None) -> World:
     rows = [employee(5, PRCo=co, TermDate=term, Email=f"c{co}@example.com") for co, term in enumerate(terms, 1)]
     homes = [recent_job(5, "YARD", PRCo=co) for co in (1, 2)]

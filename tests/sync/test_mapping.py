@@ -71,6 +71,18 @@ def test_a_rule_that_finds_no_value_says_why_in_its_own_words() -> None:
     assert result.reasons == [[], ["no timecard"]]
 
 
+def test_a_constant_that_follows_a_source_only_stands_in() -> None:
+    region = Field("region", "Region", ("viewpoint/employees.State", "sync.yaml.default"), "region")
+    zone = Field("zone", "Zone", ("sync.yaml.default",), "zone")
+    columns = {"viewpoint/employees.State": ["TX", None], "sync.yaml.default": ["LA", "LA"]}
+    frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
+
+    result = map_fields(frame, [region, zone])
+
+    assert result.values == [{"region": "TX", "zone": "LA"}, {"region": "LA", "zone": "LA"}]
+    assert result.stand_ins == [set(), {"region"}]
+
+
 def test_a_source_the_frame_does_not_have_is_as_good_as_empty() -> None:
     result = mapped(MAIL, viewpoint__employees_dot_Email=["b@example.com"])
 
