@@ -14,18 +14,18 @@ from rich.console import Console
 
 from safetyamp_pipelines.logs import configure_logging
 from safetyamp_pipelines.settings import load_settings
-from safetyamp_pipelines.sync.errors import SyncError
+from safetyamp_pipelines.sync.errors import PushStopped, SyncError
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger import Ledger
     from safetyamp_pipelines.settings import Settings
 
-REFUSED = 2
+FAILED, REFUSED = 1, 2
 
 
 @contextmanager
 def ledger_and_settings(as_json: bool = False) -> Iterator[tuple[Ledger, Settings]]:
-    """The settings and their open ledger; a SyncError inside becomes one clear message and exit code 2."""
+    """The settings and their open ledger; a SyncError inside is told as by `only_settings`."""
     from safetyamp_pipelines.ledger import Ledger
 
     with only_settings(as_json) as settings, Ledger.open(settings.ledger_url.get_secret_value()) as ledger:
@@ -34,17 +34,18 @@ def ledger_and_settings(as_json: bool = False) -> Iterator[tuple[Ledger, Setting
 
 @contextmanager
 def only_settings(as_json: bool = False) -> Iterator[Settings]:
-    """The settings; a SyncError inside becomes one clear message and exit code 2."""
+    """The settings; a SyncError inside becomes one clear message and exit code 2, or 1 when a push had begun."""
     try:
         settings = load_settings()
         level = settings.log_level if "log_level" in settings.model_fields_set else "WARNING"
         configure_logging(settings.log_format, level)
         yield settings
     except SyncError as error:
+        exit_code = FAILED if isinstance(error, PushStopped) else REFUSED
         console(sys.stderr).print(str(error), style="bold red", highlight=False, soft_wrap=True, markup=False)
         if as_json:
-            print_json({"errors": [{"error": line} for line in str(error).splitlines()], "exit_code": REFUSED})
-        raise typer.Exit(REFUSED) from error
+            print_json({"errors": [{"error": line} for line in str(error).splitlines()], "exit_code": exit_code})
+        raise typer.Exit(exit_code) from error
 
 
 def console(stream: Any) -> Console:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import uuid
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from safetyamp_pipelines.cli_shell import console, ledger_and_settings, print_json, say, who_am_i
-from safetyamp_pipelines.sync.errors import Refusal
+from safetyamp_pipelines.sync.errors import PushStopped, Refusal
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
 
@@ -40,6 +41,7 @@ def undo(
         ledger_and_settings(as_json) as (ledger, settings),
         closing(safetyamp_client(settings)) as client,
         TerminalProgress(console(sys.stderr)) as progress,
+        _interrupts_told(session),
     ):
         run_id = str(uuid.uuid4())
         undoing = Undoing(client, ledger, settings, snapshot_store(settings), progress, run_id)
@@ -77,3 +79,17 @@ def forget(
         print_json(document)
     else:
         say(*told_forgotten(document))
+
+
+@contextmanager
+def _interrupts_told(session: int) -> Iterator[None]:
+    """A push that Ctrl-C stopped between two calls is told in one message, as any other that ended before its end."""
+    from dagster._core.errors import DagsterExecutionInterruptedError
+
+    try:
+        yield
+    except DagsterExecutionInterruptedError:
+        raise PushStopped(
+            f"interrupted, and syncing stays paused. `safetyamp undo {session}` again goes on: it looks up what was "
+            "under way, and sends nothing twice"
+        ) from None

@@ -23,6 +23,7 @@ def undo_document(planned: PlannedUndo, undone: Undone | None) -> dict[str, Any]
     verdicts = planned.plan.verdicts if pushed is None else pushed.result.verdicts
     counts = dict(sorted(Counter(str(verdict.outcome) for verdict in verdicts).items()))
     stopped = None if pushed is None or pushed.error is None else str(pushed.error)
+    is_over = set(counts) <= DONE_OR_LEFT and not (pushed is not None and planned.unanswered)
     return {
         "undoes": planned.session.id,
         "entity": planned.session.entity,
@@ -36,7 +37,7 @@ def undo_document(planned: PlannedUndo, undone: Undone | None) -> dict[str, Any]
         "writes": 0 if pushed is None else pushed.result.writes,
         "paused": plain(undone.pause) if undone is not None else None,
         "errors": [] if stopped is None else [{"error": stopped}],
-        "exit_code": 0 if stopped is None and set(counts) <= DONE_OR_LEFT else 1,
+        "exit_code": 0 if stopped is None and is_over else 1,
     }
 
 
@@ -82,7 +83,10 @@ def told_undo(document: dict[str, Any]) -> Iterator[str]:
             f"{document['writes']} writes"
         )
     if document["unanswered"]:
-        yield f"{document['unanswered']} calls of that session had no answer yet: undo it once more after this"
+        yield (
+            f"{document['unanswered']} calls of that session had no answer when this was planned; the push of an undo "
+            f"looks them up: `safetyamp undo {document['undoes']}` once more takes back what they did"
+        )
     if document["paused"] is not None:
         yield (
             f"syncing is paused by {document['paused']['who']}: {document['paused']['reason']}. The next sync would "

@@ -43,7 +43,8 @@ class PlannedUndo:
 
 @dataclass(frozen=True)
 class Undone:
-    """An undo that was carried out. Without changes nothing was pushed, and nothing is paused for it."""
+    """An undo that was carried out. Without anything to send or to look up nothing was pushed, and nothing is paused
+    for it; `pause` is the one that lasts, whoever began it."""
 
     planned: PlannedUndo
     pushed: Pushed | None
@@ -84,17 +85,22 @@ class Undoing:
         return PlannedUndo(session, plan, references, sum(change.status is None for change in changes))
 
     def undo(self, session_id: int, who: str, reason: str) -> Undone:
-        """Take the session back. Raises as `plan` does, and PlanRefused when a guard or another push is in the way."""
+        """Take the session back. Raises as `plan` does, and PlanRefused when a guard or another push is in the way.
+
+        After an undo that was killed, the same again goes on: what is set back already is left. Calls without an
+        answer are looked up by a push even when there is nothing else to do: they could never be taken back otherwise.
+        """
         self._session(session_id)
+        pushed = None
         with self._paused(session_id, who, reason) as keep:
             planned = self.plan(session_id)
             refuse_guarded(planned, self.ledger)
-            if not planned.plan.changes:
-                return Undone(planned, None, None, None)
-            keep()
-            pushed = self._push(planned)
-        (session,) = self.ledger.sessions(1, run_id=self.run_id)
-        return Undone(planned, pushed, session.id, self.ledger.pause_state())
+            if planned.plan.changes or planned.unanswered:
+                keep()
+            if planned.plan.changes or self.ledger.open_intents(planned.session.entity):
+                pushed = self._push(planned)
+        session = next(iter(self.ledger.sessions(1, run_id=self.run_id)), None)
+        return Undone(planned, pushed, None if session is None else session.id, self.ledger.pause_state())
 
     def _session(self, session_id: int) -> Session:
         session, holder = self.ledger.session(session_id), self.ledger.lease_holder(LEASE)
