@@ -69,9 +69,8 @@ def forget(
     with ledger_and_settings(as_json) as (ledger, settings):
         if noun not in ("employee", "employees"):
             raise Refusal(f"only an employee is forgotten, and a {noun} is no person")
-        if not yes:
-            question = f"Take every value of employee {key} out of the ledger, the snapshots and the plans, for good?"
-            typer.confirm(question, abort=True, err=True)
+        if not yes and not _is_agreed(key):
+            raise Refusal("nothing was forgotten, since nobody agreed to it: answer y, or give --yes")
         store, rules = snapshot_store(settings), settings.sync_config()
         forgetting = Forgetting(ledger, store, rules, by or who_am_i(), lambda: datetime.now(UTC))
         document = forgetting.forget(key.strip())
@@ -79,6 +78,15 @@ def forget(
         print_json(document)
     else:
         say(*told_forgotten(document))
+
+
+def _is_agreed(key: str) -> bool:
+    """What a person answers; without one, as in a script, it is no."""
+    question = f"Take every value of employee {key} out of the ledger, the snapshots and the plans, for good?"
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
 
 
 @contextmanager

@@ -167,10 +167,11 @@ def test_it_is_refused_while_somebody_pushes_for_strangers_and_without_consent(k
         ledger.release(lease)
     stranger = known.command("forget", "employee", "999999", "--yes")
     thing = known.command("forget", "vehicle", known.vehicle, "--yes")
-    unasked = known.command("forget", "employee", known.number)
+    unasked = known.command("forget", "employee", known.number, "--json")
 
     assert (busy.exit_code, "held by run 7 on host-3" in busy.stderr) == (2, True)
     assert (stranger.exit_code, "nothing is known of employee 999999" in stranger.stderr) == (2, True)
     assert (thing.exit_code, "no person" in thing.stderr) == (2, True)
-    assert unasked.exit_code == 1
+    assert unasked.exit_code == unasked.document()["exit_code"] == 2
     assert "for good?" in unasked.stderr
+    assert "nobody agreed to it" in unasked.document()["errors"][0]["error"]

@@ -20,17 +20,21 @@ KEPT: Mapping[str, tuple[str, ...]] = {
     "samsara/drivers": ("id", "externalIds", "driverActivationStatus"),
     "samsara/vehicles": ("id", "vin", "serial", "licensePlate", "make", "model", "year", "tags"),
     "users": ("id", "emp_id", "home_site_id", "roles", "system_access"),
-    "assets": ("id", "code", "site_id", "status", "serial", "model", "asset_type_id", "asset_type"),
+    "assets": ("id", "code", "site_id", "status", "serial", "model", "asset_type_id", "asset_type", "current_user_id"),
 }
 """By table what stays of a person's row, and of the row of a vehicle that bears the person's name."""
 IDENTITY = ("id", "emp_id", "employeeId")
-"""What stays of a person whom another record shows: the driver of a vehicle, somebody's manager."""
+"""What stays of a person whom another record shows: the driver of a vehicle, somebody's manager.
+
+So every table tells afterwards as well who is who: what is cut short is found again by the next try.
+"""
 
 
 @dataclass(frozen=True)
 class Person:
     """Who is forgotten: the source key, and by which ids the other systems know the same person. `vehicles` are the
-    source keys of what they drive: the names of vehicles bear the names of their drivers."""
+    source keys of what they drive: the names of vehicles bear the names of their drivers. `external_id` is the name
+    under which a Samsara driver bears the employee number."""
 
     source_key: str
     users: frozenset[Id] = frozenset()
@@ -39,6 +43,7 @@ class Person:
     assets: frozenset[Id] = frozenset()
     others: frozenset[str] = field(default=frozenset())
     """Keys such as `2/100482` that are other people with the same number in another company."""
+    external_id: str = "employeeId"
 
     @property
     def number(self) -> str:
@@ -87,7 +92,7 @@ def erased_records(name: str, records: Iterable[Record], person: Person) -> list
     table = name.removeprefix("safetyamp_observed/").removeprefix("safetyamp/")
     is_own = OWN.get(table)
     return [
-        _emptied(record, KEPT[table]) if is_own is not None and is_own(record, person) else _without(record, person)
+        _emptied(record, table, person) if is_own is not None and is_own(record, person) else _without(record, person)
         for record in records
     ]
 
@@ -106,12 +111,20 @@ OWN: Mapping[str, Callable[[Record, Person], bool]] = {
 """By table: whether a row is the person's, or that of a vehicle which bears the name."""
 
 
-def _emptied(record: Record, kept: Collection[str]) -> Record:
+def _emptied(record: Record, table: str, person: Person) -> Record:
     """The row with every other value taken out. A job worked is emptied, not taken out: its readers expect a text."""
-    emptied = {name: value if name in kept else None for name, value in record.items()}
+    emptied = {name: value if name in KEPT[table] else _identity(value, person) for name, value in record.items()}
     if "LastWorked" in record:
         emptied["Job"] = ""
+    if table == "samsara/drivers":  # the notes, which may be all that held the number, are gone
+        told = {name: value for name, value in (record.get("externalIds") or {}).items() if value}
+        emptied["externalIds"] = {person.external_id: person.number, **told}
     return record if emptied == record else emptied
+
+
+def _identity(value: Any, person: Person) -> Any:
+    """What stays of a value: which record the person is, where it shows the person, and else nothing."""
+    return _seen(value, person) if isinstance(value, dict) and _is_person(value, person) else None
 
 
 def _without(record: Record, person: Person) -> Record:
@@ -122,9 +135,12 @@ def _without(record: Record, person: Person) -> Record:
 
 
 def _seen(value: dict[str, Any], person: Person) -> dict[str, Any]:
+    return {name: value[name] for name in IDENTITY if name in value} if _is_person(value, person) else value
+
+
+def _is_person(value: dict[str, Any], person: Person) -> bool:
     ids = {*person.users, *person.drivers}
-    is_person = value.get("id") in ids or any(person.has_number(value.get(name)) for name in ("emp_id", "employeeId"))
-    return {name: value[name] for name in IDENTITY if name in value} if is_person else value
+    return value.get("id") in ids or any(person.has_number(value.get(name)) for name in ("emp_id", "employeeId"))
 
 
 def erased_plan(plan: Plan, keys: Collection[str]) -> Plan:

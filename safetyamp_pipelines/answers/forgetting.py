@@ -13,6 +13,7 @@ from safetyamp_pipelines.answers.plain import plain
 from safetyamp_pipelines.ledger import IntentUnsettled
 from safetyamp_pipelines.resources.pushing import LEASE
 from safetyamp_pipelines.resources.snapshots import SNAPSHOT_KIND, snapshot_from_parquet, snapshot_to_parquet
+from safetyamp_pipelines.sync import clean
 from safetyamp_pipelines.sync.errors import Refusal
 from safetyamp_pipelines.sync.plan import Plan
 from safetyamp_pipelines.sync.snapshot import Snapshot, content_hash
@@ -51,7 +52,8 @@ class Forgetting:
     now: Callable[[], datetime]
 
     def forget(self, key: str) -> dict[str, Any]:
-        """Forget employee `key`; the document of `forget --json`. It can be repeated, as after a crash.
+        """Forget employee `key`; the document of `forget --json`. It can be repeated, as after a crash: what tells who
+        the person is stays in every table, and in the ledger until its record is emptied.
 
         Raises LeaseHeld while somebody pushes, IntentUnsettled while a call has no answer, Refusal for a stranger.
         """
@@ -60,7 +62,6 @@ class Forgetting:
             records = {PEOPLE: {key}, VEHICLES: set(person.vehicles)}
             self._refuse_unsettled(records)
             files = {}
-            # What tells who the person is goes last, so that after a crash the rest is found again.
             for name in (*PLANS, *reversed(TABLES)):
                 beat()
                 files[name] = sum(self._erase(ref, person) for ref in self.store.history(name))
@@ -97,15 +98,19 @@ class Forgetting:
 
     def _person(self, key: str) -> tuple[Person, bool]:
         """Who that is in every system, as far as anything kept tells, and whether Viewpoint still had them last."""
-        link = self.ledger.links(PEOPLE).get(key)
-        number = key.rpartition("/")[2]
-        known = set(self.ledger.links(PEOPLE)) | {said for plan in self._plans() for said in _keys(plan)}
+        links = self.ledger.links(PEOPLE)
+        known = set(links) | {said for plan in self._plans() for said in _keys(plan)}
+        number = clean.number(key.rpartition("/")[2], "")
         others = frozenset(other for other in known if other != key and other.rpartition("/")[2] == number)
-        person = Person(key, frozenset() if link is None else frozenset({link.target_id}), others=others)
+        if key not in known and others:
+            raise Refusal(f"no employee has the key {key}. Do you mean {' or '.join(sorted(others))}?")
+        users = frozenset({links[key].target_id}) if key in links else frozenset()
+        person = Person(key, users, others=others, external_id=self.config.vehicles.driver_external_id)
         person = known_as(person, self._tables(), self.config)
         driven = {change.source_key for change in self.ledger.changes(entity=VEHICLES) if _drives(change, person)}
         person = replace(person, vehicles=person.vehicles | driven)
-        if key not in known and not person.users and not self.ledger.changes(entity=PEOPLE, source_key=key, limit=1):
+        is_known = key in known or person.users or self.ledger.changes(entity=PEOPLE, source_key=key, limit=1)
+        if not is_known and not any(_tells(name, records, person) for name, records in self._tables()):
             raise Refusal(f"nothing is known of employee {key}: `safetyamp explain employee {key}` tells why")
         newest = self.store.newest("viewpoint/employees")
         rows = self._snapshot(newest).records if newest is not None else ()
@@ -151,6 +156,11 @@ class Forgetting:
 
 def _keys(plan: Plan) -> set[str]:
     return {verdict.source_key for verdict in plan.verdicts}
+
+
+def _tells(name: str, records: tuple[Any, ...], person: Person) -> bool:
+    """Whether a table holds values of the person, as Entra may of somebody who was never in Viewpoint."""
+    return tuple(erased_records(name, records, person)) != records
 
 
 def _drives(change: Any, person: Person) -> bool:

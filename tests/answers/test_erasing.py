@@ -47,12 +47,24 @@ def test_a_vehicle_bears_the_name_of_its_driver_in_every_system() -> None:
     shared = {"id": 9002, "name": "Crane", "current_user": {"id": "aB3dE", "email": "n@x.y"}}
 
     assert erased_records("samsara/vehicles", [driven], NORA) == [
-        {"id": "281", "name": None, "vin": "V", "staticAssignedDriver": None}
+        {"id": "281", "name": None, "vin": "V", "staticAssignedDriver": {"id": "52"}}
     ]
     assert erased_records("safetyamp/assets", [asset, shared], NORA) == [
-        {"id": 9001, "name": None, "serial": "V", "current_user": None},
+        {"id": 9001, "name": None, "serial": "V", "current_user": {"id": "aB3dE"}},
         {"id": 9002, "name": "Crane", "current_user": {"id": "aB3dE"}},
     ]
+
+
+def test_a_driver_whose_number_only_the_notes_told_is_still_known_by_it() -> None:
+    noted = {"id": "52", "name": "Nora", "notes": " 100482 "}
+    named = {"id": "52", "name": "Nora", "notes": None, "externalIds": {"employeeId": "0100482", "payroll": "7"}}
+
+    (first,), (second,) = (erased_records("samsara/drivers", [row], NORA) for row in (noted, named))
+
+    assert first == {"id": "52", "name": None, "notes": None, "externalIds": {"employeeId": "100482"}}
+    assert second == {**named, "name": None}
+    for erased in (first, second):
+        assert known_as(Person("100482"), [("samsara/drivers", [erased])], SyncConfig()).drivers == {"52"}
 
 
 def test_snapshots_tell_by_which_ids_a_person_is_known() -> None:
