@@ -33,6 +33,13 @@ _OURS = re.compile(r"(?P<module>safetyamp_pipelines[\w.]*)\.(?P<name>\w+): (?P<t
 _CALL = re.compile(r"(?P<system>[\w ]+?) [A-Z]+ ")
 """How every CallError begins: `Microsoft Graph GET /users …`."""
 _BY_CHECK = "DagsterAssetCheckFailedError"
+_BY_INTERRUPT = frozenset({"DagsterExecutionInterruptedError", "KeyboardInterrupt"})
+"""What a step says that was asked to end: by its node, or by Dagster after the longest time a run may take."""
+_DEATHS = (
+    RunFailureReason.UNEXPECTED_TERMINATION,
+    RunFailureReason.START_TIMEOUT,
+    RunFailureReason.RUN_WORKER_RESTART,
+)
 _SHARED = frozenset({"SettingsError", "LedgerUnusable"})
 """Causes that are one and the same whichever step met them."""
 _AT_STEP: tuple[tuple[type[SyncError], str], ...] = (
@@ -76,17 +83,18 @@ def is_sync(run: dg.DagsterRun) -> bool:
 def reds_of(
     run: dg.DagsterRun, failure: JobFailureData | None, steps: Iterable[FailedStep], at: float, *, rests: bool
 ) -> Iterator[Red]:
-    """The problems of a failed run. What a check stopped is told by the check itself."""
-    failed = list(steps)
+    """The problems of a failed run. What a check stopped is told by the check itself, and a step that was interrupted
+    by the end of its run."""
+    failed = [(step, _told(step.error)) for step in steps]
+    is_interrupted = any(told.name in _BY_INTERRUPT for _, told in failed)
     groups: dict[str, list[tuple[FailedStep, _Told]]] = {}
-    for step in failed:
-        told = _told(step.error)
-        if told.name != _BY_CHECK:
+    for step, told in failed:
+        if told.name != _BY_CHECK and told.name not in _BY_INTERRUPT:
             groups.setdefault(_cause(step, told), []).append((step, told))
     for cause, group in groups.items():
         yield _red(cause, {step.key: told for step, told in group}, run, at, rests=rests)
     reason = failure.failure_reason if failure is not None else None
-    if not failed or reason in (RunFailureReason.UNEXPECTED_TERMINATION, RunFailureReason.START_TIMEOUT):
+    if not failed or is_interrupted or reason in _DEATHS:
         yield _dead(run, failure, reason, at)
 
 

@@ -6,9 +6,10 @@ import sys
 
 import dagster as dg
 import pytest
-from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._utils.error import serializable_error_info_from_exc_info
+from dagster_shared.error import SerializableErrorInfo
 
 from safetyamp_pipelines.alerts.failed_runs import FailedStep, reds_of
 from safetyamp_pipelines.alerts.problems import Level, Red
@@ -32,10 +33,14 @@ REPORT = dg.DagsterRun(job_name="report_daily", run_id="5a6b7c8d")
 
 def failed(step: str, error: Exception, cause: Exception | None = None) -> FailedStep:
     """A step that raised, as its event tells it."""
+    return FailedStep(step, failed_by(error, cause))
+
+
+def failed_by(error: BaseException, cause: Exception | None = None) -> SerializableErrorInfo:
     try:
         raise error from cause
     except type(error):
-        return FailedStep(step, serializable_error_info_from_exc_info(sys.exc_info()))
+        return serializable_error_info_from_exc_info(sys.exc_info())
 
 
 def reds(*steps: FailedStep, run: dg.DagsterRun = SYNC, rests: bool = False) -> list[Red]:
@@ -163,6 +168,15 @@ def test_a_run_that_was_killed_after_a_step_had_failed_is_told_as_both():
     found = list(reds_of(SYNC, killed, [failed("viewpoint", NotSent("Viewpoint", "GET", "x"))], 1.0, rests=False))
 
     assert [red.problem for red in found] == ["call/Viewpoint", "lost/sync_all"]
+
+
+@pytest.mark.parametrize("reason", [None, RunFailureReason.UNEXPECTED_TERMINATION], ids=["too long", "its node ended"])
+def test_a_run_that_was_interrupted_in_a_push_died_and_is_no_error_of_the_push(reason: RunFailureReason | None):
+    interrupted = FailedStep("safetyamp__users", failed_by(DagsterExecutionInterruptedError()))
+
+    (red,) = list(reds_of(SYNC, JobFailureData(None, reason) if reason else None, [interrupted], 1.0, rests=False))
+
+    assert (red.problem, red.title) == ("lost/sync_all", "a run of sync_all died")
 
 
 def test_a_run_that_could_not_begin_says_why():
