@@ -5,7 +5,7 @@ from collections import Counter
 import dagster as dg
 
 from safetyamp_pipelines.assets.naming import asset_key
-from safetyamp_pipelines.checks.judged import shown
+from safetyamp_pipelines.checks.judged import Judged, Level, shown, worst
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.sync.entities import ENTITIES
 from safetyamp_pipelines.sync.plan import OUTCOME_OF, Plan
@@ -14,37 +14,45 @@ from safetyamp_pipelines.sync.plan import OUTCOME_OF, Plan
 def verdicts_check(entity: str) -> dg.AssetChecksDefinition:
     """Blocking: the verdicts add up to the source records, none has two, and the changes are those of the records to be
     changed."""
+    key = asset_key(f"plan/{entity}")
 
     @dg.asset_check(
-        asset=asset_key(f"plan/{entity}"),
+        asset=key,
         name="one_verdict_each",
         blocking=True,
         description="Every source record has exactly one verdict. Red? Two records share a key, or the planner lost "
         "one: the metadata names it.",
     )
     def one_verdict_each(plan: Plan) -> dg.AssetCheckResult:
-        keys = Counter(verdict.source_key for verdict in plan.verdicts)
-        twice = sorted(key for key, number in keys.items() if number > 1)
-        to_change = {v.source_key for v in plan.verdicts if v.outcome in OUTCOME_OF.values()}
-        astray = sorted(to_change ^ {change.source_key for change in plan.changes})
-        return dg.AssetCheckResult(
-            passed=not twice and not astray and not plan.unaccounted,
-            severity=dg.AssetCheckSeverity.ERROR,
-            metadata={
-                "source_rows": dict(plan.source_rows),
-                "records": plan.records,
-                "verdicts": len(plan.verdicts),
-                "verdicts_on_top": len(plan.verdicts)
-                - plan.records,  # regions that departments name, vanished vehicles
-                "records_unaccounted": ", ".join(plan.unaccounted[:20]),
-                "changes": len(plan.changes),
-                "keys_with_two_verdicts": ", ".join(twice[:20]),
-                "changes_without_verdict": ", ".join(astray[:20]),
-                "look_closer": f"safetyamp plan {entity}",
-            },
-        )
+        return judge_verdicts(plan).result(dg.AssetCheckKey(key, "one_verdict_each"), f"safetyamp plan {entity}")
 
     return one_verdict_each
+
+
+def judge_verdicts(plan: Plan) -> Judged:
+    """Whether each record is accounted for. Regions that departments name, and vanished vehicles, are no records of
+    their own: their verdicts come on top."""
+    given = Counter(verdict.source_key for verdict in plan.verdicts)
+    to_change = {verdict.source_key for verdict in plan.verdicts if verdict.outcome in OUTCOME_OF.values()}
+    wrong = {
+        "keys_with_two_verdicts": {key for key, number in given.items() if number > 1},
+        "records_unaccounted": set(plan.unaccounted),
+        "changes_without_verdict": to_change ^ {change.source_key for change in plan.changes},
+    }
+    keys = sorted(set[str]().union(*wrong.values()))
+    on_top = len(plan.verdicts) - plan.records
+    return Judged(
+        worst((bool(keys), Level.ERROR)),
+        f"{len(plan.verdicts)} verdicts for {plan.records} source records, {on_top} of them on top"
+        + "".join(f"; {name.replace('_', ' ')}: {len(found)}" for name, found in wrong.items() if found),
+        "one verdict for each source record, and each change belongs to one",
+        keys=tuple(keys),
+        more={
+            "source_rows": dict(plan.source_rows),
+            "changes": len(plan.changes),
+            **{name: shown(sorted(found)) for name, found in wrong.items()},
+        },
+    )
 
 
 def guards_check(entity: str) -> dg.AssetChecksDefinition:

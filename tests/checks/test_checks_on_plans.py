@@ -10,7 +10,8 @@ from check_run import PROMISED, Checked, checked, snapshot_of
 from small_worlds import ROOT, SOUTH, change, company, department, observed_in, plan_of
 
 from safetyamp_pipelines.assets.naming import PLAN_CHECKS
-from safetyamp_pipelines.checks.plans import guards_check, verdicts_check
+from safetyamp_pipelines.checks.judged import Level
+from safetyamp_pipelines.checks.plans import guards_check, judge_verdicts, verdicts_check
 from safetyamp_pipelines.checks.proofs import CHECKS, plan_proofs
 from safetyamp_pipelines.sync.entities import BY_NAME
 from safetyamp_pipelines.sync.plan import Outcome, Plan, Verdict
@@ -68,6 +69,25 @@ def test_a_spoilt_plan_is_stopped_by_the_check_that_names_record_and_field(
     assert label in found.told(check)["measured"]
     assert "11" in found.told(check)["keys"].split(", ")
     assert "Atlantis" not in repr(found.said)
+
+
+def test_a_plan_whose_verdicts_add_up_is_fine() -> None:
+    found = judge_verdicts(plan_of("departments", WORLD))
+
+    assert (found.level, found.keys) == (Level.FINE, ())
+
+
+def test_a_record_with_two_verdicts_or_none_and_a_change_without_one_are_named() -> None:
+    plan = plan_of("departments", WORLD)
+    twice, *others = [verdict for verdict in plan.verdicts if verdict.source_key in ("10", "11")]
+    lost = others[0].source_key
+    verdicts = [verdict for verdict in plan.verdicts if verdict.source_key != lost]
+
+    found = judge_verdicts(replace(plan, verdicts=(*verdicts, twice), unaccounted=("12",)))
+
+    assert (found.level, found.keys) == (Level.ERROR, ("10", "11", "12"))
+    assert (found.more["keys_with_two_verdicts"], found.more["changes_without_verdict"]) == ("10", "11")
+    assert "records unaccounted: 1" in found.measured
 
 
 def rejecting(share: float, size: int) -> Plan:
