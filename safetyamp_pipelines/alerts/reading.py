@@ -25,6 +25,8 @@ _COMMANDS = ("look_closer", "overrule")
 """Metadata of a check that says what to do."""
 _COUNTED_ELSEWHERE = "failure_share"
 """The check whose warning, that some records were refused, is told here with the causes and again when they grow."""
+_IN_PART = frozenset({"plan", "safetyamp"})
+"""Groups of assets of which a run of single records, or a dry run, shows a part: its good end is not that of all."""
 MOST_CAUSES = 5
 
 
@@ -55,11 +57,12 @@ class Reader:
             yield from self._succeeded(entry)
         elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             found = event.asset_check_evaluation_data
-            yield from _checked(entry, found, self.described(found.asset_check_key))
+            if not (found.passed and self._is_in_part(entry, found.asset_key)):
+                yield from _checked(entry, found, self.described(found.asset_check_key))
         elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
-            run = self._run(entry)
-            is_whole = run is not None and not is_partial(run.run_config)
-            yield from _materialised(entry, event.step_materialization_data.materialization, is_whole=is_whole)
+            made = event.step_materialization_data.materialization
+            if not self._is_in_part(entry, made.asset_key):
+                yield from _materialised(entry, made)
         elif isinstance(event.event_specific_data, FreshnessStateChange):
             yield from _aged(event.event_specific_data, rests=self.rests)
 
@@ -68,6 +71,12 @@ class Reader:
         if entry.run_id not in self._runs:
             self._runs[entry.run_id] = self.instance.get_run_by_id(entry.run_id) if entry.run_id else None
         return self._runs[entry.run_id]
+
+    def _is_in_part(self, entry: dg.EventLogEntry, asset: dg.AssetKey) -> bool:
+        """Whether the event's run was asked for less than everything, and the asset shows it."""
+        if asset.path[0] not in _IN_PART or (run := self._run(entry)) is None:
+            return False
+        return is_partial(run.run_config)
 
     def _failed(self, entry: dg.EventLogEntry) -> Iterator[Signal]:
         run = self._run(entry)
@@ -138,10 +147,10 @@ def _what_to_do(commands: list[str], described: str, *, is_error: bool) -> str:
     return ". ".join(part for part in (", ".join(commands), words) if part) or "look at the check on the asset's page"
 
 
-def _materialised(entry: dg.EventLogEntry, made: dg.AssetMaterialization, *, is_whole: bool) -> Iterator[Signal]:
+def _materialised(entry: dg.EventLogEntry, made: dg.AssetMaterialization) -> Iterator[Signal]:
     if entry.step_key is not None:
         yield Green(frozenset({step_token(entry.step_key)}), entry.timestamp)
-    if "verdicts" not in made.metadata or not is_whole:  # what was not asked for is not counted
+    if "verdicts" not in made.metadata:
         return
     room, *rest = made.asset_key.path
     kinds = {"plan": (("rejected",), "not_in_step"), "safetyamp": (("failed",), "not_as_planned")}

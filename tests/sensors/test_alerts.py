@@ -15,6 +15,7 @@ from alert_receivers import Calls, Mailbox, free_port, mail_server, receiver
 
 from safetyamp_pipelines.alerts.memory import Memory
 from safetyamp_pipelines.alerts.standing import LONG_PAUSE
+from safetyamp_pipelines.assets.push_config import PushConfig
 from safetyamp_pipelines.jobs import SYNC_TAG
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.resources.ledger import LedgerResource
@@ -78,7 +79,7 @@ def a_sync(trouble: Trouble) -> dg.RepositoryDefinition:
         )
 
     @dg.asset(key=["safetyamp", "assets"], deps=[plan])
-    def push() -> None:
+    def push(push_config: PushConfig) -> None:
         if trouble.push:
             stopped = PushStopped("stopped: SafetyAmp refused 10 records in a row")
             raise dg.Failure(str(stopped)) from stopped
@@ -87,6 +88,7 @@ def a_sync(trouble: Trouble) -> dg.RepositoryDefinition:
         assets=[snapshot("vehicles"), snapshot("drivers"), plan, push],
         asset_checks=[guards, rejected_share],
         jobs=[dg.define_asset_job("sync_all", "*", tags={SYNC_TAG: "push"}), dg.define_asset_job("plan_all", "*")],
+        resources={"push_config": PushConfig()},
     )
     return everything.get_repository_def()
 
@@ -213,6 +215,25 @@ def test_a_guard_is_told_once_with_what_was_measured_and_how_to_overrule_it(watc
     assert "refused_by: deactivations: 40 of 50" in mail.text()
     assert "What to do: `safetyamp approve 4be1c09f2a77 --reason …`. Look at the plan." in mail.text()
     assert f"Asset: {UI}/assets/plan/vehicles" in mail.text()
+
+
+@pytest.mark.parametrize("trouble", ["guard", "push"])
+def test_a_run_of_single_records_that_ends_well_is_not_the_end_of_what_ails_the_whole(
+    watch: Watch, mail: Mailbox, trouble: str
+):
+    watch.environment |= mail.environment
+    watch.look()
+    setattr(watch.trouble, trouble, True)
+    watch.run()
+    watch.look()
+    setattr(watch.trouble, trouble, False)
+    watch.run(run_config={"resources": {"push_config": {"config": {"only_keys": ["vehicles/1"]}}}})
+    of_one = watch.look()
+    watch.run()
+    watch.look()
+
+    assert of_one == "nothing new to tell"
+    assert mail.subjects[1:] == [mail.subjects[0].replace("] ", "] recovered: ")]
 
 
 def test_what_is_not_urgent_waits_for_the_digest_of_the_hour_grouped_by_cause(watch: Watch, mail: Mailbox):
