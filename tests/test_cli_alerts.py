@@ -80,6 +80,14 @@ def test_before_the_sensor_has_looked_nothing_is_known(tmp_path: Path, home: Pat
     assert (answer.exit_code, answer.stdout) == (0, "the sensor alerts has not looked yet, or has no channel\n")
 
 
+def test_without_the_home_of_dagster_it_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    answer = CliRunner().invoke(app, ["alerts", "show"], env={"SAFETYAMP_DATA_DIR": str(tmp_path)})
+
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("DAGSTER_HOME is not set")
+
+
 def test_what_the_sensor_remembers_is_shown_by_channel(tmp_path: Path, home: Path):
     red = Red("call/Samsara", Level.CRITICAL, "Samsara refuses our login", frozenset({"step/x"}), NOON, run_id="r1")
     later = Red("records", Level.DIGEST, "vehicles: 3 records rejected", frozenset({"records"}), NOON + 60, size=3)

@@ -67,10 +67,13 @@ def tried(settings: Settings) -> list[Finding]:
 
 
 def known_problems() -> dict[str, list[Known]]:
-    """By channel, the longest known first, from the cursor of the sensor; empty when it never ran."""
+    """By channel, the longest known first, from the cursor of the sensor; empty when it never ran. Refusal without the
+    Dagster instance that holds it."""
     from safetyamp_pipelines.running import instance_of_home  # brings all of Dagster's definitions
 
     with instance_of_home() as instance:
+        if instance.is_ephemeral:
+            raise Refusal("DAGSTER_HOME is not set, and the sensor remembers there: set it as Dagster's daemon has it")
         cursors = [
             state.instigator_data.cursor
             for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
