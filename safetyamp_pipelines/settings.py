@@ -70,7 +70,7 @@ def load_settings(
         problems += [problem for problem in found if problem.variable not in doubtful]
         problems += _sync_config_problems(settings)
     if settings is None or problems:
-        raise SettingsError(problems)
+        raise SettingsError(problems, settings)
     return settings
 
 

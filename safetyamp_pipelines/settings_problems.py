@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from safetyamp_pipelines.sync.errors import Refusal
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.settings_model import Settings
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,13 @@ class Problem:
 
 
 class SettingsError(Refusal):
-    """The settings or sync.yaml are wrong; `problems` holds everything that is, and str() one line for each."""
+    """The settings or sync.yaml are wrong; `problems` holds everything that is, and str() one line for each.
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+    `usable` are the settings with the default for every wrong value, where that works: to tell people of it, no more.
+    """
+
+    def __init__(self, problems: Iterable[Problem], usable: Settings | None = None) -> None:
+        self.problems, self.usable = tuple(problems), usable
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

@@ -1,4 +1,4 @@
-"""Problems that no event tells: syncing stays paused, is quarantined, or the ledger cannot be asked at all."""
+"""Problems that no event tells: syncing stays paused or is quarantined, the settings are wrong, the ledger is away."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safetyamp_pipelines.timing import why_quarantined
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger.records import Pause
-    from safetyamp_pipelines.settings import Settings
+    from safetyamp_pipelines.settings import Settings, SettingsError
     from safetyamp_pipelines.sync.errors import SyncError
 
 LONG_PAUSE = timedelta(hours=4)
@@ -34,6 +34,22 @@ def pause_signal(pause: Pause | None, now: datetime) -> Signal | None:
         at=now.timestamp(),
         detail="leavers keep their access, and newcomers have none, for as long as it lasts",
         advice="`safetyamp status` tells who paused it and why; `safetyamp resume` ends the pause",
+        is_standing=True,
+    )
+
+
+def settings_signal(error: SettingsError | None, now: datetime) -> Signal:
+    """Whether the settings are right. Ticks of the schedule fail else, and no run tells of it."""
+    if error is None:
+        return Green(frozenset({"settings"}), now.timestamp())
+    return Red(
+        problem="settings",
+        level=Level.CRITICAL,
+        title="the settings are wrong: no sync starts",
+        needs=frozenset({"settings"}),
+        at=now.timestamp(),
+        detail=str(error),
+        advice="do what the message names; `safetyamp config show` tells all that is wrong",
         is_standing=True,
     )
 

@@ -9,7 +9,7 @@ import dagster as dg
 
 from safetyamp_pipelines.alerts.wording import Words
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.settings import Settings
+from safetyamp_pipelines.settings import Settings, SettingsError
 
 HOW_TO_CONFIGURE = "set ALERT_EMAIL_TO, ALERT_EMAIL_FROM and SMTP_SERVER, or ALERT_WEBHOOK_URL"
 
@@ -41,8 +41,15 @@ class NotifierResource(dg.ConfigurableResource[Any]):
     settings: SettingsResource
 
     def channels(self) -> Mapping[str, Channel]:
-        """The configured channels by name; none when there are none."""
-        return channels_of(self.settings.get())
+        """The configured channels by name; none when there are none. While settings are wrong, those whose own are
+        right, since somebody must hear of it; raises SettingsError when nobody can."""
+        try:
+            return channels_of(self.settings.get())
+        except SettingsError as error:
+            usable = channels_of(error.usable) if error.usable is not None else {}
+            if not usable:
+                raise
+            return usable
 
     def beat(self) -> bool:
         """Call HEARTBEAT_URL, whose service tells people when the calls stop; whether there is one.

@@ -5,6 +5,7 @@ cursor that holds what is untold; whatever happens before that return happens ag
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -13,7 +14,7 @@ from safetyamp_pipelines.alerts.events import newest, page_after
 from safetyamp_pipelines.alerts.memory import Memory
 from safetyamp_pipelines.alerts.problems import Signal, State, absorb
 from safetyamp_pipelines.alerts.reading import Reader
-from safetyamp_pipelines.alerts.standing import ledger_signal, pause_signal, quarantine_signals
+from safetyamp_pipelines.alerts.standing import ledger_signal, pause_signal, quarantine_signals, settings_signal
 from safetyamp_pipelines.alerts.telling import next_message
 from safetyamp_pipelines.alerts.wording import worded
 from safetyamp_pipelines.logs import get_logger
@@ -21,7 +22,7 @@ from safetyamp_pipelines.operator_jobs import OPERATOR_JOBS
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.notifier import HOW_TO_CONFIGURE, Channel, NotifierResource
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.settings import Settings, TimingSettings
+from safetyamp_pipelines.settings import SettingsError, TimingSettings
 from safetyamp_pipelines.sync.errors import NotTold, SyncError
 from safetyamp_pipelines.sync.freezes import freeze_at
 
@@ -49,19 +50,21 @@ def alert_sensor(timing: TimingSettings) -> dg.SensorDefinition:
         ledger: LedgerResource,
         notifier: NotifierResource,
     ) -> dg.SensorResult:
-        settings, channels, now = sync_settings.get(), notifier.channels(), datetime.now(UTC)
+        channels, now = notifier.channels(), datetime.now(UTC)
         known = Memory.load(context.cursor) if context.cursor else Memory(newest(context.instance))
-        after, signals = _look(context, known.after, settings, ledger, now)
-        states, said, is_well = {}, [], True
+        seen = _look(context, known.after, sync_settings, ledger, now)
+        # What is untold through a channel that wrong settings lack waits until they are right.
+        states = {**known.channels} if seen.wrong else {}
+        said, is_well = [seen.wrong] if seen.wrong else [], not seen.wrong
         for name, channel in channels.items():
-            state = absorb(known.channels.get(name, State()), signals)
-            states[name], what, is_told = tell(name, channel, state, settings.dagster_ui_url, now.timestamp())
+            state = absorb(known.channels.get(name, State()), seen.signals)
+            states[name], what, is_told = tell(name, channel, state, seen.ui_url, now.timestamp())
             said += [f"{name}: {what}"] if what else []
             is_well = is_well and is_told
         if is_well:  # else the service that waits for the heartbeat tells that nobody can be told
             _beat(notifier)
         nothing = "nothing new to tell" if channels else f"nobody can be told: {HOW_TO_CONFIGURE}"
-        return dg.SensorResult(skip_reason="; ".join(said) or nothing, cursor=Memory(after, states).dump())
+        return dg.SensorResult(skip_reason="; ".join(said) or nothing, cursor=Memory(seen.after, states).dump())
 
     return alerts
 
@@ -84,20 +87,38 @@ def tell(name: str, channel: Channel, state: State, ui_url: str | None, now: flo
     return after, f"{message.kind} of {len(message.problems)}, {what}", True
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What one look found: everything up to the event `after`; while settings are `wrong`, that alone."""
+
+    after: int
+    signals: list[Signal]
+    ui_url: str | None = None
+    wrong: str = ""
+
+
 def _look(
-    context: dg.SensorEvaluationContext, after: int, settings: Settings, ledger: LedgerResource, now: datetime
-) -> tuple[int, list[Signal]]:
-    """What came since, and what stands: the id up to which all is read, and the signals in their order."""
+    context: dg.SensorEvaluationContext,
+    after: int,
+    sync_settings: SettingsResource,
+    ledger: LedgerResource,
+    now: datetime,
+) -> _Seen:
+    """What came since, and what stands, in their order."""
+    try:
+        settings = sync_settings.get()
+    except SettingsError as error:
+        return _Seen(after, [settings_signal(error, now)], wrong=f"the settings are wrong: {error}")
     page = page_after(context.instance, after, now.timestamp())
     is_paused, standing = _asked(ledger, now)
     schedule = settings.sync_config().schedule
     rests = is_paused or freeze_at(schedule.freezes, now, schedule.timezone) is not None
     reader = Reader(context.instance, _described(context), QUIET_JOBS, rests)
-    signals = [*reader.signals(page.events), *standing]
+    signals = [*reader.signals(page.events), settings_signal(None, now), *standing]
     ended = [event for event in page.events if event.dagster_event_type in _ENDS and event.job_name == "sync_all"]
     if ended:
         signals += quarantine_signals(context.instance, settings, ended[-1].timestamp)
-    return page.after, signals
+    return _Seen(page.after, signals, settings.dagster_ui_url)
 
 
 def _asked(ledger: LedgerResource, now: datetime) -> tuple[bool, list[Signal]]:

@@ -22,7 +22,7 @@ from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.notifier import NotifierResource
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.sensors.alerts import EVERY_SECONDS, alert_sensor
-from safetyamp_pipelines.settings import timing_settings
+from safetyamp_pipelines.settings import SettingsError, timing_settings
 from safetyamp_pipelines.sync.errors import AuthRefused, PushStopped, ReadError
 
 UI = "https://dagster.example.com"
@@ -371,6 +371,49 @@ def test_a_ledger_that_cannot_be_asked_is_told_though_no_run_says_so(watch: Watc
 
     title = "[SafetyAmp sync] the ledger cannot be asked: no sync starts"
     assert mail.subjects == [title, title.replace("] ", "] recovered: ")]
+
+
+def test_wrong_settings_are_told_and_what_happens_meanwhile_is_told_when_they_are_right(
+    watch: Watch, mail: Mailbox, hook: Calls, tmp_path: Path
+):
+    # given a problem that the webhook has yet to be told of
+    watch.environment |= {**mail.environment, "ALERT_WEBHOOK_URL": f"http://127.0.0.1:{free_port()}/hook"}
+    watch.look()
+    watch.trouble.guard = True
+    watch.run()
+    watch.look()
+
+    # when its address and sync.yaml are wrong for a while, and a push stops meanwhile
+    (tmp_path / "sync.yaml").write_text("nonsense: 1")
+    watch.environment |= {"ALERT_WEBHOOK_URL": "nonsense", "SYNC_CONFIG": str(tmp_path / "sync.yaml")}
+    watch.trouble.guard, watch.trouble.push = False, True
+    watch.run()
+    said = [watch.look(), watch.look()]
+    watch.environment |= {"ALERT_WEBHOOK_URL": f"{hook.url}/hook"}
+    del watch.environment["SYNC_CONFIG"]
+    for _ in range(3):
+        watch.look()
+
+    # then each channel is told of everything
+    title = "the settings are wrong: no sync starts"
+    assert mail.subjects[1:] == [
+        f"[SafetyAmp sync] {title}",
+        "[SafetyAmp sync] safetyamp/assets: the push stopped before its end",
+        "[SafetyAmp sync] recovered: plan/vehicles: the check guards failed (and 1 more)",
+    ]
+    assert "What to do: do what the message names" in mail.text(1)
+    assert "nonsense" in mail.text(1)
+    assert [word for word in ("ALERT_WEBHOOK_URL", "mail: alert of 1") if word not in said[0]] == []
+    assert "mail" not in said[1].partition("config")[0]
+    told = str(hook.bodies)
+    assert [word for word in ("guards failed", "the push stopped") if word not in told] == []
+
+
+def test_when_settings_are_wrong_and_nobody_can_be_told_the_tick_fails_and_names_them(watch: Watch):
+    watch.environment |= {"ALERT_WEBHOOK_URL": "nonsense"}
+
+    with pytest.raises(SettingsError, match="ALERT_WEBHOOK_URL"):
+        watch.look()
 
 
 def test_the_heartbeat_beats_while_people_can_be_told_and_no_longer(watch: Watch, hook: Calls):
