@@ -12,7 +12,7 @@ from pydantic import Field
 
 from safetyamp_pipelines.answers.approving import refused_plan
 from safetyamp_pipelines.answers.failing import decide
-from safetyamp_pipelines.assets.naming import POOL
+from safetyamp_pipelines.assets.naming import POOL, session_tag
 from safetyamp_pipelines.jobs import CAUSE_TAG, SYNC_TAG
 from safetyamp_pipelines.resources.connections import SafetyAmp
 from safetyamp_pipelines.resources.ledger import LedgerResource
@@ -128,6 +128,8 @@ def undo(
         undone = None if config.dry_run else undoing.undo(config.session, config.by, config.reason)
         planned = undoing.plan(config.session) if undone is None else undone.planned
     document = undo_document(planned, undone)
+    if document["session"] is not None:
+        context.instance.add_run_tags(context.run_id, session_tag(document["entity"], document["session"]))
     told = "\n".join(told_undo(document))
     _say(context, undoes=config.session, entity=document["entity"], writes=document["writes"], told=told)
     if document["exit_code"]:

@@ -22,10 +22,12 @@ def box() -> Iterator[Sandbox]:
         yield started
 
 
-def launch(box: Sandbox, form: Mapping[str, Any]) -> dg.ExecuteInProcessResult:
+def launch(
+    box: Sandbox, form: Mapping[str, Any], instance: dg.DagsterInstance | None = None
+) -> dg.ExecuteInProcessResult:
     job = build_defs(resources_for(SettingsResource.of(box.environment))).resolve_job_def("undo_session")
     config = {"ops": {"undo": {"config": dict(form)}}, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    return job.execute_in_process(run_config=config, raise_on_error=False)
+    return job.execute_in_process(run_config=config, raise_on_error=False, instance=instance)
 
 
 def told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
@@ -44,13 +46,13 @@ def why(result: dg.ExecuteInProcessResult) -> str:
 def test_a_push_is_taken_back_from_the_launchpad(box: Sandbox) -> None:
     hired = str(box.sources.hire("Dee", "Fresh"))
     in_this_process(box, "sync", "employees")
-    with Ledger.open(box.environment["LEDGER_URL"]) as ledger:
+    with Ledger.open(box.environment["LEDGER_URL"]) as ledger, dg.DagsterInstance.ephemeral() as instance:
         session, run = ledger.sessions(1)[0].id, ledger.sessions(1)[0].run_id
         since = len(box.requests())
 
         dry = told(launch(box, {"session": session, "reason": "a look", "dry_run": True}))
         looked = [call for call in box.requests("safetyamp", since) if call.is_write]
-        result = launch(box, {"session": session, "reason": "wrong file", "by": "Kim"})
+        result = launch(box, {"session": session, "reason": "wrong file", "by": "Kim"}, instance)
         undone = told(result)
 
         assert (dry["writes"], looked, "nothing was written" in dry["told"]) == (0, [], True)
@@ -59,6 +61,8 @@ def test_a_push_is_taken_back_from_the_launchpad(box: Sandbox) -> None:
         newest, pause = ledger.sessions(1)[0], ledger.pause_state()
         assert (newest.undoes, newest.run_id) == (session, result.run_id)
         assert newest.run_id != run
+        (tagged,) = instance.get_runs(dg.RunsFilter(tags={"safetyamp/session.employees": str(newest.id)}))
+        assert tagged.run_id == result.run_id
         assert pause is not None
         assert (pause.who, pause.reason) == ("Kim", f"undo of session {session}: wrong file")
     (user,) = [row for row in box.safetyamp.tables()["users"] if row["emp_id"] == hired]

@@ -16,6 +16,8 @@ steps that wait for a slot are asked again every 1 to 15 s (Dagster 1.13), which
 PLAN_CHECKS = ("one_verdict_each", "guards", "references", "collisions", "rejected_share")
 """The blocking checks of every plan: a push refuses a plan that has not passed each of them; a warning has passed."""
 OBSERVED = "safetyamp_observed"
+SESSION_TAG = "safetyamp/session"
+"""What the tag of a run begins with that tells its session of an entity, as the ledger numbers it."""
 
 
 def asset_key(name: str) -> dg.AssetKey:
@@ -41,6 +43,11 @@ def plan_inputs(entities: Iterable[str]) -> dict[str, dg.AssetIn]:
 def snapshots_of(inputs: Mapping[str, Any]) -> dict[str, Snapshot]:
     """The snapshots among an asset's inputs, by table name."""
     return {value.table: value for value in inputs.values() if isinstance(value, Snapshot)}
+
+
+def session_tag(entity: str, session: int) -> dict[str, str]:
+    """The tag by which the run of a session is found: `safetyamp/session.employees` → `12`."""
+    return {f"{SESSION_TAG}.{entity}": str(session)}
 
 
 def now_text() -> str:

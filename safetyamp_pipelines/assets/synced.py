@@ -18,6 +18,7 @@ from safetyamp_pipelines.assets.naming import (
     POOL,
     asset_key,
     plan_inputs,
+    session_tag,
     snapshot_inputs,
     snapshots_of,
 )
@@ -144,6 +145,7 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
         looked_at = datetime.fromisoformat(made.as_of)
         ledger.get().log_verdicts(context.run_id, spec.name, looked_at, pushed.result.verdicts)
         (session,) = ledger.get().sessions(1, entity=spec.name, run_id=context.run_id)
+        context.instance.add_run_tags(context.run_id, session_tag(spec.name, session.id))
         metadata = push_metadata(made, pushed, client.http.calls - calls_before, monotonic() - started)
         metadata = {"session": session.id, **metadata}
         context.add_output_metadata(metadata)

@@ -146,3 +146,12 @@ def test_an_approval_in_the_form_lets_exactly_that_plan_through_and_is_recorded(
 
 def still_employed(box: Sandbox) -> list[dict[str, Any]]:
     return [row for row in box.world.viewpoint["bPREH"] if row["HireDate"] is not None and row["TermDate"] is None]
+
+
+def test_a_run_is_found_by_the_session_of_the_ledger(runs: Runs) -> None:
+    result = runs.run("sync_titles", {})
+
+    with runs.ledger() as ledger:
+        (session,) = ledger.sessions(1, entity="titles")
+    (found,) = runs.instance.get_runs(dg.RunsFilter(tags={"safetyamp/session.titles": str(session.id)}))
+    assert found.run_id == result.run_id == session.run_id
