@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from dagster._utils.interrupts import check_captured_interrupt
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from safetyamp_pipelines.ledger import Ledger
 
 log = get_logger(__name__)
+
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""A failure that has expired is forgotten, too, once SafetyAmp takes the record: the next one is not its second."""
 
 
 def remembered(ledger: Ledger, entity: str) -> Memory:
@@ -48,10 +51,11 @@ class LedgerJournal:
     is_undo: bool = False
     _source_keys: dict[int, str] = field(default_factory=dict, init=False)
     _failed: dict[str, Set[str]] = field(init=False)
-    """The offending fields of each failure that stands, by source key."""
+    """The offending fields of each failure, by source key."""
 
     def __post_init__(self) -> None:
-        self._failed = {key: set(failure.fields) for key, failure in self.ledger.failures(self.entity).items()}
+        remembered = self.ledger.failures(self.entity, now=EVER)
+        self._failed = {key: set(failure.fields) for key, failure in remembered.items()}
 
     def open_intents(self) -> list[OpenIntent]:
         rows = self.ledger.open_intents(self.entity)

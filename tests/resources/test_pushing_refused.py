@@ -105,6 +105,21 @@ def test_a_duplicate_that_nobody_shows_waits_for_its_expiry_or_a_person(
     assert len(writes(box)) == 3
 
 
+def test_a_refusal_that_expired_is_forgotten_when_the_record_is_taken_and_a_later_one_is_the_first(
+    box: Sandbox, world: PushWorld, clock: Clock
+) -> None:
+    for _ in range(2):
+        fault(box, "status", status=422)
+        world.sync("employees", staff(1))
+        clock.ahead += timedelta(days=7, minutes=1)
+    assert verdict_of(world.sync("employees", staff(1))) == "created"
+
+    fault(box, "status", "PATCH", status=422)
+    world.sync("employees", staff(1, City="Sampleton"))
+
+    assert world.ledger.failures("employees")["1"].attempts == 1
+
+
 def test_a_dismissed_refusal_is_silent_beyond_its_expiry_until_the_record_changes(
     box: Sandbox, world: PushWorld, clock: Clock
 ) -> None:
