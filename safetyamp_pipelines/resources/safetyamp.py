@@ -33,7 +33,8 @@ class SafetyAmpClient:
         """The whole table as `safetyamp_observed/<table>`; a listing that shifts is begun anew once.
 
         `previous_rows` is the size of the last whole read, None when there is none: then an empty answer is asked for
-        once more (see PageWalk). Raises ReadError, FatalCall.
+        once more (see PageWalk). Records marked as deleted, none of which was ever seen in a listing (contract §7), are
+        left out with a notice: nothing may be matched with them or refer to them. Raises ReadError, FatalCall.
         """
         name = f"safetyamp_observed/{table}"
         walk = self._walk_tree if table == TREE else self._walk_pages
@@ -42,7 +43,10 @@ class SafetyAmpClient:
                 rows, pages = walk(table, name, previous_rows)
             except ListingShifted:
                 rows, pages = walk(table, name, previous_rows)
-        return Snapshot.certified(name, rows, key=lambda row: row["id"], pages=pages, read_at=read_at)
+        kept = [row for row in rows if row.get("deleted_at") is None]
+        gone = len(rows) - len(kept)
+        notices = [f"left out: {gone} marked as deleted"] if gone else []
+        return Snapshot.certified(name, kept, key=lambda row: row["id"], pages=pages, read_at=read_at, notices=notices)
 
     def _walk_pages(self, table: str, name: str, previous_rows: int | None) -> tuple[list[Record], int]:
         def fetch(page: int, limit: int) -> Any:

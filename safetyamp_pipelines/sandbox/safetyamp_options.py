@@ -25,6 +25,7 @@ class TargetOptions:
     offset_from_asked_limit: bool = False  # with a capped limit: offset = page * what was asked, so rows are skipped
     beyond_the_end: Literal["empty", "not_found"] = "empty"
     newest_first: bool = False  # a row created while a listing is read then shifts its pages
+    lists_deleted: bool = False  # whether listings show deleted records too, with their `deleted_at`
     readable_by_id: Sequence[str] = ("users",)
 
     create_status: Literal[200, 201] = 201

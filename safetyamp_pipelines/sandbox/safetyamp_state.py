@@ -88,9 +88,11 @@ class SafetyAmpState:
             return self._truth(table, row)
 
     def listing(self, table: str) -> list[Row]:
-        """The records that are not deleted, as stored, in the order in which they are listed."""
+        """The records that are shown, as stored, in the order in which they are listed."""
         with self._lock:
-            rows: list[Row] = [row for row in self._rows[table].values() if not _deleted(row)]
+            rows: list[Row] = [
+                row for row in self._rows[table].values() if self.options.lists_deleted or not _deleted(row)
+            ]
         return rows[::-1] if self.options.newest_first else rows
 
     def shown(self, table: str, row: Row) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def box() -> Iterator[Sandbox]:
 @pytest.fixture
 def target(box: Sandbox) -> Iterator[SafetyAmpClient]:
     box.faults.clear()
-    box.options.offset_from_asked_limit = False
+    box.options.offset_from_asked_limit = box.options.lists_deleted = False
     client = safetyamp_client(load_settings(box.environment, env_file=None))
     yield client
     client.close()
@@ -55,6 +55,22 @@ def test_the_sandbox_is_read_whole_however_it_counts_its_pages(
     box.options.offset_from_asked_limit = offset_from_asked_limit
 
     assert len(list_of(target, "users")) == len(box.safetyamp.tables()["users"])
+
+
+@pytest.mark.parametrize("table", ["users", "sites", "site_clusters"])
+def test_records_marked_as_deleted_are_left_out_should_a_listing_show_them(
+    table: str, box: Sandbox, target: SafetyAmpClient
+) -> None:
+    truth = box.safetyamp.tables()[table]
+    gone = truth[-1]["id"]
+    box.safetyamp.hide(table, gone)
+    box.options.lists_deleted = True
+
+    snapshot = target.list_table(table, read_at=READ_AT, previous_rows=len(truth))
+
+    assert {row["id"] for row in snapshot.records} == {row["id"] for row in truth} - {gone}
+    hidden = len(box.safetyamp.tables(hidden=True)[table]) - len(truth) + 1
+    assert snapshot.notices == (f"left out: {hidden} marked as deleted",)
 
 
 @pytest.mark.parametrize("kind", ["status", "cut_before", "cut_after", "truncate", "cut_json", "html", "repeat_page"])

@@ -73,6 +73,17 @@ def test_beyond_the_end_may_be_404_but_an_empty_table_is_not(serve):
     assert ids(api.get("users", page=0, limit=2)) == []
 
 
+def test_deleted_records_are_listed_only_where_the_option_says_so(serve):
+    api = serve(many_titles(2))
+    api.state.hide("user_titles", 1)
+    assert ids(api.get("user_titles")) == [2]
+
+    api.state.options.lists_deleted = True
+
+    shown = api.get("user_titles").json()["data"]
+    assert [(row["id"], row["deleted_at"] is None) for row in shown] == [(1, False), (2, True)]
+
+
 def test_newest_first_shifts_the_pages_when_a_record_is_added(serve):
     api = serve(many_titles(4), newest_first=True)
     first = ids(api.get("user_titles", page=0, limit=2))
