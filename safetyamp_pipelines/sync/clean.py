@@ -16,6 +16,9 @@ from typing import Any
 import pandas as pd
 
 PhoneRegion = str
+# Text copied from mails and address books brings characters of no width along, such as U+200B and U+202A.
+_WITHOUT_WIDTH = (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
+_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "".join(map(chr, _WITHOUT_WIDTH))
 
 
 class Unclean(ValueError):
@@ -23,8 +26,8 @@ class Unclean(ValueError):
 
 
 def text(value: Any, _region: PhoneRegion) -> str | None:
-    """Blanks trimmed on both sides, one Unicode form (NFC); nothing left means no value."""
-    return unicodedata.normalize("NFC", str(value)).strip() or None
+    """Blanks trimmed on both sides, visible or not, one Unicode form (NFC); nothing left means no value."""
+    return unicodedata.normalize("NFC", str(value)).strip(_BLANKS) or None
 
 
 def key(value: Any, _region: PhoneRegion) -> str | None:
