@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 
-from safetyamp_pipelines.ledger import LeaseHeld, LedgerUnusable
+from safetyamp_pipelines.advice import chain, innermost, told
+from safetyamp_pipelines.ledger import LeaseHeld
 from safetyamp_pipelines.logs import get_logger, redacted
-from safetyamp_pipelines.sync.errors import (
-    AuthRefused,
-    CallError,
-    CircuitOpen,
-    FatalCall,
-    KeyRefused,
-    NotSent,
-    PlanRefused,
-    ReadError,
-    Refusal,
-    SyncError,
-)
-
-ADDRESSES = {
-    "Viewpoint": "VIEWPOINT_URL, or SQL_SERVER and SQL_DATABASE",
-    "Microsoft login": "MS_GRAPH_AUTHORITY and MS_GRAPH_TENANT_ID",
-    "Microsoft Graph": "MS_GRAPH_BASE_URL",
-    "Samsara": "SAMSARA_BASE_URL",
-    "SafetyAmp": "SAFETYAMP_BASE_URL",
-}
-KEYS = {
-    "Viewpoint": "SQL_USERNAME and SQL_PASSWORD, and that the login may SELECT",
-    "Microsoft login": "MS_GRAPH_CLIENT_ID and MS_GRAPH_CLIENT_SECRET",
-    "Microsoft Graph": "that the app registration has User.Read.All with admin consent",
-    "Samsara": "SAMSARA_API_KEY, and that it has Read Vehicles and Read Drivers",
-    "SafetyAmp": "SAFETYAMP_TOKEN and SAFETYAMP_FQDN",
-}
-_SETTING = re.compile(r"\b[A-Z]{2,}(_[A-Z]+)+\b")
+from safetyamp_pipelines.sync.errors import CallError, CircuitOpen, KeyRefused, PlanRefused, Refusal, SyncError
 
 
 @dataclass(frozen=True)
@@ -55,7 +28,7 @@ def causes_of(failures: Mapping[str, BaseException]) -> list[Cause]:
     """The causes behind the exceptions of a run's steps, in the order of the steps."""
     groups: dict[str, list[tuple[str, BaseException]]] = {}
     for step, failure in failures.items():
-        error = _ours(failure)
+        error = _telling(failure)
         same = error.system if isinstance(error, CallError) else f"{type(error).__name__} {error}"
         groups.setdefault(same, []).append((step, error))
     return [_cause(dict(group)) for group in groups.values()]
@@ -64,12 +37,6 @@ def causes_of(failures: Mapping[str, BaseException]) -> list[Cause]:
 def cause_of_checks(step: str, red: Iterable[dg.AssetCheckEvaluation]) -> Cause:
     """The cause of a step that failed because its checks did, in figures: not everybody has the UI at hand."""
     return Cause("; ".join(map(_told_check, red)), (step,), refused=True)
-
-
-def told(error: SyncError, more: str = "") -> str:
-    """The error's own words, and what to do where it names no setting itself."""
-    text, advice = str(error).rstrip("."), _advice(error)
-    return f"{text}{more}" if _SETTING.search(text) or not advice else f"{text}{more}. {advice}"
 
 
 def _cause(failed: Mapping[str, BaseException]) -> Cause:
@@ -103,36 +70,12 @@ def _told_check(red: dg.AssetCheckEvaluation) -> str:
     return f"{name}{figures}{keys}" + (f". Look closer: `{said['look_closer']}`" if "look_closer" in said else "")
 
 
-def _ours(failure: BaseException) -> BaseException:
-    """The innermost error of ours: a failed read is told by the call that failed."""
-    chain = list(_chain(failure))
-    ours = [error for error in chain if isinstance(error, SyncError)]
-    if ours:
-        return ours[-1]
-    return chain[-1] if isinstance(failure, dg.Failure) else failure
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
+def _telling(failure: BaseException) -> BaseException:
+    """The innermost error of ours, for a failed read is told by the call that failed; else what Dagster wrapped."""
+    wrapped = list(chain(failure))[-1] if isinstance(failure, dg.Failure) else failure
+    return innermost(failure) or wrapped
 
 
 def _is_before_writing(error: SyncError) -> bool:
     """A push that is refused outright, in contrast to one that loses its lease or its session on the way."""
     return type(error) is PlanRefused or isinstance(error, LeaseHeld)
-
-
-def _advice(error: SyncError) -> str:
-    if isinstance(error, AuthRefused):
-        return f"Check {KEYS.get(error.system, 'the key')}"
-    if isinstance(error, CallError):
-        is_no_api = error.status is not None and error.status < 400
-        if isinstance(error, NotSent | FatalCall) or is_no_api:
-            return f"Check {ADDRESSES.get(error.system, 'the address')} and the network"
-        return "Run it again later; `safetyamp doctor` asks every system"
-    if isinstance(error, ReadError):
-        return "Run it again"
-    return (
-        "Check LEDGER_URL, and that its folder or server can be written to" if isinstance(error, LedgerUnusable) else ""
-    )

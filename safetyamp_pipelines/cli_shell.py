@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
+from safetyamp_pipelines.advice import told
 from safetyamp_pipelines.logs import configure_logging
 from safetyamp_pipelines.settings import load_settings
 from safetyamp_pipelines.sync.errors import PushStopped, SyncError
@@ -42,9 +43,10 @@ def only_settings(as_json: bool = False) -> Iterator[Settings]:
         yield settings
     except SyncError as error:
         exit_code = FAILED if isinstance(error, PushStopped) else REFUSED
-        console(sys.stderr).print(str(error), style="bold red", highlight=False, soft_wrap=True, markup=False)
+        text = told(error)
+        console(sys.stderr).print(text, style="bold red", highlight=False, soft_wrap=True, markup=False)
         if as_json:
-            print_json({"errors": [{"error": line} for line in str(error).splitlines()], "exit_code": exit_code})
+            print_json({"errors": [{"error": line} for line in text.splitlines()], "exit_code": exit_code})
         raise typer.Exit(exit_code) from error
 
 

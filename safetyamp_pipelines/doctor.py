@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from safetyamp_pipelines.causes import told
+from safetyamp_pipelines.advice import told
 from safetyamp_pipelines.resources.graph import graph_client
 from safetyamp_pipelines.resources.ledger import open_ledger
 from safetyamp_pipelines.resources.safetyamp import safetyamp_client

@@ -198,6 +198,16 @@ def test_doctor_names_each_broken_system_with_what_to_do_and_still_asks_the_othe
     assert "entirely-wrong" not in sick.stdout + sick.stderr
 
 
+def test_doctor_names_the_address_of_a_system_that_cannot_be_reached(box: Sandbox) -> None:
+    nowhere = {"SAFETYAMP_BASE_URL": "http://127.0.0.1:1", "SAMSARA_BASE_URL": "http://127.0.0.1:1"}
+    nowhere |= {"MS_GRAPH_BASE_URL": "https://127.0.0.1:1/v1.0"}
+
+    found = in_this_process(box, "doctor", "--json", **nowhere).document()
+
+    for system, variable in zip(("safetyamp", "samsara", "entra"), nowhere, strict=True):
+        assert found[system]["text"].endswith(f"no connection could be made. Check {variable} and the network")
+
+
 def test_doctor_asks_the_mail_server_where_mails_are_to_go(box: Sandbox) -> None:
     with mail_server() as mail:
         well = in_this_process(box, "doctor", "--json", **mail.environment)

@@ -201,6 +201,22 @@ def test_while_somebody_pushes_nothing_is_undone(box: Sandbox, ledger: Ledger) -
     assert "there is no session 999" in told_why(in_this_process(box, "undo", "999"))
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("SAFETYAMP_TOKEN", "entirely-wrong"), ("SAFETYAMP_BASE_URL", "http://127.0.0.1:1")]
+)
+def test_without_safetyamp_nothing_is_undone_or_paused_and_the_setting_is_named(
+    box: Sandbox, ledger: Ledger, variable: str, value: str
+) -> None:
+    session = ledger.sessions(1)[0].id
+
+    (message,) = told_why(in_this_process(box, "undo", str(session), **{variable: value})).splitlines()
+
+    assert f"Check {variable}" in message
+    assert "entirely-wrong" not in message
+    assert (ledger.pause_state(), len(ledger.sessions(1))) == (None, 1)
+    assert ledger.sessions(1)[0].id == session
+
+
 def test_a_refusal_of_an_undo_is_no_failure_of_a_sync(box: Sandbox, ledger: Ledger) -> None:
     (renamed,) = in_step(box, 1)
     box.sources.update("bPREH", {"PRCo": 1, "Employee": int(renamed)}, FirstName="Misspelt")

@@ -159,7 +159,7 @@ def _title(step: str, told: _Told) -> str:
 
 
 def _advice(step: str, told: _Told) -> str:
-    from safetyamp_pipelines.causes import ADDRESSES, KEYS  # brings the ledger, which is read only when a run failed
+    from safetyamp_pipelines.advice import ADDRESSES, KEYS  # brings the ledger, which is read only when a run failed
 
     if told.system is not None and told.kind is not None:
         if issubclass(told.kind, AuthRefused):
