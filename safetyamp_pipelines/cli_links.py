@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from safetyamp_pipelines.cli_operate import AsJson, By, EntityName, Key, Reason
-from safetyamp_pipelines.cli_shell import ledger_and_settings, print_json, say, who_am_i
+from safetyamp_pipelines.cli_shell import ledger_and_settings, print_json, require_entity, say, who_am_i
 from safetyamp_pipelines.sync.errors import Refusal
 
 
@@ -40,6 +40,7 @@ def unlinked(
     from safetyamp_pipelines.answers.unlinking import told_unlinked, unlinked_of
 
     with ledger_and_settings(as_json) as (ledger, _):
+        require_entity(entity)
         found = unlinked_of(ledger, entity)
     if as_json:
         print_json({"unlinked": found})

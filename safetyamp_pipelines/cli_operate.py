@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from safetyamp_pipelines.cli_shell import ledger_and_settings, print_json, say, who_am_i
+from safetyamp_pipelines.cli_shell import LARGEST, ledger_and_settings, print_json, require_entity, say, who_am_i
 from safetyamp_pipelines.sync.errors import Refusal
 
 failures = typer.Typer(no_args_is_help=True, help="The records SafetyAmp refused, and what is done about them.")
@@ -93,8 +93,8 @@ def status(as_json: AsJson = False) -> None:
 
 
 def history(
-    session: Annotated[int | None, typer.Argument(help="A session: shows its changes.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many sessions.")] = 20,
+    session: Annotated[int | None, typer.Argument(max=LARGEST, help="A session: shows its changes.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=LARGEST, help="How many sessions.")] = 20,
     entity: Annotated[str | None, typer.Option(help="Only sessions of this entity.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -102,6 +102,7 @@ def history(
     from safetyamp_pipelines.answers.status import history_of, session_of, told_changes, told_session
 
     with ledger_and_settings(as_json) as (ledger, _):
+        require_entity(entity)
         one = None if session is None else session_of(ledger, session)
         sessions = history_of(ledger, limit, entity)
     if one is not None:
@@ -155,7 +156,7 @@ def failures_dismiss(entity: EntityName, key: Key) -> None:
 def explain(
     noun: Annotated[str, typer.Argument(help="department, job, title, employee or vehicle.")],
     key: Key,
-    runs: Annotated[int, typer.Option(min=1, help="How many runs back.")] = 10,
+    runs: Annotated[int, typer.Option(min=1, max=LARGEST, help="How many runs back.")] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Why a record looks as it does in SafetyAmp, or why it is not there. Asks no system; shows personal data."""

@@ -12,6 +12,9 @@ import typer
 from safetyamp_pipelines.cli_shell import ledger_and_settings, print_json, say
 from safetyamp_pipelines.sync.errors import Refusal
 
+MOST_DAYS = 3660
+"""Ten years: more is a slip of the pen, such as a last day that means "for ever"."""
+
 
 def register(app: typer.Typer) -> None:
     """Add this command to the `safetyamp` command."""
@@ -33,6 +36,8 @@ def report(
     with ledger_and_settings(as_json) as (ledger, settings):
         if last < first:
             raise Refusal(f"--to {last:%Y-%m-%d} is before --from {first:%Y-%m-%d}")
+        if (days := (last - first).days + 1) > MOST_DAYS:
+            raise Refusal(f"these are {days} days, and {MOST_DAYS} are allowed: give a later --from or an earlier --to")
         timezone = settings.sync_config().employees.timezone
         reports = daily_reports(ledger, first.date(), last.date(), timezone)
         if out is not None:

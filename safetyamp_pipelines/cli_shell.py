@@ -15,13 +15,15 @@ from rich.console import Console
 from safetyamp_pipelines.advice import told
 from safetyamp_pipelines.logs import configure_logging
 from safetyamp_pipelines.settings import load_settings
-from safetyamp_pipelines.sync.errors import PushStopped, SyncError
+from safetyamp_pipelines.sync.errors import PushStopped, Refusal, SyncError
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger import Ledger
     from safetyamp_pipelines.settings import Settings
 
 FAILED, REFUSED = 1, 2
+LARGEST = 2**31 - 1
+"""The largest number that every database takes."""
 
 
 @contextmanager
@@ -64,6 +66,14 @@ def say(*lines: str) -> None:
 def print_json(document: object) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def require_entity(name: str | None) -> None:
+    """Refusal for a name that is no entity's: its empty list would be mistaken for an answer."""
+    from safetyamp_pipelines.sync.entities import BY_NAME
+
+    if name is not None and name not in BY_NAME:
+        raise Refusal(f"no such entity: {name}. There are {', '.join(BY_NAME)}")
 
 
 def who_am_i() -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from safetyamp_pipelines.cli_shell import console, ledger_and_settings, print_json, say, who_am_i
+from safetyamp_pipelines.cli_shell import LARGEST, console, ledger_and_settings, print_json, say, who_am_i
 from safetyamp_pipelines.sync.errors import PushStopped, Refusal
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def undo(
-    session: Annotated[int, typer.Argument(help="The number of a session, from `safetyamp history`.")],
+    session: Annotated[int, typer.Argument(max=LARGEST, help="The number of a session, from `safetyamp history`.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be set back; write nothing.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why; others read it with the pause.")] = "",
     by: Annotated[str | None, typer.Option("--by", help="Who decides; your login name without it.")] = None,

@@ -76,6 +76,7 @@ def test_what_cannot_be_forgotten_is_refused(box: Sandbox, ledger: Ledger) -> No
         in_this_process(box, "unlink", "employees", "100482", "--reason", "x"), "no answer yet", "then unlink"
     )
     assert_refused(in_this_process(box, "unlink", "employees", "7", "--reason", "x"), "employee 7 is linked to nothing")
+    assert_refused(in_this_process(box, "unlinked", "--entity", "trucks"), "trucks", "employees")
     assert_refused(in_this_process(box, "unlink", "trucks", "7", "--reason", "x"), "trucks", "employees")
     assert_refused(in_this_process(box, "unlink", "employees", "100482", "--reason", " "), "--reason")
     assert set(ledger.links("employees")) == {"100482"}

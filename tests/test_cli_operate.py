@@ -224,6 +224,9 @@ def test_a_plan_and_a_push_log_their_verdicts_and_the_push_has_the_last_word(box
 
 def test_history_lists_the_pushes_newest_first(box: Sandbox) -> None:
     before = in_this_process(box, "history").stdout
+    assert_refused(in_this_process(box, "history", "--entity", "employee"), "no such entity: employee", "employees")
+    huge = in_this_process(box, "history", "99999999999999999999")
+    assert (huge.exit_code, huge.stdout) == (2, "")
     in_this_process(box, "sync", "titles")
     in_this_process(box, "sync", "jobs")
     document = in_this_process(box, "history", "--json").document()["sessions"]

@@ -66,6 +66,13 @@ def test_days_in_the_wrong_order_are_refused(box: Sandbox, as_json: bool) -> Non
     assert answer.document()["exit_code"] == 2 if as_json else answer.stdout == ""
 
 
+def test_a_last_day_that_means_for_ever_is_refused(box: Sandbox) -> None:
+    answer = report(box, "--json", first="2026-11-01", last="9999-12-31")
+
+    assert answer.exit_code == answer.document()["exit_code"] == 2
+    assert "3660 are allowed" in answer.stderr
+
+
 def test_a_file_that_cannot_be_written_is_refused(box: Sandbox, tmp_path: Path) -> None:
     answer = report(box, "--out", str(tmp_path / "no folder" / "changes.csv"))
 

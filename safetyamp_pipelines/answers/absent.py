@@ -55,8 +55,11 @@ def _title(stored: Stored, key: str) -> Iterator[str]:
 
 
 def _similar(stored: Stored, key: str) -> Iterator[str]:
-    """Keys that differ by the trailing dot, case or zeros only, and records known by another of their values."""
-    near = {record.source_key for record in stored.desired if _bare(record.source_key) == _bare(key)}
+    """Keys that differ by the company, the trailing dot, case or zeros only, and records known by another of their
+    values. Only the number of several companies is keyed `company/number`, and only for those that do not own it."""
+    company, _, number = key.partition("/")
+    wanted = {_bare(key), _bare(number if number and company in map(str, stored.config.companies) else key)}
+    near = {record.source_key for record in stored.desired if _bare(record.source_key) in wanted}
     for row in stored.records(stored.spec.sources[0]):
         for column in OTHER_COLUMNS.get(stored.spec.name, ()):
             if row.get(column) is not None and _folded(row[column]) == _folded(key):

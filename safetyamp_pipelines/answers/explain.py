@@ -28,9 +28,11 @@ def explained(
 ) -> dict[str, Any]:
     """The document of `safetyamp explain --json`. Holds a person's values: it is shown, never logged.
 
-    Raises Refusal for a noun that is none, SnapshotError when nothing is stored yet.
+    Raises Refusal for a noun or a key that is none, SnapshotError when nothing is stored yet.
     """
     spec = _spec(noun)
+    if not key.strip():
+        raise Refusal(f"a key is needed, as in `safetyamp explain {spec.noun} 100482`")
     stored = load_stored(spec, store, ledger, config)
     record = _found(stored, key)
     source_key = record.source_key if record is not None else key

@@ -138,6 +138,7 @@ def test_a_number_that_only_entra_knows_is_no_employee(told: Told) -> None:
         ("employee", "2/1001", "company 2 is none of the companies in sync.yaml"),
         ("employee", UNMANAGED, f"SafetyAmp has {UNMANAGED} in users (id "),
         ("job", "10001", "do you mean 10001.?"),
+        ("job", "1/10001.", "do you mean 10001.?"),
         ("title", "Astronaut", "title Astronaut is not in viewpoint/employees"),
         ("vehicle", "Unit 1", "vehicle Unit 1 is not in samsara/vehicles: 3 rows, read 20"),
     ],
@@ -202,11 +203,13 @@ def test_before_the_first_run_it_is_told_what_to_do(tmp_path: Path) -> None:
     with small_world() as box:
         answer = in_this_process(box, "explain", "employee", "1")
         unknown = in_this_process(box, "explain", "truck", "1")
+        blank = in_this_process(box, "explain", "employee", " ")
 
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert "run `safetyamp plan` first" in answer.stderr
     assert (unknown.exit_code, unknown.stdout) == (2, "")
     assert "department, job, title, employee, vehicle" in unknown.stderr
+    assert (blank.exit_code, "a key is needed" in blank.stderr) == (2, True)
 
 
 def test_every_derived_value_has_its_rule_in_words() -> None:
