@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -28,6 +30,7 @@ from safetyamp_pipelines.sync.errors import (
 )
 
 SYNC = dg.DagsterRun(job_name="sync_all", run_id="1f2e3d4c", tags={SYNC_TAG: "push"})
+RUNBOOK = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 REPORT = dg.DagsterRun(job_name="report_daily", run_id="5a6b7c8d")
 
 
@@ -94,6 +97,8 @@ def test_each_kind_of_failure_has_a_title_and_says_what_to_do(step: str, error: 
     assert advice in red.advice
     assert f"In sync_all, at {step.replace('__', '/')}" in red.detail
     assert "kim@" not in red.detail
+    words = re.sub(r"^(Viewpoint|Microsoft Graph|Samsara) | \(.*", "", title.rpartition(": ")[2])
+    assert words in RUNBOOK, "the runbook says what to do"
 
 
 def test_a_failed_read_is_told_by_the_call_that_failed():
