@@ -33,6 +33,7 @@ from safetyamp_pipelines.resources.notifier import NotifierResource
 from safetyamp_pipelines.resources.progress import LogProgress
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.resources.snapshots import SnapshotIOManager
+from safetyamp_pipelines.run_console import console_logger
 from safetyamp_pipelines.schedules import sync_schedules
 from safetyamp_pipelines.sensors.alerts import alert_sensor
 from safetyamp_pipelines.sensors.retries import retry_sensor
@@ -90,6 +91,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
         schedules=[report_schedule(timing), *sync_schedules(timing), forget_schedule(timing)],
         sensors=[retry_sensor(timing), source_sensor(timing), alert_sensor(timing)],
         resources=resources,
+        loggers={"console": console_logger(timing.log_format)},
         executor=dg.in_process_executor,
     )
 

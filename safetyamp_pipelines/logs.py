@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import structlog
     from structlog.typing import EventDict, WrappedLogger
 
-__all__ = ["configure_logging", "get_logger", "log_context", "redacted"]
+__all__ = ["configure_logging", "console_handler", "get_logger", "log_context", "redacted"]
 
 HIDDEN = "[hidden]"
 PACKAGE = "safetyamp_pipelines"
@@ -115,15 +115,21 @@ def configure_logging(
 
     May be called again: the last call wins. Standard output stays free for what a command reports.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = console_handler(format, stream)
     handler.set_name(PACKAGE)
-    handler.setFormatter(_Json() if format == "json" else _Text())
     handler.addFilter(_ours_or_a_warning)
     # On the handler as well: a run of Dagster sets the logger to the level of dagster.yaml, for its event log.
     handler.setLevel(level)
     root = logging.getLogger()
     root.handlers = [*(one for one in root.handlers if one.get_name() != PACKAGE), handler]
     logging.getLogger(PACKAGE).setLevel(level)
+
+
+def console_handler(format: Literal["text", "json"], stream: TextIO | None = None) -> logging.Handler:
+    """Writes each record as one line of text or JSON, redacted, to `stream` (standard error by default)."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_Json() if format == "json" else _Text())
+    return handler
 
 
 def _ours_or_a_warning(record: logging.LogRecord) -> bool:
@@ -169,9 +175,15 @@ class _Text(logging.Formatter):
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        fields = getattr(record, "structured", None) or {"event": _clean(_message(self, record))}
+        fields = getattr(record, "structured", None) or {"event": _clean(_message(self, record)), **_of_run(record)}
         line = {"time": _time(record), "level": record.levelname, "logger": record.name, **fields}
         return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def _of_run(record: logging.LogRecord) -> dict[str, str]:
+    """The run and the step of a line of Dagster's own, which has them beside its words."""
+    known: Mapping[str, Any] = getattr(record, "dagster_meta", None) or {}
+    return {label: known[name] for label, name in (("run_id", "run_id"), ("step", "step_key")) if known.get(name)}
 
 
 def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:

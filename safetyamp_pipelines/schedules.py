@@ -7,6 +7,7 @@ import dagster as dg
 from safetyamp_pipelines.jobs import CAUSE_TAG, Job, sync_all, sync_one
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.run_console import CONSOLE
 from safetyamp_pipelines.settings import TimingSettings
 from safetyamp_pipelines.sync.rhythm import cron_of
 from safetyamp_pipelines.timing import why_paused_or_busy, why_wait
@@ -37,7 +38,7 @@ def _whole(timing: TimingSettings) -> dg.ScheduleDefinition:
         context: dg.ScheduleEvaluationContext, sync_settings: SettingsResource, ledger: LedgerResource
     ) -> dg.RunRequest | dg.SkipReason:
         reason = why_wait(context.instance, ledger.get(), sync_settings.get(), _moment(context))
-        return dg.SkipReason(reason) if reason is not None else dg.RunRequest(tags={CAUSE_TAG: "schedule"})
+        return dg.SkipReason(reason) if reason is not None else _run()
 
     return tick
 
@@ -56,9 +57,13 @@ def _single(job: Job, place: int, timing: TimingSettings) -> dg.ScheduleDefiniti
     ) -> dg.RunRequest | dg.SkipReason:
         config = sync_settings.get().sync_config().schedule
         reason = why_paused_or_busy(context.instance, ledger.get(), config, _moment(context))
-        return dg.SkipReason(reason) if reason is not None else dg.RunRequest(tags={CAUSE_TAG: "schedule"})
+        return dg.SkipReason(reason) if reason is not None else _run()
 
     return tick
+
+
+def _run() -> dg.RunRequest:
+    return dg.RunRequest(run_config=CONSOLE, tags={CAUSE_TAG: "schedule"})
 
 
 def _moment(context: dg.ScheduleEvaluationContext) -> datetime:

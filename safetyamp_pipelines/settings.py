@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
@@ -44,6 +44,7 @@ _TIMING = (
     "sync_config_path",
     "git_url",
     "git_branch",
+    "log_format",
 )
 _ALERTING = ("alert_email_to", "alert_webhook_url", "heartbeat_url", "azure_key_vault_url", "azure_key_vault_name")
 
@@ -107,6 +108,7 @@ class TimingSettings:
     git_url: str | None = None
     git_branch: str = "main"
     may_alert: bool = False
+    log_format: Literal["text", "json"] = "text"
 
 
 def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> TimingSettings:
@@ -134,6 +136,7 @@ def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | s
         git_url=settings.git_url,
         git_branch=settings.git_branch,
         may_alert=any(getattr(settings, name) for name in _ALERTING),
+        log_format=settings.log_format,
     )
 
 

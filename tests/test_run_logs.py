@@ -21,6 +21,7 @@ from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.logs import configure_logging
 from safetyamp_pipelines.resources.pushing import LEASE
 from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.run_console import CONSOLE
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 
 pytestmark = pytest.mark.xdist_group("run logs")
@@ -41,13 +42,17 @@ class Logged:
         return [line for line in self.console if line["event"] == event]
 
 
+def python_logs() -> dict[str, Any]:
+    """What our dagster.yaml says of logs."""
+    return {"python_logs": yaml.safe_load((ROOT / "dagster.yaml").read_text(encoding="utf-8"))["python_logs"]}
+
+
 def logged_run(box: Sandbox, job: str) -> Logged:
     """Run a job as Dagster does, with the log settings of our dagster.yaml, and capture both logs."""
-    settings = {"python_logs": yaml.safe_load((ROOT / "dagster.yaml").read_text(encoding="utf-8"))["python_logs"]}
     console = io.StringIO()
     configure_logging("json", "INFO", console)
     defs = build_defs(resources_for(SettingsResource.of(box.environment)))
-    with dg.DagsterInstance.ephemeral(settings=settings) as instance:
+    with dg.DagsterInstance.ephemeral(settings=python_logs()) as instance:
         run = defs.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=False)
         events = [entry.user_message for entry in instance.all_logs(run.run_id) if not entry.is_dagster_event]
     return Logged(run.run_id, [json.loads(line) for line in console.getvalue().splitlines()], events)
@@ -138,3 +143,36 @@ def test_nobodys_values_and_no_secret_is_in_either_log(troubled) -> None:
         for column in ("LastName", "FirstName", "Email", "CellPhone", "Phone"):
             value = str(row[column] or "").strip()
             assert not value or not re.search(rf"\b{re.escape(value)}\b", everything), column
+
+
+def console_of(box: Sandbox, job: str, capsys: pytest.CaptureFixture[str]) -> tuple[str, list[str], list[str]]:
+    """A run as schedules and sensors ask for it: its id, the lines on its console, our lines in the event log."""
+    defs = build_defs(resources_for(SettingsResource.of(box.environment)))
+    with dg.DagsterInstance.ephemeral(settings=python_logs()) as instance:
+        made = defs.resolve_job_def(job)
+        run = made.execute_in_process(run_config=CONSOLE, instance=instance, raise_on_error=False)
+        events = [entry.user_message for entry in instance.all_logs(run.run_id) if not entry.is_dagster_event]
+    told = [message for message in events if f"run_id={run.run_id}" in message]
+    return run.run_id, capsys.readouterr().err.splitlines(), told
+
+
+def test_the_console_of_a_run_that_starts_by_itself_is_json_where_log_format_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOG_FORMAT", "json")
+    with small_world() as box:
+        box.faults.add(FaultRule("status", "samsara", status=401, times=None))
+        run_id, console, events = console_of(box, "sync_vehicles", capsys)
+
+    lines = [json.loads(line) for line in console]
+    assert {line["run_id"] for line in lines} == {run_id}
+    assert [line["event"] for line in lines if line["level"] != "ERROR"] == [told.partition(" ")[0] for told in events]
+    failed = [line for line in lines if line.get("step") == "samsara__drivers"]
+    assert [(line["level"], "answered 401" in line["event"]) for line in failed] == [("ERROR", True)]
+
+
+def test_else_it_is_the_text_of_the_event_log(capsys: pytest.CaptureFixture[str]) -> None:
+    with small_world() as box:
+        _, console, events = console_of(box, "sync_titles", capsys)
+
+    assert [line.partition(" INFO    ")[2] for line in console] == events

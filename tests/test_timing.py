@@ -13,6 +13,7 @@ from safetyamp_pipelines.jobs import SYNC_TAG
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.run_console import CONSOLE
 from safetyamp_pipelines.schedules import sync_schedules
 from safetyamp_pipelines.settings import Settings, TimingSettings, timing_settings
 from safetyamp_pipelines.sync.config import SyncConfig
@@ -197,7 +198,7 @@ def test_a_tick_starts_a_run_that_says_why_it_started_or_tells_why_it_does_not(k
     with Ledger.open(environ["LEDGER_URL"]) as ledger:
         ledger.pause("Kim", "stock-taking")
 
-    assert started.tags["safetyamp/cause"] == "schedule"
+    assert (started.tags["safetyamp/cause"], started.run_config) == ("schedule", CONSOLE)
     assert "paused by Kim" in tick(kept, environ)
     assert "paused by Kim" in tick(kept, environ, "sync_titles_schedule")
 

@@ -11,6 +11,7 @@ import dagster as dg
 from safetyamp_pipelines.jobs import CAUSE_TAG, sync_one
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.run_console import CONSOLE
 from safetyamp_pipelines.settings import TimingSettings
 from safetyamp_pipelines.sync.entities import ENTITIES
 from safetyamp_pipelines.timing import why_paused_or_busy
@@ -68,7 +69,8 @@ def retry_sensor(timing: TimingSettings) -> dg.SensorDefinition:
             return dg.SkipReason(f"failures of {entity} wait to be tried again; {reason}")
         # The key makes a tick that is repeated after a crash start the same run, not a second one.
         run_key = f"{entity} {hashlib.sha256(cursor.encode()).hexdigest()}"
-        request = dg.RunRequest(job_name=f"sync_{entity}", run_key=run_key, tags={CAUSE_TAG: "retry"})
+        tags = {CAUSE_TAG: "retry"}
+        request = dg.RunRequest(job_name=f"sync_{entity}", run_key=run_key, run_config=CONSOLE, tags=tags)
         return dg.SensorResult(run_requests=[request], cursor=cursor)
 
     return retries

@@ -16,6 +16,7 @@ from safetyamp_pipelines.jobs import CAUSE_TAG, sync_all
 from safetyamp_pipelines.resources.connections import Graph, Viewpoint
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.run_console import CONSOLE
 from safetyamp_pipelines.settings import TimingSettings
 from safetyamp_pipelines.timing import why_wait
 
@@ -60,6 +61,7 @@ def source_sensor(timing: TimingSettings) -> dg.SensorDefinition:
             return dg.SensorResult(skip_reason="nothing has changed at the source", cursor=cursor)
         tags = {CAUSE_TAG: "source_change", CHANGED_TAG: " ".join(changed)}
         run_key = f"{read_at} {' '.join(changed)}"
-        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=run_key, tags=tags)], cursor=cursor)
+        request = dg.RunRequest(run_key=run_key, run_config=CONSOLE, tags=tags)
+        return dg.SensorResult(run_requests=[request], cursor=cursor)
 
     return source_changes

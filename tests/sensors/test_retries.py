@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from safetyamp_pipelines.ledger import Failure, Ledger
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.run_console import CONSOLE
 from safetyamp_pipelines.sensors.retries import marked, next_retry, retry_sensor
 from safetyamp_pipelines.settings import timing_settings
 
@@ -127,5 +128,6 @@ def test_a_marking_starts_its_sync_once_and_not_while_syncing_is_paused(instance
     assert "paused by Kim" in why_paused
     assert after_pause in ("{}", "None"), "what was not told stays to be told"
     assert (started.job_name, started.tags["safetyamp/cause"]) == ("sync_titles", "retry")
+    assert started.run_config == CONSOLE
     assert started.run_key.startswith("titles ")
     assert again == []

@@ -10,6 +10,7 @@ from commands import small_world
 from safetyamp_pipelines.definitions import resources_for
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.run_console import CONSOLE
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.sensors.source_changes import changed_tables, source_sensor
 from safetyamp_pipelines.settings import timing_settings
@@ -46,7 +47,7 @@ def test_a_change_starts_the_sync_once_and_the_first_look_only_remembers(instanc
 
     assert (first, unchanged, again) == ([], [], [])
     assert why == "nothing has changed at the source"
-    assert hired.tags["safetyamp/cause"] == "source_change"
+    assert (hired.tags["safetyamp/cause"], hired.run_config) == ("source_change", CONSOLE)
     assert "viewpoint/employees" in hired.tags["safetyamp/changed"]
     assert joined.tags["safetyamp/changed"] == "entra/users"
     assert str(number) not in cursor
