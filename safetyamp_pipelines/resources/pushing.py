@@ -22,7 +22,7 @@ from safetyamp_pipelines.resources.journal import LedgerJournal
 from safetyamp_pipelines.resources.push_log import run_logged
 from safetyamp_pipelines.sync.config import SyncConfig, TargetConfig, UpdateMethods
 from safetyamp_pipelines.sync.errors import PlanRefused, PushStopped, SyncError
-from safetyamp_pipelines.sync.plan import Plan
+from safetyamp_pipelines.sync.plan import OUTCOME_OF, Action, Outcome, Plan
 from safetyamp_pipelines.sync.planner import rules_hash
 from safetyamp_pipelines.sync.push import Push
 from safetyamp_pipelines.sync.push_result import Progress, PushOptions, PushResult
@@ -134,7 +134,7 @@ def push_plan(
         try:
             result = run_logged(push, session)
         except BaseException:
-            ledger.end_session(session, "failed", {}, 0)
+            ledger.end_session(session, "failed", *_known_of(ledger, session, planned))
             raise
         ledger.end_session(session, "stopped" if result.stopped else "done", result.counts(), result.attempts)
         _remember_sources(ledger, plan)
@@ -197,8 +197,22 @@ def _options(config: TargetConfig, settings: Settings) -> PushOptions:
 def _bury_dead_sessions(ledger: Ledger, entity: str) -> None:
     """Whoever holds the lease knows that a session still open belongs to a push that died."""
     while (dead := ledger.open_session(entity)) is not None:
-        ledger.end_session(dead.id, "abandoned", {}, 0)
+        ledger.end_session(dead.id, "abandoned", *_known_of(ledger, dead.id, dead.planned))
         log.warning("session_abandoned", abandoned=dead.id, of_run=dead.run_id, started_at=dead.started_at.isoformat())
+
+
+def _known_of(ledger: Ledger, session: int, planned: Mapping[str, int]) -> tuple[dict[str, int], int]:
+    """What became of the changes of a push that broke off, as far as the ledger knows, and how many calls it made."""
+    changes = ledger.changes(session_id=session)
+    sent = [change for change in changes if change.status in (None, "done", "failed")]
+    # A change that was tried once more, without what SafetyAmp refused, ended as its last call did.
+    last = {(change.source_key, change.wave): change for change in reversed(changes)}.values()
+    counts = Counter(
+        str(OUTCOME_OF[Action(change.action)]) if change.status == "done" else change.status or Outcome.FAILED.value
+        for change in last
+    )
+    counts[Outcome.NOT_ATTEMPTED.value] += sum(planned.values()) - len(last)
+    return {name: number for name, number in counts.items() if number > 0}, len(sent)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from push_world import EMPTY, PushWorld, fault, outcomes, people, rule, staff, writes
 
-from safetyamp_pipelines.ledger import LeaseHeld
+from safetyamp_pipelines.ledger import LeaseHeld, LedgerUnusable
 from safetyamp_pipelines.resources.pushing import LEASE, refuse_old
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox, TargetOptions
 from safetyamp_pipelines.sync.errors import AuthRefused, PlanRefused
@@ -165,6 +165,21 @@ def test_a_first_load_that_was_cut_short_goes_on_without_a_guard_in_its_way(box:
     assert [refused.guard for refused in later.refused] == ["creates"]
 
 
+def test_a_push_that_breaks_off_leaves_in_the_history_what_it_did(box: Sandbox, world: PushWorld) -> None:
+    observed = world.observe("employees")
+    plan = world.plan("employees", staff(1, 2, 3), observed)
+
+    def breaking(settled: int, planned: int) -> None:
+        if settled == 2:
+            raise LedgerUnusable("the disk is full")
+
+    with pytest.raises(LedgerUnusable):
+        world.push(plan, observed, progress=breaking, **ONE_AT_A_TIME)
+
+    (session,) = world.ledger.sessions()
+    assert (session.status, session.counts, session.calls) == ("failed", {"created": 2, "not_attempted": 1}, 2)
+
+
 def test_while_somebody_else_pushes_a_push_is_refused_with_their_name_and_since_when(
     box: Sandbox, world: PushWorld
 ) -> None:
@@ -264,6 +279,7 @@ def test_a_push_killed_between_intent_and_answer_is_settled_by_the_next(
     assert set(people(box)) == {"1"}
     assert later.ledger.open_intents("employees") == []
     assert [session.status for session in later.ledger.sessions()] == ["done", "abandoned"]
+    assert (later.ledger.sessions()[1].counts, later.ledger.sessions()[1].calls) == ({"failed": 1}, 1)
     later.close()
 
 
