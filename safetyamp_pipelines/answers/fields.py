@@ -33,7 +33,8 @@ RULES = {
 def explained_fields(stored: Stored, record: Desired, row: Record | None, link: Link | None) -> list[dict[str, Any]]:
     """One entry a declared field. `row` is what SafetyAmp shows of the record, None when it is not there."""
     rows = rows_of(stored, record)
-    return [_field(stored, field, record, rows, row, link) for field in stored.spec.with_policies(stored.config)]
+    fields = record.under(stored.spec.with_policies(stored.config))
+    return [_field(stored, field, record, rows, row, link) for field in fields]
 
 
 def _field(

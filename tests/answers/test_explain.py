@@ -70,6 +70,13 @@ def field(document: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
+def test_a_constant_that_stands_in_for_the_source_is_told_as_one_that_only_fills(told: Told) -> None:
+    document = told.document("employee", told.hired)
+
+    assert field(document, "country")["from"] == "sync.yaml.employees.country"
+    assert [field(document, name)["policy"] for name in ("country", "city")] == ["fill", "source"]
+
+
 def test_a_record_is_told_from_its_source_values_to_what_safetyamp_says_and_was_asked(told: Told) -> None:
     document = told.document("employee", told.hired)
     lines = told.command("employee", told.hired).stdout.splitlines()
