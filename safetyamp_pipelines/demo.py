@@ -46,7 +46,7 @@ def demo(
         if first == 1:
             _say("The `failed` record is planted: its e-mail belongs to an account that was deleted in SafetyAmp")
         console.print(
-            "Next: `make dev` opens this in the Dagster UI; `safetyamp plan` shows a plan before → after.",
+            "Next: `make dev` opens such a world in the Dagster UI, and tells how `safetyamp plan` reaches it.",
             highlight=False,
         )
     if first not in (0, 1) or second["writes"]:
@@ -62,8 +62,10 @@ def ui(
     """The Dagster UI with webserver and daemon on the embedded world, until Ctrl-C."""
     with _world(employees, home) as box:
         environment = {**_environment(box, home), "SYNC_SCHEDULE": "on", "SYNC_INTERVAL_MINUTES": "5"}
+        # With the same Dagster home the runs of that shell appear in the UI, and `alerts` finds what the sensor told.
+        for_shells = {**box.environment, "DAGSTER_HOME": environment["DAGSTER_HOME"]}
         (home / "environment").write_text(
-            "".join(f"export {name}={value!r}\n" for name, value in box.environment.items()), encoding="utf-8"
+            "".join(f"export {name}={value!r}\n" for name, value in for_shells.items()), encoding="utf-8"
         )
         _say(f"Dagster UI: http://127.0.0.1:{port}  (job sync_all; for the shell: source {home}/environment)")
         # A shell that starts this in the background ignores SIGINT for it, and Dagster would inherit that and then
