@@ -14,8 +14,8 @@ from cryptography.fernet import Fernet
 
 from safetyamp_pipelines.answers.forgetting import TABLES
 from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.resources.snapshot_parquet import snapshot_from_parquet
 from safetyamp_pipelines.resources.snapshot_store import SnapshotStore
-from safetyamp_pipelines.resources.snapshots import snapshot_from_parquet
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.sync.plan import Plan
 

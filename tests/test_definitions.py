@@ -258,6 +258,17 @@ def test_importing_the_definitions_imports_no_library_that_only_a_run_needs():
     assert answer.returncode == 0, answer.stderr
 
 
+def test_commands_that_only_look_do_without_the_seconds_in_which_dagster_is_imported():
+    program = (
+        "import sys\n"
+        "from safetyamp_pipelines import cli\n"
+        "from safetyamp_pipelines.answers import explain, failing, status, told\n"
+        "print('dagster' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert answer.stdout.strip() == "False", answer.stderr
+
+
 def test_sync_imports_no_dagster_no_requests_and_no_settings():
     for module in Path("safetyamp_pipelines/sync").glob("*.py"):
         text = module.read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from safetyamp_pipelines.answers.erasing import Person, erased_plan, erased_reco
 from safetyamp_pipelines.answers.plain import plain
 from safetyamp_pipelines.ledger import IntentUnsettled
 from safetyamp_pipelines.resources.pushing import LEASE
-from safetyamp_pipelines.resources.snapshots import SNAPSHOT_KIND, snapshot_from_parquet, snapshot_to_parquet
+from safetyamp_pipelines.resources.snapshot_parquet import SNAPSHOT_KIND, snapshot_from_parquet, snapshot_to_parquet
 from safetyamp_pipelines.sync import clean
 from safetyamp_pipelines.sync.errors import Refusal
 from safetyamp_pipelines.sync.plan import Plan

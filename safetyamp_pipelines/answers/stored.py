@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.resources.journal import remembered
+from safetyamp_pipelines.resources.snapshot_parquet import snapshot_from_parquet
 from safetyamp_pipelines.resources.snapshot_store import SnapshotRef, SnapshotStore
 from safetyamp_pipelines.sync.config import SyncConfig
 from safetyamp_pipelines.sync.entities import BY_NAME
@@ -83,7 +84,4 @@ def _plan(store: SnapshotStore, ref: SnapshotRef) -> Plan:
 
 
 def _snapshot(store: SnapshotStore, ref: SnapshotRef) -> Snapshot:
-    # Brings Dagster, whose seconds of import the other commands do without.
-    from safetyamp_pipelines.resources.snapshots import snapshot_from_parquet
-
     return snapshot_from_parquet(store.read(ref), ref.content)

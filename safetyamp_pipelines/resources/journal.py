@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from dagster._utils.interrupts import check_captured_interrupt
-
 from safetyamp_pipelines.ledger import Intent
 from safetyamp_pipelines.logs import get_logger
 from safetyamp_pipelines.sync.entities import BY_NAME, BY_TABLE
@@ -149,6 +147,8 @@ class LedgerJournal:
         self.heartbeat()
 
     def why_stop(self) -> str | None:
+        from dagster._utils.interrupts import check_captured_interrupt  # brings all of Dagster
+
         self.heartbeat()
         if check_captured_interrupt():
             return "interrupted"

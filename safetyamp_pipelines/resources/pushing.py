@@ -1,4 +1,7 @@
-"""One push from outside in: age, pause and lease first, then the session around `sync/push.py`."""
+"""One push from outside in: age, pause and lease first, then the session around `sync/push.py`.
+
+The functions that need Dagster import it: commands that only look import this module, and do without its seconds.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
-
-from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._utils.interrupts import capture_interrupts, check_captured_interrupt
 
 from safetyamp_pipelines.ledger import Lease
 from safetyamp_pipelines.logs import get_logger
@@ -52,6 +52,8 @@ class Pushed:
 
     def heed_interrupt(self) -> None:
         """Let an interrupt that came during the push take its course, once what became of it is written down."""
+        from dagster._core.errors import DagsterExecutionInterruptedError
+
         if self.is_interrupted:
             raise DagsterExecutionInterruptedError
 
@@ -102,6 +104,8 @@ def push_plan(
     """Push one plan. `references` are observed tables, of which the entity's own was read at `observed_at`. Raises
     PlanRefused before the first write: paused, plan too old or made under other rules, refused by a guard and not
     approved, or somebody else is pushing. One that undoes a session goes on during a pause: syncs wait for it."""
+    from dagster._utils.interrupts import capture_interrupts, check_captured_interrupt
+
     refuse_old(plan, settings.plan_max_age_minutes)
     refuse_guarded(plan, ledger)
     if undoes is None:

@@ -5,20 +5,17 @@ Storage is in `snapshot_store.py`; the record's meaning is nobody's business her
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Protocol, Self, runtime_checkable
 
 import dagster as dg
-import pyarrow as pa
 from pydantic import PrivateAttr
 
 from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.snapshot_parquet import SNAPSHOT_KIND, snapshot_from_parquet, snapshot_to_parquet
 from safetyamp_pipelines.resources.snapshot_store import SnapshotRef, SnapshotStore, snapshot_store
 from safetyamp_pipelines.sync.errors import SnapshotError
-from safetyamp_pipelines.sync.snapshot import Certificate, Snapshot
-
-SNAPSHOT_KIND = "snapshot"
+from safetyamp_pipelines.sync.snapshot import Snapshot
 
 
 @runtime_checkable
@@ -29,30 +26,6 @@ class Storable(Protocol):
     def manifest(self) -> Mapping[str, Any]: ...
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self: ...
-
-
-def snapshot_to_parquet(snapshot: Snapshot) -> bytes:
-    """The records, whole and in order: one column `record` of JSON text, zstd."""
-    import pyarrow.parquet as pq
-
-    texts = [json.dumps(dict(record), ensure_ascii=False, allow_nan=False) for record in snapshot.records]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table({"record": pa.array(texts, pa.large_string())}), sink, compression="zstd")
-    return bytes(sink.getvalue())
-
-
-def snapshot_from_parquet(payload: bytes, manifest: Mapping[str, Any]) -> Snapshot:
-    """The snapshot again, verified against its certificate; raises SnapshotError when they do not fit."""
-    import pyarrow.parquet as pq
-
-    try:
-        texts = pq.read_table(pa.BufferReader(payload), columns=["record"]).column("record").to_pylist()
-        certificate = Certificate(**manifest["certificate"])
-        table, notices = str(manifest["table"]), tuple(manifest["notices"])
-        records = tuple(json.loads(text) for text in texts)
-    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise SnapshotError(f"a snapshot cannot be read ({type(error).__name__}): materialise it again") from error
-    return Snapshot(table, records, certificate, notices).verified()
 
 
 class SnapshotIOManager(dg.ConfigurableIOManager):

@@ -13,8 +13,8 @@ from small_worlds import config
 
 from safetyamp_pipelines.answers.forgetting import Forgetting
 from safetyamp_pipelines.ledger import Forgotten, Intent, Ledger
+from safetyamp_pipelines.resources.snapshot_parquet import snapshot_from_parquet, snapshot_to_parquet
 from safetyamp_pipelines.resources.snapshot_store import SnapshotRef, SnapshotStore
-from safetyamp_pipelines.resources.snapshots import snapshot_from_parquet, snapshot_to_parquet
 from safetyamp_pipelines.sync.errors import Refusal
 from safetyamp_pipelines.sync.snapshot import Snapshot
 

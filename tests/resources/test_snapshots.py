@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.snapshots import SnapshotIOManager, snapshot_from_parquet, snapshot_to_parquet
+from safetyamp_pipelines.resources.snapshot_parquet import snapshot_from_parquet, snapshot_to_parquet
+from safetyamp_pipelines.resources.snapshots import SnapshotIOManager
 from safetyamp_pipelines.sync.errors import SnapshotError
 from safetyamp_pipelines.sync.snapshot import Snapshot
 
