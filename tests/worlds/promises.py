@@ -51,13 +51,9 @@ def broken_in(world: World, log: RunLog, when: str) -> Iterator[str]:
     """What must hold in every run, whatever goes wrong in it."""
     if any(plan.refused for plan in log.plans.values()) and log.writes:
         yield f"{when}: a refused plan wrote"
-    for write in log.writes:
-        if (
-            write.table == "users"
-            and write.before is not None
-            and not (write.before["emp_id"] or write.body.get("emp_id"))
-        ):
-            yield f"{when}: wrote to an account of nobody"
+    accounts = _accounts_of_people(world)
+    if any(write.table == "users" and write.id not in accounts for write in log.writes):
+        yield f"{when}: wrote to an account of nobody"
     for entity, verdicts in log.verdicts.items():
         keys = [verdict.source_key for verdict in verdicts]
         if len(set(keys)) < len(keys) or keys != [verdict.source_key for verdict in log.plans[entity].verdicts]:
@@ -66,6 +62,14 @@ def broken_in(world: World, log: RunLog, when: str) -> Iterator[str]:
         yield from (f"{when}: {wrong}" for wrong in untold(log))
     if not log.met:
         yield from (f"{when}: {wrong}" for wrong in wasted(world, log))
+
+
+def _accounts_of_people(world: World) -> set[Any]:
+    """Accounts that bore an employee number at some time: they stay an employee's when a person takes it away."""
+    written = [write for log in world.runs for write in log.writes if write.table == "users"]
+    return {row["id"] for row in world.story.safetyamp.get("users", ()) if row["emp_id"]} | {
+        write.id for write in written if (write.before or {}).get("emp_id") or write.after["emp_id"]
+    }
 
 
 def _is_too_late(world: World) -> bool:

@@ -99,6 +99,14 @@ STORIES = {
             Put("viewpoint/employees", 1, employee(1, FirstName="Ida")),
         ],
     ),
+    "a person takes the number from an account, and then its owner leaves": company(
+        *PAIR,
+        steps=[
+            Run(),
+            Edit("users", 0, "emp_id", None),
+            Put("viewpoint/employees", 1, {"TermDate": "2026-11-19 00:00:00"}),
+        ],
+    ),
     "SafetyAmp acts minutes after the time-out, before the next run": company(
         *PAIR, steps=[Run(tuple(Fault("call", nth, "late", 300) for nth in range(1, 6)))]
     ),
