@@ -60,15 +60,19 @@ def no_progress(_settled: int, _planned: int) -> None:
 
 
 class Outcomes:
-    """What each change ended as, put together by record: one of two changes keeps the outcome that went wrong."""
+    """What each change ended as, put together by record: of two changes the outcome that went wrong is kept, and its
+    rule tells what was written all the same (`created, but …`)."""
 
     def __init__(self, planned: int, progress: Progress) -> None:
         self._planned, self._progress, self._settled = planned, progress, 0
         self._ends: dict[str, tuple[Outcome, str]] = {}
+        self._written: dict[str, Outcome] = {}
         self._notes: dict[str, tuple[str, ...]] = {}
 
     def end(self, change: Change, outcome: Outcome, rule: str) -> None:
         """A change has ended."""
+        if _weight(outcome) == 1:
+            self._written.setdefault(change.source_key, outcome)
         so_far = self._ends.get(change.source_key)
         if so_far is None or _weight(outcome) > _weight(so_far[0]):
             self._ends[change.source_key] = (outcome, rule)
@@ -90,6 +94,8 @@ class Outcomes:
         if planned.source_key not in self._ends:
             return planned
         outcome, rule = self._ends[planned.source_key]
+        if _weight(outcome) == 2 and planned.source_key in self._written:
+            rule = f"{self._written[planned.source_key]}, but {rule}"
         return replace(
             planned, outcome=outcome, rule=rule, notes=(*planned.notes, *self._notes.get(planned.source_key, ()))
         )

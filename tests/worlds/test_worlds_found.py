@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from small_worlds import FIELD_ROLE, ROOT, asset_type, cluster, department, employee, recent_job, site, user
+from small_worlds import FIELD_ROLE, ROOT, asset_type, cluster, department, employee, job, recent_job, site, user
 
 from safetyamp_pipelines.sync.config import SyncConfig
 from safetyamp_pipelines.sync.entities import BY_NAME
@@ -97,6 +97,17 @@ STORIES = {
             Drop("viewpoint/employees", 1),
             Run(),
             Put("viewpoint/employees", 1, employee(1, FirstName="Ida")),
+        ],
+    ),
+    "two who supervise each other, and the site of one could not be made": company(
+        employee(1),
+        employee(2),
+        a=account_of(1, 2),
+        b=account_of(2, 1),
+        steps=[
+            Put("viewpoint/jobs", "44", job("44", Description="Dam", ShipZip="01234")),
+            Put("viewpoint/recent_jobs", 2, recent_job(2, "44")),
+            Run((Fault("call", 1, "not sent"),)),
         ],
     ),
     "a person takes the number from an account, and then its owner leaves": company(
