@@ -35,7 +35,7 @@ def main(processes: int, only: str, minutes: float) -> int:
             if healing is None:
                 continue
             healings.append(healing)
-            if healing.wrong:
+            if healing.at_first:
                 print(not_healed(healing), flush=True)
     print(table(healings))
     print(f"{len(healings)} of {len(cells)} cells in {monotonic() - started:.0f} seconds")

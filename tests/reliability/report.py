@@ -42,12 +42,13 @@ def _by_call(healings: Sequence[Healing]) -> str:
 
 
 def not_healed(healing: Healing) -> str:
-    """A cell that did not heal, and what was wrong in the end."""
-    return f"- call {healing.cell.call} `{healing.cell.what}`, {healing.cell.fault}: {healing.wrong}"
+    """A cell that did not heal at first, and what was wrong then and when it was tried again."""
+    told = f"- call {healing.cell.call} `{healing.cell.what}`, {healing.cell.fault}: {healing.at_first}"
+    return f"{told}; tried again: {healing.wrong or 'healed'}"
 
 
 def _not_healed(healings: Sequence[Healing]) -> str:
-    wrong = [not_healed(healing) for healing in healings if healing.wrong]
+    wrong = [not_healed(healing) for healing in healings if healing.at_first]
     return "\n".join(["\n## Not healed\n", *(wrong or ["None."]), ""])
 
 
