@@ -86,6 +86,13 @@ def assert_nothing_leaks(box: Sandbox, answer: Answer) -> None:
             assert not value or not re.search(rf"\b{re.escape(value)}\b", printed), column
 
 
+def assert_declined(answer: Answer, *words: str) -> None:
+    """An operator's command: exit code 2, no call, nothing on standard output, and one message with these words."""
+    assert (answer.exit_code, answer.stdout, answer.calls) == (2, "", []), answer.stderr
+    assert [word for word in words if word not in answer.stderr] == []
+    assert "Traceback" not in answer.stderr
+
+
 def assert_refused(box: Sandbox, answer: Answer, *words: str) -> None:
     """One message that holds these words, exit code 2, and SafetyAmp as it was."""
     assert answer.exit_code == 2, answer.stdout + answer.stderr

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from commands import Answer, as_process, in_this_process, small_world
+from commands import as_process, assert_declined, in_this_process, small_world
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
@@ -24,13 +24,6 @@ def box() -> Iterator[Sandbox]:
 def ledger(box: Sandbox) -> Iterator[Ledger]:
     with Ledger.open(box.environment["LEDGER_URL"]) as opened:
         yield opened
-
-
-def assert_refused(answer: Answer, *words: str) -> None:
-    """Exit code 2, nothing on standard output, and one message with these words."""
-    assert (answer.exit_code, answer.stdout, answer.calls) == (2, "", []), answer.stderr
-    assert [word for word in words if word not in answer.stderr] == []
-    assert "Traceback" not in answer.stderr
 
 
 # --- pause, resume, status ---
@@ -80,7 +73,7 @@ def test_status_tells_of_each_entity_the_last_push_open_calls_and_failures(box: 
 
 
 def test_status_and_a_pause_without_a_reason_as_a_process(box: Sandbox, tmp_path: Path) -> None:
-    assert_refused(as_process(box, "pause", "--reason", " ", cwd=tmp_path), "--reason")
+    assert_declined(as_process(box, "pause", "--reason", " ", cwd=tmp_path), "--reason")
     assert json.loads(as_process(box, "status", "--json", cwd=tmp_path).stdout)["paused"] is None
 
 
@@ -128,10 +121,10 @@ def test_all_failures_of_an_entity_or_of_all_can_be_retried_at_once(box: Sandbox
 
 
 def test_a_failure_that_is_not_there_or_not_named_is_refused(box: Sandbox) -> None:
-    assert_refused(in_this_process(box, "failures", "dismiss", "titles", "welder"), "welder", "failures list")
-    assert_refused(in_this_process(box, "failures", "retry", "trucks", "7"), "trucks", "employees")
-    assert_refused(in_this_process(box, "failures", "retry", "titles"), "--all")
-    assert_refused(in_this_process(box, "failures", "retry", "titles", "welder", "--all"), "--all")
+    assert_declined(in_this_process(box, "failures", "dismiss", "titles", "welder"), "welder", "failures list")
+    assert_declined(in_this_process(box, "failures", "retry", "trucks", "7"), "trucks", "employees")
+    assert_declined(in_this_process(box, "failures", "retry", "titles"), "--all")
+    assert_declined(in_this_process(box, "failures", "retry", "titles", "welder", "--all"), "--all")
 
 
 # --- approve ---
@@ -177,7 +170,7 @@ def test_an_approved_plan_is_applied_and_no_other(box: Sandbox, tmp_path: Path, 
     assert "deactivations: 2 of" in given.stdout
     assert all(f"  {key}" in given.stdout.splitlines() for key in first)
     assert (other.exit_code, other.writes) == (2, [])
-    assert_refused(stale, "not the newest", now[:12])
+    assert_declined(stale, "not the newest", now[:12])
     assert (again["plan_hash"], [one["guard"] for one in again["refused"]]) == (now, ["deactivations"])
     assert [(one.plan_hash, one.who) for one in ledger.approvals()][-1] == (reviewed, "Kim")
     assert [one["plan_hash"] for one in standing] == [now, reviewed]
@@ -189,10 +182,10 @@ def test_an_approved_plan_is_applied_and_no_other(box: Sandbox, tmp_path: Path, 
 def test_what_cannot_be_approved_is_told(box: Sandbox) -> None:
     in_this_process(box, "plan", "titles")
 
-    assert_refused(in_this_process(box, "approve", "abc", "--reason", "x"), "at least 8")
-    assert_refused(in_this_process(box, "approve", "0123456789", "--reason", "x"), "Waiting for an approval: none")
-    assert_refused(in_this_process(box, "approve", "0123456789", "--reason", ""), "--reason")
-    assert_refused(in_this_process(box, "approve", newest(box, "titles"), "--reason", "x"), "no guard stands")
+    assert_declined(in_this_process(box, "approve", "abc", "--reason", "x"), "at least 8")
+    assert_declined(in_this_process(box, "approve", "0123456789", "--reason", "x"), "Waiting for an approval: none")
+    assert_declined(in_this_process(box, "approve", "0123456789", "--reason", ""), "--reason")
+    assert_declined(in_this_process(box, "approve", newest(box, "titles"), "--reason", "x"), "no guard stands")
 
 
 def newest(box: Sandbox, entity: str) -> str:
@@ -224,7 +217,7 @@ def test_a_plan_and_a_push_log_their_verdicts_and_the_push_has_the_last_word(box
 
 def test_history_lists_the_pushes_newest_first(box: Sandbox) -> None:
     before = in_this_process(box, "history").stdout
-    assert_refused(in_this_process(box, "history", "--entity", "employee"), "no such entity: employee", "employees")
+    assert_declined(in_this_process(box, "history", "--entity", "employee"), "no such entity: employee", "employees")
     huge = in_this_process(box, "history", "99999999999999999999")
     assert (huge.exit_code, huge.stdout) == (2, "")
     in_this_process(box, "sync", "titles")

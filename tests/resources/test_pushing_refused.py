@@ -5,28 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from push_world import EMPTY, HOME, PushWorld, fault, notes, outcomes, people, sources, staff, writes
+from push_world import EMPTY, HOME, Clock, PushWorld, fault, notes, outcomes, people, sources, staff, writes
 from small_worlds import employee
 
 from safetyamp_pipelines.resources.pushing import Pushed
 from safetyamp_pipelines.sandbox import Sandbox, TargetOptions
 
 MOBILE, E164 = "504-234-5678", "+15042345678"
-
-
-class Clock:
-    """The ledger's, which may run ahead."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
 
 
 @pytest.fixture

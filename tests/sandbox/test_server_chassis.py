@@ -69,6 +69,9 @@ def test_stopping_twice_or_without_a_start_is_harmless():
     server.stop()
     server.stop()
 
+    with pytest.raises(requests.ConnectionError):
+        requests.get(server.url, timeout=60)
+
 
 def test_over_tls_only_the_holder_of_the_authority_trusts_it(tmp_path):
     authority = LocalAuthority()

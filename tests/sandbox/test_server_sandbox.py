@@ -166,3 +166,6 @@ def test_stopping_twice_is_harmless():
     box = Sandbox(SMALL).start()
     box.stop()
     box.stop()
+
+    with pytest.raises(requests.ConnectionError):
+        requests.get(box.environment["SAMSARA_BASE_URL"], timeout=60)
