@@ -7,10 +7,10 @@ UV_VERSION := 0.13.8
 .PHONY: demo dev test faults worlds lint types validate lock clean
 
 demo: $(VENV)/runtime
-	$(BIN)/python -m safetyamp_pipelines.demo demo
+	$(BIN)/python -m safetyamp_pipelines.cli.demo demo
 
 dev: $(VENV)/runtime
-	$(BIN)/python -m safetyamp_pipelines.demo ui
+	$(BIN)/python -m safetyamp_pipelines.cli.demo ui
 
 test: $(VENV)/development
 	$(BIN)/python -m pytest

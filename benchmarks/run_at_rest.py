@@ -15,20 +15,21 @@ from time import perf_counter
 
 import dagster as dg
 
-from safetyamp_pipelines.resources.graph import graph_client
-from safetyamp_pipelines.resources.journal import remembered
+from safetyamp_pipelines.cli.running import run_entities
+from safetyamp_pipelines.operations.journal import remembered
+from safetyamp_pipelines.operations.progress import LogProgress
 from safetyamp_pipelines.resources.ledger import open_ledger
-from safetyamp_pipelines.resources.progress import LogProgress
-from safetyamp_pipelines.resources.safetyamp import safetyamp_client
-from safetyamp_pipelines.resources.samsara import samsara_client
-from safetyamp_pipelines.resources.viewpoint import viewpoint_reader
-from safetyamp_pipelines.running import run_entities
 from safetyamp_pipelines.sandbox import Sandbox, TargetOptions, WorldSpec
-from safetyamp_pipelines.settings import Settings, load_settings
-from safetyamp_pipelines.sync.entities import ENTITIES
-from safetyamp_pipelines.sync.expected import expected_references
-from safetyamp_pipelines.sync.inputs import Inputs
-from safetyamp_pipelines.sync.planner import plan_entity
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.planning.derive import plan_entity
+from safetyamp_pipelines.sync.planning.expected import expected_references
+from safetyamp_pipelines.systems.entra import graph_client
+from safetyamp_pipelines.systems.safetyamp import safetyamp_client
+from safetyamp_pipelines.systems.samsara import samsara_client
+from safetyamp_pipelines.systems.viewpoint.reader import viewpoint_reader
 
 ROUNDS = 5
 READ_AT = "2026-11-20T10:00:00Z"

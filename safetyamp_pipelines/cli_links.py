@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from safetyamp_pipelines.cli_operate import AsJson, By, EntityName, Key, Reason
-from safetyamp_pipelines.cli_shell import ledger_and_settings, print_json, require_entity, say, who_am_i
-from safetyamp_pipelines.sync.errors import Refusal
+from safetyamp_pipelines.cli.operate import AsJson, By, EntityName, Key, Reason
+from safetyamp_pipelines.cli.shell import ledger_and_settings, print_json, require_entity, say, who_am_i
+from safetyamp_pipelines.sync.model.errors import Refusal
 
 
 def register(app: typer.Typer) -> None:
@@ -19,9 +19,9 @@ def register(app: typer.Typer) -> None:
 
 def unlink(entity: EntityName, key: Key, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
     """Forget a wrong link: the next plan recognises the record anew. SafetyAmp stays as it is."""
-    from safetyamp_pipelines.answers.plain import plain
     from safetyamp_pipelines.answers.unlinking import told_unlinked
     from safetyamp_pipelines.answers.unlinking import unlink as forget_link
+    from safetyamp_pipelines.operations.plain import plain
 
     with ledger_and_settings(as_json) as (ledger, _):
         if not reason.strip():

@@ -10,36 +10,36 @@ import dagster as dg
 from safetyamp_pipelines.assets.departments import plan_departments, push_site_clusters
 from safetyamp_pipelines.assets.employees import plan_employees, push_users
 from safetyamp_pipelines.assets.entra import entra_users
+from safetyamp_pipelines.assets.freshness import with_freshness
 from safetyamp_pipelines.assets.jobs import plan_jobs, push_sites
 from safetyamp_pipelines.assets.push_config import PushConfig
 from safetyamp_pipelines.assets.reports import daily_changes
 from safetyamp_pipelines.assets.safetyamp_observed import observed_assets
 from safetyamp_pipelines.assets.samsara import samsara_drivers, samsara_vehicles
+from safetyamp_pipelines.assets.source_links import with_source_links
+from safetyamp_pipelines.assets.sources import viewpoint_tables
 from safetyamp_pipelines.assets.titles import plan_titles, push_user_titles
 from safetyamp_pipelines.assets.vehicles import plan_vehicles, push_assets
-from safetyamp_pipelines.assets.viewpoint import viewpoint_tables
-from safetyamp_pipelines.checks.plans import guard_checks, verdict_checks
-from safetyamp_pipelines.checks.proofs import proof_checks
-from safetyamp_pipelines.checks.pushes import table_push_checks
-from safetyamp_pipelines.checks.snapshots import table_checks
-from safetyamp_pipelines.freshness import with_freshness
-from safetyamp_pipelines.housekeeping import forget_old_runs, forget_schedule
-from safetyamp_pipelines.jobs import JOBS
-from safetyamp_pipelines.operator_jobs import OPERATOR_JOBS
+from safetyamp_pipelines.automation.alerting.sensor import alert_sensor
+from safetyamp_pipelines.automation.housekeeping import forget_old_runs, forget_schedule
+from safetyamp_pipelines.automation.named_jobs import JOBS
+from safetyamp_pipelines.automation.operator_jobs import OPERATOR_JOBS
+from safetyamp_pipelines.automation.starting.retry_sensor import retry_sensor
+from safetyamp_pipelines.automation.starting.schedules import sync_schedules
+from safetyamp_pipelines.automation.starting.source_changes import source_sensor
+from safetyamp_pipelines.checks.plan_checks import guard_checks, verdict_checks
+from safetyamp_pipelines.checks.proof_checks import proof_checks
+from safetyamp_pipelines.checks.push_checks import table_push_checks
+from safetyamp_pipelines.checks.snapshot_checks import table_checks
+from safetyamp_pipelines.operations.alerts.channels import NotifierResource
+from safetyamp_pipelines.operations.progress import LogProgress
 from safetyamp_pipelines.report_job import report_daily, report_schedule
-from safetyamp_pipelines.resources.connections import Graph, SafetyAmp, Samsara, Viewpoint
+from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
 from safetyamp_pipelines.resources.ledger import LedgerResource
-from safetyamp_pipelines.resources.notifier import NotifierResource
-from safetyamp_pipelines.resources.progress import LogProgress
+from safetyamp_pipelines.resources.run_console import console_logger
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.snapshots import SnapshotIOManager
-from safetyamp_pipelines.run_console import console_logger
-from safetyamp_pipelines.schedules import sync_schedules
-from safetyamp_pipelines.sensors.alerts import alert_sensor
-from safetyamp_pipelines.sensors.retries import retry_sensor
-from safetyamp_pipelines.sensors.source_changes import source_sensor
-from safetyamp_pipelines.settings import timing_settings
-from safetyamp_pipelines.source_links import with_source_links
+from safetyamp_pipelines.resources.systems import Graph, SafetyAmp, Samsara, Viewpoint
+from safetyamp_pipelines.settings.loading import timing_settings
 
 ASSETS = [
     viewpoint_tables,

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import dagster as dg
 
-from safetyamp_pipelines.assets.naming import asset_key
 from safetyamp_pipelines.assets.reports import DAILY_CHANGES
-from safetyamp_pipelines.jobs import CAUSE_TAG
+from safetyamp_pipelines.automation.named_jobs import CAUSE_TAG
 from safetyamp_pipelines.reports.days import day_of
+from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.settings import TimingSettings
+from safetyamp_pipelines.settings.loading import TimingSettings
 
 report_daily = dg.define_asset_job(
     "report_daily",

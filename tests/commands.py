@@ -12,9 +12,9 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from safetyamp_pipelines.cli import app
+from safetyamp_pipelines.cli.main import app
 from safetyamp_pipelines.sandbox import RequestRecord, Sandbox, TargetOptions, WorldSpec
-from safetyamp_pipelines.settings import child_environment
+from safetyamp_pipelines.settings.loading import child_environment
 
 COMMAND = Path(sys.executable).with_name("safetyamp")
 PROGRESS = re.compile(r"(read|push) {3}\w+ ")

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from safetyamp_pipelines.sync.config import SyncConfig
-from safetyamp_pipelines.sync.entities import BY_NAME
-from safetyamp_pipelines.sync.expected import apply_plan, expected_references
-from safetyamp_pipelines.sync.inputs import Inputs, Memory
-from safetyamp_pipelines.sync.plan import Change, Plan, Verdict
-from safetyamp_pipelines.sync.planner import plan_entity
-from safetyamp_pipelines.sync.snapshot import Record, Snapshot, canonical_json
-from safetyamp_pipelines.sync.tables import Id, References
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
+from safetyamp_pipelines.sync.model.plan import Change, Plan, Verdict
+from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot, canonical_json
+from safetyamp_pipelines.sync.model.tables import Id, References
+from safetyamp_pipelines.sync.planning.derive import plan_entity
+from safetyamp_pipelines.sync.planning.expected import apply_plan, expected_references
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 READ_AT = "2026-11-20T10:00:00Z"
 OBSERVED = "safetyamp_observed/"

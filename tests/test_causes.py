@@ -6,10 +6,10 @@ import dagster as dg
 import pytest
 from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 
-from safetyamp_pipelines.advice import told
-from safetyamp_pipelines.causes import cause_of_checks, causes_of
+from safetyamp_pipelines.cli.causes import cause_of_checks, causes_of
 from safetyamp_pipelines.ledger import LeaseHeld, LeaseLost, LedgerUnusable
-from safetyamp_pipelines.sync.errors import (
+from safetyamp_pipelines.operations.advice import told
+from safetyamp_pipelines.sync.model.errors import (
     AnswerLost,
     AuthRefused,
     CircuitOpen,

@@ -18,10 +18,10 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from typer.testing import CliRunner, Result
 
-from safetyamp_pipelines.alerts.memory import Memory
-from safetyamp_pipelines.alerts.problems import Level, Red, State, absorb
-from safetyamp_pipelines.alerts.telling import next_message
-from safetyamp_pipelines.cli import app
+from safetyamp_pipelines.cli.main import app
+from safetyamp_pipelines.operations.alerts.delivery import next_message
+from safetyamp_pipelines.operations.alerts.memory import Memory
+from safetyamp_pipelines.operations.alerts.problems import Level, Red, State, absorb
 
 NOON = 1_795_262_400.0
 

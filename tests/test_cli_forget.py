@@ -12,12 +12,12 @@ import pytest
 from commands import in_this_process, small_world
 from cryptography.fernet import Fernet
 
-from safetyamp_pipelines.answers.forgetting import TABLES
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.resources.snapshot_parquet import snapshot_from_parquet
-from safetyamp_pipelines.resources.snapshot_store import SnapshotStore
+from safetyamp_pipelines.operations.forget.forgetting import TABLES
 from safetyamp_pipelines.sandbox import Sandbox
-from safetyamp_pipelines.sync.plan import Plan
+from safetyamp_pipelines.sync.model.plan import Plan
+from safetyamp_pipelines.systems.snapshots.parquet import snapshot_from_parquet
+from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
 pytestmark = pytest.mark.xdist_group("forget")
 

@@ -16,12 +16,12 @@ from commands import COMMAND, Answer, environment_of, in_this_process, small_wor
 
 from safetyamp_pipelines.answers.undone import undo_document
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.resources.progress import LogProgress
-from safetyamp_pipelines.resources.safetyamp import safetyamp_client
-from safetyamp_pipelines.resources.snapshot_store import snapshot_store
-from safetyamp_pipelines.resources.undoing import Undoing
+from safetyamp_pipelines.operations.progress import LogProgress
+from safetyamp_pipelines.operations.undo_step import Undoing
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
-from safetyamp_pipelines.settings import load_settings
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.systems.safetyamp import safetyamp_client
+from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
 pytestmark = pytest.mark.xdist_group("undo cut short")
 

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.run_request import InstigatorType
 
-from safetyamp_pipelines.settings import dagster_home
+from safetyamp_pipelines.settings.loading import dagster_home
 
 ROOT = Path(__file__).parents[1]
 

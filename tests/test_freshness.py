@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safetyamp_pipelines.freshness import policy_for, with_freshness
-from safetyamp_pipelines.settings import timing_settings
+from safetyamp_pipelines.assets.freshness import policy_for, with_freshness
+from safetyamp_pipelines.settings.loading import timing_settings
 
 
 def windows(minutes: int) -> tuple[timedelta, timedelta]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from safetyamp_pipelines.automation.housekeeping import forget_before, old_runs
 from safetyamp_pipelines.definitions import build_defs
-from safetyamp_pipelines.housekeeping import forget_before, old_runs
 
 Status = dg.DagsterRunStatus
 LATER = datetime.now(UTC) + timedelta(days=1)

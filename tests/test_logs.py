@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from safetyamp_pipelines.logs import configure_logging, get_logger, log_context, redacted
+from safetyamp_pipelines.settings.logs import configure_logging, get_logger, log_context, redacted
 
 log = get_logger("safetyamp_pipelines.some.module")
 

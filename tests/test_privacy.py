@@ -35,7 +35,7 @@ from marked_world import (
 )
 from typer.testing import CliRunner
 
-from safetyamp_pipelines.cli import app
+from safetyamp_pipelines.cli.main import app
 from safetyamp_pipelines.ledger import Ledger
 
 pytestmark = pytest.mark.xdist_group("privacy")

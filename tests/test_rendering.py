@@ -4,10 +4,10 @@ from io import StringIO
 
 from rich.console import Console
 
-from safetyamp_pipelines.causes import Cause
-from safetyamp_pipelines.rendering import TerminalProgress, show_causes, show_plan, show_result
-from safetyamp_pipelines.running import Ran
-from safetyamp_pipelines.sync.plan import Action, Change, Finding, Outcome, Plan, Verdict
+from safetyamp_pipelines.cli.causes import Cause
+from safetyamp_pipelines.cli.rendering import TerminalProgress, show_causes, show_plan, show_result
+from safetyamp_pipelines.cli.running import Ran
+from safetyamp_pipelines.sync.model.plan import Action, Change, Finding, Outcome, Plan, Verdict
 
 LONG = "a reason " * 40
 

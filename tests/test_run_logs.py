@@ -18,11 +18,11 @@ from commands import small_world
 
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.logs import configure_logging
-from safetyamp_pipelines.resources.pushing import LEASE
+from safetyamp_pipelines.operations.push_step import LEASE
+from safetyamp_pipelines.resources.run_console import CONSOLE
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.run_console import CONSOLE
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
+from safetyamp_pipelines.settings.logs import configure_logging
 
 pytestmark = pytest.mark.xdist_group("run logs")
 

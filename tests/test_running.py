@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from safetyamp_pipelines.causes import Cause
-from safetyamp_pipelines.running import Ran
+from safetyamp_pipelines.cli.causes import Cause
+from safetyamp_pipelines.cli.running import Ran
 
 
 def ran(**fields: Any) -> Ran:

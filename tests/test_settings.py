@@ -11,10 +11,11 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
-from safetyamp_pipelines.settings import Problem, Settings, SettingsError, load_settings, timing_settings
-from safetyamp_pipelines.settings_model import variable_of
-from safetyamp_pipelines.sync.config import SyncConfig
-from safetyamp_pipelines.sync.errors import Refusal
+from safetyamp_pipelines.settings.loading import load_settings, timing_settings
+from safetyamp_pipelines.settings.model import Settings, variable_of
+from safetyamp_pipelines.settings.validation import Problem, SettingsError
+from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 SECRETS = {
     "SAFETYAMP_TOKEN": "s3cret-safetyamp",
@@ -536,7 +537,7 @@ def test_the_example_file_names_every_variable_and_loads_as_the_defaults() -> No
 
 def test_without_a_vault_none_of_azures_libraries_is_loaded() -> None:
     program = (
-        "import sys; from safetyamp_pipelines.settings import load_settings; load_settings({}, env_file=None); "
+        "import sys; from safetyamp_pipelines.settings.loading import load_settings; load_settings({}, env_file=None); "
         "print(sorted(name for name in sys.modules if name.split('.')[0] in ('azure', 'msal', 'requests')))"
     )
 

@@ -19,8 +19,10 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from safetyamp_pipelines.sandbox.server import AppServer, LocalAuthority
-from safetyamp_pipelines.settings import Settings, SettingsError, load_settings
-from safetyamp_pipelines.settings_vault import ClientFactory, VaultError, VaultReader, azure_client
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.settings.vault import ClientFactory, VaultError, VaultReader, azure_client
 
 TOKEN = "vault-access-token"
 CHALLENGE = 'Bearer authorization="https://login.microsoftonline.com/tenant", resource="https://vault.azure.net"'

@@ -9,10 +9,10 @@ import pytest
 
 from safetyamp_pipelines.assets.employees import plan_employees, push_users
 from safetyamp_pipelines.assets.entra import entra_users
-from safetyamp_pipelines.assets.viewpoint import viewpoint_tables
+from safetyamp_pipelines.assets.source_links import ROOT, with_source_links
+from safetyamp_pipelines.assets.sources import viewpoint_tables
 from safetyamp_pipelines.definitions import build_defs
-from safetyamp_pipelines.settings import timing_settings
-from safetyamp_pipelines.source_links import ROOT, with_source_links
+from safetyamp_pipelines.settings.loading import timing_settings
 
 
 def references(assets: dg.AssetsDefinition, git_url: str) -> list[str]:
@@ -32,8 +32,8 @@ def references(assets: dg.AssetsDefinition, git_url: str) -> list[str]:
 def test_a_plan_and_a_push_lead_to_git_to_their_code_and_their_declaration(assets, repository: str, tree: str) -> None:
     code, declaration = references(assets, repository)
 
-    assert code.startswith(f"{tree}/safetyamp_pipelines/assets/synced.py#L")
-    assert declaration == f"{tree}/safetyamp_pipelines/sync/employees.py#L1"
+    assert code.startswith(f"{tree}/safetyamp_pipelines/assets/entities.py#L")
+    assert declaration == f"{tree}/safetyamp_pipelines/sync/entities/employees.py#L1"
 
 
 def test_a_link_leads_to_the_line_of_the_decorator() -> None:

@@ -8,16 +8,17 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from safetyamp_pipelines.assets.naming import asset_key
-from safetyamp_pipelines.jobs import SYNC_TAG
+from safetyamp_pipelines.automation.named_jobs import SYNC_TAG
+from safetyamp_pipelines.automation.starting.schedules import sync_schedules
+from safetyamp_pipelines.automation.starting.timing import GOING_ON, is_partial, why_paused_or_busy, why_wait
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
+from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.run_console import CONSOLE
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.run_console import CONSOLE
-from safetyamp_pipelines.schedules import sync_schedules
-from safetyamp_pipelines.settings import Settings, TimingSettings, timing_settings
-from safetyamp_pipelines.sync.config import SyncConfig
-from safetyamp_pipelines.timing import GOING_ON, is_partial, why_paused_or_busy, why_wait
+from safetyamp_pipelines.settings.loading import TimingSettings, timing_settings
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 CHICAGO = ZoneInfo("America/Chicago")
 NOON = datetime(2026, 11, 20, 18, tzinfo=UTC)

@@ -10,13 +10,13 @@ from typing import Any
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import SensorInstigatorData
 
-from safetyamp_pipelines.alerts.memory import Memory
-from safetyamp_pipelines.alerts.problems import Problem
-from safetyamp_pipelines.alerts.wording import TEST, clock
-from safetyamp_pipelines.doctor import Finding
-from safetyamp_pipelines.resources.notifier import HOW_TO_CONFIGURE, channels_of
-from safetyamp_pipelines.settings import Settings
-from safetyamp_pipelines.sync.errors import NotTold, Refusal
+from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE, channels_of
+from safetyamp_pipelines.operations.alerts.memory import Memory
+from safetyamp_pipelines.operations.alerts.messages import TEST, clock
+from safetyamp_pipelines.operations.alerts.problems import Problem
+from safetyamp_pipelines.operations.doctor import Finding
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.model.errors import NotTold, Refusal
 
 SENSOR = "alerts"
 
@@ -54,7 +54,7 @@ class Known:
 
 def tried(settings: Settings) -> list[Finding]:
     """What became of a test through every channel, and of one heartbeat. Refusal when nothing is configured."""
-    from safetyamp_pipelines.resources.webhook import beat
+    from safetyamp_pipelines.operations.alerts.webhook import beat
 
     tries: dict[str, Callable[[], str]] = {
         name: partial(channel.send, TEST) for name, channel in channels_of(settings).items()
@@ -69,7 +69,7 @@ def tried(settings: Settings) -> list[Finding]:
 def known_problems() -> dict[str, list[Known]]:
     """By channel, the longest known first, from the cursor of the sensor; empty when it never ran. Refusal without the
     Dagster instance that holds it."""
-    from safetyamp_pipelines.running import instance_of_home  # brings all of Dagster's definitions
+    from safetyamp_pipelines.cli.running import instance_of_home  # brings all of Dagster's definitions
 
     with instance_of_home() as instance:
         if instance.is_ephemeral:

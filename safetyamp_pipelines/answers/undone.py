@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from safetyamp_pipelines.answers.calls import said
-from safetyamp_pipelines.answers.plain import plain
-from safetyamp_pipelines.sync.entities import BY_NAME
-from safetyamp_pipelines.sync.plan import OUTCOME_OF, Plan, Verdict
+from safetyamp_pipelines.operations.explain.calls import said
+from safetyamp_pipelines.operations.plain import plain
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Plan, Verdict
 
 if TYPE_CHECKING:
-    from safetyamp_pipelines.resources.undoing import PlannedUndo, Undone
+    from safetyamp_pipelines.operations.undo_step import PlannedUndo, Undone
 
 DONE_OR_LEFT = {*map(str, OUTCOME_OF.values()), "unchanged", "held"}
 

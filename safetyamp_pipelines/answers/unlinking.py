@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from safetyamp_pipelines.answers.plain import plain
-from safetyamp_pipelines.sync.entities import BY_NAME
-from safetyamp_pipelines.sync.errors import Refusal
+from safetyamp_pipelines.operations.plain import plain
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.model.errors import Refusal
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger import Ledger, Unlinked

@@ -4,9 +4,9 @@ from typing import Any
 
 import dagster as dg
 
-from safetyamp_pipelines.assets.naming import asset_key
-from safetyamp_pipelines.sync.mapping import source_label
-from safetyamp_pipelines.sync.spec import EntitySpec, Field
+from safetyamp_pipelines.resources.keys import asset_key
+from safetyamp_pipelines.sync.model.mapping import source_label
+from safetyamp_pipelines.sync.model.spec import EntitySpec, Field
 
 MAPPING_SCHEMA = dg.TableSchema(
     columns=[

@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from safetyamp_pipelines.assets.naming import OWNERS, asset_key, now_text
-from safetyamp_pipelines.logs import log_context
-from safetyamp_pipelines.resources.connections import Graph
+from safetyamp_pipelines.resources.keys import OWNERS, asset_key, now_text
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.sync.snapshot import Snapshot
+from safetyamp_pipelines.resources.systems import Graph
+from safetyamp_pipelines.settings.logs import log_context
+from safetyamp_pipelines.sync.model.snapshot import Snapshot
 
 
 @dg.asset(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from safetyamp_pipelines.resources.plan_checks import newest_hashes
-from safetyamp_pipelines.sync.entities import BY_NAME
-from safetyamp_pipelines.sync.errors import PlanRefused
-from safetyamp_pipelines.sync.plan import Plan
+from safetyamp_pipelines.assets.verified import newest_hashes
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.model.errors import PlanRefused
+from safetyamp_pipelines.sync.model.plan import Plan
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger import Ledger

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from safetyamp_pipelines.sync.plan import Outcome, Plan, Verdict
+from safetyamp_pipelines.sync.model.plan import Outcome, Plan, Verdict
 
 if TYPE_CHECKING:
-    from safetyamp_pipelines.resources.pushing import Pushed
+    from safetyamp_pipelines.operations.push_step import Pushed
 
 MOST_ROWS = 100
 """A table in metadata lives in the event log for ever: long lists are cut, and `safetyamp plan` shows them whole."""

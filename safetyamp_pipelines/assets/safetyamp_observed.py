@@ -5,12 +5,12 @@ from time import monotonic
 
 import dagster as dg
 
-from safetyamp_pipelines.assets.naming import OBSERVED, OWNERS, asset_key, now_text
-from safetyamp_pipelines.logs import log_context
-from safetyamp_pipelines.resources.connections import SafetyAmp
+from safetyamp_pipelines.operations.progress import ProgressReporter
+from safetyamp_pipelines.resources.keys import OBSERVED, OWNERS, asset_key, now_text
 from safetyamp_pipelines.resources.ledger import LedgerResource
-from safetyamp_pipelines.resources.progress import ProgressReporter
-from safetyamp_pipelines.sync.snapshot import Snapshot
+from safetyamp_pipelines.resources.systems import SafetyAmp
+from safetyamp_pipelines.settings.logs import log_context
+from safetyamp_pipelines.sync.model.snapshot import Snapshot
 
 TABLES = {
     "site_clusters": "Site clusters, the tree of root, regions and departments,",

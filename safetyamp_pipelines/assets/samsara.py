@@ -2,10 +2,10 @@
 
 import dagster as dg
 
-from safetyamp_pipelines.assets.naming import OWNERS, asset_key, now_text
-from safetyamp_pipelines.logs import log_context
-from safetyamp_pipelines.resources.connections import Samsara
-from safetyamp_pipelines.sync.snapshot import Snapshot
+from safetyamp_pipelines.resources.keys import OWNERS, asset_key, now_text
+from safetyamp_pipelines.resources.systems import Samsara
+from safetyamp_pipelines.settings.logs import log_context
+from safetyamp_pipelines.sync.model.snapshot import Snapshot
 
 RED = (
     "\n\nRed? Run `safetyamp doctor`: it tells whether the token works and has the scopes Read Vehicles, Read Drivers."

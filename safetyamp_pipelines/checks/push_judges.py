@@ -7,14 +7,14 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from safetyamp_pipelines.checks.judged import Judged, Level, worst
-from safetyamp_pipelines.settings import Settings
-from safetyamp_pipelines.sync.config_guards import Limit
-from safetyamp_pipelines.sync.employees import SPEC as EMPLOYEES
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
 from safetyamp_pipelines.sync.leavers import still_on
-from safetyamp_pipelines.sync.plan import OUTCOME_OF, Outcome
-from safetyamp_pipelines.sync.snapshot import Snapshot
-from safetyamp_pipelines.sync.spec import EntitySpec
-from safetyamp_pipelines.sync.tables import References
+from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Outcome
+from safetyamp_pipelines.sync.model.snapshot import Snapshot
+from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.rules.limits import Limit
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger import Ledger

@@ -5,7 +5,7 @@ Its records and errors are plain Python. `Ledger` brings SQLAlchemy and Alembic,
 
 from typing import TYPE_CHECKING, Any
 
-from safetyamp_pipelines.ledger.errors import (
+from safetyamp_pipelines.ledger.ledger_errors import (
     AlreadyAnswered,
     IntentOpen,
     IntentUnsettled,

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from safetyamp_pipelines.ledger.models import ApprovalRow
 from safetyamp_pipelines.ledger.records import Approval
-from safetyamp_pipelines.ledger.store import Store
+from safetyamp_pipelines.ledger.schema import ApprovalRow
+from safetyamp_pipelines.ledger.transactions import Store
 
 
 class Approvals(Store):

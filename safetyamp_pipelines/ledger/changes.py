@@ -12,11 +12,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.orm import contains_eager
 
-from safetyamp_pipelines.ledger.errors import AlreadyAnswered, IntentOpen, LeaseLost, SessionEnded
+from safetyamp_pipelines.ledger.ledger_errors import AlreadyAnswered, IntentOpen, LeaseLost, SessionEnded
 from safetyamp_pipelines.ledger.links import put_link
-from safetyamp_pipelines.ledger.models import ChangeRow, LeaseRow, SessionRow
 from safetyamp_pipelines.ledger.records import Change, ChangeStatus, Intent, TargetId, Unsent
-from safetyamp_pipelines.ledger.store import Store
+from safetyamp_pipelines.ledger.schema import ChangeRow, LeaseRow, SessionRow
+from safetyamp_pipelines.ledger.transactions import Store
 
 # Asked before every write to SafetyAmp, so built once.
 SESSION_STATE = (

@@ -17,8 +17,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
-from safetyamp_pipelines.ledger.errors import LedgerConflict, LedgerUnusable
-from safetyamp_pipelines.sync.snapshot import canonical_json
+from safetyamp_pipelines.ledger.ledger_errors import LedgerConflict, LedgerUnusable
+from safetyamp_pipelines.sync.model.snapshot import canonical_json
 
 # Dagster keeps a table called alembic_version; the ledger may live in the same PostgreSQL database.
 VERSION_TABLE = "ledger_version"

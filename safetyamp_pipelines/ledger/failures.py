@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, or_, select
 
-from safetyamp_pipelines.ledger.models import FailureRow
 from safetyamp_pipelines.ledger.records import Action, Failure, FailureState
-from safetyamp_pipelines.ledger.store import Store
+from safetyamp_pipelines.ledger.schema import FailureRow
+from safetyamp_pipelines.ledger.transactions import Store
 
 
 class Failures(Store):

@@ -13,19 +13,19 @@ from sqlalchemy import URL, Engine
 
 from safetyamp_pipelines.ledger.approvals import Approvals
 from safetyamp_pipelines.ledger.changes import Changes
+from safetyamp_pipelines.ledger.daily_figures import Reporting
 from safetyamp_pipelines.ledger.database import described, open_engine
-from safetyamp_pipelines.ledger.errors import LedgerConflict
 from safetyamp_pipelines.ledger.failures import Failures
-from safetyamp_pipelines.ledger.forgetting import Forgetting
+from safetyamp_pipelines.ledger.ledger_errors import LedgerConflict
 from safetyamp_pipelines.ledger.links import Links
 from safetyamp_pipelines.ledger.locks import Locks
-from safetyamp_pipelines.ledger.models import KeyRow
 from safetyamp_pipelines.ledger.observations import Observations
-from safetyamp_pipelines.ledger.reporting import Reporting
+from safetyamp_pipelines.ledger.removal import Forgetting
+from safetyamp_pipelines.ledger.schema import KeyRow
 from safetyamp_pipelines.ledger.sessions import Sessions
-from safetyamp_pipelines.ledger.store import Clock, utc_now
-from safetyamp_pipelines.ledger.verdicts import Verdicts
-from safetyamp_pipelines.sync.snapshot import canonical_json
+from safetyamp_pipelines.ledger.transactions import Clock, utc_now
+from safetyamp_pipelines.ledger.verdict_log import Verdicts
+from safetyamp_pipelines.sync.model.snapshot import canonical_json
 
 HASH_KEY = "keyed_hash"
 HASH_KEY_BYTES = 32

@@ -15,11 +15,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
-from safetyamp_pipelines.ledger.models import LinkRow, UnlinkRow
 from safetyamp_pipelines.ledger.records import Link, TargetId, Unlinked
-from safetyamp_pipelines.ledger.store import Store
+from safetyamp_pipelines.ledger.schema import LinkRow, UnlinkRow
+from safetyamp_pipelines.ledger.transactions import Store
 from safetyamp_pipelines.ledger.unsettled import refuse_open
-from safetyamp_pipelines.sync.plan import Agreed
+from safetyamp_pipelines.sync.model.plan import Agreed
 
 
 class Links(Store):

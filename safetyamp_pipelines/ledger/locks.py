@@ -10,11 +10,11 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
-from safetyamp_pipelines.ledger.errors import LeaseHeld, LeaseLost
-from safetyamp_pipelines.ledger.models import LeaseRow, PauseRow
+from safetyamp_pipelines.ledger.ledger_errors import LeaseHeld, LeaseLost
 from safetyamp_pipelines.ledger.records import Lease, Pause
-from safetyamp_pipelines.ledger.store import Store
-from safetyamp_pipelines.logs import get_logger
+from safetyamp_pipelines.ledger.schema import LeaseRow, PauseRow
+from safetyamp_pipelines.ledger.transactions import Store
+from safetyamp_pipelines.settings.logs import get_logger
 
 log = get_logger(__name__)
 

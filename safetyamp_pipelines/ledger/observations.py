@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import select, union_all
 
-from safetyamp_pipelines.ledger.models import ObservationRow
-from safetyamp_pipelines.ledger.store import Store
+from safetyamp_pipelines.ledger.schema import ObservationRow
+from safetyamp_pipelines.ledger.transactions import Store
 
 
 class Observations(Store):

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from sqlalchemy import select
 
-from safetyamp_pipelines.ledger.errors import SessionEnded
-from safetyamp_pipelines.ledger.models import SessionRow
+from safetyamp_pipelines.ledger.ledger_errors import SessionEnded
 from safetyamp_pipelines.ledger.records import Lease, Session, SessionStatus
-from safetyamp_pipelines.ledger.store import Store
+from safetyamp_pipelines.ledger.schema import SessionRow
+from safetyamp_pipelines.ledger.transactions import Store
 
 
 class Sessions(Store):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
-from safetyamp_pipelines.ledger.errors import IntentUnsettled
-from safetyamp_pipelines.ledger.models import ChangeRow
+from safetyamp_pipelines.ledger.ledger_errors import IntentUnsettled
+from safetyamp_pipelines.ledger.schema import ChangeRow
 
 
 def refuse_open(db: Transaction, entity: str, source_key: str, *, then: str) -> None:

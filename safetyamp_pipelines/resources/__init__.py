@@ -1,4 +1,1 @@
-"""Everything that talks to an outside system: the clients, the stores and the Dagster resources around them.
-
-No business rule lives here: what a record means is decided in `sync/`.
-"""
+"""Dagster resources that wrap a system each, the IO manager, and the names of assets, pools and tags."""

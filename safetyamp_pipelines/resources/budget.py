@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from safetyamp_pipelines.resources.rate_limit import LONGEST_SETTLE, budget_key
-from safetyamp_pipelines.resources.rate_limit_postgres import bucket_factory
+from safetyamp_pipelines.systems.http.budget import LONGEST_SETTLE, budget_key
+from safetyamp_pipelines.systems.http.budget_postgres import bucket_factory
 
 if TYPE_CHECKING:
-    from safetyamp_pipelines.settings import Settings
+    from safetyamp_pipelines.settings.model import Settings
 
 
 def booked_calls(settings: Settings) -> list[float]:

@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.settings import Settings
+from safetyamp_pipelines.settings.model import Settings
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger import Ledger

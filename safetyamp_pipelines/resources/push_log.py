@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from safetyamp_pipelines.logs import get_logger, log_context
+from safetyamp_pipelines.settings.logs import get_logger, log_context
 
 if TYPE_CHECKING:
-    from safetyamp_pipelines.sync.plan import Plan
-    from safetyamp_pipelines.sync.push import Push
-    from safetyamp_pipelines.sync.push_result import PushResult
+    from safetyamp_pipelines.sync.model.plan import Plan
+    from safetyamp_pipelines.sync.pushing.outcomes import PushResult
+    from safetyamp_pipelines.sync.pushing.push import Push
 
 log = get_logger(__name__)
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from safetyamp_pipelines.resources.listing import has_id, records_of
-from safetyamp_pipelines.sync.errors import ReadError
-from safetyamp_pipelines.sync.snapshot import Record
+from safetyamp_pipelines.sync.model.errors import ReadError
+from safetyamp_pipelines.sync.model.snapshot import Record
+from safetyamp_pipelines.systems.http.listing import has_id, records_of
 
 Fetch = Callable[[int, int], Any]
 """Gives the answer of (page, limit)."""

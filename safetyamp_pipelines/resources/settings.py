@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import dagster as dg
 
-from safetyamp_pipelines.settings import Settings, load_settings
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.settings.model import Settings
 
 
 class SettingsResource(dg.ConfigurableResource[Settings]):

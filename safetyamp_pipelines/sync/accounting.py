@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from safetyamp_pipelines.sync.inputs import Inputs
-from safetyamp_pipelines.sync.plan import Verdict
-from safetyamp_pipelines.sync.spec import EntitySpec
+from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.model.plan import Verdict
+from safetyamp_pipelines.sync.model.spec import EntitySpec
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from safetyamp_pipelines.sync.config_guards import Limit
-from safetyamp_pipelines.sync.config_types import Positive
+from safetyamp_pipelines.sync.model.kinds import Positive
+from safetyamp_pipelines.sync.rules.limits import Limit
 
 
 class _Limits(BaseModel):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from safetyamp_pipelines.sync.config_types import Positive, TimeZone
-from safetyamp_pipelines.sync.freezes import Freeze
+from safetyamp_pipelines.sync.model.kinds import Positive, TimeZone
+from safetyamp_pipelines.sync.rules.calendar import Freeze
 
 
 class ScheduleConfig(BaseModel):

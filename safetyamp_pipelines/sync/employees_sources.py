@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
-from safetyamp_pipelines.sync import clean, employment
+from safetyamp_pipelines.sync.entities import shared as employment
 from safetyamp_pipelines.sync.home_sites import HomeSites
-from safetyamp_pipelines.sync.inputs import Inputs
-from safetyamp_pipelines.sync.snapshot import Record
+from safetyamp_pipelines.sync.model import clean
+from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.model.snapshot import Record
 
 ENTRA = "entra/users"
 RECENT_JOBS = "viewpoint/recent_jobs"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from safetyamp_pipelines.sync.tables import Id, References
+from safetyamp_pipelines.sync.model.tables import Id, References
 
 
 class HomeSites:

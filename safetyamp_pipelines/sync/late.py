@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from safetyamp_pipelines.sync.journal import Journal, OpenIntent
-from safetyamp_pipelines.sync.settle import settle
-from safetyamp_pipelines.sync.sight import Sight
-from safetyamp_pipelines.sync.spec import EntitySpec
+from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.pushing.ports import Journal, OpenIntent
+from safetyamp_pipelines.sync.pushing.settling import settle
+from safetyamp_pipelines.sync.pushing.sight import Sight
 
 
 @dataclass(frozen=True)

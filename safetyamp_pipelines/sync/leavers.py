@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from safetyamp_pipelines.sync import clean
-from safetyamp_pipelines.sync.inputs import Link
-from safetyamp_pipelines.sync.snapshot import Record
-from safetyamp_pipelines.sync.tables import TargetTable
+from safetyamp_pipelines.sync.model import clean
+from safetyamp_pipelines.sync.model.inputs import Link
+from safetyamp_pipelines.sync.model.snapshot import Record
+from safetyamp_pipelines.sync.model.tables import TargetTable
 
 
 def still_on(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from safetyamp_pipelines.sync.config import SyncConfig
-from safetyamp_pipelines.sync.match import Matches
-from safetyamp_pipelines.sync.plan import Finding
-from safetyamp_pipelines.sync.spec import Desired, EntitySpec, Scope
-from safetyamp_pipelines.sync.tables import TargetTable, fold
+from safetyamp_pipelines.sync.model.plan import Finding
+from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Scope
+from safetyamp_pipelines.sync.model.tables import TargetTable, fold
+from safetyamp_pipelines.sync.planning.matching import Matches
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 
 def left_alone(

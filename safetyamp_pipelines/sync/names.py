@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from safetyamp_pipelines.sync.journal import Linked
-from safetyamp_pipelines.sync.tables import Id, References
+from safetyamp_pipelines.sync.model.tables import Id, References
+from safetyamp_pipelines.sync.pushing.ports import Linked
 
 
 class Names:

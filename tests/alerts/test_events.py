@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from safetyamp_pipelines.alerts.events import SETTLED_SECONDS, newest, page_after
+from safetyamp_pipelines.automation.alerting.events import SETTLED_SECONDS, newest, page_after
 
 LATER = 60.0
 """Seconds after which everything written by a test has settled."""

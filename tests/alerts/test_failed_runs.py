@@ -13,12 +13,12 @@ from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._utils.error import serializable_error_info_from_exc_info
 from dagster_shared.error import SerializableErrorInfo
 
-from safetyamp_pipelines.alerts.failed_runs import FailedStep, reds_of
-from safetyamp_pipelines.alerts.problems import Level, Red
-from safetyamp_pipelines.jobs import SYNC_TAG
+from safetyamp_pipelines.automation.alerting.failed_runs import FailedStep, reds_of
+from safetyamp_pipelines.automation.named_jobs import SYNC_TAG
 from safetyamp_pipelines.ledger import LedgerUnusable
-from safetyamp_pipelines.settings import Problem, SettingsError
-from safetyamp_pipelines.sync.errors import (
+from safetyamp_pipelines.operations.alerts.problems import Level, Red
+from safetyamp_pipelines.settings.validation import Problem, SettingsError
+from safetyamp_pipelines.sync.model.errors import (
     AnswerLost,
     AuthRefused,
     CircuitOpen,

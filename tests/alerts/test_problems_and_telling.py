@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safetyamp_pipelines.alerts.memory import Memory
-from safetyamp_pipelines.alerts.problems import MOST_PROBLEMS, Green, Level, Red, Signal, State, absorb
-from safetyamp_pipelines.alerts.telling import HOUR, MOST_ITEMS, MOST_MESSAGES, Message, next_message
-from safetyamp_pipelines.sync.errors import Refusal
+from safetyamp_pipelines.operations.alerts.delivery import HOUR, MOST_ITEMS, MOST_MESSAGES, Message, next_message
+from safetyamp_pipelines.operations.alerts.memory import Memory
+from safetyamp_pipelines.operations.alerts.problems import MOST_PROBLEMS, Green, Level, Red, Signal, State, absorb
+from safetyamp_pipelines.sync.model.errors import Refusal
 
 NOON = 1_795_262_400.0
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from safetyamp_pipelines.alerts.problems import Level, Problem
-from safetyamp_pipelines.alerts.telling import Message
-from safetyamp_pipelines.alerts.wording import LONGEST_BLOCK, TEST, Words, webhook_body, worded
+from safetyamp_pipelines.operations.alerts.delivery import Message
+from safetyamp_pipelines.operations.alerts.messages import LONGEST_BLOCK, TEST, Words, webhook_body, worded
+from safetyamp_pipelines.operations.alerts.problems import Level, Problem
 
 NOON = 1_795_262_400.0
 PROBLEM = Problem(

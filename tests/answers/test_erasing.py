@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from safetyamp_pipelines.answers.erasing import Person, erased_plan, erased_records, known_as
-from safetyamp_pipelines.sync.config import SyncConfig
-from safetyamp_pipelines.sync.plan import Action, Agreed, Change, Finding, Outcome, Plan, Verdict
+from safetyamp_pipelines.operations.forget.erasing import Person, erased_plan, erased_records, known_as
+from safetyamp_pipelines.sync.model.plan import Action, Agreed, Change, Finding, Outcome, Plan, Verdict
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 NORA = Person("100482", frozenset({"aB3dE"}), frozenset({"52"}), frozenset({"281"}), frozenset({9001}))
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from commands import Answer, in_this_process, small_world
 
-from safetyamp_pipelines.answers.fields import RULES
+from safetyamp_pipelines.operations.explain.fields import RULES
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox, TargetOptions, WorldSpec
-from safetyamp_pipelines.sync.entities import ENTITIES
+from safetyamp_pipelines.sync.entities.registry import ENTITIES
 
 pytestmark = pytest.mark.xdist_group("explain")
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from small_worlds import config
 
-from safetyamp_pipelines.answers.forgetting import Forgetting
 from safetyamp_pipelines.ledger import Forgotten, Intent, Ledger
-from safetyamp_pipelines.resources.snapshot_parquet import snapshot_from_parquet, snapshot_to_parquet
-from safetyamp_pipelines.resources.snapshot_store import SnapshotRef, SnapshotStore
-from safetyamp_pipelines.sync.errors import Refusal
-from safetyamp_pipelines.sync.snapshot import Snapshot
+from safetyamp_pipelines.operations.forget.forgetting import Forgetting
+from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.sync.model.snapshot import Snapshot
+from safetyamp_pipelines.systems.snapshots.parquet import snapshot_from_parquet, snapshot_to_parquet
+from safetyamp_pipelines.systems.snapshots.store import SnapshotRef, SnapshotStore
 
 MARK = "Zebulon"
 READ_AT = "2026-11-20T10:00:00Z"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from safetyamp_pipelines.assets.push_config import PushConfig
-from safetyamp_pipelines.sync.errors import PlanRefused
-from safetyamp_pipelines.sync.plan import Plan
+from safetyamp_pipelines.sync.model.errors import PlanRefused
+from safetyamp_pipelines.sync.model.plan import Plan
 
 
 def plan(*only: str, entity: str = "employees") -> Plan:

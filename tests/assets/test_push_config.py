@@ -10,12 +10,12 @@ import dagster as dg
 import pytest
 from commands import small_world
 
-from safetyamp_pipelines.assets.naming import asset_key
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.sandbox import Sandbox
-from safetyamp_pipelines.sync.entities import ENTITIES
+from safetyamp_pipelines.sync.entities.registry import ENTITIES
 
 pytestmark = pytest.mark.xdist_group("push config")
 

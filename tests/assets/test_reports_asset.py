@@ -17,9 +17,9 @@ from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.report_job import report_schedule
 from safetyamp_pipelines.reports.days import day_of
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.snapshot_store import SnapshotStore, snapshot_store
 from safetyamp_pipelines.sandbox import Sandbox
-from safetyamp_pipelines.settings import load_settings, timing_settings
+from safetyamp_pipelines.settings.loading import load_settings, timing_settings
+from safetyamp_pipelines.systems.snapshots.store import SnapshotStore, snapshot_store
 
 pytestmark = pytest.mark.xdist_group("reports")
 

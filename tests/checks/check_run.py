@@ -10,13 +10,13 @@ from typing import Any
 import dagster as dg
 from small_worlds import READ_AT
 
-from safetyamp_pipelines.assets.naming import asset_key
+from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
+from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.snapshots import SnapshotIOManager
-from safetyamp_pipelines.sync.plan import Plan
-from safetyamp_pipelines.sync.schemas import SCHEMAS
-from safetyamp_pipelines.sync.snapshot import Record, Snapshot
+from safetyamp_pipelines.sync.model.columns import SCHEMAS
+from safetyamp_pipelines.sync.model.plan import Plan
+from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
 
 PROMISED = {"measured", "limit", "keys", "look_closer"}
 """What every check says."""

@@ -13,11 +13,12 @@ from small_worlds import employee, user
 from safetyamp_pipelines.checks.judged import Level
 from safetyamp_pipelines.checks.push_judges import judge_budget, judge_leavers, judge_left, judge_refused
 from safetyamp_pipelines.ledger import Intent, Ledger
-from safetyamp_pipelines.resources.rate_limit import SqliteBucket, budget_key
-from safetyamp_pipelines.settings import Settings, load_settings
-from safetyamp_pipelines.sync.config_guards import Limit
-from safetyamp_pipelines.sync.entities import BY_NAME
-from safetyamp_pipelines.sync.plan import Outcome, Verdict
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.model.plan import Outcome, Verdict
+from safetyamp_pipelines.sync.rules.limits import Limit
+from safetyamp_pipelines.systems.http.budget import SqliteBucket, budget_key
 
 NOON = datetime(2026, 11, 20, 10, tzinfo=UTC)
 PEOPLE = BY_NAME["employees"]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from safetyamp_pipelines.checks.column_checks import judge_schema
 from safetyamp_pipelines.checks.judged import Level
-from safetyamp_pipelines.checks.schema import judge_schema
-from safetyamp_pipelines.sync.schemas import SCHEMAS, Column, Kind, Presence, Schema
-from safetyamp_pipelines.sync.snapshot import Record
+from safetyamp_pipelines.sync.model.columns import SCHEMAS, Column, Kind, Presence, Schema
+from safetyamp_pipelines.sync.model.snapshot import Record
 
 PEOPLE = SCHEMAS["viewpoint/employees"]
 VALUES: dict[Kind, Any] = {Kind.TEXT: "x", Kind.WHOLE: 1, Kind.FLAG: True, Kind.LIST: [], Kind.OBJECT: {}}

@@ -9,12 +9,12 @@ import pytest
 from check_run import PROMISED, Checked, checked, snapshot_of
 from small_worlds import ROOT, SOUTH, change, company, department, observed_in, plan_of
 
-from safetyamp_pipelines.assets.naming import PLAN_CHECKS
 from safetyamp_pipelines.checks.judged import Level
-from safetyamp_pipelines.checks.plans import guards_check, judge_verdicts, verdicts_check
-from safetyamp_pipelines.checks.proofs import CHECKS, plan_proofs
-from safetyamp_pipelines.sync.entities import BY_NAME
-from safetyamp_pipelines.sync.plan import Outcome, Plan, Verdict
+from safetyamp_pipelines.checks.plan_checks import guards_check, judge_verdicts, verdicts_check
+from safetyamp_pipelines.checks.proof_checks import CHECKS, plan_proofs
+from safetyamp_pipelines.resources.keys import PLAN_CHECKS
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.model.plan import Outcome, Plan, Verdict
 
 WORLD = company(site_clusters=[ROOT, SOUTH], viewpoint__departments=[department("10"), department("11")])
 Prove = Callable[..., Checked]

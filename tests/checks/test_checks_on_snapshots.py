@@ -9,8 +9,8 @@ import pytest
 from check_run import PROMISED, Checked, checked, snapshot_of
 from small_worlds import department
 
-from safetyamp_pipelines.checks.snapshots import CHECKS, snapshot_checks
-from safetyamp_pipelines.sync.snapshot import Record
+from safetyamp_pipelines.checks.snapshot_checks import CHECKS, snapshot_checks
+from safetyamp_pipelines.sync.model.snapshot import Record
 
 TABLE = "viewpoint/departments"
 ROWS = [department(str(code)) for code in range(10, 40)]

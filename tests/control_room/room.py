@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import requests
 
 from safetyamp_pipelines.sandbox import Sandbox
-from safetyamp_pipelines.settings import child_environment
+from safetyamp_pipelines.settings.loading import child_environment
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 900.0

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import make_url, text
 
 from safetyamp_pipelines.ledger import Forgotten, Intent, IntentUnsettled, Ledger
-from safetyamp_pipelines.ledger.models import Base
-from safetyamp_pipelines.sync.plan import Outcome, Verdict
+from safetyamp_pipelines.ledger.schema import Base
+from safetyamp_pipelines.sync.model.plan import Outcome, Verdict
 
 MARK = "Marked-Value"
 MakeIntent = Callable[..., Intent]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from safetyamp_pipelines.ledger import IntentUnsettled, Ledger, Link
-from safetyamp_pipelines.sync.plan import Agreed
+from safetyamp_pipelines.sync.model.plan import Agreed
 
 
 def test_a_link_is_told_whole(ledger: Ledger) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from safetyamp_pipelines.ledger import Intent, LeaseHeld, LeaseLost, Ledger, Pause
-from safetyamp_pipelines.sync.errors import PlanRefused
+from safetyamp_pipelines.sync.model.errors import PlanRefused
 
 MakeIntent = Callable[..., Intent]
 

@@ -17,8 +17,8 @@ from sqlalchemy import create_engine, inspect, text
 
 from safetyamp_pipelines.ledger import Intent, Ledger, LedgerUnusable
 from safetyamp_pipelines.ledger.database import VERSION_TABLE, ledger_address, open_engine
-from safetyamp_pipelines.ledger.models import Base
-from safetyamp_pipelines.sync.errors import Refusal
+from safetyamp_pipelines.ledger.schema import Base
+from safetyamp_pipelines.sync.model.errors import Refusal
 
 
 def test_a_fresh_database_becomes_a_ledger_and_stays_one(url: str) -> None:

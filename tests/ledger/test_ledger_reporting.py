@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.ledger.reporting import Attempt, Look, Standing
-from safetyamp_pipelines.sync.plan import Outcome, Verdict
+from safetyamp_pipelines.ledger.daily_figures import Attempt, Look, Standing
+from safetyamp_pipelines.sync.model.plan import Outcome, Verdict
 
 TEN = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -11,7 +11,7 @@ import pytest
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
 from safetyamp_pipelines.resources.ledger import LedgerResource, open_ledger
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.settings import load_settings
+from safetyamp_pipelines.settings.loading import load_settings
 
 
 def test_the_settings_name_the_ledger(url: str) -> None:

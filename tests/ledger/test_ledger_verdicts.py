@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from safetyamp_pipelines.ledger import Ledger, LoggedRun, LoggedVerdict
-from safetyamp_pipelines.sync.plan import Outcome, Verdict
+from safetyamp_pipelines.sync.model.plan import Outcome, Verdict
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -13,21 +13,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.resources.graph import graph_client
-from safetyamp_pipelines.resources.journal import remembered
-from safetyamp_pipelines.resources.pushing import push_plan, refuse_guarded
-from safetyamp_pipelines.resources.safetyamp import safetyamp_client
-from safetyamp_pipelines.resources.samsara import samsara_client
-from safetyamp_pipelines.resources.viewpoint import viewpoint_reader
-from safetyamp_pipelines.settings import Settings, load_settings
-from safetyamp_pipelines.sync.entities import BY_NAME, ENTITIES
-from safetyamp_pipelines.sync.errors import SyncError
-from safetyamp_pipelines.sync.expected import expected_references
-from safetyamp_pipelines.sync.inputs import Inputs
-from safetyamp_pipelines.sync.plan import Plan
-from safetyamp_pipelines.sync.planner import plan_entity
-from safetyamp_pipelines.sync.snapshot import Snapshot
-from safetyamp_pipelines.sync.tables import References
+from safetyamp_pipelines.operations.journal import remembered
+from safetyamp_pipelines.operations.push_step import push_plan, refuse_guarded
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.model.errors import SyncError
+from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.model.plan import Plan
+from safetyamp_pipelines.sync.model.snapshot import Snapshot
+from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.derive import plan_entity
+from safetyamp_pipelines.sync.planning.expected import expected_references
+from safetyamp_pipelines.systems.entra import graph_client
+from safetyamp_pipelines.systems.safetyamp import safetyamp_client
+from safetyamp_pipelines.systems.samsara import samsara_client
+from safetyamp_pipelines.systems.viewpoint.reader import viewpoint_reader
 
 TABLES = ("asset_types", "assets", "roles", "site_clusters", "sites", "user_titles", "users")
 OBSERVED = "safetyamp_observed/"

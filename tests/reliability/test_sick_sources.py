@@ -9,10 +9,10 @@ import pytest
 
 from reliability.lean import LeanRun, lean_run
 from reliability.small import end_state
-from safetyamp_pipelines.resources.progress import LogProgress
-from safetyamp_pipelines.running import REFUSED, run_entities
+from safetyamp_pipelines.cli.running import REFUSED, run_entities
+from safetyamp_pipelines.operations.progress import LogProgress
 from safetyamp_pipelines.sandbox import Sandbox, TargetOptions, WorldSpec
-from safetyamp_pipelines.sync.entities import BY_NAME
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
 
 PEOPLE = 40
 COMPANY = {"PRCo": 1}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from safetyamp_pipelines.ledger import Change, Intent, Ledger
-from safetyamp_pipelines.sync.plan import Outcome, Verdict
+from safetyamp_pipelines.sync.model.plan import Outcome, Verdict
 
 SAID = {"create": "created", "update": "updated", "deactivate": "deactivated", "reactivate": "reactivated"}
 

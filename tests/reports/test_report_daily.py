@@ -6,8 +6,8 @@ from datetime import date
 
 from history import History
 
-from safetyamp_pipelines.answers.plain import plain
-from safetyamp_pipelines.reports.daily import DailyReport, daily_reports, percentile, summary_of
+from safetyamp_pipelines.operations.plain import plain
+from safetyamp_pipelines.operations.reports.daily import DailyReport, daily_reports, percentile, summary_of
 from safetyamp_pipelines.reports.days import day_begins, day_of, each_day
 
 CHICAGO = "America/Chicago"

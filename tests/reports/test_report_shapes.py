@@ -12,10 +12,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from safetyamp_pipelines.reports.chart import DAYS, chart_of
-from safetyamp_pipelines.reports.daily import DailyReport
-from safetyamp_pipelines.reports.rows import ReportedChange
-from safetyamp_pipelines.reports.table import COLUMNS, FORMULA_STARTS, csv_of
+from safetyamp_pipelines.operations.reports.chart import DAYS, chart_of
+from safetyamp_pipelines.operations.reports.csv_table import COLUMNS, FORMULA_STARTS, csv_of
+from safetyamp_pipelines.operations.reports.daily import DailyReport
+from safetyamp_pipelines.operations.reports.rows import ReportedChange
 
 CHANGE = ReportedChange(
     entity="employees",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from history import History
 
-from safetyamp_pipelines.reports.waiting import Wait, wait_of
+from safetyamp_pipelines.operations.reports.waiting import Wait, wait_of
 
 LONG_AGO, FAR_AHEAD = datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 
 from safetyamp_pipelines.ledger.database import ledger_address
-from safetyamp_pipelines.resources.http import HttpClient
-from safetyamp_pipelines.resources.rate_limit import Budget, SqliteBucket
-from safetyamp_pipelines.resources.rate_limit_postgres import CLAIM, PostgresBucket, bucket_factory, lock_of
+from safetyamp_pipelines.systems.http.budget import Budget, SqliteBucket
+from safetyamp_pipelines.systems.http.budget_postgres import CLAIM, PostgresBucket, bucket_factory, lock_of
+from safetyamp_pipelines.systems.http.client import HttpClient
 
 
 def call(url: str, ledger: str, path: str, calls: int, period: float, threads: int, each: int) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from scripted_server import Answer, FakeTime, answer, cut, html, raw, truncated
 
-from safetyamp_pipelines.resources.http import HttpClient
-from safetyamp_pipelines.resources.http_retry import RetryPolicy
+from safetyamp_pipelines.systems.http.client import HttpClient
+from safetyamp_pipelines.systems.http.retry import RetryPolicy
 
 OK = answer({"data": [1]})
 TOKEN = "secret-token-value"

@@ -15,19 +15,19 @@ from typing import Any
 from small_worlds import employee, recent_job, snapshot
 
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.resources.journal import remembered
-from safetyamp_pipelines.resources.pushing import Pushed, push_plan
-from safetyamp_pipelines.resources.safetyamp import SafetyAmpClient, safetyamp_client
+from safetyamp_pipelines.operations.journal import remembered
+from safetyamp_pipelines.operations.push_step import Pushed, push_plan
 from safetyamp_pipelines.sandbox import FaultRule, RequestRecord, Sandbox, WorldSpec
-from safetyamp_pipelines.settings import load_settings
-from safetyamp_pipelines.sync.entities import BY_NAME
-from safetyamp_pipelines.sync.expected import expected_references
-from safetyamp_pipelines.sync.inputs import Inputs
-from safetyamp_pipelines.sync.plan import Plan
-from safetyamp_pipelines.sync.planner import plan_entity
-from safetyamp_pipelines.sync.push_result import Progress, no_progress
-from safetyamp_pipelines.sync.snapshot import Record, Snapshot
-from safetyamp_pipelines.sync.tables import References
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.model.plan import Plan
+from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
+from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.derive import plan_entity
+from safetyamp_pipelines.sync.planning.expected import expected_references
+from safetyamp_pipelines.sync.pushing.outcomes import Progress, no_progress
+from safetyamp_pipelines.systems.safetyamp import SafetyAmpClient, safetyamp_client
 
 Sources = Mapping[str, list[Record]]
 EMPTY = WorldSpec(employees=0, jobs=0, vehicles=0, present=1.0, mess=False)

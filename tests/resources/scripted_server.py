@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from safetyamp_pipelines.resources.clock import Clock
+from safetyamp_pipelines.systems.http.clock import Clock
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 
-from safetyamp_pipelines.resources.snapshot_store import SnapshotStore
+from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
 
 def main(base_url: str, size: int) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from scripted_server import Answer, ScriptedServer, answer
 
-from safetyamp_pipelines.resources.graph import GraphClient, graph_client
-from safetyamp_pipelines.resources.http import HttpClient
-from safetyamp_pipelines.settings import SettingsError, load_settings
-from safetyamp_pipelines.sync.errors import AuthRefused, ReadError
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.sync.model.errors import AuthRefused, ReadError
+from safetyamp_pipelines.systems.entra import GraphClient, graph_client
+from safetyamp_pipelines.systems.http.client import HttpClient
 
 READ_AT = "2026-11-20T10:00:00Z"
 SELECTED = (

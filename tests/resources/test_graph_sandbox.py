@@ -9,13 +9,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from safetyamp_pipelines.resources.connections import Graph
-from safetyamp_pipelines.resources.graph import GraphClient, graph_client
-from safetyamp_pipelines.resources.graph_token import GraphToken
 from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import Graph
 from safetyamp_pipelines.sandbox import FaultRule, GraphOptions, Sandbox, WorldSpec
-from safetyamp_pipelines.settings import load_settings
-from safetyamp_pipelines.sync.errors import AnswerLost, AuthRefused, FatalCall, ReadError
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.sync.model.errors import AnswerLost, AuthRefused, FatalCall, ReadError
+from safetyamp_pipelines.systems.entra import GraphClient, graph_client
+from safetyamp_pipelines.systems.entra_token import GraphToken
 
 READ_AT = "2026-11-20T10:00:00Z"
 

@@ -10,9 +10,7 @@ import pytest
 from http_faults import FAULTS, OK, client_of, write
 from scripted_server import Answer, FakeTime, ScriptedServer, answer, raw
 
-from safetyamp_pipelines.resources.http import HttpClient
-from safetyamp_pipelines.resources.http_retry import Circuit, RetryPolicy
-from safetyamp_pipelines.sync.errors import (
+from safetyamp_pipelines.sync.model.errors import (
     AnswerLost,
     AuthRefused,
     CircuitOpen,
@@ -21,6 +19,8 @@ from safetyamp_pipelines.sync.errors import (
     RateLimited,
     RecordRefused,
 )
+from safetyamp_pipelines.systems.http.client import HttpClient
+from safetyamp_pipelines.systems.http.retry import Circuit, RetryPolicy
 
 
 @pytest.fixture

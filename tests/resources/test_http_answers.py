@@ -10,8 +10,8 @@ import pytest
 from http_faults import FAULTS, OK, TOKEN, client_of, write
 from scripted_server import FakeTime, ScriptedServer, answer, raw
 
-from safetyamp_pipelines.resources.http import HttpClient
-from safetyamp_pipelines.sync.errors import AuthRefused, CallError, FatalCall, RecordRefused
+from safetyamp_pipelines.sync.model.errors import AuthRefused, CallError, FatalCall, RecordRefused
+from safetyamp_pipelines.systems.http.client import HttpClient
 
 
 @pytest.fixture

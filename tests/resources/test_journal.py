@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.resources.journal import LedgerJournal, remembered
-from safetyamp_pipelines.sync.differ import offered
-from safetyamp_pipelines.sync.errors import RecordRefused
-from safetyamp_pipelines.sync.plan import Action, Agreed, Change, Outcome
-from safetyamp_pipelines.sync.refusals import Category, Explained, Offence
+from safetyamp_pipelines.operations.journal import LedgerJournal, remembered
+from safetyamp_pipelines.sync.model.errors import RecordRefused
+from safetyamp_pipelines.sync.model.plan import Action, Agreed, Change, Outcome
+from safetyamp_pipelines.sync.planning.difference import offered
+from safetyamp_pipelines.sync.pushing.refusals import Category, Explained, Offence
 
 HIRE = Change(Action.CREATE, "5", "5", None, {"email": (None, "p5@example.com"), "city": (None, "A")}, "is new", "hash")
 TOLD = Explained(

@@ -11,13 +11,15 @@ import pytest
 import trustme
 from alert_receivers import LOGIN, PASSWORD, Mailbox, bundle_of, free_port, mail_server, receiver
 
-from safetyamp_pipelines.alerts.wording import TEST, Words
-from safetyamp_pipelines.resources.mail import MailChannel
-from safetyamp_pipelines.resources.notifier import NotifierResource, channels_of
+from safetyamp_pipelines.operations.alerts.channels import NotifierResource, channels_of
+from safetyamp_pipelines.operations.alerts.mail import MailChannel
+from safetyamp_pipelines.operations.alerts.messages import TEST, Words
+from safetyamp_pipelines.operations.alerts.webhook import WebhookChannel, beat
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.webhook import WebhookChannel, beat
-from safetyamp_pipelines.settings import Settings, SettingsError, load_settings
-from safetyamp_pipelines.sync.errors import NotTold
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.sync.model.errors import NotTold
 
 WORDS = Words("[SafetyAmp sync] Samsara refuses our login", ("Zwölf Fälle:", "one\ntwo"))
 LOGGED_IN = {"SMTP_USERNAME": LOGIN, "SMTP_PASSWORD": PASSWORD}
@@ -189,7 +191,7 @@ def test_a_channel_is_there_when_its_settings_are():
 def test_nothing_that_sends_is_imported_before_something_is_sent():
     program = (
         "import sys, dagster; before = set(sys.modules)\n"  # Dagster itself brings smtplib
-        "import safetyamp_pipelines.resources.notifier\n"
+        "import safetyamp_pipelines.operations.alerts.channels\n"
         "new = set(sys.modules) - before\n"
         "print(sorted(name for name in new if name in ('smtplib', 'requests', 'urllib3') or name.endswith('.mail')))"
     )

@@ -7,10 +7,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from safetyamp_pipelines.assets.verified import refuse_unchecked, run_of
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.resources.plan_checks import refuse_unchecked, run_of
-from safetyamp_pipelines.sync.errors import PlanRefused
-from safetyamp_pipelines.sync.plan import Plan, Refused
+from safetyamp_pipelines.sync.model.errors import PlanRefused
+from safetyamp_pipelines.sync.model.plan import Plan, Refused
 
 KEY = dg.AssetKey(["plan", "titles"])
 CHECKS = ("one_verdict_each", "guards")

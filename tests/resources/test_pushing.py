@@ -10,7 +10,7 @@ from push_world import EMPTY, PushWorld, fault, notes, outcomes, people, rule, s
 from small_worlds import account, asset_type, employee, job, vehicle
 
 from safetyamp_pipelines.sandbox import Sandbox, TargetOptions
-from safetyamp_pipelines.sync.plan import Plan
+from safetyamp_pipelines.sync.model.plan import Plan
 
 MOBILE, E164 = "504-234-5678", "+15042345678"
 

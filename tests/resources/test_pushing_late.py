@@ -10,7 +10,7 @@ from push_world import EMPTY, Clock, PushWorld, fault, outcomes, people, reads, 
 from small_worlds import account, employee
 
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox, TargetOptions
-from safetyamp_pipelines.sync.errors import PlanRefused
+from safetyamp_pipelines.sync.model.errors import PlanRefused
 
 WELDER = staff(1, udEmpTitle="Welder")
 """Titles may stand twice: nothing in SafetyAmp would stop a second one."""

@@ -13,7 +13,7 @@ import pytest
 from push_world import EMPTY, HOME, Clock, PushWorld, fault, notes, outcomes, people, sources, staff, writes
 from small_worlds import employee
 
-from safetyamp_pipelines.resources.pushing import Pushed
+from safetyamp_pipelines.operations.push_step import Pushed
 from safetyamp_pipelines.sandbox import Sandbox, TargetOptions
 
 MOBILE, E164 = "504-234-5678", "+15042345678"

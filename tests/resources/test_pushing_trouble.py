@@ -20,9 +20,9 @@ import pytest
 from push_world import EMPTY, PushWorld, fault, outcomes, people, rule, staff, writes
 
 from safetyamp_pipelines.ledger import LeaseHeld, LedgerUnusable
-from safetyamp_pipelines.resources.pushing import LEASE, refuse_old
+from safetyamp_pipelines.operations.push_step import LEASE, refuse_old
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox, TargetOptions
-from safetyamp_pipelines.sync.errors import AuthRefused, PlanRefused
+from safetyamp_pipelines.sync.model.errors import AuthRefused, PlanRefused
 
 ONE_AT_A_TIME = {"sync_in_flight": 1}
 

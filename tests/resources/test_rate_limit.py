@@ -14,10 +14,10 @@ import pytest
 from scripted_server import Answer, Asked, FakeTime, ScriptedServer, answer
 from windows import most_in_a_window
 
-from safetyamp_pipelines.resources.clock import Clock
-from safetyamp_pipelines.resources.http import HttpClient
-from safetyamp_pipelines.resources.rate_limit import LONGEST_SETTLE, Budget, Claim, SqliteBucket, budget_key
-from safetyamp_pipelines.sync.errors import Refusal
+from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.systems.http.budget import LONGEST_SETTLE, Budget, Claim, SqliteBucket, budget_key
+from safetyamp_pipelines.systems.http.client import HttpClient
+from safetyamp_pipelines.systems.http.clock import Clock
 
 WORKER = Path(__file__).with_name("budget_worker.py")
 

@@ -18,11 +18,11 @@ from windows import most_in_a_window
 
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
 from safetyamp_pipelines.ledger.database import ledger_address
-from safetyamp_pipelines.resources.clock import Clock
-from safetyamp_pipelines.resources.rate_limit import Budget, SqliteBucket
-from safetyamp_pipelines.resources.rate_limit_postgres import CLAIM, PostgresBucket, bucket_factory
-from safetyamp_pipelines.resources.safetyamp import safetyamp_client
-from safetyamp_pipelines.settings import load_settings
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.systems.http.budget import Budget, SqliteBucket
+from safetyamp_pipelines.systems.http.budget_postgres import CLAIM, PostgresBucket, bucket_factory
+from safetyamp_pipelines.systems.http.clock import Clock
+from safetyamp_pipelines.systems.safetyamp import safetyamp_client
 
 WORKER = Path(__file__).with_name("budget_worker.py")
 HOUR = 3600.0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from safetyamp_pipelines.resources.safetyamp_pages import ListingShifted, PageWalk, flattened
-from safetyamp_pipelines.sync.errors import ReadError
+from safetyamp_pipelines.sync.model.errors import ReadError
 
 Page = list[dict[str, Any]]
 

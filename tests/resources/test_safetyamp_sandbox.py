@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from safetyamp_pipelines.resources.safetyamp import SafetyAmpClient, safetyamp_client
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox, TargetOptions, WorldSpec
-from safetyamp_pipelines.settings import load_settings
-from safetyamp_pipelines.sync.errors import RecordRefused
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.sync.model.errors import RecordRefused
+from safetyamp_pipelines.systems.safetyamp import SafetyAmpClient, safetyamp_client
 
 READ_AT = "2026-11-20T10:00:00Z"
 TABLES = ("site_clusters", "sites", "user_titles", "roles", "users", "asset_types", "assets")

@@ -9,12 +9,13 @@ import dagster as dg
 import pytest
 from scripted_server import Answer, ScriptedServer, answer
 
-from safetyamp_pipelines.resources.connections import Samsara
-from safetyamp_pipelines.resources.samsara import SamsaraClient, samsara_client
 from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import Samsara
 from safetyamp_pipelines.sandbox import FaultRule, SamsaraOptions, Sandbox, WorldSpec
-from safetyamp_pipelines.settings import SettingsError, load_settings
-from safetyamp_pipelines.sync.errors import AuthRefused, ReadError
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.sync.model.errors import AuthRefused, ReadError
+from safetyamp_pipelines.systems.samsara import SamsaraClient, samsara_client
 
 READ_AT = "2026-11-20T10:00:00Z"
 

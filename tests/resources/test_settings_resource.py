@@ -7,9 +7,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from safetyamp_pipelines.resources.connections import Samsara
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.settings import Settings, SettingsError
+from safetyamp_pipelines.resources.systems import Samsara
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.settings.validation import SettingsError
 
 ENVIRON = {"SAFETYAMP_FQDN": "acme.safetyamp.com", "SAFETYAMP_TOKEN": "secret-token-value"}
 

@@ -19,10 +19,10 @@ from cryptography.fernet import Fernet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safetyamp_pipelines.resources.snapshot_files import SnapshotFiles
-from safetyamp_pipelines.resources.snapshot_store import SnapshotRef, SnapshotStore, snapshot_store
-from safetyamp_pipelines.settings import load_settings
-from safetyamp_pipelines.sync.errors import SnapshotError
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.systems.snapshots.files import SnapshotFiles
+from safetyamp_pipelines.systems.snapshots.store import SnapshotRef, SnapshotStore, snapshot_store
 
 NAME = "viewpoint/jobs"
 START = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from safetyamp_pipelines.resources.snapshot_store import SnapshotStore
+from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
 
 @pytest.mark.parametrize("key", [None, Fernet.generate_key().decode()], ids=["plain", "encrypted"])

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.snapshot_parquet import snapshot_from_parquet, snapshot_to_parquet
-from safetyamp_pipelines.resources.snapshots import SnapshotIOManager
-from safetyamp_pipelines.sync.errors import SnapshotError
-from safetyamp_pipelines.sync.snapshot import Snapshot
+from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.sync.model.snapshot import Snapshot
+from safetyamp_pipelines.systems.snapshots.parquet import snapshot_from_parquet, snapshot_to_parquet
 
 READ_AT = "2026-11-20T10:00:00Z"
 PERSON = "Núñez-Łukasz"

@@ -26,9 +26,9 @@ from viewpoint_world import (
     write_viewpoint,
 )
 
-from safetyamp_pipelines.resources.viewpoint import ViewpointReader, _json_value
-from safetyamp_pipelines.sync.errors import FatalCall, ReadError, Refusal, RetriableCall
-from safetyamp_pipelines.sync.snapshot import Record, Snapshot
+from safetyamp_pipelines.sync.model.errors import FatalCall, ReadError, Refusal, RetriableCall
+from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
+from safetyamp_pipelines.systems.viewpoint.reader import ViewpointReader, _json_value
 
 WHOLE: Rows = {"bPREH": [EMPLOYEE], "bPRDP": [DEPARTMENT], "bJCJM": [JOB], "bJCCM": [CONTRACT]}
 

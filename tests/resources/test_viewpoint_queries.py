@@ -13,16 +13,10 @@ from fake_odbc import FakeOdbc
 from sqlalchemy.dialects.mssql.pyodbc import MSDialect_pyodbc
 from viewpoint_world import COLUMNS, READ_AT, config, write_viewpoint
 
-from safetyamp_pipelines.resources.viewpoint import ViewpointReader
-from safetyamp_pipelines.resources.viewpoint_queries import (
-    OPTIONAL,
-    REQUIRED,
-    Query,
-    viewpoint_queries,
-    vista_tables,
-)
-from safetyamp_pipelines.sync.config import SyncConfig
-from safetyamp_pipelines.sync.errors import Refusal
+from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.sync.rules.config import SyncConfig
+from safetyamp_pipelines.systems.viewpoint.queries import OPTIONAL, REQUIRED, Query, viewpoint_queries, vista_tables
+from safetyamp_pipelines.systems.viewpoint.reader import ViewpointReader
 
 # Pay, bank, race, identity numbers: what the public column list of Vista marks as sensitive in the tables read here.
 SENSITIVE = {

@@ -9,12 +9,12 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from safetyamp_pipelines.resources.connections import Viewpoint
 from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import Viewpoint
 from safetyamp_pipelines.sandbox.viewpoint import write_viewpoint
 from safetyamp_pipelines.sandbox.viewpoint_schema import MARKED
 from safetyamp_pipelines.sandbox.world import WorldSpec, build_world
-from safetyamp_pipelines.sync.snapshot import Snapshot
+from safetyamp_pipelines.sync.model.snapshot import Snapshot
 
 READ_AT = "2026-11-20T10:00:00Z"
 OPEN = 1

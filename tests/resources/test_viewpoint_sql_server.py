@@ -13,10 +13,8 @@ from azure.core.exceptions import ClientAuthenticationError
 from fake_odbc import Error, FakeOdbc, InterfaceError, OperationalError, ProgrammingError, odbc_error
 from viewpoint_world import CONTRACT, DEPARTMENT, EMPLOYEE, JOB, READ_AT, config, work, write_viewpoint
 
-from safetyamp_pipelines.resources.viewpoint import ViewpointReader, viewpoint_reader
-from safetyamp_pipelines.resources.viewpoint_engine import packaged_driver, source_name
-from safetyamp_pipelines.settings import load_settings
-from safetyamp_pipelines.sync.errors import (
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.sync.model.errors import (
     AnswerLost,
     AuthRefused,
     CallError,
@@ -25,6 +23,8 @@ from safetyamp_pipelines.sync.errors import (
     Refusal,
     SyncError,
 )
+from safetyamp_pipelines.systems.viewpoint.engine import packaged_driver, source_name
+from safetyamp_pipelines.systems.viewpoint.reader import ViewpointReader, viewpoint_reader
 
 URL = "mssql+pyodbc://reader:s3cret@sql01:1433/Viewpoint"
 

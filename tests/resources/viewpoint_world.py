@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from safetyamp_pipelines.sync.config import SyncConfig
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 READ_AT = "2026-11-20T10:00:00Z"
 

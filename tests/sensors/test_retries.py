@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safetyamp_pipelines.automation.starting.retry_sensor import marked, next_retry, retry_sensor
 from safetyamp_pipelines.ledger import Failure, Ledger
 from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.run_console import CONSOLE
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.run_console import CONSOLE
-from safetyamp_pipelines.sensors.retries import marked, next_retry, retry_sensor
-from safetyamp_pipelines.settings import timing_settings
+from safetyamp_pipelines.settings.loading import timing_settings
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 REFUSED = Failure(

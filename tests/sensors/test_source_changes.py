@@ -7,13 +7,13 @@ import dagster as dg
 import pytest
 from commands import small_world
 
+from safetyamp_pipelines.automation.starting.source_changes import changed_tables, source_sensor
 from safetyamp_pipelines.definitions import resources_for
 from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.resources.run_console import CONSOLE
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.run_console import CONSOLE
 from safetyamp_pipelines.sandbox import Sandbox
-from safetyamp_pipelines.sensors.source_changes import changed_tables, source_sensor
-from safetyamp_pipelines.settings import timing_settings
+from safetyamp_pipelines.settings.loading import timing_settings
 
 
 @pytest.fixture

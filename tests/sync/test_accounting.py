@@ -23,10 +23,10 @@ from small_worlds import (
 )
 
 from safetyamp_pipelines.sync.accounting import account_of
-from safetyamp_pipelines.sync.entities import BY_NAME, ENTITIES
-from safetyamp_pipelines.sync.inputs import Inputs, Memory
-from safetyamp_pipelines.sync.plan import Outcome, Plan, Verdict
-from safetyamp_pipelines.sync.tables import References
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
+from safetyamp_pipelines.sync.model.plan import Outcome, Plan, Verdict
+from safetyamp_pipelines.sync.model.tables import References
 
 assert READ_AT.startswith("2026-11-20")
 WORLD = company(

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from small_worlds import CIVIL, FIELD_ROLE, FITTER, ROOT, SOUTH, YARD, change, company, employee, plan_of, user
 
-from safetyamp_pipelines.sync import departments, employees
-from safetyamp_pipelines.sync.bodies import Unresolved, build_body, compare_answer, row_after
-from safetyamp_pipelines.sync.differ import offered
-from safetyamp_pipelines.sync.plan import Action, Change
-from safetyamp_pipelines.sync.tables import References
+from safetyamp_pipelines.sync.entities import departments, employees
+from safetyamp_pipelines.sync.model.plan import Action, Change
+from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.difference import offered
+from safetyamp_pipelines.sync.pushing.bodies import Unresolved, build_body, compare_answer, row_after
 
 TABLES = References(
     {"site_clusters": [ROOT, SOUTH, CIVIL], "sites": [YARD], "user_titles": [FITTER], "roles": [FIELD_ROLE]}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safetyamp_pipelines.sync.clean import CLEANERS, Unclean, clean
+from safetyamp_pipelines.sync.model.clean import CLEANERS, Unclean, clean
 
 TEXTS = st.text(max_size=20)
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from safetyamp_pipelines.sync.config import SyncConfig
-from safetyamp_pipelines.sync.config_yaml import SyncConfigError, parse_sync_config
-from safetyamp_pipelines.sync.errors import Refusal
+from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.sync.rules.config import SyncConfig
+from safetyamp_pipelines.sync.rules.yaml_file import SyncConfigError, parse_sync_config
 
 PACKAGE = resources.files("safetyamp_pipelines")
 

@@ -19,7 +19,7 @@ from small_worlds import (
     verdicts,
 )
 
-from safetyamp_pipelines.sync.errors import PlanRefused
+from safetyamp_pipelines.sync.model.errors import PlanRefused
 
 
 def with_departments(*rows: object, clusters: list[object] | None = None) -> World:

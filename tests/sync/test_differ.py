@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_worlds import FIELD_ROLE, FITTER, Remembered, title, user
 
-from safetyamp_pipelines.sync.differ import diff_record, observed_value, offered
-from safetyamp_pipelines.sync.employees import SPEC
-from safetyamp_pipelines.sync.spec import Field, Policy
-from safetyamp_pipelines.sync.tables import References
+from safetyamp_pipelines.sync.entities.employees import SPEC
+from safetyamp_pipelines.sync.model.spec import Field, Policy
+from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.difference import diff_record, observed_value, offered
 
 TABLES = References({"user_titles": [FITTER, title(8, "Welder")], "users": [user("boss1", "9")], "roles": [FIELD_ROLE]})
 NAME = Field("name", "Name", (), "name")

@@ -6,10 +6,10 @@ import copy
 
 from small_worlds import CIVIL, ROOT, applied, company, department, employee, job, observed_in, plan_all, plan_of, user
 
-from safetyamp_pipelines.sync.employees import SPEC as EMPLOYEES
-from safetyamp_pipelines.sync.expected import apply_plan, expected_references, new_id
-from safetyamp_pipelines.sync.jobs import SPEC as JOBS
-from safetyamp_pipelines.sync.tables import References
+from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
+from safetyamp_pipelines.sync.entities.jobs import SPEC as JOBS
+from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.expected import apply_plan, expected_references, new_id
 
 
 def test_a_job_of_a_new_department_is_planned_before_either_exists() -> None:

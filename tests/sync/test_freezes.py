@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safetyamp_pipelines.sync.config_yaml import SyncConfigError, parse_sync_config
-from safetyamp_pipelines.sync.freezes import Freeze, freeze_at
+from safetyamp_pipelines.sync.rules.calendar import Freeze, freeze_at
+from safetyamp_pipelines.sync.rules.yaml_file import SyncConfigError, parse_sync_config
 
 CHICAGO = "America/Chicago"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from small_worlds import Remembered, account, company, config, employee, plan_of, user
 
-from safetyamp_pipelines.sync.plan import Plan
+from safetyamp_pipelines.sync.model.plan import Plan
 
 GONE = "2026-01-31"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from safetyamp_pipelines.sync.mapping import Mapped, map_fields, source_label
-from safetyamp_pipelines.sync.spec import Field
+from safetyamp_pipelines.sync.model.mapping import Mapped, map_fields, source_label
+from safetyamp_pipelines.sync.model.spec import Field
 
 MAIL = Field(
     "email", "E-mail", ("entra/users.mail", "viewpoint/employees.Email"), "email", clean="email", required=True

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from small_worlds import Remembered, World, account, company, config, employee, plan_of, user, verdicts
 
-from safetyamp_pipelines.sync.errors import PlanRefused
-from safetyamp_pipelines.sync.plan import Plan
+from safetyamp_pipelines.sync.model.errors import PlanRefused
+from safetyamp_pipelines.sync.model.plan import Plan
 
 
 def plan_only(world: World, *keys: str, **options: Any) -> Plan:

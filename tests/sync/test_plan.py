@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_worlds import company, employee, plan_of
 
-from safetyamp_pipelines.sync.plan import Action, Agreed, Change, Finding, Outcome, Plan, Verdict, payload_hash
+from safetyamp_pipelines.sync.model.plan import Action, Agreed, Change, Finding, Outcome, Plan, Verdict, payload_hash
 
 TEXT = st.text(max_size=8)
 VALUE = st.one_of(st.none(), st.integers(-5, 5), TEXT)

@@ -19,12 +19,12 @@ from small_worlds import (
     verdicts,
 )
 
-from safetyamp_pipelines.sync.differ import offered
-from safetyamp_pipelines.sync.employees import SPEC
-from safetyamp_pipelines.sync.errors import SnapshotError
-from safetyamp_pipelines.sync.inputs import Inputs, Memory
-from safetyamp_pipelines.sync.planner import plan_entity
-from safetyamp_pipelines.sync.tables import References
+from safetyamp_pipelines.sync.entities.employees import SPEC
+from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
+from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.derive import plan_entity
+from safetyamp_pipelines.sync.planning.difference import offered
 
 FIRED = "2026-01-31 00:00:00"
 

@@ -24,13 +24,13 @@ from small_worlds import (
     plan_of,
 )
 
-from safetyamp_pipelines.sync.entities import BY_NAME, ENTITIES
-from safetyamp_pipelines.sync.expected import expected_references
-from safetyamp_pipelines.sync.inputs import Inputs, Memory
-from safetyamp_pipelines.sync.plan import Action, Plan
-from safetyamp_pipelines.sync.planner import plan_entity
-from safetyamp_pipelines.sync.snapshot import Certificate, Record, Snapshot, content_hash
-from safetyamp_pipelines.sync.tables import at_path, fold
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
+from safetyamp_pipelines.sync.model.plan import Action, Plan
+from safetyamp_pipelines.sync.model.snapshot import Certificate, Record, Snapshot, content_hash
+from safetyamp_pipelines.sync.model.tables import at_path, fold
+from safetyamp_pipelines.sync.planning.derive import plan_entity
+from safetyamp_pipelines.sync.planning.expected import expected_references
 
 RULES = config(companies=[1, 2], vehicles={"default_site": "YARD"})
 

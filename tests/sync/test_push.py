@@ -12,15 +12,15 @@ from typing import Any
 
 from small_worlds import READ_AT, company, employee, observed_in, plan_of, user
 
-from safetyamp_pipelines.sync.employees import SPEC
-from safetyamp_pipelines.sync.errors import NotSent, RecordRefused
-from safetyamp_pipelines.sync.journal import Linked, OpenIntent
-from safetyamp_pipelines.sync.plan import Agreed, Change
-from safetyamp_pipelines.sync.push import Push
-from safetyamp_pipelines.sync.push_result import Progress, PushOptions, PushResult, no_progress
-from safetyamp_pipelines.sync.refusals import Explained
-from safetyamp_pipelines.sync.snapshot import Record
-from safetyamp_pipelines.sync.tables import Id, References
+from safetyamp_pipelines.sync.entities.employees import SPEC
+from safetyamp_pipelines.sync.model.errors import NotSent, RecordRefused
+from safetyamp_pipelines.sync.model.plan import Agreed, Change
+from safetyamp_pipelines.sync.model.snapshot import Record
+from safetyamp_pipelines.sync.model.tables import Id, References
+from safetyamp_pipelines.sync.pushing.outcomes import Progress, PushOptions, PushResult, no_progress
+from safetyamp_pipelines.sync.pushing.ports import Linked, OpenIntent
+from safetyamp_pipelines.sync.pushing.push import Push
+from safetyamp_pipelines.sync.pushing.refusals import Explained
 
 AT = datetime.fromisoformat(READ_AT)
 

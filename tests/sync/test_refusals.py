@@ -21,13 +21,13 @@ from small_worlds import (
     verdicts,
 )
 
-from safetyamp_pipelines.sync.circumstances import Circumstances, mapping_hash
-from safetyamp_pipelines.sync.employees import SPEC
-from safetyamp_pipelines.sync.entities import ENTITIES
-from safetyamp_pipelines.sync.errors import RecordRefused
-from safetyamp_pipelines.sync.plan import Action, Change
-from safetyamp_pipelines.sync.refusals import Explained, explain_refusal, mend
-from safetyamp_pipelines.sync.snapshot import canonical_json
+from safetyamp_pipelines.sync.entities.employees import SPEC
+from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.sync.model.errors import RecordRefused
+from safetyamp_pipelines.sync.model.plan import Action, Change
+from safetyamp_pipelines.sync.model.snapshot import canonical_json
+from safetyamp_pipelines.sync.planning.circumstances import Circumstances, mapping_hash
+from safetyamp_pipelines.sync.pushing.refusals import Explained, explain_refusal, mend
 
 HIRE = Change(
     Action.CREATE,

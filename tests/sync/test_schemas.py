@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from safetyamp_pipelines.sync import employees, jobs, vehicles
-from safetyamp_pipelines.sync.entities import ENTITIES
-from safetyamp_pipelines.sync.schemas import SCHEMAS, TYPES, Kind, Presence
-from safetyamp_pipelines.sync.spec import EntitySpec
+from safetyamp_pipelines.sync.entities import employees, jobs, vehicles
+from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.sync.model.columns import SCHEMAS, TYPES, Kind, Presence
+from safetyamp_pipelines.sync.model.spec import EntitySpec
 
 FRAMES = {
     employees.SOURCE: employees.COLUMNS,

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from small_worlds import asset, site, title, user
 
-from safetyamp_pipelines.sync import employees, titles, vehicles
-from safetyamp_pipelines.sync.journal import OpenIntent
+from safetyamp_pipelines.sync.entities import employees, titles, vehicles
+from safetyamp_pipelines.sync.model.tables import Id, References
 from safetyamp_pipelines.sync.names import Names
-from safetyamp_pipelines.sync.settle import says, settle
-from safetyamp_pipelines.sync.tables import Id, References
+from safetyamp_pipelines.sync.pushing.ports import OpenIntent
+from safetyamp_pipelines.sync.pushing.settling import says, settle
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
 REFERENCES = References({"sites": [site(20, "Yard", 2, "YARD")], "users": [user("u1", "1"), user("u2", "2")]})

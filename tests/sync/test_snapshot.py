@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_worlds import READ_AT
 
-from safetyamp_pipelines.sync.errors import SnapshotError
-from safetyamp_pipelines.sync.inputs import Inputs, Memory
-from safetyamp_pipelines.sync.snapshot import Record, Snapshot, canonical_json, content_hash
-from safetyamp_pipelines.sync.tables import References
+from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
+from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot, canonical_json, content_hash
+from safetyamp_pipelines.sync.model.tables import References
 
 ROWS = st.lists(st.fixed_dictionaries({"id": st.integers(0, 5), "name": st.text(max_size=5)}), max_size=6)
 

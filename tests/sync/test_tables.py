@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from small_worlds import CIVIL, ROOT, SOUTH, YARD, asset_type, cluster, site, title, user
 
-from safetyamp_pipelines.sync.tables import References, at_path, fold, has_path, set_path
+from safetyamp_pipelines.sync.model.tables import References, at_path, fold, has_path, set_path
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from typing import Any
 
 from small_worlds import READ_AT, Remembered, World, company, config, observed_in, user, verdict, verdicts
 
-from safetyamp_pipelines.sync.config import SyncConfig
-from safetyamp_pipelines.sync.entities import BY_NAME
-from safetyamp_pipelines.sync.plan import Plan
-from safetyamp_pipelines.sync.tables import Id, References
-from safetyamp_pipelines.sync.undo import Ground, plan_undo
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.model.plan import Plan
+from safetyamp_pipelines.sync.model.tables import Id, References
+from safetyamp_pipelines.sync.planning.reversal import Ground, plan_undo
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_worlds import ROOT, Refusal, World, account, change, company, department, employee, plan_of, user
 
-from safetyamp_pipelines.sync.employees import SPEC
-from safetyamp_pipelines.sync.plan import Action, Change, payload_hash
-from safetyamp_pipelines.sync.waves import in_waves, rings_of, urgency
+from safetyamp_pipelines.sync.entities.employees import SPEC
+from safetyamp_pipelines.sync.model.plan import Action, Change, payload_hash
+from safetyamp_pipelines.sync.planning.waves import in_waves, rings_of, urgency
 
 KEYS = [str(number) for number in range(1, 8)]
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from safetyamp_pipelines.sandbox.safetyamp_rules import Refused
 from safetyamp_pipelines.sandbox.safetyamp_state import SafetyAmpState
-from safetyamp_pipelines.sync.errors import (
+from safetyamp_pipelines.sync.model.errors import (
     AnswerLost,
     AuthRefused,
     CallError,
@@ -22,8 +22,8 @@ from safetyamp_pipelines.sync.errors import (
     ReadError,
     RecordRefused,
 )
-from safetyamp_pipelines.sync.snapshot import Record
-from safetyamp_pipelines.sync.tables import Id
+from safetyamp_pipelines.sync.model.snapshot import Record
+from safetyamp_pipelines.sync.model.tables import Id
 from worlds.story import Run
 
 Answer = TypeVar("Answer")

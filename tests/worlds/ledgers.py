@@ -12,9 +12,9 @@ from sqlalchemy.pool import StaticPool
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.ledger.database import begin_sqlite, prepare_sqlite
-from safetyamp_pipelines.ledger.models import Base
-from safetyamp_pipelines.ledger.store import Clock
-from safetyamp_pipelines.sync.snapshot import canonical_json
+from safetyamp_pipelines.ledger.schema import Base
+from safetyamp_pipelines.ledger.transactions import Clock
+from safetyamp_pipelines.sync.model.snapshot import canonical_json
 
 
 class Ledgers:

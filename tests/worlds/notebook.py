@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from safetyamp_pipelines.ledger import Change, Failure, Intent, IntentOpen, Link, Session
-from safetyamp_pipelines.ledger.store import Clock
-from safetyamp_pipelines.sync.plan import Agreed
-from safetyamp_pipelines.sync.snapshot import canonical_json
+from safetyamp_pipelines.ledger.transactions import Clock
+from safetyamp_pipelines.sync.model.plan import Agreed
+from safetyamp_pipelines.sync.model.snapshot import canonical_json
 
 Key = tuple[str, str]
 

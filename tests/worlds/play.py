@@ -8,23 +8,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.resources.journal import LedgerJournal, remembered
-from safetyamp_pipelines.resources.pushing import refuse_guarded
+from safetyamp_pipelines.operations.journal import LedgerJournal, remembered
+from safetyamp_pipelines.operations.push_step import refuse_guarded
 from safetyamp_pipelines.sandbox.safetyamp_options import TargetOptions
 from safetyamp_pipelines.sandbox.safetyamp_schema import TABLES as SCHEMA
 from safetyamp_pipelines.sandbox.safetyamp_state import SafetyAmpState
-from safetyamp_pipelines.sync.config import SyncConfig
-from safetyamp_pipelines.sync.entities import BY_NAME, BY_TABLE
-from safetyamp_pipelines.sync.errors import PlanRefused, SyncError
-from safetyamp_pipelines.sync.expected import expected_references
-from safetyamp_pipelines.sync.inputs import Inputs
-from safetyamp_pipelines.sync.plan import Plan, Verdict
-from safetyamp_pipelines.sync.planner import plan_entity
-from safetyamp_pipelines.sync.push import Push
-from safetyamp_pipelines.sync.push_result import PushOptions
-from safetyamp_pipelines.sync.snapshot import Record, Snapshot, canonical_json
-from safetyamp_pipelines.sync.spec import Desired, EntitySpec
-from safetyamp_pipelines.sync.tables import References
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, BY_TABLE
+from safetyamp_pipelines.sync.model.errors import PlanRefused, SyncError
+from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.model.plan import Plan, Verdict
+from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot, canonical_json
+from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec
+from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.derive import plan_entity
+from safetyamp_pipelines.sync.planning.expected import expected_references
+from safetyamp_pipelines.sync.pushing.outcomes import PushOptions
+from safetyamp_pipelines.sync.pushing.push import Push
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 from worlds.fate import Clock, Fate, Killed, MortalJournal, Target, Write
 from worlds.ledgers import Ledgers
 from worlds.notebook import Notebooks

@@ -11,8 +11,8 @@ from typing import Any
 from reliability.small import duplicates, end_state
 
 from safetyamp_pipelines.sandbox.safetyamp_state import SafetyAmpState
-from safetyamp_pipelines.sync.clean import number
-from safetyamp_pipelines.sync.entities import BY_NAME, BY_TABLE
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, BY_TABLE
+from safetyamp_pipelines.sync.model.clean import number
 from worlds.fate import Write
 from worlds.play import RunLog, Stage, World
 from worlds.right import wrong_values

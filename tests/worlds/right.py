@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from oracle.cleaning import day, email, key, number, telephone, text
 
-from safetyamp_pipelines.sync.entities import BY_NAME
-from safetyamp_pipelines.sync.plan import Verdict
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.model.plan import Verdict
 from worlds.play import World
 from worlds.story import Row
 

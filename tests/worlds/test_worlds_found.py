@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from small_worlds import FIELD_ROLE, ROOT, asset_type, cluster, department, employee, job, recent_job, site, user
 
-from safetyamp_pipelines.sync.config import SyncConfig
-from safetyamp_pipelines.sync.entities import BY_NAME
-from safetyamp_pipelines.sync.inputs import Inputs
-from safetyamp_pipelines.sync.spec import Desired, EntitySpec
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 from worlds.play import Stage
 from worlds.promises import broken_promises
 from worlds.story import Drop, Edit, Fault, Insert, Meanwhile, Put, Row, Run, Step, Story, Wait

@@ -1,0 +1,1 @@
+"""Dagster's events as signals, and the one sensor that sends the alerts."""

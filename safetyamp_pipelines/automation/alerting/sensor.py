@@ -1,0 +1,157 @@
+"""Tells people what went wrong, once, and when it is over: one sensor over the event log of all runs, with a cursor.
+
+A sensor on failed runs would lose an alert whenever the mail server is down (contract Dagster §1.3). This one returns a
+cursor that holds what is untold; whatever happens before that return happens again at the next tick.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from safetyamp_pipelines.automation.alerting.event_log import Reader
+from safetyamp_pipelines.automation.alerting.events import newest, page_after
+from safetyamp_pipelines.automation.alerting.standing import (
+    ledger_signal,
+    pause_signal,
+    quarantine_signals,
+    settings_signal,
+)
+from safetyamp_pipelines.automation.operator_jobs import OPERATOR_JOBS
+from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE, Channel, NotifierResource
+from safetyamp_pipelines.operations.alerts.delivery import next_message
+from safetyamp_pipelines.operations.alerts.memory import Memory
+from safetyamp_pipelines.operations.alerts.messages import worded
+from safetyamp_pipelines.operations.alerts.problems import Signal, State, absorb
+from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.settings.loading import TimingSettings
+from safetyamp_pipelines.settings.logs import get_logger
+from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.sync.model.errors import NotTold, SyncError
+from safetyamp_pipelines.sync.rules.calendar import freeze_at
+
+EVERY_SECONDS = 30
+SENSOR = "alerts"
+QUIET_JOBS = frozenset(job.name for job in OPERATOR_JOBS)
+"""Whoever starts one of these looks at it."""
+_ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS)
+log = get_logger(__name__)
+
+
+def alert_sensor(timing: TimingSettings) -> dg.SensorDefinition:
+    """On wherever somebody can be told, as far as is known when Dagster loads the definitions."""
+
+    @dg.sensor(
+        name=SENSOR,
+        minimum_interval_seconds=EVERY_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING if timing.may_alert else dg.DefaultSensorStatus.STOPPED,
+        description="Tells people by mail and webhook what needs attention: at once when it is critical, else once an "
+        "hour; and when it is over. Each tick says what it did. Try it: `safetyamp alerts test`.",
+    )
+    def alerts(
+        context: dg.SensorEvaluationContext,
+        sync_settings: SettingsResource,
+        ledger: LedgerResource,
+        notifier: NotifierResource,
+    ) -> dg.SensorResult:
+        channels, now = notifier.channels(), datetime.now(UTC)
+        known = Memory.load(context.cursor) if context.cursor else Memory(newest(context.instance))
+        seen = _look(context, known.after, sync_settings, ledger, now)
+        # What is untold through a channel that wrong settings lack waits until they are right.
+        states = {**known.channels} if seen.wrong else {}
+        said, is_well = [seen.wrong] if seen.wrong else [], not seen.wrong
+        for name, channel in channels.items():
+            state = absorb(known.channels.get(name, State()), seen.signals)
+            states[name], what, is_told = tell(name, channel, state, seen.ui_url, now.timestamp())
+            said += [f"{name}: {what}"] if what else []
+            is_well = is_well and is_told
+        if is_well:  # else the service that waits for the heartbeat tells that nobody can be told
+            _beat(notifier)
+        nothing = "nothing new to tell" if channels else f"nobody can be told: {HOW_TO_CONFIGURE}"
+        return dg.SensorResult(skip_reason="; ".join(said) or nothing, cursor=Memory(seen.after, states).dump())
+
+    return alerts
+
+
+def tell(name: str, channel: Channel, state: State, ui_url: str | None, now: float) -> tuple[State, str, bool]:
+    """Send the message that is due, if any: the state after that, what was done, and whether the channel works.
+
+    A message that was not taken leaves the state as it was: the next tick makes it anew, with what came meanwhile.
+    """
+    message, after = next_message(state, now)
+    if message is None:
+        return after, "", True
+    words = worded(message, ui_url)
+    try:
+        what = channel.send(words)
+    except NotTold as error:
+        log.warning("not_told", channel=name, reason=str(error))
+        return state, f"not told, tried again: {error}", False
+    log.info("told", channel=name, kind=message.kind, problems=len(message.problems))
+    return after, f"{message.kind} of {len(message.problems)}, {what}", True
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one look found: everything up to the event `after`; while settings are `wrong`, that alone."""
+
+    after: int
+    signals: list[Signal]
+    ui_url: str | None = None
+    wrong: str = ""
+
+
+def _look(
+    context: dg.SensorEvaluationContext,
+    after: int,
+    sync_settings: SettingsResource,
+    ledger: LedgerResource,
+    now: datetime,
+) -> _Seen:
+    """What came since, and what stands, in their order."""
+    try:
+        settings = sync_settings.get()
+    except SettingsError as error:
+        return _Seen(after, [settings_signal(error, now)], wrong=f"the settings are wrong: {error}")
+    page = page_after(context.instance, after, now.timestamp())
+    is_paused, standing = _asked(ledger, now)
+    schedule = settings.sync_config().schedule
+    rests = is_paused or freeze_at(schedule.freezes, now, schedule.timezone) is not None
+    reader = Reader(context.instance, _described(context), QUIET_JOBS, rests)
+    signals = [*reader.signals(page.events), settings_signal(None, now), *standing]
+    ended = [event for event in page.events if event.dagster_event_type in _ENDS and event.job_name == "sync_all"]
+    if ended:
+        signals += quarantine_signals(context.instance, settings, ended[-1].timestamp)
+    return _Seen(page.after, signals, settings.dagster_ui_url)
+
+
+def _asked(ledger: LedgerResource, now: datetime) -> tuple[bool, list[Signal]]:
+    """Whether syncing is paused, and what the ledger is a sign of. A ledger that cannot be asked is one too."""
+    try:
+        pause = ledger.get().pause_state()
+    except SyncError as error:
+        return False, [ledger_signal(error, now)]
+    signal = pause_signal(pause, now)
+    return pause is not None, [ledger_signal(None, now), *([signal] if signal is not None else [])]
+
+
+def _described(context: dg.SensorEvaluationContext) -> Callable[[dg.AssetCheckKey], str]:
+    """What each check says of itself; nothing for one that was renamed or removed since."""
+    defined = context.repository_def.asset_graph if context.repository_def is not None else None
+
+    def description(key: dg.AssetCheckKey) -> str:
+        if defined is None or key not in defined.asset_check_keys:
+            return ""
+        return defined.get_check_spec(key).description or ""
+
+    return description
+
+
+def _beat(notifier: NotifierResource) -> None:
+    """A heartbeat that cannot be sent is told by the service that waits for it; nothing here depends on it."""
+    try:
+        notifier.beat()
+    except NotTold as error:
+        log.warning("no_heartbeat", reason=str(error))

@@ -1,0 +1,91 @@
+"""Problems that no event tells: syncing stays paused or is quarantined, the settings are wrong, the ledger is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from safetyamp_pipelines.automation.starting.timing import why_quarantined
+from safetyamp_pipelines.operations.alerts.problems import Green, Level, Red, Signal
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.ledger.records import Pause
+    from safetyamp_pipelines.settings.model import Settings
+    from safetyamp_pipelines.settings.validation import SettingsError
+    from safetyamp_pipelines.sync.model.errors import SyncError
+
+LONG_PAUSE = timedelta(hours=4)
+"""A pause is meant; a forgotten one leaves leavers with their access."""
+
+
+def pause_signal(pause: Pause | None, now: datetime) -> Signal | None:
+    """Whether a pause lasts too long; None while a younger one does."""
+    if pause is None:
+        return Green(frozenset({"pause"}), now.timestamp())
+    if now - pause.at < LONG_PAUSE:
+        return None
+    return Red(
+        problem="pause",
+        level=Level.DIGEST,
+        title=f"syncing is paused since {pause.at:%Y-%m-%d %H:%M} UTC",
+        needs=frozenset({"pause"}),
+        at=now.timestamp(),
+        detail="leavers keep their access, and newcomers have none, for as long as it lasts",
+        advice="`safetyamp status` tells who paused it and why; `safetyamp resume` ends the pause",
+        is_standing=True,
+    )
+
+
+def settings_signal(error: SettingsError | None, now: datetime) -> Signal:
+    """Whether the settings are right. Ticks of the schedule fail else, and no run tells of it."""
+    if error is None:
+        return Green(frozenset({"settings"}), now.timestamp())
+    return Red(
+        problem="settings",
+        level=Level.CRITICAL,
+        title="the settings are wrong: no sync starts",
+        needs=frozenset({"settings"}),
+        at=now.timestamp(),
+        detail=str(error),
+        advice="do what the message names; `safetyamp config show` tells all that is wrong",
+        is_standing=True,
+    )
+
+
+def ledger_signal(error: SyncError | None, now: datetime) -> Signal:
+    """Whether the ledger could be asked. Ticks of the schedule fail then, and no run tells of it."""
+    if error is None:
+        return Green(frozenset({"ledger"}), now.timestamp())
+    return Red(
+        problem="ledger",
+        level=Level.CRITICAL,
+        title="the ledger cannot be asked: no sync starts",
+        needs=frozenset({"ledger"}),
+        at=now.timestamp(),
+        detail=str(error),
+        advice="check LEDGER_URL, and that its folder or server can be written to; `safetyamp doctor` asks it",
+        is_standing=True,
+    )
+
+
+def quarantine_signals(instance: dg.DagsterInstance, settings: Settings, ended_at: float) -> Iterator[Signal]:
+    """Whether the rhythm is slowed, asked when a run has ended: at no other time does that change."""
+    interval = timedelta(minutes=settings.sync_interval_minutes)
+    config = settings.sync_config().schedule
+    reason = why_quarantined(instance, config, interval, datetime.fromtimestamp(ended_at, UTC))
+    if reason is None:
+        yield Green(frozenset({"quarantine"}), ended_at)
+        return
+    yield Red(
+        problem="quarantine",
+        level=Level.DIGEST,  # what failed was told at once
+        title="syncing is quarantined: it failed again and again",
+        needs=frozenset({"quarantine"}),
+        at=ended_at,
+        detail=reason,
+        advice="mend what the last run says, then start sync_all by hand: one good run restores the rhythm",
+        is_standing=True,
+    )

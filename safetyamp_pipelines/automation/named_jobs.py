@@ -1,0 +1,67 @@
+"""The jobs operators run, each by name: an empty asset selection would mean everything (contract Dagster §0.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from safetyamp_pipelines.resources.keys import OBSERVED, asset_key
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.model.spec import EntitySpec
+
+Job = UnresolvedAssetJobDefinition
+SYNC_TAG = "safetyamp/sync"
+"""dagster.yaml allows one queued run with this tag at a time."""
+CAUSE_TAG = "safetyamp/cause"
+"""Why a run started: schedule, retry, source_change or shell; manual is what a job says where nobody says otherwise."""
+
+
+def plan_keys(entities: Iterable[EntitySpec]) -> list[dg.AssetKey]:
+    """The plans of these entities, the plans before them, and every snapshot they read."""
+    wanted = {other.name: other for spec in entities for other in (spec, *(BY_NAME[name] for name in spec.after))}
+    names = {f"plan/{name}" for name in wanted}
+    for spec in wanted.values():
+        names |= {*spec.sources, *(f"{OBSERVED}/{table}" for table in spec.observed)}
+    return sorted(map(asset_key, names | _read_together(names)), key=lambda key: list(key.path))
+
+
+def _read_together(names: set[str]) -> set[str]:
+    """Viewpoint is one transaction: who reads one of its tables reads all."""
+    tables = ("employees", "departments", "jobs", "recent_jobs")
+    return {f"viewpoint/{table}" for table in tables} if any(name.startswith("viewpoint/") for name in names) else set()
+
+
+def push_keys(entities: Iterable[EntitySpec]) -> list[dg.AssetKey]:
+    """Everything `plan_keys` names, and the pushes of these entities."""
+    chosen = list(entities)
+    return [*plan_keys(chosen), *(asset_key(f"safetyamp/{spec.table}") for spec in chosen)]
+
+
+def _job(name: str, keys: Iterable[dg.AssetKey], description: str, **tags: str) -> Job:
+    return dg.define_asset_job(
+        name,
+        selection=dg.AssetSelection.assets(*keys),
+        description=description,
+        tags={CAUSE_TAG: "manual", **tags, "dagster/max_retries": "0"},
+    )
+
+
+sync_all = _job(
+    "sync_all",
+    push_keys(ENTITIES),
+    "Snapshot everything, plan everything, then push: departments, jobs, titles, employees, vehicles.",
+    **{SYNC_TAG: "push"},
+)
+plan_all = _job("plan_all", plan_keys(ENTITIES), "Snapshot and plan everything. A safe dry run: it writes nothing.")
+sync_one = [
+    _job(
+        f"sync_{spec.name}",
+        push_keys([spec]),
+        f"Snapshot, plan and push {spec.name} alone.",
+        **{SYNC_TAG: "push"},
+    )
+    for spec in ENTITIES
+]
+JOBS = [sync_all, plan_all, *sync_one]

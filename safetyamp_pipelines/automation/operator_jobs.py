@@ -1,0 +1,193 @@
+"""What operators decide in the Dagster UI: pause, resume, retry failures, approve, undo. The shell does the same.
+
+Each is a job of one step with a form in the launchpad; the work is in `answers/` and the ledger.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from pydantic import Field
+
+from safetyamp_pipelines.answers.failing import decide
+from safetyamp_pipelines.automation.named_jobs import CAUSE_TAG, SYNC_TAG
+from safetyamp_pipelines.operations.decisions import refused_plan
+from safetyamp_pipelines.operations.progress import ProgressReporter
+from safetyamp_pipelines.resources.keys import POOL, session_tag
+from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import SafetyAmp
+from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
+from safetyamp_pipelines.systems.snapshots.store import snapshot_store
+
+SOMEBODY = "an operator in the Dagster UI"
+TAGS = {CAUSE_TAG: "manual", "dagster/max_retries": "0"}
+MOST_KEYS = 100
+"""Keys listed in the metadata of one run."""
+
+
+class PauseConfig(dg.Config):
+    """Why syncing is paused, and by whom."""
+
+    reason: str = Field(description="Why; everybody who wonders reads it.")
+    by: str = Field(default=SOMEBODY, description="Your name.")
+
+
+class ResumeConfig(dg.Config):
+    """Who ends the pause."""
+
+    by: str = Field(default=SOMEBODY, description="Your name.")
+
+
+class RetryConfig(dg.Config):
+    """Which failures are tried again: one record, all of an entity, or all there are."""
+
+    entity: str = Field(default="", description="departments, jobs, titles, employees or vehicles; empty: all of them.")
+    key: str = Field(default="", description="The source key, such as an employee number; empty: all of the entity.")
+
+
+class ApproveConfig(dg.Config):
+    """Which refused plan may be pushed after all."""
+
+    plan: str = Field(description="The plan's hash, at least 8 characters of it; the failed check `guards` shows it.")
+    reason: str = Field(description="Why it is right; it is kept for ever.")
+    by: str = Field(description="Your name; it is kept for ever.")
+    hours: int = Field(default=24, ge=1, le=168, description="How long the approval stands.")
+
+
+class UndoConfig(dg.Config):
+    """Which push is taken back, why, and by whom."""
+
+    session: int = Field(description="The number of the session; the metadata of a push and `history` show it.")
+    reason: str = Field(description="Why; everybody who wonders about the pause reads it.")
+    by: str = Field(default=SOMEBODY, description="Your name.")
+    dry_run: bool = Field(default=False, description="Write nothing: say what would be set back.")
+
+
+@dg.op(description="Stop pushes between two calls, and let none start. Plans are still made.")
+def pause(context: dg.OpExecutionContext, config: PauseConfig, ledger: LedgerResource) -> None:
+    """A pause that lasts already stays as it is."""
+    with _told():
+        _require_words(reason=config.reason, by=config.by)
+        before, lasting = ledger.get().pause_state(), ledger.get().pause(config.by, config.reason)
+    _say(context, paused_by=lasting.who, since=f"{lasting.at:%Y-%m-%d %H:%M} UTC", reason=lasting.reason)
+    _say(context, was_paused_before=before is not None)
+
+
+@dg.op(description="End the pause.")
+def resume(context: dg.OpExecutionContext, config: ResumeConfig, ledger: LedgerResource) -> None:
+    """Without a pause nothing happens."""
+    with _told():
+        ended = ledger.get().resume(config.by)
+    _say(context, ended="there was no pause" if ended is None else f"the pause of {ended.who}: {ended.reason}")
+
+
+@dg.op(description="Have the next sync try refused records again although nothing has changed.")
+def retry(context: dg.OpExecutionContext, config: RetryConfig, ledger: LedgerResource) -> None:
+    """The sensor for retries starts that sync soon, unless it is switched off."""
+    with _told():
+        if config.key and not config.entity:
+            raise Refusal("a key needs its entity, such as employees")
+        marked = decide(ledger.get(), config.entity or None, config.key or None, "retry", datetime.now(UTC))
+    _say(context, marked=len(marked), records=", ".join(marked[:MOST_KEYS]) or "no failure stands")
+
+
+@dg.op(description="Let exactly this plan be pushed although a guard refused it.")
+def approve(
+    context: dg.OpExecutionContext, config: ApproveConfig, sync_settings: SettingsResource, ledger: LedgerResource
+) -> None:
+    """A plan that differs needs an approval of its own."""
+    with _told():
+        _require_words(reason=config.reason, by=config.by)
+        meant = refused_plan(snapshot_store(sync_settings.get()), config.plan)
+        valid_for = timedelta(hours=config.hours)
+        given = ledger.get().approve(meant.hash, meant.entity, config.by, config.reason, valid_for)
+    _say(context, approved_by=given.who, reason=given.reason, until=f"{given.expires_at:%Y-%m-%d %H:%M} UTC")
+    _say(context, entity=given.entity, plan_hash=given.plan_hash, refused_by="\n".join(map(str, meant.refused)))
+
+
+@dg.op(pool=POOL, description="Set back what one push wrote, where SafetyAmp still says so. It WRITES to SafetyAmp.")
+def undo(
+    context: dg.OpExecutionContext,
+    config: UndoConfig,
+    sync_settings: SettingsResource,
+    safetyamp: SafetyAmp,
+    ledger: LedgerResource,
+    progress: dg.ResourceParam[ProgressReporter],
+) -> None:
+    """Syncing is paused first and stays so: the next sync would write again what the sources say."""
+    from safetyamp_pipelines.answers.undone import told_undo, undo_document
+    from safetyamp_pipelines.operations.undo_step import Undoing
+
+    with _told():
+        _require_words(reason=config.reason, by=config.by)
+        settings = sync_settings.get()
+        store = snapshot_store(settings)
+        undoing = Undoing(safetyamp.client(), ledger.get(), settings, store, progress, context.run_id)
+        undone = None if config.dry_run else undoing.undo(config.session, config.by, config.reason)
+        planned = undoing.plan(config.session) if undone is None else undone.planned
+    document = undo_document(planned, undone)
+    if document["session"] is not None:
+        context.instance.add_run_tags(context.run_id, session_tag(document["entity"], document["session"]))
+    told = "\n".join(told_undo(document))
+    _say(context, undoes=config.session, entity=document["entity"], writes=document["writes"], told=told)
+    if document["exit_code"]:
+        raise dg.Failure(told, allow_retries=False)
+
+
+@dg.job(tags=TAGS, description="Pause syncing: a push under way stops between two calls, none starts.")
+def pause_syncing() -> None:
+    """As `safetyamp pause`."""
+    pause()
+
+
+@dg.job(tags=TAGS, description="End the pause: the next tick of the schedule syncs again.")
+def resume_syncing() -> None:
+    """As `safetyamp resume`."""
+    resume()
+
+
+@dg.job(tags=TAGS, description="Try records again that SafetyAmp refused, once you have mended what they lacked.")
+def retry_failures() -> None:
+    """As `safetyamp failures retry`."""
+    retry()
+
+
+@dg.job(tags=TAGS, description="Approve a plan that a guard refused, after you have looked at it.")
+def approve_plan() -> None:
+    """As `safetyamp approve`."""
+    approve()
+
+
+@dg.job(
+    tags={**TAGS, SYNC_TAG: "push"},
+    description="Take one push back, field by field, where SafetyAmp still says what it wrote. Pauses syncing.",
+)
+def undo_session() -> None:
+    """As `safetyamp undo`."""
+    undo()
+
+
+OPERATOR_JOBS = [pause_syncing, resume_syncing, retry_failures, approve_plan, undo_session]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A refusal in its own words, as the failure of the step."""
+    try:
+        yield
+    except SyncError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def _require_words(**given: str) -> None:
+    for name, text in given.items():
+        if not text.strip():
+            raise Refusal(f"{name} must say something")
+
+
+def _say(context: dg.OpExecutionContext, **facts: str | int | bool) -> None:
+    """What was done: as metadata of the step, and as a line of the run's log."""
+    context.add_output_metadata(facts)
+    context.log.info("; ".join(f"{name.replace('_', ' ')}: {fact}" for name, fact in facts.items()))

@@ -1,0 +1,1 @@
+"""When a sync starts and why not: schedules and sensors."""

@@ -1,0 +1,96 @@
+"""Checks that prove a plan anew: references, collisions, the share of the rejected. The proofs are in `sync/proofs.py`.
+
+One step for the three, which loads what the plan was made from only when the plan changes anything.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+
+from safetyamp_pipelines.checks.judged import Judged, Level, worst
+from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
+from safetyamp_pipelines.resources.keys import OBSERVED, asset_key, input_name
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.sync.config_checks import RejectedLimits
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.model.plan import Plan
+from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.expected import expected_references
+from safetyamp_pipelines.sync.planning.proofs import (
+    allowed_rejections,
+    collided,
+    common_reasons,
+    rejected_of,
+    unresolved,
+)
+
+CHECKS = {
+    "references": "Whatever a change refers to is in SafetyAmp or is created before it. Red? Materialise the snapshots "
+    "and plans again, all in one run; if it stays red, the planner has a fault: report it with the keys.",
+    "collisions": "No two records would have one unique value, such as an e-mail. Red? Correct the records named at "
+    "the source; if their values differ there, the planner has a fault: report it with the keys.",
+    "rejected_share": "Most records can be synced. Red? More than `checks.rejected.error` of `sync.yaml` cannot, so a "
+    "source or a rule is wrong: the metadata counts the reasons. Yellow: have the records corrected at the source.",
+}
+"""What each check says of itself in the UI."""
+
+
+def plan_proofs(spec: EntitySpec) -> dg.AssetChecksDefinition:
+    """The blocking checks that prove one entity's plan."""
+    key = asset_key(f"plan/{spec.name}")
+    specs = [dg.AssetCheckSpec(name, asset=key, blocking=True, description=text) for name, text in CHECKS.items()]
+
+    @dg.multi_asset_check(specs=specs, name=f"{input_name(f'plan/{spec.name}')}_proofs", ins={"plan": dg.AssetIn(key)})
+    def proofs(
+        context: dg.AssetCheckExecutionContext,
+        sync_settings: SettingsResource,
+        io_manager: dg.ResourceParam[SnapshotIOManager],
+        plan: Plan,
+    ) -> Iterator[dg.AssetCheckResult]:
+        limits = sync_settings.get().sync_config().checks.rejected
+        expected = _expected(spec, io_manager, context.run.run_id) if plan.changes else References({})
+        judged = {
+            "references": judge_faults(plan, unresolved(spec, plan, expected), "refer to what is not there"),
+            "collisions": judge_faults(plan, collided(spec, plan, expected), "would write a value that another has"),
+            "rejected_share": judge_rejected(plan, limits),
+        }
+        for name, found in judged.items():
+            yield found.result(dg.AssetCheckKey(key, name), f"safetyamp plan {spec.name}")
+
+    return proofs
+
+
+def _expected(spec: EntitySpec, stored: SnapshotIOManager, run_id: str) -> References:
+    """SafetyAmp as the plans before this one leave it: what this plan was made from."""
+    observed = {table: stored.newest(f"{OBSERVED}/{table}", run_id).records for table in spec.observed}
+    return expected_references(
+        observed, [(BY_NAME[name], stored.newest(f"plan/{name}", run_id, Plan)) for name in spec.after]
+    )
+
+
+def judge_faults(plan: Plan, faults: Mapping[str, tuple[str, ...]], what: str) -> Judged:
+    """No change may have such a fault; told are the keys and the fields, not what stands in them."""
+    fields = sorted({label for labels in faults.values() for label in labels})
+    return Judged(
+        worst((bool(faults), Level.ERROR)),
+        f"{len(faults)} of {len(plan.changes)} changes {what}" + (f": {', '.join(fields)}" if fields else ""),
+        "none",
+        keys=tuple(sorted(faults)),
+    )
+
+
+def judge_rejected(plan: Plan, limits: RejectedLimits) -> Judged:
+    """Whether so many records are rejected that the source, and not they, must be wrong."""
+    keys, size = rejected_of(plan)
+    warn, error = allowed_rejections(size, limits)
+    return Judged(
+        worst((len(keys) > warn, Level.WARNING), (len(keys) > error, Level.ERROR)),
+        f"{len(keys)} of {size} records are rejected",
+        f"{warn} without a warning, {error} at most (checks.rejected in sync.yaml)",
+        keys=keys,
+        more={"reasons": "\n".join(f"{number}x {reason}" for reason, number in common_reasons(plan)) or "none"},
+    )
+
+
+proof_checks = [plan_proofs(spec) for spec in ENTITIES]

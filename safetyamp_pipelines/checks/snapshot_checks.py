@@ -1,0 +1,78 @@
+"""Checks on snapshots, made from the declared schemas: one step a table tells whether it is whole, and as it should be.
+
+One step for all checks of a table, because a step costs 50 ms and reads the table anew. Each check keeps a result of
+its own; a failed one with severity ERROR stops what depends on the table (contract Dagster §1.2).
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import dagster as dg
+
+from safetyamp_pipelines.checks.judged import Judged, Level
+from safetyamp_pipelines.checks.row_count import judge_rows, sizes_before
+from safetyamp_pipelines.resources.keys import OBSERVED, asset_key, input_name
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.sync.model.columns import SCHEMAS
+from safetyamp_pipelines.sync.model.snapshot import Snapshot
+
+CHECKS = {
+    "certificate": "The snapshot is whole and its keys are unique. Red? Materialise it again; if it stays red, two "
+    "records of the source share a key, which the metadata names: correct one of them there.",
+    "schema": "The columns that the sync reads are there and of their type, keys are never null. Red? The source, or "
+    "the view that is read, has changed: the metadata names the column. Put it back, or name it in `sync.yaml`. "
+    "Yellow: a column of this site's own has no values. New columns are only told.",
+    "row_count": "About as many rows as usual. Red? The source is empty and was not: see its grants and companies in "
+    "`sync.yaml` before anything else. Yellow: many rows more or fewer than usual, so look why.",
+}
+"""What each check says of itself in the UI."""
+
+
+def snapshot_checks(table: str) -> dg.AssetChecksDefinition:
+    """The blocking checks of one snapshot; loading it verifies that it fits its certificate."""
+    key = asset_key(table)
+    specs = [dg.AssetCheckSpec(name, asset=key, blocking=True, description=text) for name, text in CHECKS.items()]
+
+    @dg.multi_asset_check(specs=specs, name=f"{input_name(table)}_checks", ins={"snapshot": dg.AssetIn(key)})
+    def checks(
+        context: dg.AssetCheckExecutionContext, sync_settings: SettingsResource, snapshot: Snapshot
+    ) -> Iterator[dg.AssetCheckResult]:
+        from safetyamp_pipelines.checks.column_checks import judge_schema
+
+        limits = sync_settings.get().sync_config().checks.row_count
+        before = sizes_before(context.instance, key, limits.history)
+        judged = {
+            "certificate": judge_certificate(snapshot),
+            "schema": judge_schema(SCHEMAS[table], snapshot.records),
+            "row_count": judge_rows(len(snapshot.records), before, limits, may_rise=table.startswith(OBSERVED)),
+        }
+        for name, found in judged.items():
+            yield found.result(dg.AssetCheckKey(key, name), "safetyamp doctor")
+
+    return checks
+
+
+def judge_certificate(snapshot: Snapshot) -> Judged:
+    """Whether the read was certified whole and no key came twice; loading it showed that it fits its records."""
+    held = snapshot.certificate
+    assert held is not None
+    more = {"rows": held.rows, "unique_keys": held.unique_keys, "pages": held.pages, "read_at": held.read_at}
+    told = {"notices": "\n".join(snapshot.notices)} if snapshot.notices else {}
+    level = Level.FINE if held.rows == held.unique_keys else Level.ERROR
+    return Judged(
+        level,
+        f"{held.unique_keys} different keys in {held.rows} rows",
+        "as many keys as rows",
+        keys=_twice(snapshot) if level is Level.ERROR else (),
+        more={**more, **told},
+    )
+
+
+def _twice(snapshot: Snapshot) -> tuple[str, ...]:
+    """The keys that several records have, in the columns that should tell them apart."""
+    columns = SCHEMAS[snapshot.table].key
+    keys = Counter("/".join(str(record.get(column)) for column in columns) for record in snapshot.records)
+    return tuple(sorted(key for key, number in keys.items() if number > 1))
+
+
+table_checks = [snapshot_checks(table) for table in SCHEMAS]

@@ -1,0 +1,65 @@
+"""The command `safetyamp report`: what was changed in SafetyAmp on some days, as CSV or JSON. The work: `reports/`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from safetyamp_pipelines.cli.shell import ledger_and_settings, print_json, say
+from safetyamp_pipelines.sync.model.errors import Refusal
+
+MOST_DAYS = 3660
+"""Ten years: more is a slip of the pen, such as a last day that means "for ever"."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the `safetyamp` command."""
+    app.command()(report)
+
+
+def report(
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day, as 2026-11-01.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day; included.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The CSV file to write; standard output without it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document with each day's figures.")] = False,
+) -> None:
+    """List every change of these days, for spreadsheets. Asks no outside system; holds no person's values."""
+    from safetyamp_pipelines.operations.reports.csv_table import cells, csv_of
+    from safetyamp_pipelines.operations.reports.daily import daily_reports, summary_of
+
+    with ledger_and_settings(as_json) as (ledger, settings):
+        if last < first:
+            raise Refusal(f"--to {last:%Y-%m-%d} is before --from {first:%Y-%m-%d}")
+        if (days := (last - first).days + 1) > MOST_DAYS:
+            raise Refusal(f"these are {days} days, and {MOST_DAYS} are allowed: give a later --from or an earlier --to")
+        timezone = settings.sync_config().employees.timezone
+        reports = daily_reports(ledger, first.date(), last.date(), timezone)
+        if out is not None:
+            _write(out, csv_of(reports))
+    if as_json:
+        print_json(
+            {
+                "timezone": timezone,
+                "days": [summary_of(day) for day in reports],
+                "changes": [cells(day.day, change) for day in reports for change in day.changes],
+            }
+        )
+    elif out is None:
+        sys.stdout.write(csv_of(reports))
+    else:
+        changes, done = sum(len(day.changes) for day in reports), sum(day.done for day in reports)
+        say(f"{out}: {changes} changes in {len(reports)} days, {done} of them done")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        # Lines end as CSV has it already; spreadsheets take UTF-8 for what it is only with its mark.
+        path.write_text(text, encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise Refusal(f"{path} cannot be written ({error.strerror}): name another file with --out") from error

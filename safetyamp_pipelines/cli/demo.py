@@ -1,0 +1,120 @@
+"""`make demo` and `make dev`: the real commands and the real Dagster UI on the embedded world. No logic of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from safetyamp_pipelines.sandbox import Sandbox, TargetOptions, WorldSpec
+from safetyamp_pipelines.settings.loading import child_environment
+
+CALLS, PERIOD = 600, 60.0
+"""The demo's SafetyAmp allows ten times the real 60 calls a minute, so that the demo fits into a coffee break."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+console = Console()
+
+
+@app.command()
+def demo(
+    employees: Annotated[int, typer.Option(min=10, help="Employees in Viewpoint.")] = 120,
+    home: Annotated[Path, typer.Option(help="Folder of the demo; begun anew each time.")] = Path(".demo"),
+) -> None:
+    """Sync the embedded world twice with the real command and show what each run did."""
+    shutil.rmtree(home, ignore_errors=True)
+    with _world(employees, home) as box:
+        environment = _environment(box, home)
+        _say("The embedded world is up: SafetyAmp, Samsara, Microsoft login and Graph on loopback, Viewpoint in SQLite")
+        _safetyamp(["doctor"], environment)
+        _say("First run: snapshot everything, plan everything, push")
+        first = _safetyamp(["sync"], environment)
+        _say("Second run: nothing has changed since, so nothing may be written")
+        second = _sync_json(environment)
+        console.print(
+            f"second run: {second['writes']} writes, {second['calls']} calls to SafetyAmp, "
+            f"fewest possible {second['fewest_calls']}",
+            highlight=False,
+        )
+        if first == 1:
+            _say("The `failed` record is planted: its e-mail belongs to an account that was deleted in SafetyAmp")
+        console.print(
+            "Next: `make dev` opens such a world in the Dagster UI, and tells how `safetyamp plan` reaches it.",
+            highlight=False,
+        )
+    if first not in (0, 1) or second["writes"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ui(
+    employees: Annotated[int, typer.Option(min=10, help="Employees in Viewpoint.")] = 120,
+    home: Annotated[Path, typer.Option(help="Folder kept from one start to the next.")] = Path(".dev"),
+    port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+) -> None:
+    """The Dagster UI with webserver and daemon on the embedded world, until Ctrl-C."""
+    with _world(employees, home) as box:
+        environment = {**_environment(box, home), "SYNC_SCHEDULE": "on", "SYNC_INTERVAL_MINUTES": "5"}
+        # With the same Dagster home the runs of that shell appear in the UI, and `alerts` finds what the sensor told.
+        for_shells = {**box.environment, "DAGSTER_HOME": environment["DAGSTER_HOME"]}
+        (home / "environment").write_text(
+            "".join(f"export {name}={value!r}\n" for name, value in for_shells.items()), encoding="utf-8"
+        )
+        _say(f"Dagster UI: http://127.0.0.1:{port}  (job sync_all; for the shell: source {home}/environment)")
+        # A shell that starts this in the background ignores SIGINT for it, and Dagster would inherit that and then
+        # ignore SIGTERM too (contract Dagster §1.5): a handler of our own gives the child the default again.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # A session of its own: Ctrl-C then reaches this process alone, which stops Dagster and the world in order.
+        command = [_beside_python("dagster"), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
+        process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+
+
+def _world(employees: int, home: Path) -> Sandbox:
+    spec = WorldSpec(employees=employees, jobs=employees // 2, vehicles=max(10, employees // 8))
+    return Sandbox(spec, TargetOptions(calls=CALLS, period=PERIOD), home=home / "world")
+
+
+def _environment(box: Sandbox, home: Path) -> dict[str, str]:
+    """What the commands run with: the machine's own variables, the world's, and a Dagster home of the demo's."""
+    dagster_home = home.resolve() / "dagster"
+    dagster_home.mkdir(parents=True, exist_ok=True)
+    shutil.copy("dagster.yaml", dagster_home)
+    return child_environment({**box.environment, "DAGSTER_HOME": str(dagster_home)})
+
+
+def _beside_python(command: str) -> str:
+    return str(Path(sys.executable).with_name(command))
+
+
+def _safetyamp(arguments: list[str], environment: dict[str, str]) -> int:
+    console.print(f"$ safetyamp {' '.join(arguments)}", style="bold", highlight=False)
+    return subprocess.run([_beside_python("safetyamp"), *arguments], env=environment, check=False).returncode  # noqa: S603
+
+
+def _sync_json(environment: dict[str, str]) -> dict[str, Any]:
+    console.print("$ safetyamp sync --json", style="bold", highlight=False)
+    command = [_beside_python("safetyamp"), "sync", "--json"]
+    answer = subprocess.run(command, env=environment, check=False, stdout=subprocess.PIPE)  # noqa: S603
+    document: dict[str, Any] = json.loads(answer.stdout)
+    return document
+
+
+def _say(text: str) -> None:
+    console.print(f"\n[bold cyan]{text}[/]", highlight=False)
+
+
+if __name__ == "__main__":
+    app()

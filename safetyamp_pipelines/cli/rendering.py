@@ -1,0 +1,169 @@
+"""What an operator sees on a terminal: progress, the plan before → after, the result. Elsewhere plain lines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.box import HEAVY_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.cli.running import Ran
+    from safetyamp_pipelines.sync.model.plan import Change, Plan, Verdict
+
+SAY_EVERY = 25
+MOST_KEYS = 10
+
+
+class TerminalProgress:
+    """A bar for each entity on a terminal: done of total, calls so far, time left; elsewhere a line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Progress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[calls]} calls"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> TerminalProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def read(self, table: str, rows: int, calls: int) -> None:
+        """Say that a table was read."""
+        self._console.print(f"read   {table:<14} {rows:>6} rows {calls:>5} calls", highlight=False)
+
+    def of(self, entity: str, calls: Callable[[], int]) -> Callable[[int, int], None]:
+        """The callback of one push."""
+
+        def report(settled: int, planned: int) -> None:
+            if self._console.is_terminal:
+                task = self._tasks.get(entity)
+                if task is None:
+                    task = self._tasks[entity] = self._bars.add_task(entity, total=planned, calls=0)
+                self._bars.update(task, completed=settled, total=planned, calls=calls())
+            elif settled % SAY_EVERY == 0 or settled == planned:
+                self._console.print(f"push   {entity:<14} {settled:>6} of {planned}, {calls()} calls", highlight=False)
+
+        return report
+
+    def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
+        """Nothing to say: the table at the end says it."""
+
+
+def show_result(console: Console, ran: Ran, *, pushed: bool) -> None:
+    """The table of verdicts, calls against the fewest possible, and every record that is not in step."""
+    for name, records in ran.not_in_step.items():
+        if records:
+            console.print(_records_table(console, name, records))
+    for name, lines in ran.noted.items():
+        for line in lines:
+            _say(console, f"{name.removesuffix('s')} {escape(line['key'])}: {escape('; '.join(line['notes']))}")
+    console.print(_verdict_table(console, ran, "Verdicts" if pushed else "Verdicts, if this were pushed"))
+    console.print(
+        f"{ran.writes} writes, {ran.calls} calls to SafetyAmp (fewest possible {ran.fewest_calls}), "
+        f"{ran.seconds:.1f} s, run {ran.run_id}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def show_causes(console: Console, ran: Ran) -> None:
+    """Every reason why the run did not do what it was asked to, once."""
+    for cause in ran.causes:
+        console.print(cause.text, style="bold red", highlight=False, soft_wrap=True, markup=False)
+    if ran.causes and ran.wrote_nothing:
+        console.print("Nothing was written to SafetyAmp.", highlight=False)
+
+
+def _verdict_table(console: Console, ran: Ran, title: str) -> Table:
+    """Verdicts down, entities across: so it fits on 80 columns however many verdicts there are."""
+    table = _table(console, title)
+    table.add_column("verdict")
+    for entity in ran.verdicts:
+        table.add_column(entity, justify="right")
+    for name in sorted({verdict for counts in ran.verdicts.values() for verdict in counts}):
+        cells = [str(counts[name]) if name in counts else "·" for counts in ran.verdicts.values()]
+        table.add_row(name.replace("_", " "), *cells)
+    table.add_row("all", *(str(sum(counts.values())) for counts in ran.verdicts.values()))
+    return table
+
+
+def _records_table(console: Console, name: str, records: list[dict[str, Any]]) -> Table:
+    table = _table(console, f"{name}: not in step")
+    for column in ("key", "verdict", "why"):
+        table.add_column(column)
+    for record in records:
+        verdict = record["verdict"].replace("_", " ")
+        table.add_row(escape(record["key"]), verdict, escape("\n".join(record["why"])))
+    return table
+
+
+def _table(console: Console, title: str, *, header: bool = True) -> Table:
+    """Ruled on a terminal; elsewhere the columns alone, which other programs can read."""
+    box = HEAVY_HEAD if console.is_terminal else None
+    return Table(title=title, title_justify="left", box=box, show_header=header)
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """Every change of one plan, grouped by what it does, before → after. For an operator's eyes: it shows values."""
+    groups: dict[str, list[Change]] = defaultdict(list)
+    for change in plan.changes:
+        groups[str(change.action)].append(change)
+    for action, changes in groups.items():
+        _say(console, f"\n[bold]{plan.entity}: {action}[/] {len(changes)}")
+        for change in changes:
+            _show_change(console, plan.entity, change)
+    if notes := [verdict for verdict in plan.verdicts if verdict.notes]:
+        _say(console, f"\n[bold]{plan.entity}: left out[/] {len(notes)} records")
+        for verdict in notes:
+            _say(console, f"  {escape(verdict.source_key)} — {escape('; '.join(verdict.notes))}")
+    _show_findings(console, plan)
+
+
+def _show_change(console: Console, entity: str, change: Change) -> None:
+    from safetyamp_pipelines.sync.entities.registry import BY_NAME  # brings pandas, which `config show` does without
+
+    _say(console, f"  {escape(change.natural_key)} — {escape(change.cause)}")
+    for name, (before, after) in change.fields.items():
+        shown = _said(after) if change.target_id is None else f"{_said(before)} → {_said(after)}"
+        _say(console, f"    {BY_NAME[entity].field(name).label}: {escape(shown)}")
+
+
+def _show_findings(console: Console, plan: Plan) -> None:
+    findings: dict[str, list[str]] = defaultdict(list)
+    for finding in plan.findings:
+        findings[f"{finding.kind.replace('_', ' ')}: {finding.text}"].append(finding.key)
+    for what, keys in findings.items():
+        shown = ", ".join(keys[:MOST_KEYS]) + (f" and {len(keys) - MOST_KEYS} more" if len(keys) > MOST_KEYS else "")
+        _say(console, f"  [dim]{escape(plan.entity)} {escape(what)}: {escape(shown)}[/]")
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, soft_wrap=True)
+
+
+def _said(value: Any) -> str:
+    return "nothing" if value is None else repr(value)
+
+
+def show_pairs(console: Console, title: str, pairs: Mapping[str, str]) -> None:
+    """Two columns."""
+    table = _table(console, title, header=False)
+    for name, value in pairs.items():
+        table.add_row(escape(name), escape(value))
+    console.print(table)

@@ -1,0 +1,275 @@
+"""Runs a job in this process and gathers what it did from its events. What is shown of it: `rendering.py`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+import dagster as dg
+from dagster._core.errors import (
+    DagsterAssetCheckFailedError,
+    DagsterExecutionInterruptedError,
+    DagsterHomeNotSetError,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from safetyamp_pipelines.automation.named_jobs import plan_keys, push_keys
+from safetyamp_pipelines.cli.causes import Cause, cause_of_checks, causes_of
+from safetyamp_pipelines.definitions import build_defs, resources_for
+from safetyamp_pipelines.operations.progress import ProgressReporter
+from safetyamp_pipelines.resources.keys import asset_key
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
+from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Outcome, Plan, Verdict
+
+IN_STEP, FAILED, REFUSED = 0, 1, 2
+NOT_DONE = (Outcome.FAILED, Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED)
+NOT_IN_STEP = (Outcome.REJECTED, Outcome.HELD, *NOT_DONE)
+
+
+@dataclass
+class Ran:
+    """What one run did.
+
+    `verdicts` counts source records by entity and verdict; `not_in_step` lists those that SafetyAmp does not show as
+    it should, with the reasons, and `noted` what the push found out about others; `calls` are calls to SafetyAmp.
+    `wrote_nothing` is said only when it is certain.
+    """
+
+    run_id: str
+    seconds: float
+    verdicts: dict[str, dict[str, int]] = field(default_factory=dict)
+    not_in_step: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    noted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
+    writes: int = 0
+    calls: int = 0
+    fewest_calls: int = 0
+    causes: list[Cause] = field(default_factory=list)
+    wrote_nothing: bool = True
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a guard stands against one of the plans: that plan is to be looked at."""
+        return any(plan.refused for plan in self.plans.values())
+
+    @property
+    def exit_code(self) -> int:
+        """0 in step, 1 ran but something failed, 2 refused or nothing could be written."""
+        if any(cause.refused for cause in self.causes) or (self.causes and self.wrote_nothing):
+            return REFUSED
+        failed = any(name in counts for counts in self.verdicts.values() for name in NOT_DONE)
+        return FAILED if self.causes or failed else IN_STEP
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `--json`: counts, errors, and each record not in step with its reasons; no values."""
+        return {
+            "run_id": self.run_id,
+            "entities": self.verdicts,
+            "writes": self.writes,
+            "calls": self.calls,
+            "fewest_calls": self.fewest_calls,
+            "seconds": round(self.seconds, 1),
+            "not_in_step": self.not_in_step,
+            "noted": {name: lines for name, lines in self.noted.items() if lines},
+            "errors": [{"error": cause.text, "steps": list(cause.steps)} for cause in self.causes],
+            "exit_code": self.exit_code,
+        }
+
+
+def run_entities(
+    entities: Sequence[str],
+    *,
+    push: bool,
+    environ: Mapping[str, str] | None,
+    progress: ProgressReporter,
+    keys: Sequence[str] = (),
+) -> Ran:
+    """Snapshot and plan the entities, and push them if asked. Settings are taken from `environ`, or the process.
+
+    With `keys` there is one entity, and only these source keys of it are pushed.
+
+    The run is kept in the Dagster instance of DAGSTER_HOME, where the UI shows it, and nowhere without one.
+    """
+    chosen = [spec for spec in ENTITIES if spec.name in entities]
+    if not chosen:
+        raise PlanRefused(f"no such entity: name some of {', '.join(BY_NAME)}")
+    told = _Listening(progress)
+    overrides = {
+        **resources_for(SettingsResource.of(environ)),
+        "progress": dg.ResourceDefinition.hardcoded_resource(told),
+    }
+    failures: dict[str, BaseException] = {}
+    job = build_defs(overrides).resolve_job_def("sync_all" if push else "plan_all")
+    started = monotonic()
+    with instance_of_home() as instance:
+        result = job.with_hooks({_remembering(failures)}).execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            asset_selection=push_keys(chosen) if push else plan_keys(chosen),
+            run_config=_run_config([f"{chosen[0].name}/{key}" for key in keys]),
+            tags={"safetyamp/cause": "shell"},
+        )
+        ran = Ran(result.run_id, monotonic() - started)
+        _gather(ran, result, [spec.name for spec in chosen], told.verdicts, push=push)
+        _explain(ran, result, failures)
+    return ran
+
+
+def _run_config(only_keys: list[str]) -> dict[str, Any]:
+    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    if only_keys:
+        config["resources"] = {"push_config": {"config": {"only_keys": only_keys}}}
+    return config
+
+
+def instance_of_home() -> dg.DagsterInstance:
+    """The instance of DAGSTER_HOME. Raises Refusal when there is one that cannot be opened."""
+    try:
+        return dg.DagsterInstance.get()
+    except DagsterHomeNotSetError:
+        return dg.DagsterInstance.ephemeral()
+    except (dg.DagsterError, SQLAlchemyError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise Refusal(
+            f"Dagster's home cannot be opened: {reason}. Correct DAGSTER_HOME or its dagster.yaml, or unset it"
+        ) from error
+
+
+def _remembering(failures: dict[str, BaseException]) -> dg.HookDefinition:
+    """The exceptions themselves: the events keep their texts only, which do not tell what they have in common."""
+
+    @dg.failure_hook(name="tell_the_shell")
+    def tell_the_shell(context: dg.HookContext) -> None:
+        if (error := context.op_exception) is not None:
+            failures[_step_name(context.step_key)] = error
+
+    return tell_the_shell
+
+
+@dataclass
+class _Listening:
+    """Passes a run's progress on, and keeps the verdicts of every push: metadata holds but the first hundred."""
+
+    reporter: ProgressReporter
+    verdicts: dict[str, Sequence[Verdict]] = field(default_factory=dict)
+
+    def read(self, table: str, rows: int, calls: int) -> None:
+        self.reporter.read(table, rows, calls)
+
+    def of(self, entity: str, calls: Callable[[], int]) -> Callable[[int, int], None]:
+        return self.reporter.of(entity, calls)
+
+    def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
+        self.verdicts[entity] = verdicts
+        self.reporter.pushed(entity, verdicts)
+
+
+def _gather(
+    ran: Ran,
+    result: dg.ExecuteInProcessResult,
+    entities: Sequence[str],
+    pushed: Mapping[str, Sequence[Verdict]],
+    *,
+    push: bool,
+) -> None:
+    metadata = _metadata(result)
+    for key, values in metadata.items():
+        ran.calls += int(values.get("calls", 0)) if key[0] in ("safetyamp", "safetyamp_observed") else 0
+        ran.fewest_calls += int(values.get("fewest_calls", 0))
+        ran.writes += int(values.get("writes", 0))
+    for name in entities:
+        if name in pushed and ("safetyamp", BY_NAME[name].table) not in metadata:  # interrupted
+            ran.writes += sum(verdict.outcome in OUTCOME_OF.values() for verdict in pushed[name])
+        if ("plan", name) not in metadata:
+            continue
+        plan = ran.plans[name] = result.asset_value(asset_key(f"plan/{name}"))
+        verdicts = pushed.get(name, plan.verdicts)
+        counts = dict(sorted(Counter(str(verdict.outcome) for verdict in verdicts).items()))
+        ran.verdicts[name] = _not_attempted(counts) if push and name not in pushed else counts
+        ran.not_in_step[name] = [_line(verdict) for verdict in verdicts if verdict.outcome in NOT_IN_STEP]
+        ran.noted[name] = _noted(plan, verdicts)
+
+
+def _not_attempted(planned: Mapping[str, int]) -> dict[str, int]:
+    """The counts of a plan that was to be pushed and was not."""
+    counts: Counter[str] = Counter()
+    for name, number in planned.items():
+        counts[Outcome.NOT_ATTEMPTED if name in OUTCOME_OF.values() else name] += number
+    return {str(name): counts[name] for name in sorted(counts)}
+
+
+def _line(verdict: Verdict) -> dict[str, Any]:
+    why = list(verdict.reasons) or [verdict.rule]
+    return {"key": verdict.source_key, "verdict": str(verdict.outcome), "why": why}
+
+
+def _noted(plan: Plan, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """What the push found out about records it did carry out, such as a field that SafetyAmp did not take."""
+    known = {verdict.source_key: set(verdict.notes) for verdict in plan.verdicts}
+    new = [
+        (verdict.source_key, [note for note in verdict.notes if note not in known[verdict.source_key]])
+        for verdict in verdicts
+    ]
+    return [{"key": key, "notes": notes} for key, notes in new if notes]
+
+
+def _metadata(result: dg.ExecuteInProcessResult) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Plain metadata by asset key; a push that stopped half way has it on its failure."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for event in result.all_events:
+        if event.is_step_materialization and event.asset_key is not None:
+            found[tuple(event.asset_key.path)] = _plain(event.materialization.metadata)
+        elif event.is_step_failure and (data := event.step_failure_data.user_failure_data) is not None:
+            found[tuple(_step_name(event.step_key).split("/"))] = _plain(data.metadata)
+    return found
+
+
+def _plain(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, Any]:
+    return {name: value.value for name, value in metadata.items() if name not in ("path",)}
+
+
+def _explain(ran: Ran, result: dg.ExecuteInProcessResult, failures: dict[str, BaseException]) -> None:
+    """The causes of the failures, and whether SafetyAmp was certainly left as it was."""
+    for event in result.all_events:
+        step = _step_name(event.step_key)
+        if event.is_step_failure and step not in failures:  # an interruption ends the run before any hook
+            failures[step] = DagsterExecutionInterruptedError()
+    guarded = {f"plan/{name}_guards": plan for name, plan in ran.plans.items() if plan.refused}
+    refused = [
+        Cause(str(plan.refusal()), (step,), refused=True, before_writing=True)
+        for step, plan in guarded.items()
+        if failures.pop(step, None) is not None
+    ]
+    red = {
+        step: cause_of_checks(step, found)
+        for step, found in _red_checks(result).items()
+        if isinstance(failures.get(step), DagsterAssetCheckFailedError)
+    }
+    others = {step: error for step, error in failures.items() if step not in red}
+    ran.causes = [*refused, *red.values(), *causes_of(others)]
+    if not result.success and not ran.causes:
+        ran.causes = [Cause("the run failed outside its steps; its events in the Dagster UI tell why", (), True)]
+    early = {step for cause in ran.causes if cause.before_writing for step in cause.steps}
+    told = {"/".join(key) for key in _metadata(result)}
+    in_doubt = [step for step in failures if step.startswith("safetyamp/") and step not in early | told]
+    ran.wrote_nothing = not ran.writes and not in_doubt
+
+
+def _red_checks(result: dg.ExecuteInProcessResult) -> dict[str, list[dg.AssetCheckEvaluation]]:
+    """What the checks of each step said that may not be so."""
+    red: dict[str, list[dg.AssetCheckEvaluation]] = {}
+    for event in result.all_events:
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            found = event.asset_check_evaluation_data
+            if not found.passed and found.severity is dg.AssetCheckSeverity.ERROR:
+                red.setdefault(_step_name(event.step_key), []).append(found)
+    return red
+
+
+def _step_name(key: str | None) -> str:
+    return (key or "").replace("__", "/")

@@ -1,0 +1,1 @@
+"""What the product does and answers on any surface: plan, push, undo, explain, forget, alerts. No Dagster."""

@@ -1,0 +1,1 @@
+"""Alerts: which problems there are, their messages, what was sent already, and the channels."""

@@ -1,0 +1,65 @@
+"""Alerts by webhook, for Slack, Teams and whoever takes JSON; and the heartbeat. The addresses are secrets: no error
+tells them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from safetyamp_pipelines.operations.alerts.messages import Words, webhook_body
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.model.errors import NotTold
+from safetyamp_pipelines.systems.http.client import plain_session, verify_option
+
+TIMEOUT = (5.0, 10.0)
+"""Seconds to connect and to answer: a tick of a sensor has a minute for everything."""
+
+
+@dataclass(frozen=True)
+class WebhookChannel:
+    """The receiver at ALERT_WEBHOOK_URL."""
+
+    settings: Settings
+
+    def send(self, words: Words) -> str:
+        """Post the message as the receiver takes it; NotTold unless it says that it has it."""
+        assert self.settings.alert_webhook_url is not None
+        url = self.settings.alert_webhook_url.get_secret_value()
+        status = _called(self.settings, "POST", url, "ALERT_WEBHOOK_URL", json=webhook_body(words, url))
+        return f"taken with {status}"
+
+
+def beat(settings: Settings) -> str:
+    """Call HEARTBEAT_URL once, and what became of that; NotTold when it fails."""
+    assert settings.heartbeat_url is not None
+    status = _called(settings, "GET", settings.heartbeat_url.get_secret_value(), "HEARTBEAT_URL")
+    return f"answered {status}"
+
+
+def _called(settings: Settings, method: str, url: str, variable: str, **request: Any) -> int:
+    """The status of the answer, which is a good one. Redirects are not followed: they lead to pages for people."""
+    verify = verify_option(settings.requests_ca_bundle)
+    try:
+        with (
+            plain_session() as session,
+            session.request(
+                method, url, timeout=TIMEOUT, verify=verify, allow_redirects=False, stream=True, **request
+            ) as answer,
+        ):
+            status = answer.status_code
+    except (requests.RequestException, UnicodeError) as error:
+        kind = type(error).__name__
+    else:
+        if 200 <= status < 300:
+            return status
+        raise NotTold(f"the address in {variable} answered {status}. {_advice(status, variable)}")
+    # Not `from error`: the errors of requests hold the whole address.
+    raise NotTold(f"the address in {variable} cannot be reached ({kind}). Check it, and the network")
+
+
+def _advice(status: int, variable: str) -> str:
+    if status == 429 or status >= 500:
+        return "It is tried again at the next look"
+    return f"Make a new one in the other system and set it as {variable}"

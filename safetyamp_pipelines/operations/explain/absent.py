@@ -1,0 +1,112 @@
+"""Why a key that somebody asks for is no source record. Pure, but for what the ledger remembers of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.operations.plan_step import OBSERVED, Stored
+from safetyamp_pipelines.sync.model import clean
+
+KEY_COLUMNS = {
+    "employees": "Employee",
+    "jobs": "Job",
+    "departments": "PRDept",
+    "titles": "udEmpTitle",
+    "vehicles": "id",
+}
+"""By which column a record is asked for."""
+OTHER_COLUMNS = {"vehicles": ("name", "vin", "serial", "licensePlate"), "jobs": ("Description",)}
+"""What people take for the key."""
+
+
+def why_absent(stored: Stored, key: str, ledger: Ledger) -> list[str]:
+    """The reasons, the most telling first."""
+    source = stored.spec.sources[0]
+    companies = ", ".join(map(str, stored.config.companies))
+    rows = len(stored.records(source))
+    where = f" of companies {companies}" if source.startswith("viewpoint/") else ""
+    reasons = [f"{stored.spec.noun} {key} is not in {source}{where}: {rows} rows, read {stored.read_at(source)}"]
+    reasons += _of_another_company(stored, key)
+    if stored.spec.name == "titles":
+        reasons = list(_title(stored, key)) or reasons
+    reasons += _similar(stored, key)
+    reasons += _remembered(stored, key, ledger)
+    reasons += _in_safetyamp(stored, key)
+    reasons += _in_entra(stored, key)
+    return reasons
+
+
+def _of_another_company(stored: Stored, key: str) -> Iterator[str]:
+    """Numbers that several companies have are keyed `company/number`; other companies than ours are not even read."""
+    company, _, number = key.partition("/")
+    if number and company not in map(str, stored.config.companies) and stored.spec.sources[0].startswith("viewpoint/"):
+        yield f"company {company} is none of the companies in sync.yaml, so its records are not read"
+
+
+def _title(stored: Stored, key: str) -> Iterator[str]:
+    bearers = [row for row in stored.records("viewpoint/employees") if _folded(row.get("udEmpTitle")) == _folded(key)]
+    if bearers:
+        yield (
+            f"title {key} is borne by {len(bearers)} employees, and none of them is employed: only the titles of "
+            "active employees are synced"
+        )
+
+
+def _similar(stored: Stored, key: str) -> Iterator[str]:
+    """Keys that differ by the company, the trailing dot, case or zeros only, and records known by another of their
+    values. Only the number of several companies is keyed `company/number`, and only for those that do not own it."""
+    company, _, number = key.partition("/")
+    wanted = {_bare(key), _bare(number if number and company in map(str, stored.config.companies) else key)}
+    near = {record.source_key for record in stored.desired if _bare(record.source_key) in wanted}
+    for row in stored.records(stored.spec.sources[0]):
+        for column in OTHER_COLUMNS.get(stored.spec.name, ()):
+            if row.get(column) is not None and _folded(row[column]) == _folded(key):
+                near.add(str(row[KEY_COLUMNS[stored.spec.name]]).strip())
+    for found in sorted(near):
+        yield f"do you mean {found}? `safetyamp explain {stored.spec.noun} '{found}'`"
+
+
+def _remembered(stored: Stored, key: str, ledger: Ledger) -> Iterator[str]:
+    history = ledger.verdict_history(stored.spec.name, key, runs=1)
+    if history and history[0].outcome is None:
+        yield f"it was there in earlier runs, and not since the one of {history[0].since:%Y-%m-%d %H:%M} UTC"
+    if (link := stored.inputs.memory.links.get(key)) is not None:
+        yield f"it is linked to SafetyAmp id {link.target_id}; that record stays as it is, since nothing is deleted"
+
+
+def _in_safetyamp(stored: Stored, key: str) -> Iterator[str]:
+    table = stored.spec.table
+    found = stored.inputs.expected[table].id_of(key)
+    if found is not None and any(row["id"] == found for row in stored.records(f"{OBSERVED}/{table}")):
+        yield f"SafetyAmp has {key} in {table} (id {found}), which no source lists: unmanaged, never changed"
+
+
+def _in_entra(stored: Stored, key: str) -> Iterator[str]:
+    if stored.spec.name != "employees":
+        return
+    accounts = sum(_number(row.get("employeeId")) == _number(key) for row in stored.records("entra/users"))
+    if accounts:
+        yield f"Entra has {accounts} account(s) with this employeeId, but people are taken from Viewpoint only"
+
+
+def finder(key: str) -> tuple[Callable[[Any], bool], ...]:
+    """How a key is looked for among source keys, the strictest way first."""
+    return (
+        lambda found: str(found) == key,
+        lambda found: str(found).strip().casefold() == key.strip().casefold(),
+        lambda found: _number(found) == _number(key),
+    )
+
+
+def _number(value: Any) -> str | None:
+    return clean.number(str(value), "") if value is not None else None
+
+
+def _folded(value: Any) -> str:
+    return str(value or "").strip().casefold()
+
+
+def _bare(value: Any) -> str:
+    return _folded(value).rstrip(".").lstrip("0")

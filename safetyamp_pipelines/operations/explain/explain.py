@@ -1,0 +1,122 @@
+"""`safetyamp explain`: all that is known of one source record, from the ledger and the newest stored run alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from safetyamp_pipelines.answers.failing import shown_failure
+from safetyamp_pipelines.ledger import Ledger, Link
+from safetyamp_pipelines.operations.explain.absent import finder, why_absent
+from safetyamp_pipelines.operations.explain.calls import shown_call
+from safetyamp_pipelines.operations.explain.fields import explained_fields
+from safetyamp_pipelines.operations.plain import plain
+from safetyamp_pipelines.operations.plan_step import Stored, load_stored
+from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.sync.model.plan import Change
+from safetyamp_pipelines.sync.model.snapshot import Record
+from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec
+from safetyamp_pipelines.sync.model.tables import Id
+from safetyamp_pipelines.sync.rules.config import SyncConfig
+from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
+
+MOST_CALLS = 10
+
+
+def explained(
+    noun: str, key: str, ledger: Ledger, store: SnapshotStore, config: SyncConfig, runs: int
+) -> dict[str, Any]:
+    """The document of `safetyamp explain --json`. Holds a person's values: it is shown, never logged.
+
+    Raises Refusal for a noun or a key that is none, SnapshotError when nothing is stored yet.
+    """
+    spec = _spec(noun)
+    if not key.strip():
+        raise Refusal(f"a key is needed, as in `safetyamp explain {spec.noun} 100482`")
+    stored = load_stored(spec, store, ledger, config)
+    record = _found(stored, key)
+    source_key = record.source_key if record is not None else key
+    memory = _memory(spec, source_key, ledger, runs)
+    return {
+        "entity": spec.name,
+        "key": source_key,
+        "run_id": stored.run_id,
+        "plan": {"hash": stored.plan.hash, "as_of": stored.plan.as_of},
+        "read_at": {source: stored.read_at(source) for source in spec.sources},
+        "absent": why_absent(stored, key, ledger) if record is None else [],
+        **(_present(stored, record, memory["history"]) if record is not None else {}),
+        **memory,
+    }
+
+
+def _spec(noun: str) -> EntitySpec:
+    for spec in ENTITIES:
+        if noun in (spec.noun, spec.name):
+            return spec
+    raise Refusal(f"no such thing: {noun}. Ask for {', '.join(spec.noun for spec in ENTITIES)}")
+
+
+def _found(stored: Stored, key: str) -> Desired | None:
+    """By source key, then by natural key; each time as it is, then without regard to case and leading zeros."""
+    for is_meant in finder(key):
+        for name in ("source_key", "natural_key"):
+            for record in stored.desired:
+                if is_meant(getattr(record, name)):
+                    return record
+    return None
+
+
+def _present(stored: Stored, record: Desired, history: list[dict[str, Any]]) -> dict[str, Any]:
+    """The verdict is the run's last word on the record: after a push what the push found out, else the plan's."""
+    key = record.source_key
+    link = stored.inputs.memory.links.get(key)
+    changes = [change for change in stored.plan.changes if change.source_key == key]
+    verdicts = [said for said in history if said["run_id"] == stored.run_id]
+    verdicts += [plain(verdict) for verdict in stored.plan.verdicts if verdict.source_key == key]
+    row = _row(stored, _target_id(stored, key, changes))
+    return {
+        "verdict": verdicts[0] if verdicts else None,
+        "change": [_change(stored.spec, change) for change in changes],
+        "safetyamp_id": None if row is None else row["id"],
+        "fields": explained_fields(stored, record, row, link if isinstance(link, Link) else None),
+        "guards": [str(refused) for refused in stored.plan.refused if key in refused.keys],
+    }
+
+
+def _target_id(stored: Stored, key: str, changes: list[Change]) -> Id | None:
+    """The SafetyAmp record that the plan recognised, else the one it is linked to, by this run's push or before."""
+    for agreed in stored.plan.agreed:
+        if agreed.source_key == key:
+            return agreed.target_id
+    if changes and changes[0].target_id is not None:
+        return changes[0].target_id
+    link = stored.inputs.memory.links.get(key)
+    return None if link is None else link.target_id
+
+
+def _row(stored: Stored, target_id: Id | None) -> Record | None:
+    return None if target_id is None else stored.shown[stored.spec.table].rows.get(target_id)
+
+
+def _change(spec: EntitySpec, change: Change) -> dict[str, Any]:
+    pairs = {spec.field(name).label: [before, after] for name, (before, after) in change.fields.items()}
+    return {"action": str(change.action), "cause": change.cause, "fields": pairs}
+
+
+def _memory(spec: EntitySpec, key: str, ledger: Ledger, runs: int) -> dict[str, Any]:
+    """What the ledger holds of it: link, failure, the verdicts of the last runs, the last calls and their answers."""
+    entity = spec.name
+    link = ledger.links(entity).get(key)
+    failure = ledger.failures(entity).get(key)
+    # Of a push that died nothing is known but the plan and its calls.
+    pushed = {s.run_id for s in ledger.sessions(500, entity=entity) if s.status in ("done", "stopped")}
+    history = ledger.verdict_history(entity, key, runs)
+    calls = ledger.changes(entity=entity, source_key=key, limit=MOST_CALLS)
+    return {
+        "link": None
+        if link is None
+        else {"safetyamp_id": link.target_id, "key": link.natural_key, "updated_at": plain(link.updated_at)},
+        "failure": None if failure is None else shown_failure(entity, plain(failure)),
+        "history": [{**plain(said), "was_pushed": said.run_id in pushed} for said in history],
+        "calls": [shown_call(spec, call) for call in calls],
+    }

@@ -1,0 +1,194 @@
+"""`safetyamp forget`: one person's values leave the ledger and every kept snapshot and plan, while no push goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from safetyamp_pipelines.ledger import IntentUnsettled
+from safetyamp_pipelines.operations.forget.erasing import Person, erased_plan, erased_records, known_as
+from safetyamp_pipelines.operations.plain import plain
+from safetyamp_pipelines.operations.push_step import LEASE
+from safetyamp_pipelines.sync.model import clean
+from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.sync.model.plan import Plan
+from safetyamp_pipelines.sync.model.snapshot import Snapshot, content_hash
+from safetyamp_pipelines.systems.snapshots.parquet import SNAPSHOT_KIND, snapshot_from_parquet, snapshot_to_parquet
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.ledger import Ledger
+    from safetyamp_pipelines.sync.rules.config import SyncConfig
+    from safetyamp_pipelines.systems.snapshots.store import SnapshotRef, SnapshotStore
+
+LEASE_SECONDS = 600.0
+PEOPLE, VEHICLES = "employees", "vehicles"
+PLANS = {f"{kind}/{entity}": entity for kind in ("plan", "undo") for entity in (PEOPLE, VEHICLES)}
+"""The plans that hold values of people; a vehicle's name tells its driver's."""
+TABLES = (
+    "safetyamp_observed/users",
+    "safetyamp/users",
+    "samsara/drivers",
+    "samsara/vehicles",
+    "safetyamp_observed/assets",
+    "safetyamp/assets",
+    "entra/users",
+    "viewpoint/employees",
+    "viewpoint/recent_jobs",
+)
+"""Every table that knows people, in the order in which `known_as` learns from them."""
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """One person's values, to be taken out. `who` holds the lease meanwhile; `now` is noted in the snapshots."""
+
+    ledger: Ledger
+    store: SnapshotStore
+    config: SyncConfig
+    who: str
+    now: Callable[[], datetime]
+
+    def forget(self, key: str) -> dict[str, Any]:
+        """Forget employee `key`; the document of `forget --json`. It can be repeated, as after a crash: what tells who
+        the person is stays in every table, and in the ledger until its record is emptied.
+
+        Raises LeaseHeld while somebody pushes, IntentUnsettled while a call has no answer, Refusal for a stranger.
+        """
+        with self._alone() as beat:
+            person, still_there = self._person(key)
+            records = {PEOPLE: {key}, VEHICLES: set(person.vehicles)}
+            self._refuse_unsettled(records)
+            files = {}
+            for name in (*PLANS, *reversed(TABLES)):
+                beat()
+                files[name] = sum(self._erase(ref, person) for ref in self.store.history(name))
+            emptied = {
+                f"{entity} {found}": self.ledger.forget(entity, found)
+                for entity, keys in records.items()
+                for found in sorted(keys)
+            }
+        return {
+            "entity": PEOPLE,
+            "key": key,
+            "ledger": {name: plain(forgotten) for name, forgotten in emptied.items()},
+            "snapshots": {name: number for name, number in files.items() if number},
+            "vehicles": sorted(person.vehicles),
+            "safetyamp_ids": sorted(map(str, person.users)),
+            "still_in_source": still_there,
+        }
+
+    @contextmanager
+    def _alone(self) -> Iterator[Callable[[], object]]:
+        """No push begins while values are taken out: it would write some of them again."""
+        lease = self.ledger.acquire_lease(LEASE, f"{self.who} forgets somebody", LEASE_SECONDS)
+        try:
+            yield lambda: self.ledger.heartbeat(lease)
+        finally:
+            self.ledger.release(lease)
+
+    def _refuse_unsettled(self, records: Mapping[str, Collection[str]]) -> None:
+        """Before anything is taken out: only its values can tell what became of a call without an answer."""
+        for entity, keys in records.items():
+            for intent in self.ledger.open_intents(entity):
+                if intent.source_key in keys:
+                    raise IntentUnsettled(entity, intent.source_key)
+
+    def _person(self, key: str) -> tuple[Person, bool]:
+        """Who that is in every system, as far as anything kept tells, and whether Viewpoint still had them last."""
+        links = self.ledger.links(PEOPLE)
+        known = set(links) | {said for plan in self._plans() for said in _keys(plan)}
+        number = clean.number(key.rpartition("/")[2], "")
+        others = frozenset(other for other in known if other != key and other.rpartition("/")[2] == number)
+        if key not in known and others:
+            raise Refusal(f"no employee has the key {key}. Do you mean {' or '.join(sorted(others))}?")
+        users = frozenset({links[key].target_id}) if key in links else frozenset()
+        person = Person(key, users, others=others, external_id=self.config.vehicles.driver_external_id)
+        person = known_as(person, self._tables(), self.config)
+        driven = {change.source_key for change in self.ledger.changes(entity=VEHICLES) if _drives(change, person)}
+        person = replace(person, vehicles=person.vehicles | driven)
+        is_known = key in known or person.users or self.ledger.changes(entity=PEOPLE, source_key=key, limit=1)
+        if not is_known and not any(_tells(name, records, person) for name, records in self._tables()):
+            raise Refusal(f"nothing is known of employee {key}: `safetyamp explain employee {key}` tells why")
+        newest = self.store.newest("viewpoint/employees")
+        rows = self._snapshot(newest).records if newest is not None else ()
+        is_there = any(person.has_number(row["Employee"]) and person.is_in_company(row["PRCo"]) for row in rows)
+        return person, is_there
+
+    def _plans(self) -> Iterator[Plan]:
+        for ref in self.store.history(f"plan/{PEOPLE}"):
+            yield Plan.from_bytes(self.store.read(ref))
+
+    def _tables(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        for name in TABLES:
+            for ref in self.store.history(name):
+                yield name, self._snapshot(ref).records
+
+    def _snapshot(self, ref: SnapshotRef) -> Snapshot:
+        return snapshot_from_parquet(self.store.read(ref), ref.content)
+
+    def _erase(self, ref: SnapshotRef, person: Person) -> bool:
+        """Take the person out of one stored file. False when nothing of theirs was in it."""
+        if ref.kind != SNAPSHOT_KIND:
+            plan = Plan.from_bytes(self.store.read(ref))
+            keys = person.vehicles if PLANS[ref.name] == VEHICLES else {person.source_key}
+            erased = erased_plan(plan, keys)
+            self.store.rewrite(ref, None if erased == plan else erased.to_bytes(), ref.content)
+            return erased != plan
+        before = self._snapshot(ref)
+        records = tuple(erased_records(ref.name, before.records, person))
+        if records == before.records:
+            self.store.rewrite(ref, None, ref.content)
+            return False
+        after = self._certified_again(before, records, person)
+        self.store.rewrite(ref, snapshot_to_parquet(after), after.manifest())
+        return True
+
+    def _certified_again(self, before: Snapshot, records: tuple[Any, ...], person: Person) -> Snapshot:
+        """As many rows of the same reading; the notices say that they are no longer as they were read."""
+        assert before.certificate is not None
+        certificate = replace(before.certificate, content_hash=content_hash(records))
+        notice = f"values of employee {person.source_key} were forgotten on {self.now():%Y-%m-%d}"
+        return replace(before, records=records, certificate=certificate, notices=(*before.notices, notice))
+
+
+def _keys(plan: Plan) -> set[str]:
+    return {verdict.source_key for verdict in plan.verdicts}
+
+
+def _tells(name: str, records: tuple[Any, ...], person: Person) -> bool:
+    """Whether a table holds values of the person, as Entra may of somebody who was never in Viewpoint."""
+    return tuple(erased_records(name, records, person)) != records
+
+
+def _drives(change: Any, person: Person) -> bool:
+    return any(person.has_number(values.get("current_user_id")) for values in (change.payload, change.expected))
+
+
+def told_forgotten(document: dict[str, Any]) -> Iterator[str]:
+    """The lines of `forget`, with what it cannot reach."""
+    key = document["key"]
+    rows = sum(number for forgotten in document["ledger"].values() for number in forgotten.values())
+    files = sum(document["snapshots"].values())
+    yield f"employee {key}: values taken out of {rows} rows of the ledger and {files} snapshots and plans; counts stay"
+    if document["vehicles"]:
+        yield f"with it the vehicles they drive, whose names tell theirs: {', '.join(document['vehicles'])}"
+    yield from unreached(document)
+
+
+def unreached(document: dict[str, Any]) -> Iterator[str]:
+    """Where else something of the person may be, and what to do about it."""
+    key = document["key"]
+    if document["still_in_source"]:
+        yield (
+            f"Viewpoint still lists employee {key}: the next run reads the values again. To keep them out of SafetyAmp "
+            f"put {key!r} into employees.suppressed of sync.yaml; to end the reading, the row must leave Viewpoint"
+        )
+    if document["safetyamp_ids"]:
+        yield (
+            f"SafetyAmp keeps its own record (id {', '.join(document['safetyamp_ids'])}), as Entra and Samsara keep "
+            "theirs: erase it there"
+        )
+    yield "Dagster's event log and the logs hold employee numbers, and no values. Backups are yours to clean"

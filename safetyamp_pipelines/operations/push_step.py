@@ -1,0 +1,243 @@
+"""One push from outside in: age, pause and lease first, then the session around `sync/push.py`.
+
+The functions that need Dagster import it: commands that only look import this module, and do without its seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from safetyamp_pipelines.ledger import Lease
+from safetyamp_pipelines.operations.journal import LedgerJournal
+from safetyamp_pipelines.resources.push_log import run_logged
+from safetyamp_pipelines.settings.logs import get_logger
+from safetyamp_pipelines.sync.model.errors import PlanRefused, PushStopped, SyncError
+from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Outcome, Plan
+from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
+from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.model.tables import Id, References
+from safetyamp_pipelines.sync.planning.derive import rules_hash
+from safetyamp_pipelines.sync.pushing.outcomes import Progress, PushOptions, PushResult
+from safetyamp_pipelines.sync.pushing.push import Push
+from safetyamp_pipelines.sync.rules.config import SyncConfig, TargetConfig, UpdateMethods
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from safetyamp_pipelines.ledger import Ledger
+    from safetyamp_pipelines.settings.model import Settings
+    from safetyamp_pipelines.systems.safetyamp import SafetyAmpClient
+
+log = get_logger(__name__)
+
+LEASE, LEASE_SECONDS, BEAT_EVERY = "push", 120.0, 20.0
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A push that ran. `error` is why it stopped before its end, when it did: the run must not look green then."""
+
+    result: PushResult
+    error: SyncError | None
+    is_interrupted: bool = False
+
+    def heed_interrupt(self) -> None:
+        """Let an interrupt that came during the push take its course, once what became of it is written down."""
+        from dagster._core.errors import DagsterExecutionInterruptedError
+
+        if self.is_interrupted:
+            raise DagsterExecutionInterruptedError
+
+    def table_after(self, observed: Snapshot) -> Snapshot:
+        """SafetyAmp's table as the push left it: what was observed, with every answered write on top."""
+        pages = observed.certificate.pages if observed.certificate else 0
+        name = observed.table.replace("safetyamp_observed/", "safetyamp/")
+        read_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return Snapshot.certified(
+            name, self.result.rows.values(), key=lambda row: row["id"], pages=pages, read_at=read_at
+        )
+
+
+@dataclass(frozen=True)
+class SafetyAmpTarget:
+    """`sync.journal.Target` over the client, with the verbs of sync.yaml. `known_rows` is the size of the table when it
+    was observed: an empty page where rows were known is asked for once more."""
+
+    client: SafetyAmpClient
+    methods: UpdateMethods
+    known_rows: int
+
+    def create(self, table: str, body: Mapping[str, Any]) -> Record:
+        return self.client.create(table, body)
+
+    def update(self, table: str, target_id: Id, body: Mapping[str, Any]) -> Record:
+        return self.client.update(table, target_id, body, self.methods[table])
+
+    def read(self, table: str) -> tuple[Record, ...]:
+        read_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self.client.list_table(table, read_at=read_at, previous_rows=self.known_rows).records
+
+
+def push_plan(
+    spec: EntitySpec,
+    plan: Plan,
+    *,
+    client: SafetyAmpClient,
+    ledger: Ledger,
+    settings: Settings,
+    references: References,
+    observed_at: datetime,
+    run_id: str,
+    progress: Progress,
+    undoes: int | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Pushed:
+    """Push one plan. `references` are observed tables, of which the entity's own was read at `observed_at`. Raises
+    PlanRefused before the first write: paused, plan too old or made under other rules, refused by a guard and not
+    approved, or somebody else is pushing. One that undoes a session goes on during a pause: syncs wait for it."""
+    from dagster._utils.interrupts import capture_interrupts, check_captured_interrupt
+
+    refuse_old(plan, settings.plan_max_age_minutes)
+    refuse_guarded(plan, ledger)
+    if undoes is None:
+        refuse_other_rules(plan, settings.sync_config())
+    if undoes is None and (pause := ledger.pause_state()) is not None:
+        raise PlanRefused(f"syncing is paused by {pause.who}: {pause.reason}. `safetyamp resume` ends the pause")
+    config = settings.sync_config().target
+    # An interrupt stops the push between two calls: raised in the midst of one, it could leave the ledger locked.
+    with capture_interrupts(), _lease(ledger, run_id) as lease:
+        planned = Counter(str(change.action) for change in plan.changes)
+        _bury_dead_sessions(ledger, spec.name)
+        session = ledger.start_session(
+            run_id, spec.name, plan.hash, planned, lease, is_whole=not plan.only, undoes=undoes
+        )
+        is_undo = undoes is not None
+        beat = _beating(ledger, lease)
+        journal = LedgerJournal(ledger, session, spec.name, config.failure_expires_days, beat, is_undo)
+        push = Push(
+            spec,
+            plan,
+            SafetyAmpTarget(client, config.update_methods, len(references[spec.table].rows)),
+            journal,
+            references,
+            _options(config, settings),
+            progress,
+            observed_at,
+            ledger.now,
+            sleep,
+        )
+        try:
+            result = run_logged(push, session)
+        except BaseException:
+            ledger.end_session(session, "failed", *_known_of(ledger, session, planned))
+            raise
+        ledger.end_session(session, "stopped" if result.stopped else "done", result.counts(), result.attempts)
+        _remember_sources(ledger, plan)
+        return Pushed(result, _error(result), is_interrupted=check_captured_interrupt())
+
+
+def refuse_old(plan: Plan, minutes: int, now: datetime | None = None) -> None:
+    """PlanRefused when SafetyAmp, or a source, was read too long ago: what the plan believes may no longer be so."""
+    age = (now or datetime.now(UTC)) - datetime.fromisoformat(plan.oldest or plan.as_of)
+    if age > timedelta(minutes=minutes):
+        raise PlanRefused(
+            f"the plan for {plan.entity} is {int(age.total_seconds() // 60)} minutes old, by the oldest snapshot it "
+            f"was made from, {minutes} are allowed: materialise the snapshots and the plan again"
+        )
+
+
+def refuse_other_rules(plan: Plan, config: SyncConfig) -> None:
+    """PlanRefused when sync.yaml has changed since the plan was made: whom it protects now, the plan may touch."""
+    if plan.config_hash != rules_hash(config):
+        raise PlanRefused(
+            f"sync.yaml has changed since the plan for {plan.entity} was made: run the job sync_{plan.entity}, which "
+            "plans anew"
+        )
+
+
+def refuse_guarded(plan: Plan, ledger: Ledger) -> None:
+    """PlanRefused when a guard stands against the plan and nobody has approved exactly this plan."""
+    refusal = plan.refusal()
+    if refusal is not None and ledger.approval(plan.hash) is None:
+        raise PlanRefused(refusal)
+
+
+def _remember_sources(ledger: Ledger, plan: Plan) -> None:
+    """The rows a source had when its plan was pushed: what the next plan's guard against shrinking compares with."""
+    now = datetime.now(UTC)
+    for source, rows in plan.source_rows.items():
+        ledger.record_observation(source, rows, now)
+
+
+def _error(result: PushResult) -> SyncError | None:
+    if result.fatal is not None:
+        return result.fatal
+    if result.paused is not None:
+        return PlanRefused(f"stopped: {result.paused}")
+    return PushStopped(f"stopped: {result.stopped}") if result.stopped is not None else None
+
+
+def _options(config: TargetConfig, settings: Settings) -> PushOptions:
+    return PushOptions(
+        settings.sync_in_flight,
+        config.refusals_in_a_row,
+        config.refusals_share,
+        config.refusals_share_after,
+        late_arrival=config.late_arrival_seconds,
+        longest_queue=settings.api_rate_limit_period,
+        observed_max_age=60.0 * settings.observed_max_age_minutes,
+    )
+
+
+def _bury_dead_sessions(ledger: Ledger, entity: str) -> None:
+    """Whoever holds the lease knows that a session still open belongs to a push that died."""
+    while (dead := ledger.open_session(entity)) is not None:
+        ledger.end_session(dead.id, "abandoned", *_known_of(ledger, dead.id, dead.planned))
+        log.warning("session_abandoned", abandoned=dead.id, of_run=dead.run_id, started_at=dead.started_at.isoformat())
+
+
+def _known_of(ledger: Ledger, session: int, planned: Mapping[str, int]) -> tuple[dict[str, int], int]:
+    """What became of the changes of a push that broke off, as far as the ledger knows, and how many calls it made."""
+    changes = ledger.changes(session_id=session)
+    sent = [change for change in changes if change.status in (None, "done", "failed")]
+    # A change that was tried once more, without what SafetyAmp refused, ended as its last call did.
+    last = {(change.source_key, change.wave): change for change in reversed(changes)}.values()
+    counts = Counter(
+        str(OUTCOME_OF[Action(change.action)]) if change.status == "done" else change.status or Outcome.FAILED.value
+        for change in last
+    )
+    counts[Outcome.NOT_ATTEMPTED.value] += sum(planned.values()) - len(last)
+    return {name: number for name, number in counts.items() if number > 0}, len(sent)
+
+
+@contextmanager
+def _lease(ledger: Ledger, run_id: str) -> Iterator[Lease]:
+    """One writer at a time. A dead holder's lease runs out by itself."""
+    holder = f"run {run_id} on {socket.gethostname()} (process {os.getpid()})"
+    lease = ledger.acquire_lease(LEASE, holder, LEASE_SECONDS)
+    try:
+        yield lease
+    finally:
+        ledger.release(lease)
+
+
+def _beating(ledger: Ledger, lease: Lease) -> Callable[[], None]:
+    """A heartbeat for every call that beats at most every twenty seconds."""
+    last = monotonic()
+
+    def beat() -> None:
+        nonlocal last
+        if monotonic() - last >= BEAT_EVERY:
+            ledger.heartbeat(lease)
+            last = monotonic()
+
+    return beat

@@ -1,0 +1,1 @@
+"""What changed on a day, from the ledger."""

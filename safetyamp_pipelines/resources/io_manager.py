@@ -1,0 +1,111 @@
+"""Snapshots and plans between Dagster and the store: what an asset returns is published, what it takes is loaded.
+
+Storage is in `snapshot_store.py`; the record's meaning is nobody's business here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, Self, runtime_checkable
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.sync.model.snapshot import Snapshot
+from safetyamp_pipelines.systems.snapshots.parquet import SNAPSHOT_KIND, snapshot_from_parquet, snapshot_to_parquet
+from safetyamp_pipelines.systems.snapshots.store import SnapshotRef, SnapshotStore, snapshot_store
+
+
+@runtime_checkable
+class Storable(Protocol):
+    """What else can be kept: it turns itself into bytes and back. `manifest()` is JSON without personal data."""
+
+    def to_bytes(self) -> bytes: ...
+    def manifest(self) -> Mapping[str, Any]: ...
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> Self: ...
+
+
+class SnapshotIOManager(dg.ConfigurableIOManager):
+    """Keeps what assets return and loads it again: what the same run produced, else the newest.
+
+    A Snapshot becomes Parquet, any other Storable its own bytes; everything else is refused.
+    """
+
+    settings: SettingsResource
+    _store: SnapshotStore | None = PrivateAttr(default=None)
+
+    def store(self) -> SnapshotStore:
+        """The store behind this manager."""
+        if self._store is None:
+            self._store = snapshot_store(self.settings.get())
+        return self._store
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        """Publish, then prune. The metadata carries counts and hashes, never a value."""
+        name = "/".join(context.get_asset_identifier())
+        if isinstance(obj, Snapshot):
+            manifest, payload, kind = obj.manifest(), snapshot_to_parquet(obj), SNAPSHOT_KIND
+        elif isinstance(obj, Storable):
+            manifest, payload, kind = dict(obj.manifest()), obj.to_bytes(), type(obj).__name__
+        else:
+            raise SnapshotError(f"{name} returned {type(obj).__name__}, which is no Snapshot and has no to_bytes")
+        ref = self.store().publish(name, context.run_id, payload, manifest, kind=kind)
+        context.add_output_metadata(_metadata(ref))
+        self._prune(context, name)
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """The value of the run that produced it for this one, else the newest; SnapshotError when there is none."""
+        name = "/".join(context.get_asset_identifier())
+        return self.newest(name, _producing_run(context), context.dagster_type.typing_type)
+
+    def newest(self, name: str, run_id: str | None, wanted: Any = Snapshot) -> Any:
+        """The value that this run made, else the newest; for a step that learns only while it runs what it needs."""
+        own = None if run_id is None else self.store().newest(name, run_id)
+        ref = own or self.store().newest(name)
+        if ref is None:
+            raise SnapshotError(f"{name} has never been materialised: materialise it first")
+        return self.load(ref, wanted)
+
+    def load(self, ref: SnapshotRef, wanted: Any = Snapshot) -> Any:
+        """One stored value. `wanted` is the annotated type of the input; Snapshot needs none."""
+        payload = self.store().read(ref)
+        if ref.kind == SNAPSHOT_KIND:
+            return snapshot_from_parquet(payload, ref.content)
+        if not (isinstance(wanted, type) and hasattr(wanted, "from_bytes") and wanted.__name__ == ref.kind):
+            raise SnapshotError(f"{ref.name} holds a {ref.kind}: annotate the input that takes it with that type")
+        return wanted.from_bytes(payload)
+
+    def _prune(self, context: dg.OutputContext, name: str) -> None:
+        """Housekeeping must not fail a step whose snapshot is safely stored."""
+        try:
+            self.store().prune(name)
+        except SnapshotError as error:
+            context.log.warning("old snapshots were not removed: %s", error)
+
+
+def _producing_run(context: dg.InputContext) -> str | None:
+    """The run whose output this is: this one, or the parent of a partial re-execution; None outside a run's steps."""
+    if context.upstream_output is None:
+        return None
+    try:
+        return context.upstream_output.run_id
+    except dg.DagsterInvariantViolationError:  # an asset loaded from outside the job carries no run
+        return None
+
+
+def _metadata(ref: SnapshotRef) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"path": dg.MetadataValue.path(ref.path), "bytes": ref.size}
+    if ref.kind != SNAPSHOT_KIND:
+        return {**metadata, "content_hash": ref.sha256[:12]}
+    certificate = ref.content["certificate"]
+    notices = ref.content["notices"]
+    return {
+        **metadata,
+        "dagster/row_count": certificate["rows"],
+        "rows": certificate["rows"],
+        "content_hash": certificate["content_hash"][:12],
+        **({"notices": "\n".join(notices)} if notices else {}),
+    }

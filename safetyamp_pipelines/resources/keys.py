@@ -1,0 +1,55 @@
+"""Asset keys, groups, owners and the small things every asset shares. What an asset does is in the other modules."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from safetyamp_pipelines.sync.model.plan import Plan
+from safetyamp_pipelines.sync.model.snapshot import Snapshot
+
+OWNERS = ["team:integration"]
+POOL = "safetyamp_api"
+"""The pool of every push: one at a time, across runs (contract Dagster §1.5). Reads need none, they share the budget:
+steps that wait for a slot are asked again every 1 to 15 s (Dagster 1.13), which made an in-process run 9 s longer."""
+PLAN_CHECKS = ("one_verdict_each", "guards", "references", "collisions", "rejected_share")
+"""The blocking checks of every plan: a push refuses a plan that has not passed each of them; a warning has passed."""
+OBSERVED = "safetyamp_observed"
+SESSION_TAG = "safetyamp/session"
+"""What the tag of a run begins with that tells its session of an entity, as the ledger numbers it."""
+
+
+def asset_key(name: str) -> dg.AssetKey:
+    """`viewpoint/employees` → the asset key of that snapshot, plan or table."""
+    return dg.AssetKey(name.split("/"))
+
+
+def input_name(name: str) -> str:
+    """The Python name an asset's value has as an input."""
+    return name.replace("/", "__")
+
+
+def snapshot_inputs(tables: Iterable[str]) -> dict[str, dg.AssetIn]:
+    """Inputs that load snapshots."""
+    return {input_name(table): dg.AssetIn(key=asset_key(table), dagster_type=Snapshot) for table in tables}
+
+
+def plan_inputs(entities: Iterable[str]) -> dict[str, dg.AssetIn]:
+    """Inputs that load plans."""
+    return {f"plan__{entity}": dg.AssetIn(key=asset_key(f"plan/{entity}"), dagster_type=Plan) for entity in entities}
+
+
+def snapshots_of(inputs: Mapping[str, Any]) -> dict[str, Snapshot]:
+    """The snapshots among an asset's inputs, by table name."""
+    return {value.table: value for value in inputs.values() if isinstance(value, Snapshot)}
+
+
+def session_tag(entity: str, session: int) -> dict[str, str]:
+    """The tag by which the run of a session is found: `safetyamp/session.employees` → `12`."""
+    return {f"{SESSION_TAG}.{entity}": str(session)}
+
+
+def now_text() -> str:
+    """This moment as snapshots note it: ISO 8601, UTC, whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,33 @@
+"""The console of a run that starts by itself: the lines of its event log as LOG_FORMAT says. `logs.py` makes them.
+
+Dagster writes coloured text of its own unless the config of the run names a logger. A default config of the job would
+name it for every run, but then the launchpad shows that config, and no longer the form of the pushes.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Literal
+
+import dagster as dg
+
+from safetyamp_pipelines.settings.logs import console_handler
+
+CONSOLE: dict[str, Any] = {"loggers": {"console": {}}}
+"""The run config that takes the logger of `console_logger`."""
+
+
+def console_logger(format: Literal["text", "json"]) -> dg.LoggerDefinition:
+    """The logger `console` of all jobs."""
+
+    @dg.logger(
+        config_schema={"log_level": dg.Field(str, default_value="INFO", description="What is less is not shown.")},
+        description="What goes on, a line each, as LOG_FORMAT says: text or JSON.",
+    )
+    def console(context: dg.InitLoggerContext) -> logging.Logger:
+        # Made by hand, so that it has no parent: lines of ours would be written by that a second time.
+        made = logging.Logger("dagster", context.logger_config["log_level"].upper())
+        made.addHandler(console_handler(format))
+        return made
+
+    return console

@@ -1,0 +1,1 @@
+"""The settings: loading, model, vault, logs. The only room that reads the environment."""

@@ -1,0 +1,245 @@
+"""Reading the settings: environment > Azure Key Vault (only when configured) > .env > defaults.
+
+The only module that reads the environment. Which settings there are: settings_model.py.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dotenv import dotenv_values
+from pydantic import ValidationError
+
+from safetyamp_pipelines.settings.model import Settings, System, variable_of, variables_in_vault
+from safetyamp_pipelines.settings.validation import Problem, SettingsError, field_problems
+from safetyamp_pipelines.settings.value_types import is_loopback
+from safetyamp_pipelines.settings.vault import ClientFactory, VaultError, VaultReader
+from safetyamp_pipelines.sync.rules.config import SyncConfig
+
+__all__ = [
+    "Problem",
+    "Settings",
+    "SettingsError",
+    "System",
+    "TimingSettings",
+    "dagster_home",
+    "dagster_postgres_url",
+    "load_settings",
+    "timing_settings",
+]
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+Variables = Mapping[str, str]
+_TIMING = (
+    "sync_interval_minutes",
+    "sync_schedule",
+    "sync_on_source_change",
+    "sync_config_path",
+    "git_url",
+    "git_branch",
+    "log_format",
+)
+_ALERTING = ("alert_email_to", "alert_webhook_url", "heartbeat_url", "azure_key_vault_url", "azure_key_vault_name")
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None,
+    env_file: Path | str | None = ".env",
+    vault_client_factory: ClientFactory | None = None,
+    systems: Iterable[System] = (),
+) -> Settings:
+    """The settings, all of them checked; SettingsError with every problem at once, also what `systems` lack.
+
+    `environ` None is the process environment, a mapping is exactly that. Values are trimmed; one that is then empty
+    counts as not set. Names that are no setting are ignored.
+    """
+    problems: list[Problem] = []
+    environment = _trimmed(os.environ if environ is None else environ)
+    dotenv = _env_file(env_file, problems)
+    vault = _vault({**dotenv, **environment}, environment, vault_client_factory, problems)
+    settings = _validated({"environment": environment, "vault": vault, ".env": dotenv}, problems)
+    if settings is not None:
+        doubtful = _doubtful(problems)
+        found = [*_contradictions(settings), *settings.missing(*systems)]
+        problems += [problem for problem in found if problem.variable not in doubtful]
+        problems += _sync_config_problems(settings)
+    if settings is None or problems:
+        raise SettingsError(problems, settings)
+    return settings
+
+
+def dagster_postgres_url(environ: Mapping[str, str] | None = None) -> URL | None:
+    """DAGSTER_POSTGRES_URL: where Dagster keeps its own runs and events; None for SQLite.
+
+    Asked by Dagster before anything else starts, so it stands apart: the UI must open even when a setting is wrong.
+    """
+    text = _trimmed(os.environ if environ is None else environ).get("DAGSTER_POSTGRES_URL")
+    if not text:
+        return None
+    from sqlalchemy import make_url
+
+    return make_url(text)
+
+
+def dagster_home(environ: Mapping[str, str] | None = None) -> Path:
+    """DAGSTER_HOME; without it a folder in SAFETYAMP_DATA_DIR, the same one for every process started here."""
+    variables = _trimmed(os.environ if environ is None else environ)
+    home = variables.get("DAGSTER_HOME")
+    return Path(home) if home else Path(variables.get("SAFETYAMP_DATA_DIR", ".safetyamp")).absolute() / "dagster"
+
+
+@dataclass(frozen=True)
+class TimingSettings:
+    """What schedules, sensors and source links are declared with. `problems` tells which settings were wrong: defaults
+    hold. `may_alert`: somebody can be told, as far as is known without asking Key Vault."""
+
+    interval_minutes: int
+    is_on: bool
+    is_on_source_change: bool
+    timezone: str
+    problems: tuple[Problem, ...]
+    git_url: str | None = None
+    git_branch: str = "main"
+    may_alert: bool = False
+    log_format: Literal["text", "json"] = "text"
+
+
+def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> TimingSettings:
+    """What Dagster has to know of the settings when it loads the definitions, from the environment and .env alone.
+
+    A wrong setting must not keep the UI from opening: it reads as its default here, and every tick and run tells it.
+    """
+    problems: list[Problem] = []
+    layers = {"environment": _trimmed(os.environ if environ is None else environ)}
+    layers[".env"] = _env_file(env_file, problems)
+    wanted = {*map(variable_of, (*_TIMING, *_ALERTING))}
+    chosen = {origin: {name: text for name, text in own.items() if name in wanted} for origin, own in layers.items()}
+    settings = _validated(chosen, problems) or Settings.model_construct()
+    try:
+        config = settings.sync_config()
+    except SettingsError as error:
+        problems += error.problems
+        config = SyncConfig()
+    return TimingSettings(
+        interval_minutes=settings.sync_interval_minutes,
+        is_on=settings.sync_schedule == "on",
+        is_on_source_change=settings.sync_on_source_change == "on",
+        timezone=config.schedule.timezone,
+        problems=tuple(problems),
+        git_url=settings.git_url,
+        git_branch=settings.git_branch,
+        may_alert=any(getattr(settings, name) for name in _ALERTING),
+        log_format=settings.log_format,
+    )
+
+
+def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """The process environment for a command started on the sandbox: `settings` instead of any of this machine's."""
+    inherited = {
+        name: text for name, text in os.environ.items() if name not in set(map(variable_of, Settings.model_fields))
+    }
+    return {**inherited, **settings}
+
+
+def _trimmed(variables: Mapping[str, str | None]) -> Variables:
+    return {name: text.strip() for name, text in variables.items() if text is not None and text.strip()}
+
+
+def _env_file(path: Path | str | None, problems: list[Problem]) -> Variables:
+    """The variables of a .env file exactly as written: ${…} is not expanded, since passwords may hold it."""
+    if path is None or not Path(path).exists():
+        return {}
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(Problem(str(path), f"cannot be read ({type(error).__name__})", "Make it a readable UTF-8 file"))
+        return {}
+    return _trimmed(dotenv_values(stream=io.StringIO(text), interpolate=False))
+
+
+def _vault(own: Variables, environment: Variables, factory: ClientFactory | None, problems: list[Problem]) -> Variables:
+    """What the vault that `own` configures holds, asked only for what the environment has not: each name is a call.
+
+    A wrong address counts as none here: it is told with the other wrong values.
+    """
+    address = {name: own.get(variable_of(name)) for name in ("azure_key_vault_url", "azure_key_vault_name")}
+    try:
+        url = Settings.model_validate(address).vault_url()
+    except ValidationError:
+        return {}
+    if url is None:
+        return {}
+    try:
+        wanted = [variable for variable in variables_in_vault() if variable not in environment]
+        return _trimmed(VaultReader(url, factory).read(wanted))
+    except VaultError as error:
+        problems.append(Problem("AZURE_KEY_VAULT_URL", error.what, error.do))
+        return {}
+
+
+def _validated(layers: Mapping[str, Variables], problems: list[Problem]) -> Settings | None:
+    """The settings of these layers, strongest first. Each wrong value becomes a problem and its field keeps the
+    default, so that the checks across fields see the rest; None when even the defaults do not hold on this machine.
+    """
+    values: dict[str, str] = {}
+    origins: dict[str, str] = {}
+    for name in Settings.model_fields:
+        for origin, variables in layers.items():
+            if name not in values and variable_of(name) in variables:
+                values[name], origins[name] = variables[variable_of(name)], origin
+    errors = _errors(values)
+    for name, (what, do) in errors.items():
+        place = f" (from {origins[name]})" if origins.get(name, "environment") != "environment" else ""
+        problems.append(Problem(variable_of(name), what + place, do))
+    right = {name: text for name, text in values.items() if name not in errors}
+    return None if _errors(right) else Settings.model_validate(right).with_origins(origins)
+
+
+def _errors(values: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    try:
+        Settings.model_validate(values)
+    except ValidationError as error:
+        return field_problems(error)
+    return {}
+
+
+def _doubtful(problems: list[Problem]) -> set[str]:
+    """Variables that may well be set although the settings lack them: those told already, and what a vault that was
+    not read may hold."""
+    told = {problem.variable for problem in problems}
+    return told | set(variables_in_vault()) if "AZURE_KEY_VAULT_URL" in told else told
+
+
+def _contradictions(settings: Settings) -> Iterator[Problem]:
+    """What no single variable shows."""
+    url, name = settings.azure_key_vault_url, settings.azure_key_vault_name
+    if url is not None and name is not None and url != f"https://{name}.vault.azure.net":
+        yield Problem("AZURE_KEY_VAULT_NAME", "names another vault than AZURE_KEY_VAULT_URL", "Remove one of the two")
+    if settings.alert_email_to:
+        for needed in ("alert_email_from", "smtp_server"):
+            if getattr(settings, needed) is None:
+                yield Problem(variable_of(needed), "is not set, but ALERT_EMAIL_TO is", "Set both, or remove that one")
+    if settings.observed_max_age_minutes > settings.plan_max_age_minutes:
+        too_much = f"is more than PLAN_MAX_AGE_MINUTES ({settings.plan_max_age_minutes})"
+        yield Problem("OBSERVED_MAX_AGE_MINUTES", too_much, "Lower it: rows older than the plan may get are never used")
+    if (settings.smtp_username is None) != (settings.smtp_password is None):
+        absent = "SMTP_PASSWORD" if settings.smtp_password is None else "SMTP_USERNAME"
+        yield Problem(absent, "is not set, but its counterpart is", "Set SMTP_USERNAME and SMTP_PASSWORD, or neither")
+    if settings.smtp_starttls == "off" and settings.smtp_username and not is_loopback(settings.smtp_server or ""):
+        do = "Set it to required, or remove SMTP_USERNAME and SMTP_PASSWORD"
+        yield Problem("SMTP_STARTTLS", "is off, which would show the login to the network", do)
+
+
+def _sync_config_problems(settings: Settings) -> tuple[Problem, ...]:
+    try:
+        settings.sync_config()
+    except SettingsError as error:
+        return error.problems
+    return ()

@@ -1,0 +1,288 @@
+"""The settings themselves: which variables there are, what each may hold, what a system needs. Nothing is read here.
+
+Where the values come from is settings.py's; the kinds of value are settings_types.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+
+from safetyamp_pipelines.settings.validation import Problem, SettingsError
+from safetyamp_pipelines.settings.value_types import (
+    BaseUrl,
+    DataDir,
+    DirectoryId,
+    EmailAddress,
+    EmailAddresses,
+    ExistingPath,
+    FernetKey,
+    HeaderText,
+    HostName,
+    HttpsOrigin,
+    HttpsUrl,
+    LedgerUrl,
+    LogFormat,
+    LogLevel,
+    OnOff,
+    PositiveSeconds,
+    SnapshotUrl,
+    SqlAuthMode,
+    SqlServer,
+    StartTls,
+    SyncInterval,
+    Token,
+    UiUrl,
+    VaultName,
+    ViewpointUrl,
+    WebhookUrl,
+    whole_number,
+)
+from safetyamp_pipelines.sync.rules.config import SyncConfig
+from safetyamp_pipelines.sync.rules.yaml_file import SyncConfigError, parse_sync_config
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+System = Literal["safetyamp", "samsara", "entra", "viewpoint"]
+
+_VARIABLES: Mapping[str, str] = {
+    "data_dir": "SAFETYAMP_DATA_DIR",
+    "sync_config_path": "SYNC_CONFIG",
+    "sync_in_flight": "SYNC_CALLS_IN_FLIGHT",
+    "viewpoint_dsn": "VIEWPOINT_URL",
+}
+"""Fields whose variable is not simply their name in capitals."""
+
+_PLAIN_IN_VAULT = frozenset(
+    {"ms_graph_tenant_id", "ms_graph_client_id", "sql_server", "sql_database", "sql_username"}
+    | {"alert_email_from", "alert_email_to", "smtp_username"}
+)
+"""Fields that are no secrets and yet are looked for in Key Vault: existing vaults keep them there."""
+
+_REQUIRED: Mapping[System, tuple[str, ...]] = {
+    "safetyamp": ("safetyamp_fqdn", "safetyamp_token"),
+    "samsara": ("samsara_api_key",),
+    "entra": ("ms_graph_tenant_id", "ms_graph_client_id", "ms_graph_client_secret"),
+    "viewpoint": ("sql_server", "sql_database"),
+}
+
+
+def _ledger_in(data: Mapping[str, Any]) -> SecretStr:
+    return SecretStr("sqlite:///" + quote(str(data["data_dir"] / "ledger.db"), safe=" +/"))
+
+
+def _snapshots_in(data: Mapping[str, Any]) -> str:
+    return str(data["data_dir"] / "snapshots")
+
+
+class Settings(BaseModel):
+    """All settings, checked. `Settings(...)` takes what it is given and reads nothing; `load_settings` reads.
+
+    A field's variable is its name in capitals, except for those in `_VARIABLES`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+    safetyamp_base_url: BaseUrl = "https://api.safetyamp.com"
+    safetyamp_fqdn: HostName | None = None
+    safetyamp_token: Token | None = None
+    safetyamp_page_size: Annotated[int, whole_number(1, 1000)] = 100
+    safetyamp_user_agent: HeaderText = "SafetyAmpPipelines/1.0"
+    api_rate_limit_calls: Annotated[int, whole_number(1)] = 60
+    api_rate_limit_period: PositiveSeconds = 61.0
+    http_request_timeout: PositiveSeconds = 30.0
+    requests_ca_bundle: ExistingPath | None = None
+
+    samsara_base_url: BaseUrl = "https://api.samsara.com"
+    samsara_api_key: Token | None = None
+
+    ms_graph_base_url: BaseUrl = "https://graph.microsoft.com/v1.0"
+    ms_graph_authority: HttpsOrigin = "https://login.microsoftonline.com"
+    ms_graph_tenant_id: DirectoryId | None = None
+    ms_graph_client_id: DirectoryId | None = None
+    ms_graph_client_secret: SecretStr | None = None
+
+    viewpoint_dsn: ViewpointUrl | None = None
+    sql_server: SqlServer | None = None
+    sql_database: str | None = None
+    sql_driver: str = "ODBC Driver 18 for SQL Server"
+    sql_auth_mode: SqlAuthMode = "sql_auth"
+    sql_username: str | None = None
+    sql_password: SecretStr | None = None
+
+    azure_key_vault_url: HttpsUrl | None = None
+    azure_key_vault_name: VaultName | None = None
+
+    data_dir: DataDir = Path(".safetyamp")
+    # Right by construction, and checking them would load SQLAlchemy whenever the definitions are loaded.
+    ledger_url: LedgerUrl = Field(default_factory=_ledger_in, validate_default=False)
+    snapshot_url: SnapshotUrl = Field(default_factory=_snapshots_in, validate_default=False)
+    snapshot_encryption_key: FernetKey | None = None
+    snapshot_keep_count: Annotated[int, whole_number(1)] = 50
+    snapshot_keep_days: Annotated[int, whole_number(1)] = 30
+
+    sync_config_path: ExistingPath | None = None
+    sync_interval_minutes: SyncInterval = 15
+    sync_schedule: OnOff = "off"
+    sync_on_source_change: OnOff = "off"
+    sync_in_flight: Annotated[int, whole_number(1, 60)] = 4
+    observed_max_age_minutes: Annotated[int, whole_number(1)] = 15
+    plan_max_age_minutes: Annotated[int, whole_number(1)] = 60
+
+    log_format: LogFormat = "text"
+    log_level: LogLevel = "INFO"
+
+    git_url: HttpsUrl | None = None
+    git_branch: str = "main"
+
+    alert_email_from: EmailAddress | None = None
+    alert_email_to: EmailAddresses = ()
+    alert_webhook_url: WebhookUrl | None = None
+    smtp_server: HostName | None = None
+    smtp_port: Annotated[int, whole_number(1, 65535)] = 587
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_starttls: StartTls = "offered"
+    heartbeat_url: WebhookUrl | None = None
+    dagster_ui_url: UiUrl | None = None
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _sync_config: SyncConfig | None = PrivateAttr(default=None)
+
+    def require(self, *systems: System) -> None:
+        """Return when everything these systems need is set; else SettingsError with every variable that is missing."""
+        if missing := self.missing(*systems):
+            raise SettingsError(missing)
+
+    def missing(self, *systems: System) -> list[Problem]:
+        """Every variable that these systems need and that is not set."""
+        names = [name for system in systems for name in self._needed(system) if getattr(self, name) is None]
+        return [_missing(name) for name in dict.fromkeys(names)]
+
+    def _needed(self, system: System) -> tuple[str, ...]:
+        if system != "viewpoint":
+            return _REQUIRED[system]
+        if self.viewpoint_dsn is not None:
+            return ()
+        login = ("sql_username", "sql_password") if self.sql_auth_mode == "sql_auth" else ()
+        return _REQUIRED["viewpoint"] + login
+
+    def viewpoint_url(self) -> URL:
+        """VIEWPOINT_URL, or the URL that the SQL_* variables describe; SettingsError when there is neither.
+
+        With managed identity it carries no login: the reader hands a token to the driver instead.
+        """
+        from sqlalchemy import URL, make_url
+
+        self.require("viewpoint")
+        if self.viewpoint_dsn is not None:
+            url = make_url(self.viewpoint_dsn.get_secret_value())
+            named = url.get_backend_name() != "mssql" or {"driver", "odbc_connect"} & {key.lower() for key in url.query}
+            return url if named else url.update_query_dict({"driver": self.sql_driver})
+        login = self.sql_auth_mode == "sql_auth"
+        server, _, port = (self.sql_server or "").partition(",")  # "host,1433" is how SQL Server people write a port
+        return URL.create(
+            "mssql+pyodbc",
+            username=self.sql_username if login else None,
+            password=self.sql_password.get_secret_value() if login and self.sql_password else None,
+            host=server.strip(),
+            port=int(port) if port else None,
+            database=self.sql_database,
+            query={"driver": self.sql_driver, "Encrypt": "yes", "ApplicationIntent": "ReadOnly"},
+        )
+
+    def vault_url(self) -> str | None:
+        """The address of the configured Key Vault, None when none is."""
+        if self.azure_key_vault_url is None and self.azure_key_vault_name is not None:
+            return f"https://{self.azure_key_vault_name}.vault.azure.net"
+        return self.azure_key_vault_url
+
+    @property
+    def budget_path(self) -> Path:
+        """The file through which all processes on this machine share the call budget."""
+        return self.data_dir / "budget.db"
+
+    def sync_config(self) -> SyncConfig:
+        """The business rules from SYNC_CONFIG, else from the packaged sync.yaml; SettingsError when it is wrong."""
+        if self._sync_config is None:
+            self._sync_config = _read_sync_config(self.sync_config_path)
+        return self._sync_config
+
+    def with_origins(self, origins: Mapping[str, str]) -> Self:
+        """These settings, remembering for `masked` which layer each field came from."""
+        copy = self.model_copy()
+        copy._origins = dict(origins)
+        return copy
+
+    def masked(self) -> dict[str, str]:
+        """Variable to value and source, in words that may be shown: secrets appear only as set or not set."""
+        shown = {}
+        for name in type(self).model_fields:
+            origin = self._origins.get(name, "default")
+            shown[variable_of(name)] = f"{_shown(name, getattr(self, name))} [{origin}]"
+        return shown
+
+
+def variable_of(field: str) -> str:
+    """The environment variable of a field."""
+    return _VARIABLES.get(field, field.upper())
+
+
+def variables_in_vault() -> list[str]:
+    """The variables that are looked for in Key Vault: every secret, and what existing vaults keep beside them."""
+    return [variable_of(name) for name in Settings.model_fields if _is_in_vault(name)]
+
+
+def _is_in_vault(name: str) -> bool:
+    return name in _PLAIN_IN_VAULT or _holds_secret(Settings.model_fields[name].annotation)
+
+
+def _holds_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(_holds_secret(part) for part in get_args(annotation))
+
+
+def _read_sync_config(path: Path | None) -> SyncConfig:
+    """The business rules in this file, else in the packaged one."""
+    try:
+        packaged = resources.files("safetyamp_pipelines") / "sync.yaml"
+        return parse_sync_config((path or packaged).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        what = f"{path}: cannot be read ({type(error).__name__})"
+        raise SettingsError([Problem("SYNC_CONFIG", what, "Give the path of a readable YAML file")]) from error
+    except SyncConfigError as error:
+        file = path or "the packaged sync.yaml"
+        raise SettingsError(
+            Problem("SYNC_CONFIG", f"{file}: {where}: {what}", "Correct it there") for where, what in error.problems
+        ) from error
+
+
+def _missing(name: str) -> Problem:
+    variable = variable_of(name)
+    ways = ["Set it in the environment or .env"]
+    if _is_in_vault(name):
+        ways.append(f"as {variable.replace('_', '-')} in Key Vault")
+    if name in ("sql_username", "sql_password"):
+        ways.append("set SQL_AUTH_MODE to managed_identity")
+    if name.startswith("sql_"):
+        ways.append("set VIEWPOINT_URL instead")
+    return Problem(variable, "is not set", ", or ".join(ways))
+
+
+def _shown(name: str, value: Any) -> str:
+    """A value in words that may be shown; of a database's URL the parts that hold no login."""
+    if value is None or value == ():
+        return "not set"
+    if name in ("ledger_url", "viewpoint_dsn"):
+        from sqlalchemy import make_url
+
+        url = make_url(value.get_secret_value())
+        return f"{url.drivername}://{url.host or ''}/{url.database or ''}"
+    if isinstance(value, SecretStr):
+        return "set, not shown"
+    return ", ".join(value) if isinstance(value, tuple) else str(value).partition("?")[0]

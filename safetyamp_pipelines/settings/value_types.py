@@ -1,0 +1,291 @@
+"""The kinds of value a variable may hold, each with a check that says what to do. The variables: settings_model.py."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import importlib.util
+import ipaddress
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from safetyamp_pipelines.settings.validation import wrong
+from safetyamp_pipelines.sync.rhythm import HOUR, RHYTHMS
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
+_ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
+EMAIL_ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@{HOST_NAME.pattern}", re.ASCII)
+"""Without quotes and comments, and in ASCII: what every mail server takes."""
+
+
+def is_loopback(host: str) -> bool:
+    """True for an address or name that never leaves this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def whole_number(low: int, high: int | None = None) -> BeforeValidator:
+    """A whole number from `low` to `high`, both included."""
+    wanted = f"{low} or more" if high is None else f"from {low} to {high}"
+
+    def check(value: Any) -> int:
+        try:
+            number = int(str(value))
+        except ValueError:
+            raise wrong("is not a whole number", f"Give a whole number, {wanted}") from None
+        if number < low or (high is not None and number > high):
+            raise wrong("is out of range", f"Give a whole number, {wanted}")
+        return number
+
+    return BeforeValidator(check)
+
+
+def _rhythm(value: Any) -> int:
+    """Minutes between two syncs whose cron ticks fall on the same minutes of every day."""
+    text = str(value).strip()
+    if not text.isdecimal() or int(text) not in RHYTHMS:
+        hours = ", ".join(str(minutes) for minutes in RHYTHMS if minutes >= HOUR)
+        shorter = ", ".join(str(minutes) for minutes in RHYTHMS if minutes < HOUR)
+        raise wrong("is no rhythm that a day divides into", f"Give minutes: {shorter}, or in whole hours {hours}")
+    return int(text)
+
+
+def _positive_number(value: Any) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise wrong("is not a number above 0", "Give a number of seconds, such as 30 or 0.5")
+    return number
+
+
+def _split(url: str) -> tuple[SplitResult, str]:
+    """The parts of a URL and its host name; a port that is no number is an error here."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise wrong("is not a URL", "Give it as https://host or https://host:port") from None
+    return parts, parts.hostname or ""
+
+
+def _base_url(url: str) -> str:
+    """https, or http on loopback only: a token must not travel in clear text over a network."""
+    parts, host = _split(url)
+    if parts.scheme not in ("http", "https") or not host:
+        raise wrong("is not a URL with a host", "Give it as https://host")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise wrong("holds more than an address", "Remove user, password, ? and # from it")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise wrong("is plain http, which would show the token to the network", "Use https; http is for loopback only")
+    return url.rstrip("/")
+
+
+def _https_url(url: str) -> str:
+    if urlsplit(url).scheme != "https":
+        raise wrong("is not https", "Give it as https://host")
+    return _base_url(url)
+
+
+def _origin_only(url: str) -> str:
+    if urlsplit(url).path:
+        raise wrong("holds a path", "Give only https://host; the tenant belongs into MS_GRAPH_TENANT_ID")
+    return url
+
+
+def _host_name(text: str) -> str:
+    if not HOST_NAME.fullmatch(text):
+        raise wrong("is not a bare host name", "Give the name alone, without https://, port or path")
+    return text
+
+
+def _email_address(text: str) -> str:
+    if not EMAIL_ADDRESS.fullmatch(text):
+        raise wrong("is not an e-mail address", "Give one address, such as safety@example.com")
+    return text
+
+
+def _email_addresses(value: Any) -> tuple[str, ...]:
+    texts = re.split(r"[,;]", value) if isinstance(value, str) else list(value)
+    addresses = tuple(text.strip() for text in texts if text.strip())
+    if not all(EMAIL_ADDRESS.fullmatch(address) for address in addresses):
+        raise wrong("is not a list of e-mail addresses", "Separate the addresses with commas")
+    return addresses
+
+
+def one_of(*allowed: str, fold: bool = False) -> BeforeValidator:
+    """One of these words; `fold` when capitals do not matter (the words are then given in capitals)."""
+
+    def check(value: Any) -> str:
+        word = str(value).upper() if fold else str(value)
+        if word not in allowed:
+            raise wrong("is not one of the known words", f"Give one of {', '.join(allowed)}")
+        return word
+
+    return BeforeValidator(check)
+
+
+def _header_text(text: str) -> str:
+    if not re.fullmatch(r"[ -~]+", text):
+        raise wrong("holds a letter that an HTTP header cannot carry", "Use plain ASCII, such as Company/1.0")
+    return text
+
+
+def _directory_id(text: str) -> str:
+    """An id or domain of Entra ID; it becomes a part of a URL."""
+    if not re.fullmatch(r"[A-Za-z0-9.-]+", text):
+        raise wrong("is not an id of Entra ID", "Copy the id, letters, digits, dots and dashes, from the Azure portal")
+    return text
+
+
+def _header_value(secret: SecretStr) -> SecretStr:
+    """A token goes into an HTTP header: a blank or a line break inside means that it was copied wrongly."""
+    if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
+        raise wrong("holds a blank, a line break or a letter that no token has", "Copy the token again")
+    return secret
+
+
+def _fernet_key(secret: SecretStr) -> SecretStr:
+    try:
+        length = len(base64.urlsafe_b64decode(secret.get_secret_value()))
+    except (binascii.Error, ValueError):
+        length = 0
+    if length != 32:
+        raise wrong("is not a Fernet key", "Make one with cryptography.fernet.Fernet.generate_key()")
+    return secret
+
+
+def _webhook(secret: SecretStr) -> SecretStr:
+    parts, host = _split(secret.get_secret_value())
+    if not host or (parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host))):
+        raise wrong("is not an https URL", "Copy the whole address that the other system shows")
+    return secret
+
+
+def _ui_url(url: str) -> str:
+    """The address people open in a browser; it may be plain http, since nothing secret is sent there."""
+    parts, host = _split(url)
+    if parts.scheme not in ("http", "https") or not host:
+        raise wrong("is not a URL with a host", "Give it as https://host or http://host:3000")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise wrong("holds more than an address", "Remove user, password, ? and # from it")
+    return url.rstrip("/")
+
+
+def _parsed(secret: SecretStr, example: str) -> URL:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(secret.get_secret_value())
+    except (ArgumentError, ValueError):
+        raise wrong("is not a SQLAlchemy URL", f"Give it as {example}") from None
+
+
+def _ledger_url(secret: SecretStr) -> SecretStr:
+    """SQLite in a file, or PostgreSQL; the latter always through psycopg2, the driver that Dagster's storage uses."""
+    example = "postgresql://user:password@host/database or sqlite:////absolute/path/ledger.db"
+    url = _parsed(secret, example)
+    backend, _, driver = url.drivername.partition("+")
+    if backend in ("postgres", "postgresql") and driver in ("", "psycopg2"):
+        url = url.set(drivername="postgresql+psycopg2")
+    elif backend != "sqlite" or driver not in ("", "pysqlite"):
+        raise wrong("is neither SQLite nor PostgreSQL by psycopg2", f"Give it as {example}")
+    elif not url.database or ":memory:" in url.database:
+        raise wrong("is a database in memory, which forgets every link at the end", f"Give it as {example}")
+    elif not url.database.startswith("file:"):
+        url = url.set(database=str(Path(url.database).absolute()))  # one ledger, whatever folder a process starts in
+    return SecretStr(url.render_as_string(hide_password=False))
+
+
+def _viewpoint_url(secret: SecretStr) -> SecretStr:
+    example = "mssql+pyodbc://user:password@host/database or sqlite:////absolute/path"
+    if _parsed(secret, example).drivername not in ("mssql+pyodbc", "sqlite", "sqlite+pysqlite"):
+        raise wrong("is neither mssql+pyodbc nor sqlite", f"Give it as {example}, or set SQL_SERVER and SQL_DATABASE")
+    return secret
+
+
+def _snapshot_url(url: str) -> str:
+    """A folder, as an absolute path, or the URL of a store whose library is installed."""
+    protocol, separator, _ = url.partition("://")
+    if not separator:
+        return str(Path(url).expanduser().absolute())
+    from fsspec.registry import known_implementations
+
+    known = known_implementations.get(protocol)
+    if known is None:
+        raise wrong("names a kind of store that fsspec does not know", "Give a folder or abfs://container/folder")
+    library = known["class"].partition(".")[0]
+    if importlib.util.find_spec(library) is None:
+        raise wrong(f"needs the library {library}, which is not installed", "Install safetyamp-pipelines[azure]")
+    return url.rstrip("/")
+
+
+def _sql_server(text: str) -> str:
+    if not re.fullmatch(r"[\w.-]+(\\[\w$]+)?(,\d{1,5})?", text):
+        raise wrong("is not the name of a server", "Give host, host\\instance or host,port")
+    return text
+
+
+def _vault_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]", text):
+        raise wrong("is not the name of a vault", "Give the name alone, 3 to 24 letters, digits and dashes")
+    return text
+
+
+def _data_dir(path: Path) -> Path:
+    path = path.expanduser().absolute()
+    if path.exists() and not path.is_dir():
+        raise wrong("is not a folder", "Give a folder; it is created when missing")
+    return path
+
+
+def _existing(path: Path) -> Path:
+    path = path.expanduser().absolute()
+    if not path.exists():
+        raise wrong("points to a file that does not exist", "Give the path of an existing file, or remove it")
+    return path
+
+
+SyncInterval = Annotated[int, BeforeValidator(_rhythm)]
+OnOff = Annotated[Literal["on", "off"], one_of("on", "off")]
+PositiveSeconds = Annotated[float, BeforeValidator(_positive_number)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+HttpsUrl = Annotated[str, AfterValidator(_https_url)]
+HttpsOrigin = Annotated[HttpsUrl, AfterValidator(_origin_only)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+EmailAddress = Annotated[str, AfterValidator(_email_address)]
+EmailAddresses = Annotated[tuple[str, ...], BeforeValidator(_email_addresses)]
+HeaderText = Annotated[str, AfterValidator(_header_text)]
+DirectoryId = Annotated[str, AfterValidator(_directory_id)]
+Token = Annotated[SecretStr, AfterValidator(_header_value)]
+FernetKey = Annotated[SecretStr, AfterValidator(_fernet_key)]
+StartTls = Annotated[Literal["off", "offered", "required"], one_of("off", "offered", "required")]
+UiUrl = Annotated[str, AfterValidator(_ui_url)]
+WebhookUrl = Annotated[SecretStr, AfterValidator(_webhook)]
+LedgerUrl = Annotated[SecretStr, AfterValidator(_ledger_url)]
+ViewpointUrl = Annotated[SecretStr, AfterValidator(_viewpoint_url)]
+SnapshotUrl = Annotated[str, AfterValidator(_snapshot_url)]
+DataDir = Annotated[Path, AfterValidator(_data_dir)]
+ExistingPath = Annotated[Path, AfterValidator(_existing)]
+SqlServer = Annotated[str, AfterValidator(_sql_server)]
+VaultName = Annotated[str, AfterValidator(_vault_name)]
+SqlAuthMode = Annotated[Literal["managed_identity", "sql_auth"], one_of("managed_identity", "sql_auth")]
+LogFormat = Annotated[Literal["text", "json"], one_of("text", "json")]
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+    one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", fold=True),
+]

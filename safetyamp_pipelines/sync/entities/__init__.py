@@ -1,0 +1,1 @@
+"""The entities, one file each, and their registry."""

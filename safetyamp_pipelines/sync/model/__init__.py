@@ -1,0 +1,1 @@
+"""The words of the domain: snapshots, records, plans, declarations, errors."""

@@ -1,0 +1,111 @@
+"""What a planner is given: verified snapshots, what the ledger remembers, and the state expected of earlier plans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.sync.model.snapshot import Certificate, Snapshot, canonical_json
+from safetyamp_pipelines.sync.model.tables import Id, References
+
+
+class Link(Protocol):
+    """The remembered pair source record ↔ SafetyAmp id.
+
+    `pushed` holds the last values both sides agreed on by field; `not_taken` the fields SafetyAmp silently ignored.
+    """
+
+    @property
+    def target_id(self) -> Id: ...
+    @property
+    def pushed(self) -> Mapping[str, Any]: ...
+    @property
+    def not_taken(self) -> Mapping[str, str]: ...
+
+
+class KnownFailure(Protocol):
+    """A change SafetyAmp refused; not tried again while `payload_hash` and all that `cause` speaks of stay the same.
+
+    `fields` maps each offending field to its keyed `hash`, `category` and `suggestion`.
+    """
+
+    @property
+    def payload_hash(self) -> str: ...
+    @property
+    def fields(self) -> Mapping[str, Mapping[str, Any]]: ...
+    @property
+    def cause(self) -> Mapping[str, Any]: ...
+    @property
+    def state(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the ledger remembers of one entity, by source key. Only failures that still stand are listed.
+
+    `source_rows` are the rows each source had when this entity was last pushed. `is_loaded` says whether a whole plan
+    was ever pushed to its end: single records tried before that are no first load, and one cut short goes on.
+    `keyed_hash` is how the ledger hashed the values of refused fields.
+    """
+
+    links: Mapping[str, Link] = field(default_factory=dict)
+    failures: Mapping[str, KnownFailure] = field(default_factory=dict)
+    source_rows: Mapping[str, int] = field(default_factory=dict)
+    is_loaded: bool = True
+    keyed_hash: Callable[[Any], str] = canonical_json
+
+
+class Inputs:
+    """The certified snapshots one planner reads, and SafetyAmp as the plans before it leave it."""
+
+    def __init__(self, snapshots: Mapping[str, Snapshot], expected: References, memory: Memory, timezone: str) -> None:
+        """Refuses (SnapshotError) any snapshot without a fitting certificate."""
+        self._snapshots = {name: snapshot.verified() for name, snapshot in snapshots.items()}
+        self.expected = expected
+        self.memory = memory
+        self._timezone = ZoneInfo(timezone)
+
+    def snapshot(self, table: str) -> Snapshot:
+        """The snapshot of that table; SnapshotError when the planner was not given it."""
+        if table not in self._snapshots:
+            raise SnapshotError(f"{table}: the plan needs this snapshot and was not given it")
+        return self._snapshots[table]
+
+    def certificate(self, table: str) -> Certificate:
+        """The certificate of a verified snapshot."""
+        certificate = self.snapshot(table).certificate
+        if certificate is None:
+            raise SnapshotError(f"{table}: the snapshot has no certificate")
+        return certificate
+
+    def hashes(self) -> dict[str, str]:
+        """Content hash of every snapshot given, by table: the plan's provenance."""
+        return {table: self.certificate(table).content_hash for table in sorted(self._snapshots)}
+
+    def as_of(self, table: str) -> str:
+        """When that table was read (ISO 8601 UTC): a plan has no clock of its own."""
+        return self.certificate(table).read_at
+
+    def oldest(self) -> str:
+        """When the first of all these snapshots was read (ISO 8601 UTC)."""
+        return min((self.as_of(table) for table in self._snapshots), key=datetime.fromisoformat)
+
+    def today(self, table: str) -> date:
+        """The calendar day of that read in the time zone of the employees."""
+        return datetime.fromisoformat(self.as_of(table)).astimezone(self._timezone).date()
+
+    def frame(self, table: str, columns: Iterable[str]) -> pd.DataFrame:
+        """The records as an object frame, columns named `<table>.<Column>`; a column no record has is empty."""
+        records = self.snapshot(table).records
+        return pd.DataFrame(
+            {
+                f"{table}.{column}": pd.Series([record.get(column) for record in records], dtype=object)
+                for column in columns
+            }
+        )

@@ -1,0 +1,223 @@
+"""The plan: the changes that turn observed into desired, a verdict for every source record, and its bytes and hash."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from safetyamp_pipelines.sync.model.snapshot import canonical_json
+from safetyamp_pipelines.sync.model.tables import Id
+
+
+class Action(StrEnum):
+    """What a change does to the SafetyAmp record."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DEACTIVATE = "deactivate"
+    REACTIVATE = "reactivate"
+    LINK = "link"
+
+
+class Outcome(StrEnum):
+    """The verdicts: what became of one source record in one run (DESIGN §2)."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DEACTIVATED = "deactivated"
+    REACTIVATED = "reactivated"
+    LINKED = "linked"
+    UNCHANGED = "unchanged"
+    REJECTED = "rejected"
+    HELD = "held"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    STALE = "stale"
+    NOT_ATTEMPTED = "not_attempted"
+    NOT_PUSHED = "not_pushed"
+    SKIPPED = "skipped"
+    OUT_OF_SCOPE = "out_of_scope"
+
+
+OUTCOME_OF = {
+    Action.CREATE: Outcome.CREATED,
+    Action.UPDATE: Outcome.UPDATED,
+    Action.DEACTIVATE: Outcome.DEACTIVATED,
+    Action.REACTIVATE: Outcome.REACTIVATED,
+    Action.LINK: Outcome.LINKED,
+}
+
+
+def payload_hash(entity: str, action: Action, after: Mapping[str, Any]) -> str:
+    """SHA-256 of what a change would say, in natural keys: equal hashes would get an equal answer."""
+    kind = "create" if action is Action.CREATE else "update"
+    return hashlib.sha256(canonical_json([entity, kind, dict(after)]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One record's change: one call. `fields` maps a field to [before, after]; references are natural keys.
+
+    `wave` orders calls inside an entity: a wave may use what the waves before it created or set free, and is never
+    more urgent than they are (`waves.py`).
+    `payload_hash` is what a remembered refusal is compared with.
+    """
+
+    action: Action
+    source_key: str
+    natural_key: str
+    target_id: Id | None
+    fields: Mapping[str, tuple[Any, Any]]
+    cause: str
+    payload_hash: str
+    wave: int = 0
+
+    def after(self) -> dict[str, Any]:
+        """The new values by field."""
+        return {name: after for name, (_, after) in self.fields.items()}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of one source record, the rule that decided, and the reasons (never a person's value)."""
+
+    source_key: str
+    outcome: Outcome
+    rule: str
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something people should know that is no source record: unmanaged, vanished, drift, closed."""
+
+    kind: str
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why a guard refuses the plan: its figures against its limit, the source keys, and the key in sync.yaml."""
+
+    guard: str
+    figures: str
+    keys: tuple[str, ...]
+    setting: str
+
+    def __str__(self) -> str:
+        shown = ", ".join(self.keys[:10]) + (f" and {len(self.keys) - 10} more" if len(self.keys) > 10 else "")
+        return f"{self.guard}: {self.figures}" + (f" ({shown})" if shown else "") + f" [{self.setting}]"
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """A source record recognised in SafetyAmp, with the values on which both sides agree: what the link remembers."""
+
+    source_key: str
+    natural_key: str
+    target_id: Id
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All of one entity: the same snapshots, memory and configuration give the same bytes.
+
+    `inputs` maps each snapshot read to its content hash, `source_rows` each source to its number of records; `as_of` is
+    when SafetyAmp's table was read (ISO 8601 UTC), `oldest` when the first of all snapshots was. `refused` says which
+    guards stand against it, and why. `only` are the source keys that the plan was reduced to; a whole plan has none.
+    `mapping_hash` is the part of the configuration that an earlier refusal may hang on, `revived` are records whose
+    refusal no longer hangs on what it did, `records` counts the source records that must end in a verdict,
+    `unaccounted` are those that do not.
+    """
+
+    entity: str
+    table: str
+    as_of: str
+    inputs: Mapping[str, str]
+    config_hash: str
+    changes: tuple[Change, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    agreed: tuple[Agreed, ...] = field(default=())
+    refused: tuple[Refused, ...] = ()
+    source_rows: Mapping[str, int] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    mapping_hash: str = ""
+    revived: tuple[str, ...] = ()
+    records: int = 0
+    unaccounted: tuple[str, ...] = ()
+    oldest: str = ""
+
+    def counts(self) -> dict[str, int]:
+        """Source records by verdict, sorted by verdict."""
+        return dict(sorted(Counter(str(verdict.outcome) for verdict in self.verdicts).items()))
+
+    def refusal(self) -> str | None:
+        """Why the guards refuse this plan and how a person overrules them; None when they do not."""
+        if not self.refused:
+            return None
+        reasons = "; ".join(map(str, self.refused))
+        return (
+            f"the plan for {self.entity} is refused by its guards: {reasons}. Look at it with `safetyamp plan "
+            f"{self.entity}`; if it is right: `safetyamp approve {self.hash[:12]} --reason …`"
+        )
+
+    def to_text(self) -> str:
+        """The plan's one canonical JSON text."""
+        return canonical_json(asdict(self))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of what would be done and under which rules: what is reviewed, approved and pushed.
+
+        When the snapshots were read is no part of it, so a plan made anew from the same facts is the same plan.
+        """
+        changes = [asdict(change) for change in self.changes]
+        return hashlib.sha256(canonical_json([self.entity, self.config_hash, changes]).encode()).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """The canonical text, compressed without a time stamp so that equal plans are equal bytes."""
+        return gzip.compress(self.to_text().encode(), mtime=0)
+
+    def manifest(self) -> dict[str, Any]:
+        """What may be known of the plan without opening it: no keys, no values."""
+        return {"entity": self.entity, "plan_hash": self.hash, "as_of": self.as_of, "verdicts": self.counts()}
+
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> Plan:
+        """The plan that `to_bytes` wrote."""
+        raw = json.loads(gzip.decompress(payload))
+        return cls(
+            **{name: raw[name] for name in ("entity", "table", "as_of", "inputs", "config_hash", "source_rows")},
+            changes=tuple(_change(item) for item in raw["changes"]),
+            verdicts=tuple(_verdict(item) for item in raw["verdicts"]),
+            findings=tuple(Finding(**item) for item in raw["findings"]),
+            agreed=tuple(Agreed(**item) for item in raw["agreed"]),
+            refused=tuple(Refused(**{**item, "keys": tuple(item["keys"])}) for item in raw["refused"]),
+            # Plans that were stored before these were known are still read, by `safetyamp explain`.
+            only=tuple(raw.get("only", ())),
+            mapping_hash=raw.get("mapping_hash", ""),
+            revived=tuple(raw.get("revived", ())),
+            records=raw.get("records", 0),
+            unaccounted=tuple(raw.get("unaccounted", ())),
+            oldest=raw.get("oldest", ""),
+        )
+
+
+def _change(raw: dict[str, Any]) -> Change:
+    fields = {name: (before, after) for name, (before, after) in raw["fields"].items()}
+    return Change(**{**raw, "action": Action(raw["action"]), "fields": fields})
+
+
+def _verdict(raw: dict[str, Any]) -> Verdict:
+    lists = {name: tuple(raw[name]) for name in ("reasons", "notes")}
+    return Verdict(**{**raw, **lists, "outcome": Outcome(raw["outcome"])})

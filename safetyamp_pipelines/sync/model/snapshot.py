@@ -1,0 +1,79 @@
+"""Snapshots: all raw records of one table with the certificate that the read was whole. No storage here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from safetyamp_pipelines.sync.model.errors import SnapshotError
+
+Record = Mapping[str, Any]
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no blanks, UTF-8 kept. Equal values give equal texts."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def content_hash(records: Iterable[Record]) -> str:
+    """SHA-256 over the records' canonical JSON, in the order given."""
+    digest = hashlib.sha256()
+    for record in records:
+        digest.update(canonical_json(record).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Evidence that a read was whole. `read_at` is ISO 8601 UTC; `unique_keys` equals `rows` when keys are unique."""
+
+    pages: int
+    rows: int
+    unique_keys: int
+    content_hash: str
+    read_at: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All raw records of one table, JSON values only, sorted by key. `notices` say what was degraded and why."""
+
+    table: str
+    records: tuple[Record, ...]
+    certificate: Certificate | None
+    notices: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def certified(
+        cls,
+        table: str,
+        records: Iterable[Record],
+        *,
+        key: Callable[[Record], Any],
+        pages: int,
+        read_at: str,
+        notices: Iterable[str] = (),
+    ) -> Snapshot:
+        """Sort the records by key and certify them. The caller vouches that it saw every page."""
+        rows = tuple(sorted(records, key=lambda record: canonical_json([key(record), record])))
+        keys = {canonical_json(key(record)) for record in rows}
+        certificate = Certificate(pages, len(rows), len(keys), content_hash(rows), read_at)
+        return cls(table, rows, certificate, tuple(notices))
+
+    def verified(self) -> Snapshot:
+        """This snapshot, or SnapshotError when its certificate is missing or does not fit its records."""
+        if self.certificate is None:
+            raise SnapshotError(f"{self.table}: the snapshot has no certificate; materialise it again")
+        if self.certificate.rows != len(self.records) or self.certificate.content_hash != content_hash(self.records):
+            raise SnapshotError(f"{self.table}: the snapshot does not match its certificate; materialise it again")
+        return self
+
+    def manifest(self) -> dict[str, Any]:
+        """The certificate and notices as plain values; raises SnapshotError without a certificate."""
+        certificate = self.verified().certificate
+        assert certificate is not None
+        return {"table": self.table, "certificate": asdict(certificate), "notices": list(self.notices)}

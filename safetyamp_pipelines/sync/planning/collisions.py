@@ -1,0 +1,106 @@
+"""Unique values that two records want, found before they cost a call. The holder in SafetyAmp keeps the value."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+from safetyamp_pipelines.sync.model.spec import Collision, Desired, Field
+from safetyamp_pipelines.sync.model.tables import Id, TargetTable, at_path, fold
+from safetyamp_pipelines.sync.planning.matching import Matches
+
+Holding = tuple[str, str]
+"""(source key, field): a record that holds a unique value of that field in SafetyAmp."""
+
+
+@dataclass
+class Collisions:
+    """By source key: why it is rejected, which fields are omitted and why, and which holdings must end first."""
+
+    reasons: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    omitted: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    waits_for: dict[str, set[Holding]] = field(default_factory=lambda: defaultdict(set))
+
+    def holders(self) -> dict[str, set[str]]:
+        """By source key: the source keys of those it waits for."""
+        return {key: {holder for holder, _ in holdings} for key, holdings in self.waits_for.items()}
+
+
+def find_collisions(
+    noun: str,
+    fields: Iterable[Field],
+    desired: Iterable[Desired],
+    observed: TargetTable,
+    matches: Matches,
+    keeps: Set[Holding] = frozenset(),
+) -> Collisions:
+    """Look at every unique field of the records to be kept in step. Fields that reject are looked at first, so that
+    a record rejected for one value does not take another from somebody else. `keeps` are holdings known to last,
+    `noun` is what one record is called in the reasons."""
+    collisions = Collisions()
+    records = list(desired)
+    for declared in sorted((f for f in fields if f.unique), key=lambda f: f.unique is not Collision.REJECT):
+        standing = [record for record in records if record.source_key not in collisions.reasons]
+        _collide(noun, declared, standing, observed, matches, keeps, collisions)
+    return collisions
+
+
+def _collide(
+    noun: str,
+    declared: Field,
+    desired: list[Desired],
+    observed: TargetTable,
+    matches: Matches,
+    keeps: Set[Holding],
+    found: Collisions,
+) -> None:
+    claimants: dict[str, list[Desired]] = defaultdict(list)
+    for record in desired:
+        if (value := record.values.get(declared.name)) is not None:
+            claimants[_fold(declared, value)].append(record)
+    holders = _holders(declared, observed)
+    owner_of = {match.target_id: source_key for source_key, match in matches.found.items()}
+    wishes = {record.source_key: record.values.get(declared.name) for record in desired}
+    for value, records in claimants.items():
+        held_by = holders.get(value, [])
+        keepers = [r for r in records if (m := matches.found.get(r.source_key)) and m.target_id in held_by]
+        for record in records:
+            if record in keepers:
+                continue
+            rivals = sorted(other.source_key for other in (keepers or records) if other is not record)
+            owners = [who for row_id in held_by if (who := owner_of.get(row_id)) is not None]
+            ending = {(who, declared.name) for who in owners if _gives_up(wishes.get(who), declared, value)}
+            if rivals:
+                _note(declared, record, f"{noun} {', '.join(rivals)} has the same, correct one of them", found)
+            elif len(ending) < len(held_by):
+                _note(declared, record, f"{observed.key_of(held_by[0])} in SafetyAmp has the same", found)
+            elif ending & keeps:
+                _note(declared, record, f"{observed.key_of(held_by[0])} in SafetyAmp does not give it up yet", found)
+            elif ending:
+                found.waits_for[record.source_key] |= ending
+
+
+def _gives_up(wish: Any, declared: Field, value: str) -> bool:
+    """The holder is about to take another value; a holder whose source says nothing keeps what it has."""
+    return wish is not None and _fold(declared, wish) != value
+
+
+def _note(declared: Field, record: Desired, why: str, found: Collisions) -> None:
+    if declared.unique is Collision.REJECT:
+        found.reasons[record.source_key].append(f"{declared.label} is taken: {why}")
+    else:
+        found.omitted[record.source_key][declared.name] = f"{declared.label} left out: {why}"
+
+
+def _holders(declared: Field, observed: TargetTable) -> Mapping[str, list[Id]]:
+    holders: dict[str, list[Id]] = defaultdict(list)
+    for row_id, row in observed.rows.items():
+        if declared.read is not None and (value := at_path(row, declared.read)) not in (None, ""):
+            holders[_fold(declared, value)].append(row_id)
+    return holders
+
+
+def _fold(declared: Field, value: Any) -> str:
+    return fold(value, case=declared.fold_case)

@@ -1,0 +1,194 @@
+"""One entity's plan: match, look for collisions, resolve references, decide, order. Pure and deterministic.
+
+The steps are in `planner_references.py` (what leads where) and `planner_verdicts.py` (what becomes of each record).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from safetyamp_pipelines.sync.accounting import account_of
+from safetyamp_pipelines.sync.left_alone import left_alone
+from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.model.plan import Action, Change, Finding, Plan, Refused
+from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Scope
+from safetyamp_pipelines.sync.planning.circumstances import Circumstances, mapping_hash
+from safetyamp_pipelines.sync.planning.collisions import Collisions, Holding, find_collisions
+from safetyamp_pipelines.sync.planning.difference import observed_value, value_hash
+from safetyamp_pipelines.sync.planning.guards import Scale, refusals
+from safetyamp_pipelines.sync.planning.matching import match_records
+from safetyamp_pipelines.sync.planning.only import only
+from safetyamp_pipelines.sync.planning.references import with_own_references, with_references
+from safetyamp_pipelines.sync.planning.verdicts import Decisions, Ground
+from safetyamp_pipelines.sync.planning.waves import in_waves, rings_of
+from safetyamp_pipelines.sync.rules.config import SyncConfig
+
+NO_PART = {"schedule", "target", "checks"}
+"""Sections of sync.yaml that say when and how a plan is pushed and judged, not what is in it: they void no approval."""
+
+
+def rules_hash(config: SyncConfig) -> str:
+    """The rules under which plans are made: one made under others is not pushed."""
+    return value_hash(config.model_dump(mode="json", exclude=NO_PART))
+
+
+def plan_entity(spec: EntitySpec, inputs: Inputs, config: SyncConfig, keys: Collection[str] = ()) -> Plan:
+    """The plan of one entity, or of some of its source keys. Raises SnapshotError when a snapshot it needs is missing,
+    torn or uncertified, PlanRefused for a key that is no record."""
+    planner = _Planner(spec, inputs, config)
+    plan = planner.plan()
+    return only(spec, plan, keys, planner.judge) if keys else plan
+
+
+class _Planner:
+    """The work of one plan; every step reads what the steps before it found."""
+
+    def __init__(self, spec: EntitySpec, inputs: Inputs, config: SyncConfig) -> None:
+        self.spec, self.inputs, self.config = spec, inputs, config
+        self.fields = spec.with_policies(config)
+        self.observed = inputs.expected[spec.table]
+        desired = sorted(spec.desire(inputs, config), key=lambda record: record.source_key)
+        self.matches = match_records(desired, self.observed, inputs.memory.links, spec.match)
+        self.left_alone = left_alone(spec, config, desired, self.matches, self.observed)
+        self.desired = [record for record in desired if record.source_key not in self.left_alone]
+        self.others = [record for record in desired if record.source_key in self.left_alone]
+        self.own = [field for field in self.fields if field.references == spec.table]
+        self.mapping = mapping_hash(spec, config)
+        # Learnt while planning: unique values that stay where they are, and records that are not created after all.
+        self.keeps: set[Holding] = set()
+        self.absent: set[str] = set()
+
+    def plan(self) -> Plan:
+        made, collisions = self._decide_all()
+        while self._learn(made, collisions):
+            made, collisions = self._decide_all()
+        findings = [*made.findings, *self._others()]
+        account = account_of(self.spec, self.inputs, made.verdicts)
+        return Plan(
+            entity=self.spec.name,
+            table=self.spec.table,
+            as_of=self.inputs.as_of(f"safetyamp_observed/{self.spec.table}"),
+            inputs=self.inputs.hashes(),
+            oldest=self.inputs.oldest(),
+            config_hash=rules_hash(self.config),
+            changes=tuple(in_waves(self.spec, made.changes, collisions.holders())),
+            verdicts=tuple(made.verdicts),
+            findings=tuple(sorted(findings, key=lambda finding: (finding.kind, finding.key))),
+            agreed=tuple(made.agreed),
+            refused=self.judge(made.changes),
+            source_rows=self._source_rows(),
+            mapping_hash=self.mapping,
+            revived=self._revived(collisions),
+            records=account.records,
+            unaccounted=account.astray,
+        )
+
+    def judge(self, changes: Sequence[Change]) -> tuple[Refused, ...]:
+        """The guards that stand against these changes of the plan."""
+        return refusals(self.spec, changes, self._scale(changes), self.config.guards)
+
+    def _source_rows(self) -> dict[str, int]:
+        return {source: self.inputs.certificate(source).rows for source in self.spec.sources}
+
+    def _scale(self, changes: Sequence[Change]) -> Scale:
+        """What the guards measure against: the records that are or will be in SafetyAmp, and where they stand."""
+        groups = {record.source_key: self._groups(record) for record in [*self.desired, *self.others]}
+        creates = sum(change.action is Action.CREATE for change in changes)
+        return Scale(
+            size=len(self.matches.found) + creates,
+            is_first_load=not (self.inputs.memory.links and self.inputs.memory.is_loaded),
+            groups={key: found for key, found in groups.items() if found},
+            rows=self._source_rows(),
+            rows_before=self.inputs.memory.source_rows,
+        )
+
+    def _groups(self, record: Desired) -> tuple[str, ...]:
+        """The groups a guard counts a record in: those of its source, and the place where SafetyAmp shows it. A record
+        that is not there, or is switched off, is in none."""
+        match = self.matches.found.get(record.source_key)
+        if match is None:
+            return ()
+        row = self.observed.rows[match.target_id]
+        shown = [
+            observed_value(self.spec.field(name), row, self.inputs.expected, {}) if name is not None else None
+            for name in (self.spec.access, self.spec.place)
+        ]
+        if shown[0] == 0:
+            return ()
+        return (
+            *record.groups,
+            *([f"{self.spec.field(str(self.spec.place)).label.lower()} {shown[1]}"] if shown[1] is not None else []),
+        )
+
+    def _decide_all(self) -> tuple[Decisions, Collisions]:
+        """A verdict for every record, from the start: nothing of an earlier round stays."""
+        records, collisions = self._resolved()
+        tables = self.inputs.expected
+        now = Circumstances(self.spec, self.mapping, self.observed.rows, lambda table, key: tables[table].id_of(key))
+        ground = Ground(
+            self.spec, self.fields, self.inputs, self.config, self.observed, self.matches, self.left_alone, now
+        )
+        made = Decisions(ground)
+        for record in sorted([*records, *self.others], key=lambda record: record.source_key):
+            made.decide(record)
+        return made, collisions
+
+    def _learn(self, made: Decisions, collisions: Collisions) -> bool:
+        """Whether some change counts on another that is not planned after all: on a unique value set free by a record
+        that is held or rejected, or on a supervisor whose creation SafetyAmp refused. What is learnt only grows."""
+        known = len(self.keeps) + len(self.absent)
+        written = {(change.source_key, name) for change in made.changes for name in change.fields}
+        rings = rings_of(collisions.holders())
+        for waiting, holdings in collisions.waits_for.items():
+            for holder, field in holdings:
+                is_stuck = (waiting, field) in written and (holder, field) not in written
+                if is_stuck or (waiting in rings and holder in rings):
+                    self.keeps.add((holder, field))
+        there = {change.natural_key for change in made.changes if change.action is Action.CREATE}
+        there |= {record.natural_key for record in self.desired if record.source_key in self.matches.found}
+        for name in (declared.name for declared in self.own if not declared.required):
+            wanted = {str(change.fields[name][1]) for change in made.changes if name in change.fields}
+            self.absent |= {key for key in wanted - there if self.observed.id_of(key) is None}
+        return len(self.keeps) + len(self.absent) > known
+
+    def _resolved(self) -> tuple[list[Desired], Collisions]:
+        """The records with every further reason why they cannot be synced, and without what must be left out."""
+        table, expected = self.spec.table, self.inputs.expected
+        records = [with_references(record, self.fields, table, expected) for record in self.desired]
+        standing = [record for record in records if record.scope is Scope.ACTIVE and not record.reasons]
+        collisions = find_collisions(self.spec.noun, self.fields, standing, self.observed, self.matches, self.keeps)
+        records = [_with_collisions(record, collisions) for record in records]
+        return with_own_references(records, self.own, self.observed, self.absent), collisions
+
+    def _revived(self, collisions: Collisions) -> tuple[str, ...]:
+        """Refused records whose unique value is now known to be another's. When the other gives it up nothing would
+        tell that from the day of the refusal, so they are to be tried again as soon as they are planned again."""
+        # One without a hash was revived before, and stands in nobody's way.
+        failures = {key: failure for key, failure in self.inputs.memory.failures.items() if failure.payload_hash}
+        left_out = {
+            key
+            for key, fields in collisions.omitted.items()
+            if key in failures and fields & failures[key].fields.keys()
+        }
+        return tuple(sorted((collisions.reasons.keys() & failures.keys()) | left_out))
+
+    def _others(self) -> list[Finding]:
+        """What has no source record: links whose source vanished, and SafetyAmp records nobody manages."""
+        links, known = self.inputs.memory.links, {record.source_key for record in [*self.desired, *self.others]}
+        linked = {link.target_id for link in links.values()}
+        unmanaged = self.observed.rows.keys() - self.matches.claimed() - linked.union(*self.matches.rivals.values())
+        return [
+            *(Finding("vanished", key, "the source no longer lists this record") for key in links.keys() - known),
+            *(
+                Finding("unmanaged", self.observed.key_of(i) or str(i), "in SafetyAmp, but in no source")
+                for i in unmanaged
+            ),
+        ]
+
+
+def _with_collisions(record: Desired, collisions: Collisions) -> Desired:
+    reasons = (*record.reasons, *collisions.reasons.get(record.source_key, ()))
+    omitted = collisions.omitted.get(record.source_key, {})
+    values = {name: None if name in omitted else value for name, value in record.values.items()}
+    return replace(record, values=values, reasons=reasons, notes=(*record.notes, *omitted.values()))

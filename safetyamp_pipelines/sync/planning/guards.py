@@ -1,0 +1,115 @@
+"""Guards: a plan that changes too much at once is refused until a person approves it. Pure; limits in sync.yaml."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from safetyamp_pipelines.sync.model.plan import Action, Change, Refused
+from safetyamp_pipelines.sync.model.snapshot import canonical_json
+from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.rules.limits import GuardsConfig, Limit
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the changes are measured against. `size` counts the entity's records that are, or will be, in SafetyAmp.
+
+    `groups` maps a source key to its groups (`department 10`, `site 24113.`), for every record that is in SafetyAmp
+    and switched on; `rows` and `rows_before` count the rows of each source now and at the last push (none for
+    an undo, which reads no source).
+    """
+
+    size: int
+    is_first_load: bool
+    groups: Mapping[str, tuple[str, ...]]
+    rows: Mapping[str, int]
+    rows_before: Mapping[str, int]
+
+
+def refusals(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: GuardsConfig) -> tuple[Refused, ...]:
+    """Why the plan may not be pushed as it stands: one entry a guard, each with its figures and records."""
+    off = [change for change in changes if change.action is Action.DEACTIVATE]
+    cleared = [change for change in changes if any(_is_cleared(pair) for pair in change.fields.values())]
+    updates = [change for change in changes if change.action is not Action.DEACTIVATE and _overwrites(change)]
+    moves = [change for change in changes if spec.place is not None and _is_move(change, spec.place)]
+    creates = [change for change in changes if change.action is Action.CREATE]
+    return (
+        *_too_many("deactivations", off, scale.size, guards.deactivations),
+        *_too_many("cleared", cleared, scale.size, guards.cleared),
+        *_too_many("moves", moves, scale.size, guards.moves),
+        *_too_many("updates", updates, scale.size, guards.updates),
+        *(() if scale.is_first_load else _too_many("creates", creates, scale.size - len(creates), guards.creates)),
+        *_concentrated("deactivations", off, scale, guards),
+        *_concentrated("cleared", cleared, scale, guards),
+        *_same_value(spec, changes, scale.size, guards.same_value),
+        *_sick_sources(scale, guards),
+    )
+
+
+def _overwrites(change: Change) -> bool:
+    """Whether any value that stands in SafetyAmp gives way; filling what is empty destroys nothing."""
+    return any(before is not None for before, _ in change.fields.values())
+
+
+def _is_cleared(pair: tuple[object, object]) -> bool:
+    before, after = pair
+    return before is not None and after is None
+
+
+def _is_move(change: Change, name: str) -> bool:
+    return name in change.fields and change.fields[name][0] is not None
+
+
+def _keys(changes: Iterable[Change]) -> tuple[str, ...]:
+    return tuple(sorted({change.source_key for change in changes}))
+
+
+def _too_many(guard: str, changes: Sequence[Change], size: int, limit: Limit) -> Iterable[Refused]:
+    keys = _keys(changes)
+    if not limit.allows(len(keys), size):
+        yield Refused(
+            guard, f"{len(keys)} of {size} records, at most {limit.at_most(size)} are allowed", keys, f"guards.{guard}"
+        )
+
+
+def _concentrated(guard: str, changes: Sequence[Change], scale: Scale, guards: GuardsConfig) -> Iterable[Refused]:
+    sizes = Counter(group for groups in scale.groups.values() for group in groups)
+    hit: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        for group in scale.groups.get(change.source_key, ()):
+            hit[group].append(change)
+    for group, members in sorted(hit.items()):
+        people = sizes[group]
+        if people >= guards.concentration.from_people and len(_keys(members)) > guards.concentration.share * people:
+            text = f"{len(_keys(members))} of the {people} people of {group}, at most {guards.concentration.share:.0%}"
+            yield Refused(f"{guard} in one place", text, _keys(members), "guards.concentration")
+
+
+def _same_value(spec: EntitySpec, changes: Sequence[Change], size: int, limit: Limit) -> Iterable[Refused]:
+    """One value written over many records' own is a fault of the source, not news. The value itself is not told."""
+    for field in spec.fields:
+        if not field.telling:
+            continue
+        holders: dict[str, list[Change]] = defaultdict(list)
+        for change in changes:
+            if (
+                change.action is not Action.CREATE
+                and (after := change.fields.get(field.name, (None, None))[1]) is not None
+            ):
+                holders[canonical_json(after)].append(change)
+        for members in holders.values():
+            if not limit.allows(len(_keys(members)), size):
+                text = f"{len(_keys(members))} records get the same {field.label}, at most {limit.at_most(size)}"
+                yield Refused("same value", text, _keys(members), "guards.same_value")
+
+
+def _sick_sources(scale: Scale, guards: GuardsConfig) -> Iterable[Refused]:
+    for source, rows in scale.rows.items():
+        before = scale.rows_before.get(source)
+        if rows == 0 and source in guards.empty_sources:
+            yield Refused("empty source", f"{source} has no rows", (), "guards.empty_sources")
+        elif before and rows < (1 - guards.shrunk_source) * before:
+            text = f"{source} has {rows} rows, and had {before}; at most {guards.shrunk_source:.0%} may go at once"
+            yield Refused("shrunk source", text, (), "guards.shrunk_source")

@@ -1,0 +1,224 @@
+"""The verdict of each source record, and the change that goes with it. What it is compared with is found elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from safetyamp_pipelines.sync.left_alone import worth_a_look
+from safetyamp_pipelines.sync.model.inputs import Inputs, KnownFailure, Link
+from safetyamp_pipelines.sync.model.plan import (
+    OUTCOME_OF,
+    Action,
+    Agreed,
+    Change,
+    Finding,
+    Outcome,
+    Verdict,
+    payload_hash,
+)
+from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Field, Scope
+from safetyamp_pipelines.sync.model.tables import Id, TargetTable
+from safetyamp_pipelines.sync.planning.circumstances import Circumstances
+from safetyamp_pipelines.sync.planning.difference import DRIFT, Difference, diff_record, observed_value, was_not_taken
+from safetyamp_pipelines.sync.planning.matching import Match, Matches
+from safetyamp_pipelines.sync.rules.config import SyncConfig
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every decision of one plan stands on; the same in every round of it."""
+
+    spec: EntitySpec
+    fields: tuple[Field, ...]
+    inputs: Inputs
+    config: SyncConfig
+    observed: TargetTable
+    matches: Matches
+    left_alone: dict[str, str]
+    circumstances: Circumstances
+
+
+@dataclass
+class Decisions:
+    """One round of decisions."""
+
+    ground: Ground
+    changes: list[Change] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    agreed: list[Agreed] = field(default_factory=list)
+
+    def decide(self, record: Desired) -> None:
+        """Give the record its one verdict."""
+        matches = self.ground.matches
+        match = matches.found.get(record.source_key)
+        if (why := self.ground.left_alone.get(record.source_key)) is not None:
+            self._say(replace(record, reasons=(), notes=()), Outcome.SKIPPED, why)
+            self.findings += worth_a_look(self.ground.spec, record, why, matches, self.ground.observed)
+        elif record.scope is Scope.OUT:
+            self._say(record, Outcome.OUT_OF_SCOPE, record.rule)
+            if match is not None and record.rule:
+                self.findings.append(Finding("out_of_scope_in_safetyamp", record.source_key, record.rule))
+        elif record.scope is Scope.LEAVER:
+            self._decide_leaver(record, match)
+        elif record.reasons:
+            self._say(record, Outcome.REJECTED, "the source record cannot be synced")
+        elif record.source_key in matches.troubles:
+            self._say(record, Outcome.HELD, matches.troubles[record.source_key])
+        elif match is None:
+            self._decide_new(record)
+        else:
+            self._decide_matched(record, match)
+
+    def _decide_new(self, record: Desired) -> None:
+        refused = self._refused_fields(record, None)
+        left_out = [f"{self.ground.spec.field(name).label}: {note}" for name, note in refused.items()]
+        after = {name: value for name, value in record.values.items() if value is not None and name not in refused}
+        record = replace(record, notes=(*record.notes, *left_out))
+        self._change(record, Action.CREATE, None, {name: (None, value) for name, value in after.items()}, "is new")
+
+    def _decide_leaver(self, record: Desired, match: Match | None) -> None:
+        access = self.ground.spec.access
+        rivals = self.ground.matches.rivals.get(record.source_key, ())
+        if access is not None and any(self._access_of(row_id, access) != 0 for row_id in rivals):
+            trouble = self.ground.matches.troubles[record.source_key]
+            self._say(record, Outcome.HELD, f"{record.rule}; {trouble}: take the access off by hand")
+            return
+        if match is None or access is None:
+            self._say(record, Outcome.OUT_OF_SCOPE, record.rule)
+            return
+        declared, link = self.ground.spec.field(access), self._link(record)
+        before = self._access_of(match.target_id, access)
+        if before == 0:
+            self._say(record, Outcome.OUT_OF_SCOPE, f"{record.rule}; access is off")
+            self._agree(record, match, {access: 0})
+            return
+        if link is not None and link.pushed.get(access) == 0:
+            record = self._with_drift(record, {access: f"{DRIFT}; the source wins (policy {declared.policy})"})
+        if was_not_taken(link, access, before, 0):
+            self._say(record, Outcome.FAILED, f"{record.rule}; SafetyAmp did not take access off when it was told to")
+        else:
+            self._change(record, Action.DEACTIVATE, match, {access: (before, 0)}, record.rule)
+
+    def _access_of(self, row_id: Id, access: str) -> Any:
+        """Whether SafetyAmp says that the record is switched on."""
+        ground = self.ground
+        return observed_value(ground.spec.field(access), ground.observed.rows[row_id], ground.inputs.expected, {})
+
+    def _decide_matched(self, record: Desired, match: Match) -> None:
+        ground, link = self.ground, self._link(record)
+        row, refused = ground.observed.rows[match.target_id], self._refused_fields(record, match)
+        fields = record.under(ground.fields)
+        difference = diff_record(fields, record.values, row, ground.inputs.expected, link, refused)
+        why = self._why_held(link) if ground.spec.access in difference.changed else None
+        drift = difference.drift if why is None else dict.fromkeys(difference.drift, f"{DRIFT}; the record is held")
+        record = self._with_drift(record, drift)
+        record = replace(record, notes=tuple(dict.fromkeys((*record.notes, *difference.notes))))
+        self._agree(record, match, difference.agreed)
+        for note in difference.notes:
+            self.findings.append(Finding("field_left", record.source_key, note))
+        if why is not None:
+            self._say(record, Outcome.HELD, why)
+        elif difference.changed:
+            action, cause = self._action(match, difference)
+            self._change(record, action, match, difference.changed, cause)
+        elif difference.held:
+            labels = ", ".join(difference.held)
+            self._say(record, Outcome.HELD, f"changed in the source and in SafetyAmp, a person must decide: {labels}")
+        else:
+            self._say(record, Outcome.UNCHANGED, f"recognised by {match.how}")
+
+    def _with_drift(self, record: Desired, drift: dict[str, str]) -> Desired:
+        """The record with a note for each field that somebody changed in SafetyAmp; one finding for all of them."""
+        if not drift:
+            return record
+        told = [f"{self.ground.spec.field(name).label}: {text}" for name, text in drift.items()]
+        self.findings.append(Finding("drift", record.source_key, "; ".join(told)))
+        return replace(record, notes=(*record.notes, *told))
+
+    def _why_held(self, link: Link | None) -> str | None:
+        """Why an account found switched off stays off until a person decides."""
+        spec = self.ground.spec
+        if not spec.holds_switched_off:
+            return None
+        pushed = link.pushed.get(str(spec.access)) if link is not None else None
+        if pushed == 1:
+            return "somebody switched this account off in SafetyAmp while the person is active in Viewpoint"
+        if pushed is None and not spec.reactivates(self.ground.config):
+            return "the account is off and sync.yaml says not to switch on accounts without history"
+        return None
+
+    def _action(self, match: Match, difference: Difference) -> tuple[Action, str]:
+        how = {key.name: key.action for key in self.ground.spec.match}.get(match.how)
+        if self.ground.spec.access in difference.changed:
+            return Action.REACTIVATE, "is active again"
+        labels = [field.label for field in self.ground.fields if field.name in difference.changed]
+        return Action(how) if how else Action.UPDATE, f"differs: {', '.join(labels)}"
+
+    def _change(
+        self, record: Desired, action: Action, match: Match | None, fields: dict[str, tuple[Any, Any]], cause: str
+    ) -> None:
+        """Plan a change, unless SafetyAmp refused exactly this before and nothing it hung on has changed since."""
+        after = {name: after for name, (_, after) in fields.items()}
+        fingerprint = payload_hash(self.ground.spec.name, action, after)
+        failure = self._standing(record, match)
+        if failure is not None and failure.payload_hash == fingerprint:
+            self._say_refused(record, failure)
+            return
+        target_id = match.target_id if match is not None else None
+        self.changes.append(
+            Change(action, record.source_key, record.natural_key, target_id, fields, cause, fingerprint)
+        )
+        self._say(record, OUTCOME_OF[action], cause)
+
+    def _standing(self, record: Desired, match: Match | None) -> KnownFailure | None:
+        """The refusal of the record, unless what it hung on has changed."""
+        failure = self.ground.inputs.memory.failures.get(record.source_key)
+        own = match.target_id if match is not None else None
+        if failure is None or not self.ground.circumstances.still(failure.cause, record.values, own):
+            return None
+        return failure
+
+    def _refused_fields(self, record: Desired, match: Match | None) -> dict[str, str]:
+        """Optional fields that alone a standing refusal was about, and that still have the refused value: left out,
+        with a note each, so that they keep nothing else from being sent. Access is never left out in silence."""
+        failure = self._standing(record, match)
+        optional = {declared.name for declared in self.ground.fields if not declared.required} - {
+            self.ground.spec.access
+        }
+        if failure is None or not failure.fields or not failure.fields.keys() <= optional:
+            return {}
+        keyed_hash = self.ground.inputs.memory.keyed_hash
+        return {
+            name: f"left out, since SafetyAmp refused it: {_told(facts)}"
+            for name, facts in failure.fields.items()
+            if (value := record.values.get(name)) is not None and facts.get("hash") == keyed_hash(value)
+        }
+
+    def _say_refused(self, record: Desired, failure: KnownFailure) -> None:
+        labels = {declared.name: declared.label for declared in self.ground.fields}
+        told = [f"{labels.get(name, name)}: {_told(facts)}" for name, facts in failure.fields.items()]
+        record = replace(record, reasons=(*record.reasons, *told))
+        if failure.state == "dismissed":
+            self._say(record, Outcome.SKIPPED, "SafetyAmp refused exactly this before, and a person dismissed it")
+        else:
+            self._say(record, Outcome.FAILED, "SafetyAmp refused exactly this before; nothing has changed since")
+
+    def _link(self, record: Desired) -> Link | None:
+        return self.ground.inputs.memory.links.get(record.source_key)
+
+    def _agree(self, record: Desired, match: Match, values: dict[str, Any]) -> None:
+        link = self._link(record)
+        if link is None or any(
+            link.pushed.get(name) != value or name in link.not_taken for name, value in values.items()
+        ):
+            self.agreed.append(Agreed(record.source_key, record.natural_key, match.target_id, values))
+
+    def _say(self, record: Desired, outcome: Outcome, rule: str) -> None:
+        self.verdicts.append(Verdict(record.source_key, outcome, rule, record.reasons, record.notes))
+
+
+def _told(facts: Any) -> str:
+    """The category of an offending field and what to mend, as far as they are remembered."""
+    return ", ".join(filter(None, (facts.get("category", "unknown"), facts.get("suggestion", ""))))

@@ -1,0 +1,130 @@
+"""The order of changes inside one entity: leavers, hires, moves, cosmetics; what a change needs goes before it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from enum import IntEnum
+from graphlib import CycleError, TopologicalSorter
+
+from safetyamp_pipelines.sync.model.plan import Action, Change, payload_hash
+from safetyamp_pipelines.sync.model.spec import EntitySpec
+
+
+class Urgency(IntEnum):
+    """What goes first when a push is cut short: access taken off, access given, the right place, the rest."""
+
+    LEAVER = 0
+    HIRE = 1
+    MOVE = 2
+    COSMETIC = 3
+
+
+Needs = dict[str, set[str]]
+"""By source key: the source keys whose changes must go first."""
+
+
+def urgency(spec: EntitySpec, change: Change) -> Urgency:
+    """How urgent a change is by itself, whoever waits for it."""
+    match change.action:
+        case Action.DEACTIVATE:
+            return Urgency.LEAVER
+        case Action.CREATE | Action.REACTIVATE | Action.LINK:
+            return Urgency.HIRE
+    return Urgency.MOVE if spec.place in change.fields else Urgency.COSMETIC
+
+
+def rings_of(waits_for: Mapping[str, set[str]]) -> set[str]:
+    """Source keys that wait for each other over a unique value: no order of calls can push them."""
+    needs: Needs = {key: set(others) for key, others in waits_for.items()}
+    members: set[str] = set()
+    while (ring := _ring(needs)) is not None:
+        members.update(ring)
+        for key in ring:
+            needs[key] = needs.get(key, set()) - set(ring)
+    return members
+
+
+def in_waves(spec: EntitySpec, changes: Sequence[Change], waits_for: Mapping[str, set[str]]) -> list[Change]:
+    """Number the waves and sort: by urgency across the whole plan, and every change behind those it needs, which are as
+    urgent as it is. `waits_for` holds no ring.
+
+    Records that refer to each other in a ring (two new people who supervise each other) are written without one of
+    the references, which follows as a second change in the last wave.
+    """
+    by_key = {change.source_key: change for change in changes}
+    needs: Needs = {key: {other for other in waits_for.get(key, ()) if other in by_key} for key in by_key}
+    references = _references_to_new(spec, changes)
+    for child, parent in references:
+        needs[child].add(parent)
+    later: list[Change] = []
+    while (ring := _ring(needs)) is not None:
+        parent, child = min(
+            (pair for pair in itertools.pairwise(ring) if (pair[1], pair[0]) in references),
+            key=lambda pair: pair[1],
+        )
+        needs[child].discard(parent)
+        by_key[child], second = _split(spec, by_key[child], references[child, parent])
+        later.append(second)
+    wave = _waves(needs, {key: urgency(spec, change) for key, change in by_key.items()})
+    ordered = [replace(change, wave=wave[change.source_key]) for change in by_key.values() if change.fields]
+    ordered += [replace(change, wave=max(wave.values()) + 1) for change in later]
+    return sorted(ordered, key=lambda change: (change.wave, urgency(spec, change), change.source_key))
+
+
+def _references_to_new(spec: EntitySpec, changes: Sequence[Change]) -> dict[tuple[str, str], str]:
+    """(child, parent) → field, for every reference inside the entity to a record that this plan creates."""
+    own = [field.name for field in spec.fields if field.references == spec.table]
+    created = {change.natural_key: change.source_key for change in changes if change.action is Action.CREATE}
+    found: dict[tuple[str, str], str] = {}
+    for change in changes:
+        for name in own:
+            parent = created.get(str(change.fields.get(name, (None, None))[1]))
+            if parent is not None and parent != change.source_key:
+                found[change.source_key, parent] = name
+    return found
+
+
+def _split(spec: EntitySpec, change: Change, field: str) -> tuple[Change, Change]:
+    kept = {name: pair for name, pair in change.fields.items() if name != field}
+    moved = {field: change.fields[field]}
+    second = replace(
+        change,
+        action=Action.UPDATE,
+        fields=moved,
+        cause=f"{spec.field(field).label} is new too, so it follows in a second wave",
+        payload_hash=payload_hash(spec.name, Action.UPDATE, {field: moved[field][1]}),
+    )
+    # The first keeps the hash of the whole: by it the next plan knows what was refused.
+    return replace(change, fields=kept), second
+
+
+def _waves(needs: Needs, own: Mapping[str, Urgency]) -> dict[str, int]:
+    """The wave of each change: the urgent before the less urgent, and among equals what is needed before what needs it.
+
+    A change is as urgent as the most urgent one that waits for it: a new person's e-mail address is set free first.
+    """
+    order = list(TopologicalSorter(needs).static_order())
+    urgent = dict(own)
+    for key in reversed(order):
+        for other in needs[key]:
+            urgent[other] = min(urgent[other], urgent[key])
+    place: dict[str, tuple[Urgency, int]] = {}
+    for key in order:
+        before = [place[other][1] for other in needs[key] if urgent[other] == urgent[key]]
+        place[key] = urgent[key], 1 + max(before, default=-1)
+    number = {step: wave for wave, step in enumerate(sorted(set(place.values())))}
+    return {key: number[step] for key, step in place.items()}
+
+
+def _ring(needs: Mapping[str, set[str]]) -> list[str] | None:
+    """One ring, each member needing the one before it, the first repeated at the end; None when there is none.
+
+    Sorted, because which ring is found first depends on the order, and that of a set differs from process to process.
+    """
+    try:
+        TopologicalSorter({key: sorted(needs[key]) for key in sorted(needs)}).prepare()
+    except CycleError as ring:
+        return list(ring.args[1])
+    return None

@@ -1,0 +1,96 @@
+"""Compare and set: whether SafetyAmp still says what a plan believed, for exactly the fields that a change touches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from safetyamp_pipelines.sync.model.plan import Action, Change, Outcome, Plan
+from safetyamp_pipelines.sync.model.snapshot import Record
+from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.planning.difference import is_same, is_shown, observed_value
+from safetyamp_pipelines.sync.planning.matching import key_shown, key_written
+from safetyamp_pipelines.sync.pushing.ports import Journal, Linked
+from safetyamp_pipelines.sync.pushing.settling import says
+from safetyamp_pipelines.sync.pushing.sight import Sight
+
+ALREADY = "SafetyAmp says so already"
+Found = tuple[Outcome, str]
+"""What a change ends as without a call, and why."""
+
+
+class Comparison:
+    """Looks at each change just before it is sent. The rows the plan was made from need no second look; newer ones are
+    compared at no cost. `linked` are the entity's links as they stood when the push began."""
+
+    def __init__(self, spec: EntitySpec, plan: Plan, journal: Journal, sight: Sight) -> None:
+        self._spec, self._plan, self._journal, self._sight = spec, plan, journal, sight
+        self._linked: dict[str, Linked] = {link.source_key: link for link in journal.linked(spec.table)}
+        self._strangers: tuple[datetime, Mapping[tuple[str, str], str]] | None = None
+
+    def found(self, change: Change) -> Found | None:
+        """None for a change that is to be sent; STALE for one to be planned anew, UNCHANGED for one that is done."""
+        if change.action is Action.CREATE:
+            return self._found_new(change)
+        if not self._sight.is_newer or self._sight.id_of(change) is None:
+            return None
+        row = self._sight.row(change)
+        if row is None:
+            return Outcome.STALE, "SafetyAmp no longer lists the record"
+        if self._is_done(change, row):
+            return Outcome.UNCHANGED, ALREADY
+        if labels := self._changed(change, row):
+            return Outcome.STALE, f"changed in SafetyAmp since the plan was made: {', '.join(labels)}"
+        return None
+
+    def _found_new(self, change: Change) -> Found | None:
+        link = self._linked.get(change.source_key)
+        if link is not None:
+            row = self._sight.rows.get(link.target_id)
+            if row is not None and says(self._spec, row, change.after(), self._sight.names):
+                return Outcome.UNCHANGED, ALREADY
+            return Outcome.STALE, "it was created after this plan was made"
+        if self._sight.is_newer and (label := self._borne(change)) is not None:
+            return Outcome.STALE, f"SafetyAmp has a record with this {label} now"
+        return None
+
+    def _is_done(self, change: Change, row: Record) -> bool:
+        """The same plan was pushed before, or somebody wrote the same by hand. Silence proves nothing."""
+        is_told = all(is_shown(self._spec.field(name), row) for name in change.fields)
+        return is_told and bool(says(self._spec, row, change.after(), self._sight.names))
+
+    def _changed(self, change: Change, row: Record) -> list[str]:
+        """Labels of the fields that say neither what the plan believed nor what it wants."""
+        references, labels = self._sight.names.references, list[str]()
+        for name, pair in change.fields.items():
+            declared = self._spec.field(name)
+            # A field that SafetyAmp does not show stands as believed.
+            now = observed_value(declared, row, references, {name: pair[0]})
+            if not any(is_same(declared, now, value, references) for value in pair):
+                labels.append(declared.label)
+        return labels
+
+    def _borne(self, change: Change) -> str | None:
+        """The label of a match key of the record-to-be that a record unknown to us bears."""
+        strangers = self._keys_of_strangers()
+        for key in self._spec.match:
+            wanted = key_written(self._spec, key, change.after())
+            if wanted is not None and (label := strangers.get((key.name, wanted))) is not None:
+                return label
+        return None
+
+    def _keys_of_strangers(self) -> Mapping[tuple[str, str], str]:
+        """(match key, value) → the key's label, for all rows that are no record of ours; made once for each look."""
+        if self._strangers is None or self._strangers[0] != self._sight.began:
+            ours = {link.target_id for link in self._journal.linked(self._spec.table)}
+            ours |= {change.target_id for change in self._plan.changes if change.target_id is not None}
+            ours |= {agreed.target_id for agreed in self._plan.agreed}
+            labels = {key.name: self._spec.label_read_at(key.read) for key in self._spec.match}
+            found = {
+                (key.name, value): labels[key.name]
+                for row_id, row in self._sight.rows.items()
+                for key in self._spec.match
+                if row_id not in ours and (value := key_shown(key, row)) is not None
+            }
+            self._strangers = self._sight.began, found
+        return self._strangers[1]

@@ -1,0 +1,289 @@
+"""Carrying a plan out: the intent before each call, the answer after it, and a verdict for every change."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from safetyamp_pipelines.sync.late import Awaited, settle_in_time
+from safetyamp_pipelines.sync.model.errors import AnswerLost, FatalCall, RecordRefused, RetriableCall, SyncError
+from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Outcome, Plan
+from safetyamp_pipelines.sync.model.snapshot import Record
+from safetyamp_pipelines.sync.model.spec import Collision, EntitySpec
+from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.circumstances import Circumstances
+from safetyamp_pipelines.sync.planning.only import givers, unique_values
+from safetyamp_pipelines.sync.pushing.bodies import Unresolved, build_body, compare_answer, row_after
+from safetyamp_pipelines.sync.pushing.comparison import Comparison
+from safetyamp_pipelines.sync.pushing.outcomes import Outcomes, Progress, PushOptions, PushResult, Refusals, no_progress
+from safetyamp_pipelines.sync.pushing.ports import Journal, Target
+from safetyamp_pipelines.sync.pushing.refusals import Explained, explain_refusal
+from safetyamp_pipelines.sync.pushing.sight import Sight
+
+WAIT_STEP = 1.0
+"""Seconds after which whoever waits looks round: a pause and an interrupt are heeded as soon as between two calls."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call under way. `left_out` names the optional fields dropped after a first refusal."""
+
+    change: Change
+    intent: int
+    body: dict[str, Any]
+    left_out: tuple[str, ...] = ()
+
+
+def utc_now() -> datetime:
+    """The moment, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Push:
+    """One push of one plan.
+
+    `references` are observed tables, those of the plan or newer; `observed_at` is when the entity's own was read (None:
+    when the plan says). What was pushed since is asked of the journal, whose clock is `now`.
+    No call is made before its intent is in the journal, and no create is ever sent twice without a look in between.
+    """
+
+    spec: EntitySpec
+    plan: Plan
+    target: Target
+    journal: Journal
+    references: References
+    options: PushOptions = field(default_factory=PushOptions)
+    progress: Progress = no_progress
+    observed_at: datetime | None = None
+    now: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], None] = time.sleep
+
+    def run(self) -> PushResult:
+        """Carry the plan out and settle what stayed unanswered. Once it writes, no failed call raises."""
+        self._ends = Outcomes(len(self.plan.changes), self.progress)
+        self._lost: list[tuple[_Call, datetime]] = []
+        self._refusals = Refusals(self.options)
+        self._result = PushResult([], {})
+        self._sight = self._first_sight()
+        self._look_first()
+        self._givers = givers(self.spec, self.plan.changes)
+        self._comparison = Comparison(self.spec, self.plan, self.journal, self._sight)
+        self.journal.agree(self.plan.agreed)
+        if self.plan.revived:
+            self.journal.revive(self.plan.revived)
+        self._sight.rename()
+        with ThreadPoolExecutor(self.options.in_flight, thread_name_prefix="push") as pool:
+            for _, wave in groupby(self.plan.changes, key=lambda change: change.wave):
+                self._run_wave(pool, list(wave))
+        self._settle_lost()
+        self._result.rows = self._sight.rows
+        self._result.verdicts = [self._ends.verdict(verdict) for verdict in self.plan.verdicts]
+        return self._result
+
+    def _first_sight(self) -> Sight:
+        observed_at = self.observed_at or datetime.fromisoformat(self.plan.as_of)
+        return Sight(self.plan, self.references, observed_at, self.target, self.journal, self.now, self.options)
+
+    def _look_first(self) -> None:
+        """Settle what earlier pushes left open, and look again where people, or a push of this very plan that was cut
+        short, may have changed SafetyAmp since. Raises SyncError when that fails: nothing was written yet."""
+        observed_at, has_written = self._sight.began, self.journal.has_written_since(self._sight.began)
+        # When a process died, nobody knows whether the call had left yet: it may have waited for the budget first.
+        latest = timedelta(seconds=self.options.longest_queue + self.options.late_arrival)
+        awaited = [Awaited(intent, intent.at + latest) for intent in self.journal.open_intents()]
+        settle_in_time(self.spec, self.journal, awaited, self._sight, self._wait_until)
+        is_outdated = has_written or self._sight.is_old()
+        if self.plan.changes and is_outdated and self._sight.began == observed_at and not self._must_stop():
+            self._sight.look()
+
+    def _run_wave(self, pool: ThreadPoolExecutor, wave: Sequence[Change]) -> None:
+        queue, flying = deque(wave), dict[Future[Record], _Call]()
+        while queue or flying:
+            # Calls may wait for minutes, for the budget or after a 429: the lease must not run out meanwhile.
+            self.journal.beat()
+            if queue and not flying:
+                self._look_if_old()
+            while queue and len(flying) < self.options.in_flight and not self._must_stop() and not self._sight.is_old():
+                if (call := self._prepare(queue.popleft())) is not None:
+                    flying[self._send(pool, call)] = call
+            if self._result.stopped and queue:
+                self._not_sent(list(queue), Outcome.NOT_ATTEMPTED, f"stopped: {self._result.stopped}")
+                queue.clear()
+            for future in wait(flying, self.options.beat_every, FIRST_COMPLETED).done if flying else ():
+                if (again := self._take(flying.pop(future), future)) is not None:
+                    flying[self._send(pool, again)] = again
+
+    def _must_stop(self) -> bool:
+        if self._result.stopped is None:
+            self._result.stopped = self._result.paused = self.journal.why_stop()
+        return self._result.stopped is not None
+
+    def _look_if_old(self) -> None:
+        """A push of an hour looks again now and then: people are at work in SafetyAmp meanwhile."""
+        if self._must_stop() or not self._sight.is_old():
+            return
+        try:
+            self._sight.look()
+        except SyncError as error:
+            self._unread(error)
+
+    def _unread(self, error: SyncError) -> None:
+        self._result.stopped = self._result.stopped or f"SafetyAmp could not be read again: {error}"
+
+    def _wait_until(self, moment: datetime) -> bool:
+        """Whether the moment has come; False when the push has to stop before."""
+        while (left := (moment - self.now()).total_seconds()) > 0:
+            self.journal.beat()
+            if self._must_stop():
+                return False
+            self.sleep(min(left, WAIT_STEP))
+        return True
+
+    def _prepare(self, change: Change) -> _Call | None:
+        """The call to make, its intent written; None for a change that cannot or need not be sent."""
+        if (found := self._comparison.found(change)) is not None:
+            self._not_sent([change], *found)
+            return None
+        if (why := self._why_taken(change)) is not None:
+            self._not_sent([change], Outcome.BLOCKED, why)
+            return None
+        is_new = change.action is Action.CREATE
+        known = change if is_new else replace(change, target_id=self._sight.id_of(change))
+        try:
+            body = build_body(self.spec, known, self._sight.row(known), self._sight.names.id_of)
+        except Unresolved as missing:
+            self._not_sent([change], Outcome.BLOCKED, str(missing))
+        else:
+            if is_new or known.target_id is not None:
+                return _Call(known, self.journal.intend(known), body)
+            self._not_sent([change], Outcome.BLOCKED, "the record itself could not be created")
+        return None
+
+    def _why_taken(self, change: Change) -> str | None:
+        """Why a unique value is not free yet, although the plan frees it before: sent all the same, the change would be
+        refused, and remembered for a fault that is not its own."""
+        for name, value in unique_values(self.spec, change.after()):
+            declared, giver = self.spec.field(name), self._givers.get((name, value), change.source_key)
+            is_free = giver == change.source_key or self._ends.is_made(giver)
+            if declared.unique is Collision.REJECT and not is_free:
+                whose = f"{self.spec.noun} {giver}"
+                return f"{declared.label} is not free yet: the change of {whose}, who gives it up, is not confirmed"
+        return None
+
+    def _not_sent(self, changes: Sequence[Change], outcome: Outcome, rule: str) -> None:
+        if outcome is not Outcome.UNCHANGED:
+            self.journal.unsent(changes, outcome, rule)
+        for change in changes:
+            self._ends.end(change, outcome, rule)
+
+    def _send(self, pool: ThreadPoolExecutor, call: _Call) -> Future[Record]:
+        self._result.attempts += 1
+        context = copy_context()  # what is logged of the call in its thread bears this push's run and session
+        if call.change.action is Action.CREATE:
+            return pool.submit(context.run, self.target.create, self.spec.table, call.body)
+        assert call.change.target_id is not None
+        return pool.submit(context.run, self.target.update, self.spec.table, call.change.target_id, call.body)
+
+    def _take(self, call: _Call, future: Future[Record]) -> _Call | None:
+        """Settle one answer; returns the call to make next when optional fields can be left out."""
+        try:
+            self._done(call, future.result())
+        except RecordRefused as refusal:
+            return self._refused(call, refusal)
+        except AnswerLost:
+            self._lost.append((call, self.now()))
+        except (FatalCall, RetriableCall) as error:
+            self.journal.undone(call.intent, str(error))
+            self._ends.end(call.change, Outcome.NOT_ATTEMPTED, str(error))
+            if isinstance(error, FatalCall):
+                self._result.fatal = error
+                self._result.stopped = self._result.stopped or str(error)
+        return None
+
+    def _done(self, call: _Call, answer: Record) -> None:
+        change = call.change
+        target_id = change.target_id if change.action is not Action.CREATE else answer.get("id")
+        if target_id is None:
+            # An answer without an id is no proof of a record; the closing look-up will tell.
+            self._lost.append((call, self.now()))
+            return
+        not_taken, labels = compare_answer(self.spec, change, call.body, answer, self._sight.names.references)
+        notes = [f"SafetyAmp did not take: {', '.join(labels)}"] if labels else []
+        if call.left_out:
+            refused = ", ".join(self.spec.field(name).label for name in call.left_out)
+            notes.append(f"left out, since SafetyAmp refused it: {refused}")
+        self._ends.note(change, notes)
+        self.journal.done(call.intent, target_id, change.after(), not_taken, "; ".join(notes))
+        self._result.writes += 1
+        self._sight.rows[target_id] = row_after(
+            self.spec, change, call.body, self._sight.rows.get(target_id), answer, target_id
+        )
+        self._sight.names.learn(self.spec.table, change.natural_key, target_id)
+        self._refusals.count(refused=False)
+        self._ends.end(change, OUTCOME_OF[change.action], change.cause)
+
+    def _refused(self, call: _Call, refusal: RecordRefused) -> _Call | None:
+        optional = self._droppable(call, refusal)
+        explained = self._explained(call.change, refusal)
+        self.journal.refused(call.intent, call.change, refusal, explained)
+        self._ends.note(call.change, [str(offence) for offence in explained.offences.values()])
+        if optional:
+            kept = {name: pair for name, pair in call.change.fields.items() if name not in optional}
+            body = {name: value for name, value in call.body.items() if name not in optional}
+            reduced = replace(call.change, fields=kept)
+            return _Call(reduced, self.journal.intend(reduced), body, optional)
+        labels = {field.name: field.label for field in self.spec.fields}
+        named = ", ".join(sorted(labels.get(name, name) for name in refusal.fields)) or f"status {refusal.status}"
+        self._ends.end(call.change, Outcome.FAILED, f"SafetyAmp refused: {named}")
+        if (stop := self._refusals.count(refused=True)) is not None:
+            self._result.stopped = self._result.stopped or stop
+        return None
+
+    def _explained(self, change: Change, refusal: RecordRefused) -> Explained:
+        """The refusal field by field, and what it hangs on as far as this push can see."""
+        linked = {link.target_id: link.source_key for link in self.journal.linked(self.spec.table)}
+        now = Circumstances(self.spec, self.plan.mapping_hash, self._sight.rows, self._sight.names.id_of)
+        return explain_refusal(change, refusal, now, linked.get)
+
+    def _droppable(self, call: _Call, refusal: RecordRefused) -> tuple[str, ...]:
+        """The offending fields, when all of them are optional, others are left and this is the first refusal."""
+        refused = refusal.fields.keys()
+        if call.left_out or refusal.status != 422 or call.change.fields.keys() <= refused:
+            return ()
+        optional = {declared.name for declared in self.spec.fields if not declared.required}
+        if call.change.action is not Action.CREATE:
+            optional.discard(str(self.spec.access))  # a change of access without it would be called done, and is not
+        offending = [name for name in refused if name in call.body]
+        return tuple(sorted(offending)) if refused <= optional and offending else ()
+
+    def _settle_lost(self) -> None:
+        """Look up what was sent and never answered. What a push that had to stop leaves open, the next one settles."""
+        if not self._lost:
+            return
+        intents = {intent.id: intent for intent in self.journal.open_intents()}
+        latest = timedelta(seconds=self.options.late_arrival)
+        awaited = [Awaited(intents[call.intent], lost_at + latest) for call, lost_at in self._lost]
+        settled: Mapping[int, bool] = {}
+        if self._result.stopped is None:
+            try:
+                settled = settle_in_time(self.spec, self.journal, awaited, self._sight, self._wait_until)
+            except SyncError as error:
+                self._unread(error)
+        for call, _ in self._lost:
+            is_done = settled.get(call.intent)
+            if is_done is None:
+                self._ends.end(call.change, Outcome.FAILED, "the answer was lost; the next run looks it up")
+            elif is_done:
+                self._result.writes += 1
+                rule = "the answer was lost; a fresh read shows it was done"
+                self._ends.end(call.change, OUTCOME_OF[call.change.action], rule)
+            else:
+                self._ends.end(call.change, Outcome.FAILED, "the answer was lost; a fresh read shows it was not done")

@@ -1,0 +1,75 @@
+"""Settling intents without an answer: by looking the record up in rows read after the call, never by guessing."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from typing import Any
+
+from safetyamp_pipelines.sync.model.snapshot import Record
+from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.model.tables import Id
+from safetyamp_pipelines.sync.names import Names
+from safetyamp_pipelines.sync.planning.difference import is_shown
+from safetyamp_pipelines.sync.planning.matching import key_shown, key_written
+from safetyamp_pipelines.sync.pushing.bodies import Unresolved, shows, write_value
+from safetyamp_pipelines.sync.pushing.ports import Journal, OpenIntent
+
+
+def settle(
+    spec: EntitySpec,
+    journal: Journal,
+    intents: Iterable[OpenIntent],
+    rows: Mapping[Id, Record],
+    names: Names,
+    over: Container[int],
+) -> dict[int, bool]:
+    """Answer in the journal what the rows show, and what is `over`: too long past to be done still. The others stay
+    open. Returns by intent whether SafetyAmp had acted.
+
+    A create is looked up by the primary match key among the rows that no other source record is linked to, an update
+    by its id and the values it was to write.
+    """
+    settled: dict[int, bool] = {}
+    for intent in intents:
+        target_id = _found(spec, intent, rows, names, journal)
+        if target_id is not None:
+            journal.done(intent.id, target_id, intent.after, {}, "found in SafetyAmp after the answer was lost")
+        elif intent.id in over:
+            journal.undone(intent.id, "not found in SafetyAmp after the answer was lost")
+        else:
+            continue
+        settled[intent.id] = target_id is not None
+    return settled
+
+
+def says(spec: EntitySpec, row: Record, after: Mapping[str, Any], names: Names) -> bool:
+    """Whether the row says what was to be written, as far as it shows those fields; a row that shows none of them
+    proves nothing, and an update may safely be sent again."""
+    shown = [field for field in (spec.field(name) for name in after) if is_shown(field, row)]
+    for field in shown:
+        try:
+            sent = write_value(field, after[field.name], names.id_of)
+        except Unresolved:
+            return False
+        if not shows(field, row, sent, after[field.name], names.references):
+            return False
+    return bool(shown)
+
+
+def _found(
+    spec: EntitySpec, intent: OpenIntent, rows: Mapping[Id, Record], names: Names, journal: Journal
+) -> Id | None:
+    if intent.target_id is None:
+        others = {link.target_id for link in journal.linked(spec.table) if link.source_key != intent.source_key}
+        return _created(spec, intent.after, {key: row for key, row in rows.items() if key not in others}, names)
+    row = rows.get(intent.target_id)
+    return intent.target_id if row is not None and says(spec, row, intent.after, names) else None
+
+
+def _created(spec: EntitySpec, after: Mapping[str, Any], rows: Mapping[Id, Record], names: Names) -> Id | None:
+    """The row that bears the value of the first match key the create was to write. One that wrote no key, such as a
+    vehicle without VIN, gateway and plate, is known by all that it wrote."""
+    for key in spec.match:
+        if (wanted := key_written(spec, key, after)) is not None:
+            return next((row_id for row_id, row in rows.items() if key_shown(key, row) == wanted), None)
+    return next((row_id for row_id, row in rows.items() if says(spec, row, after, names)), None)

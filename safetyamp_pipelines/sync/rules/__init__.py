@@ -1,0 +1,1 @@
+"""`sync.yaml`: the business rules."""

@@ -1,0 +1,102 @@
+"""Freezes: the times of sync.yaml in which no schedule starts a sync, such as a payroll night. No clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from safetyamp_pipelines.sync.model.kinds import Text
+
+Kind = Literal["once", "each week", "each day"]
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MINUTES_A_DAY = 24 * 60
+HOW = 'must be "2026-12-24 18:00" (once), "Fri 18:00" (each week) or "18:00" (each day), in quotes'
+_ON_THE_CLOCK = re.compile(r"(?:(?P<day>[A-Za-z]{3,9}) )?(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point in time once, or one that comes again: then `minute` counts from Monday's or the day's beginning."""
+
+    kind: Kind
+    minute: int = 0
+    at: datetime | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Moment:
+        """The moment a person wrote; ValueError with what they may write."""
+        if (found := _ON_THE_CLOCK.fullmatch(text.strip())) is not None:
+            minute = int(found["hour"]) * 60 + int(found["minute"])
+            if found["day"] is None:
+                return cls("each day", minute)
+            if (day := found["day"].lower()[:3]) in DAYS:
+                return cls("each week", DAYS.index(day) * MINUTES_A_DAY + minute)
+            raise ValueError(HOW)
+        try:
+            return cls("once", at=datetime.fromisoformat(text.strip()))
+        except ValueError as error:
+            raise ValueError(HOW) from error
+
+    def on(self, zone: ZoneInfo) -> datetime:
+        """A moment that comes once, in UTC; one written without an offset is meant in `zone`."""
+        assert self.at is not None
+        return (self.at if self.at.tzinfo is not None else self.at.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _moment_text(value: Any) -> str:
+    """YAML reads an unquoted date as a date, and an unquoted 18:00 as the number 1080."""
+    if isinstance(value, date):
+        value = value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
+    if not isinstance(value, str):
+        raise ValueError(HOW)
+    Moment.of(value)
+    return value
+
+
+MomentText = Annotated[str, BeforeValidator(_moment_text)]
+
+
+class Freeze(BaseModel):
+    """One time in which no schedule starts a sync."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    starts: MomentText = Field(
+        description='From when on: "2026-12-24 18:00" (once), "Fri 18:00" (each week) or "18:00" (each day).'
+    )
+    ends: MomentText = Field(description="Until when, written like `starts`; a date alone is the day's beginning.")
+    reason: Text = Field(description="Why; operators read it at every tick that is skipped.")
+
+    @model_validator(mode="after")
+    def _is_a_span(self) -> Self:
+        starts, ends = Moment.of(self.starts), Moment.of(self.ends)
+        if starts.kind != ends.kind:
+            raise ValueError(f"starts {starts.kind} and ends {ends.kind}: write both in the same way")
+        if starts.minute == ends.minute and starts.kind != "once":
+            raise ValueError("starts and ends at the same moment")
+        if starts.kind == "once" and starts.on(ZoneInfo("UTC")) >= ends.on(ZoneInfo("UTC")):
+            raise ValueError("ends before it starts")
+        return self
+
+    def holds(self, now: datetime, zone: ZoneInfo) -> bool:
+        """Whether `now` (aware) lies in it, by the clocks on the walls of `zone`; the end is no part of it."""
+        starts, ends = Moment.of(self.starts), Moment.of(self.ends)
+        if starts.kind == "once":
+            return starts.on(zone) <= now.astimezone(UTC) < ends.on(zone)
+        here = now.astimezone(zone)
+        minute = here.hour * 60 + here.minute + (here.weekday() * MINUTES_A_DAY if starts.kind == "each week" else 0)
+        if starts.minute < ends.minute:
+            return starts.minute <= minute < ends.minute
+        return minute >= starts.minute or minute < ends.minute
+
+
+def freeze_at(freezes: Iterable[Freeze], now: datetime, timezone: str) -> Freeze | None:
+    """The first freeze that holds at `now`, None when none does."""
+    zone = ZoneInfo(timezone)
+    return next((freeze for freeze in freezes if freeze.holds(now, zone)), None)

@@ -1,0 +1,60 @@
+"""The limits of the guards in sync.yaml: how much one plan may change before a person has to look at it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from safetyamp_pipelines.sync.model.kinds import Positive
+
+
+class _Limits(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Limit(_Limits):
+    """A plan may change the larger of `records` and `share` of the entity's records; more is refused."""
+
+    records: Positive = Field(default=10, description="So many records are always allowed.")
+    share: float = Field(gt=0, le=1, description="So is this share of the entity's records, 0 to 1.")
+
+    def allows(self, number: int, size: int) -> bool:
+        """Whether `number` of `size` records may change."""
+        return number <= self.at_most(size)
+
+    def at_most(self, size: int) -> int:
+        """The most records of an entity of that size."""
+        return max(self.records, int(self.share * size))
+
+
+class Concentration(_Limits):
+    """Switching people off, or clearing their values, may not hit one department or site too hard."""
+
+    share: float = Field(default=0.5, gt=0, le=1, description="More than this share of a group is refused.")
+    from_people: Positive = Field(default=5, description="Groups of fewer people are not looked at.")
+
+
+class GuardsConfig(_Limits):
+    """When a plan is refused until a person approves exactly that plan."""
+
+    deactivations: Limit = Field(default=Limit(share=0.05), description="Records switched off.")
+    cleared: Limit = Field(default=Limit(share=0.05), description="Records that lose a value.")
+    moves: Limit = Field(default=Limit(share=0.25), description="Records that get another site, region or cluster.")
+    updates: Limit = Field(
+        default=Limit(share=0.5), description="Records of which a value is overwritten; filling empty ones is free."
+    )
+    creates: Limit = Field(
+        default=Limit(share=1.0),
+        description="Records created; free until the first whole sync of the entity has come to its end.",
+    )
+    concentration: Concentration = Field(default=Concentration(), description="The same, for one department or site.")
+    same_value: Limit = Field(
+        default=Limit(share=0.05),
+        description="Records that get one and the same value in a field that tells them apart.",
+    )
+    shrunk_source: float = Field(
+        default=0.2, gt=0, lt=1, description="A source with fewer rows than last time, by more than this share."
+    )
+    empty_sources: tuple[str, ...] = Field(
+        default=("viewpoint/employees", "viewpoint/departments", "viewpoint/jobs", "entra/users"),
+        description="Sources that are never empty in truth: without a row the plan is refused.",
+    )

@@ -1,0 +1,1 @@
+"""The one HTTP client: calls, retries, answers, the call budget."""

@@ -1,0 +1,170 @@
+"""What an HTTP answer, or its absence, means: JSON data or exactly one class of `sync.errors`. Makes no call.
+
+No text of an answer gets into an error: Laravel and Graph repeat the values they refuse.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, NoReturn
+
+import requests
+import urllib3.exceptions
+
+from safetyamp_pipelines.sync.model.errors import (
+    AnswerLost,
+    AuthRefused,
+    CallError,
+    FatalCall,
+    NotSent,
+    RateLimited,
+    RecordRefused,
+)
+from safetyamp_pipelines.systems.http.retry import Busy
+
+_NAME = re.compile(r"[A-Za-z0-9_.*\[\]-]{1,64}")
+_NEVER_IMPLEMENTED = (501, 505)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class Call(NamedTuple):
+    """What an error may tell of a call: `endpoint` has its ids replaced and no query."""
+
+    system: str
+    method: str
+    endpoint: str
+
+
+class Reply(NamedTuple):
+    """One whole HTTP answer. `headers` is case-insensitive."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def answer_of(call: Call, reply: Reply, *, now: float) -> Any:
+    """The JSON of a 2xx reply (`{}` for 204); raises the CallError of any other. `now` is for a Retry-After date."""
+    if not 200 <= reply.status < 300:
+        raise failure_of_status(call, reply, now=now)
+    if reply.status == 204 and not reply.body:
+        return {}
+    if "html" in reply.headers.get("Content-Type", "").lower():
+        raise AnswerLost(*call, status=reply.status, detail="the answer is an HTML page, not JSON")
+    try:
+        return _json(reply.body)
+    except ValueError:
+        raise AnswerLost(*call, status=reply.status, detail="the answer is not JSON") from None
+
+
+def failure_of_status(call: Call, reply: Reply, *, now: float) -> CallError:
+    """The error of a status that is no success."""
+    status = reply.status
+    if status in (401, 403):
+        return AuthRefused(*call, status=status, detail=_safe_detail(reply) or "check the key and its permissions")
+    if status == 429:
+        limited = RateLimited(*call, status=status)
+        limited.retry_after = _retry_after(reply.headers, now)
+        return limited
+    if status == 408 or (status >= 500 and status not in _NEVER_IMPLEMENTED):
+        asked = _retry_after(reply.headers, now)
+        if asked is not None:
+            return Busy(*call, status=status, retry_after=asked)
+        return AnswerLost(*call, status=status, detail=_safe_detail(reply))
+    if status < 400:
+        return FatalCall(*call, status=status, detail="it sends us elsewhere; check its base URL")
+    return RecordRefused(*call, status=status, detail=_safe_detail(reply), errors=dict(_field_errors(reply)))
+
+
+def failure_of_exception(call: Call, error: requests.RequestException | UnicodeError) -> CallError:
+    """The error of a call without a whole answer. Raise it outside the `except`: the library's text holds the URL."""
+    cause = _root(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return FatalCall(*call, detail="its certificate is not trusted; check REQUESTS_CA_BUNDLE")
+    if isinstance(error, ValueError):  # InvalidURL, InvalidHeader and their like
+        return FatalCall(*call, detail="the request cannot be built; check its base URL and key")
+    if isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError):
+        return NotSent(*call, detail="no connection could be made")
+    if isinstance(error, requests.Timeout) or isinstance(cause, urllib3.exceptions.TimeoutError):
+        return AnswerLost(*call, detail="no answer in time")
+    return AnswerLost(*call, detail=f"the answer was cut off ({type(cause).__name__})")
+
+
+def _root(error: BaseException) -> BaseException:
+    """The urllib3 or ssl error inside: requests wraps it as an argument, urllib3 as `reason`, ssl as an argument."""
+    while True:
+        inner = getattr(error, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None)
+        if inner is None or isinstance(error, urllib3.exceptions.NewConnectionError):
+            return error
+        error = inner
+
+
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds to wait: Samsara sends fractions, a proxy may send a date. None when absent or unreadable."""
+    text = headers.get("Retry-After", "").strip()
+    with suppress(ValueError):
+        seconds = float(text)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    with suppress(ValueError):
+        date = parsedate_to_datetime(text)
+        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
+    return None
+
+
+def _field_errors(reply: Reply) -> Iterator[tuple[str, list[str]]]:
+    errors = _object(reply).get("errors")
+    if not isinstance(errors, dict):
+        return
+    for field, texts in errors.items():
+        yield field, [str(text) for text in (texts if isinstance(texts, list) else [texts])]
+
+
+def _safe_detail(reply: Reply) -> str:
+    """What may be told of a refusal: names of fields, Graph's error code, Samsara's request id. Never a text."""
+    body = _object(reply)
+    nested = body.get("error")
+    code = str(nested.get("code", "")) if isinstance(nested, dict) else ""
+    names = [name for name, _ in _field_errors(reply)] or [code]
+    parts = [", ".join(name for name in names if _NAME.fullmatch(name))]
+    request_id = str(body.get("requestId", ""))
+    if _NAME.fullmatch(request_id):
+        parts.append(f"request {request_id}")
+    return "; ".join(part for part in parts if part)
+
+
+def _object(reply: Reply) -> dict[str, Any]:
+    """The body as a JSON object, `{}` when it is anything else: an error answer need not be JSON."""
+    with suppress(ValueError):
+        body = _json(reply.body)
+        return body if isinstance(body, dict) else {}
+    return {}
+
+
+def _json(body: bytes) -> Any:
+    """Strict JSON: no NaN, no infinity and no half of a character, which no snapshot could hold. Raises ValueError,
+    also for nesting without end."""
+    try:
+        parsed = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if _SURROGATE.search(body):
+        json.dumps(parsed, ensure_ascii=False).encode()  # a pair is one character, half of one cannot be encoded
+    return parsed
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_constant(text)

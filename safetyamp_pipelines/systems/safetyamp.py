@@ -1,0 +1,132 @@
+"""SafetyAmp: listings read whole, single writes. What is written is decided in `sync/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from safetyamp_pipelines.resources.safetyamp_pages import ListingShifted, PageWalk, flattened
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.model.errors import AnswerLost, RecordRefused
+from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
+from safetyamp_pipelines.systems.http.budget import BucketFactory, Budget, budget_key
+from safetyamp_pipelines.systems.http.budget_postgres import bucket_factory
+from safetyamp_pipelines.systems.http.client import HttpClient
+from safetyamp_pipelines.systems.http.listing import reading, records_of
+from safetyamp_pipelines.systems.http.retry import Circuit, RetryPolicy
+
+SYSTEM = "SafetyAmp"
+TREE = "site_clusters"
+"""The one table that comes as a tree, whole in one answer; paging it would repeat or lose nodes."""
+
+
+class SafetyAmpClient:
+    """SafetyAmp's REST API. Thread-safe; `http.calls` and `http.waited` tell what it cost."""
+
+    def __init__(self, http: HttpClient, page_size: int) -> None:
+        self.http = http
+        self._page_size = page_size
+
+    def list_table(self, table: str, *, read_at: str, previous_rows: int | None) -> Snapshot:
+        """The whole table as `safetyamp_observed/<table>`; a listing that shifts is begun anew once.
+
+        `previous_rows` is the size of the last whole read, None when there is none: then an empty answer is asked for
+        once more (see PageWalk). Records marked as deleted, none of which was ever seen in a listing (contract §7), are
+        left out with a notice: nothing may be matched with them or refer to them. Raises ReadError, FatalCall.
+        """
+        name = f"safetyamp_observed/{table}"
+        walk = self._walk_tree if table == TREE else self._walk_pages
+        with reading(name):
+            try:
+                rows, pages = walk(table, name, previous_rows)
+            except ListingShifted:
+                rows, pages = walk(table, name, previous_rows)
+        kept = [row for row in rows if row.get("deleted_at") is None]
+        gone = len(rows) - len(kept)
+        notices = [f"left out: {gone} marked as deleted"] if gone else []
+        return Snapshot.certified(name, kept, key=lambda row: row["id"], pages=pages, read_at=read_at, notices=notices)
+
+    def _walk_pages(self, table: str, name: str, previous_rows: int | None) -> tuple[list[Record], int]:
+        def fetch(page: int, limit: int) -> Any:
+            try:
+                return self.http.get(f"/api/{table}", {"page": page, "limit": limit})
+            except RecordRefused as refused:
+                # Beyond the end an empty page is what was seen, and an error is thinkable (contract §2).
+                if page > 0 and refused.status == HTTPStatus.NOT_FOUND:
+                    return {"data": []}
+                raise
+
+        walk = PageWalk(name, fetch, limit=self._page_size, previous_rows=previous_rows)
+        return walk.read(), walk.pages
+
+    def _walk_tree(self, table: str, name: str, previous_rows: int | None) -> tuple[list[Record], int]:
+        roots = records_of(self.http.get(f"/api/{table}"), "data", name)
+        if roots or previous_rows == 0:
+            return flattened(name, roots), 1
+        return flattened(name, records_of(self.http.get(f"/api/{table}"), "data", name)), 2
+
+    def create(self, table: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Create one record; gives what SafetyAmp answered, `{}` when that was nothing. Raises CallError."""
+        path = f"/api/{table}"
+        return self._record("POST", path, self.http.write("POST", path, body, endpoint=path))
+
+    def update(self, table: str, record_id: str | int, body: Mapping[str, Any], method: str) -> dict[str, Any]:
+        """Update one record with PUT or PATCH; gives the answer as `create` does. Raises CallError."""
+        endpoint = f"/api/{table}/{{id}}"
+        path = f"/api/{table}/{quote(str(record_id), safe='')}"
+        return self._record(method, endpoint, self.http.write(method, path, body, endpoint=endpoint))
+
+    def _record(self, method: str, endpoint: str, answer: Any) -> dict[str, Any]:
+        record = answer.get("data", answer) if isinstance(answer, dict) else answer
+        if record is None:
+            return {}
+        if not isinstance(record, dict):
+            raise AnswerLost(SYSTEM, method, endpoint, detail="the answer holds no record")
+        return record
+
+    def check(self) -> str:
+        """One cheap call that needs key and tenant; a sentence for `doctor`. Raises SyncError."""
+        with reading("safetyamp_observed/roles"):
+            answer = self.http.get("/api/roles", {"page": 0, "limit": 1})
+            records_of(answer, "data", "safetyamp_observed/roles")
+        return f"SafetyAmp answers at {urlsplit(self.http.base_url).netloc} and takes the key"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.http.close()
+
+
+def safetyamp_client(settings: Settings, *, bucket: BucketFactory | None = None) -> SafetyAmpClient:
+    """The client these settings describe; raises SettingsError when some are missing. Makes no call.
+
+    `bucket` gives the place where the budget is booked; by default a file that all processes of this machine share, or
+    the ledger's database if that is PostgreSQL, which pods share.
+    """
+    settings.require("safetyamp")
+    assert settings.safetyamp_token is not None
+    assert settings.safetyamp_fqdn is not None
+    token = settings.safetyamp_token.get_secret_value()
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Fqdn": settings.safetyamp_fqdn,
+        "User-Agent": settings.safetyamp_user_agent,
+        "Accept": "application/json",
+    }
+    make_bucket = bucket or bucket_factory(settings.ledger_url.get_secret_value(), settings.budget_path)
+    http = HttpClient(
+        SYSTEM,
+        settings.safetyamp_base_url,
+        headers=lambda: headers,
+        timeout=settings.http_request_timeout,
+        ca_bundle=settings.requests_ca_bundle,
+        budget=Budget(
+            settings.api_rate_limit_calls,
+            settings.api_rate_limit_period,
+            make_bucket(budget_key(settings.safetyamp_base_url, token)),
+        ),
+        policy=RetryPolicy(window=settings.api_rate_limit_period),
+        circuit=Circuit(one_key=True),
+    )
+    return SafetyAmpClient(http, settings.safetyamp_page_size)

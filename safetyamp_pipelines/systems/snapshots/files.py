@@ -1,0 +1,109 @@
+"""Whole files on a local folder or an fsspec URL: write, read, list, delete. Names and meaning are the store's."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from azure.core.exceptions import AzureError
+from upath import UPath
+
+from safetyamp_pipelines.sync.model.errors import SnapshotError
+
+_LOCAL = ("", "file", "local")
+
+
+class SnapshotFiles:
+    """Files below one base. A file is visible whole or not at all; SnapshotError when the storage fails."""
+
+    def __init__(self, base_url: str) -> None:
+        self._url = base_url
+
+    @cached_property
+    def _base(self) -> UPath:
+        base = UPath(self._url)
+        return base.absolute() if not base.protocol else base
+
+    @property
+    def _filesystem(self) -> Any:
+        return self._base.fs
+
+    def write(self, path: str, data: bytes) -> None:
+        """Create or replace a file. Blob stores do that in one call; a local file gets its name when it is whole."""
+        with self._guarded("written to"):
+            target = (self._base / path).path
+            if self._base.protocol in _LOCAL:
+                _write_local(Path(target), data)
+            else:
+                self._filesystem.pipe_file(target, data)
+
+    def read(self, path: str) -> bytes | None:
+        """The whole file, or None when it is not there."""
+        with self._guarded("read"):
+            try:
+                return bytes(self._filesystem.cat_file((self._base / path).path))
+            except FileNotFoundError:
+                return None
+
+    def names(self, folder: str) -> list[str]:
+        """Names of the files directly in a folder, as they are now: others may have written since the last listing."""
+        with self._guarded("listed"):
+            self._filesystem.invalidate_cache()
+            try:
+                entries = self._filesystem.ls((self._base / folder).path, detail=False)
+            except FileNotFoundError:
+                return []
+            return [str(entry).rstrip("/").rpartition("/")[2] for entry in entries]
+
+    def delete(self, path: str) -> None:
+        """Delete a file; one that is already gone is fine."""
+        with self._guarded("cleaned"):
+            try:
+                self._filesystem.rm_file((self._base / path).path)
+            except FileNotFoundError:
+                return
+
+    @contextmanager
+    def _guarded(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except ImportError as error:
+            raise SnapshotError(
+                f"SNAPSHOT_URL {self._shown} needs {error.name or 'a package'}: install safetyamp-pipelines[azure]"
+            ) from error
+        except (OSError, RuntimeError, ValueError, AzureError) as error:
+            # adlfs raises RuntimeError for a missing container and ValueError without an account.
+            raise SnapshotError(
+                f"SNAPSHOT_URL {self._shown} could not be {done} ({type(error).__name__}): check that it exists, "
+                "that this identity may read and write it, and that there is room"
+            ) from error
+
+    @property
+    def _shown(self) -> str:
+        return self._url.partition("?")[0]
+
+
+def _write_local(target: Path, data: bytes) -> None:
+    """Atomic and durable: a reader sees the old state or the whole file, also after a crash of the machine."""
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    unfinished = target.with_name(f"{target.name}.{secrets.token_hex(4)}.tmp")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, target)
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

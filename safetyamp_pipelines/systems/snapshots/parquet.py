@@ -1,0 +1,41 @@
+"""A snapshot as the bytes that are stored, and back. Where they are kept is in `snapshot_store.py`.
+
+Apart from `snapshots.py`, so that the commands that only look do without the seconds in which Dagster is imported.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.sync.model.snapshot import Certificate, Snapshot
+
+SNAPSHOT_KIND = "snapshot"
+
+
+def snapshot_to_parquet(snapshot: Snapshot) -> bytes:
+    """The records, whole and in order: one column `record` of JSON text, zstd."""
+    import pyarrow.parquet as pq
+
+    texts = [json.dumps(dict(record), ensure_ascii=False, allow_nan=False) for record in snapshot.records]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"record": pa.array(texts, pa.large_string())}), sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
+def snapshot_from_parquet(payload: bytes, manifest: Mapping[str, Any]) -> Snapshot:
+    """The snapshot again, verified against its certificate; raises SnapshotError when they do not fit."""
+    import pyarrow.parquet as pq
+
+    try:
+        texts = pq.read_table(pa.BufferReader(payload), columns=["record"]).column("record").to_pylist()
+        certificate = Certificate(**manifest["certificate"])
+        table, notices = str(manifest["table"]), tuple(manifest["notices"])
+        records = tuple(json.loads(text) for text in texts)
+    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise SnapshotError(f"a snapshot cannot be read ({type(error).__name__}): materialise it again") from error
+    return Snapshot(table, records, certificate, notices).verified()

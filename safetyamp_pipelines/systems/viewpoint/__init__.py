@@ -1,0 +1,1 @@
+"""Viewpoint Vista: engine, queries, errors, reader."""
