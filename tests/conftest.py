@@ -1,8 +1,9 @@
-"""What tests of every room share: a real PostgreSQL server for each worker, and long stories told first."""
+"""What tests of every room share: a PostgreSQL server for each worker, scripted HTTP servers, long stories first."""
 
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 import uuid
 import warnings
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_server import FakeTime, ScriptedServer
 from sqlalchemy import create_engine, make_url, text
 
 START_ATTEMPTS = 3
@@ -98,3 +100,23 @@ def new_postgresql(postgresql: str) -> Callable[[], str]:
 def postgres_url(new_postgresql: Callable[[], str]) -> str:
     """One empty schema of the server."""
     return new_postgresql()
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    scripted = ScriptedServer()
+    yield scripted
+    scripted.stop()
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that refuses connections for as long as the test runs: held, but nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])

@@ -528,7 +528,7 @@ def test_settings_cannot_be_changed_after_they_were_checked() -> None:
 
 
 def test_the_example_file_names_every_variable_and_loads_as_the_defaults() -> None:
-    example = Path(__file__).parents[1] / ".env.example"
+    example = Path(__file__).parents[2] / ".env.example"
     named = {line.split("=")[0] for line in example.read_text(encoding="utf-8").splitlines() if line[:1].isalpha()}
 
     assert named == {variable_of(name) for name in Settings.model_fields}
@@ -542,7 +542,7 @@ def test_without_a_vault_none_of_azures_libraries_is_loaded() -> None:
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
     )
 
     assert done.stdout.strip() == "[]"

@@ -39,7 +39,7 @@ def box() -> Iterator[Sandbox]:
 def test_on_a_terminal_bars_show_how_far_it_is_and_a_second_run_writes_nothing(box: Sandbox, tmp_path: Path) -> None:
     home = tmp_path / "dagster"
     home.mkdir()
-    shutil.copy(Path(__file__).parents[1] / "dagster.yaml", home)
+    shutil.copy(Path(__file__).parents[2] / "dagster.yaml", home)
 
     exit_code, shown = on_a_terminal(box, "sync", cwd=tmp_path)
     again = as_process(box, "sync", "--json", cwd=home, DAGSTER_HOME=str(home))

@@ -20,7 +20,7 @@ LATER = 60.0
 def instance(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dg.DagsterInstance]:
-    shutil.copy(Path(__file__).parents[2] / "dagster.yaml", tmp_path)
+    shutil.copy(Path(__file__).parents[3] / "dagster.yaml", tmp_path)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     if request.param == "postgresql":
         monkeypatch.setenv("DAGSTER_POSTGRES_URL", request.getfixturevalue("postgres_url"))

@@ -143,7 +143,7 @@ def test_publishers_at_the_same_time_all_succeed(base_url: str) -> None:
 def writer(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that publishes without end."""
     script = Path(__file__).with_name("snapshot_writer.py")
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen(
         [sys.executable, str(script), str(folder), "300000"],
         stdout=subprocess.PIPE,

@@ -30,7 +30,7 @@ from safetyamp_pipelines.sync.model.errors import (
 )
 
 SYNC = dg.DagsterRun(job_name="sync_all", run_id="1f2e3d4c", tags={SYNC_TAG: "push"})
-RUNBOOK = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+RUNBOOK = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
 REPORT = dg.DagsterRun(job_name="report_daily", run_id="5a6b7c8d")
 
 

@@ -26,7 +26,7 @@ from safetyamp_pipelines.settings.logs import configure_logging
 
 pytestmark = pytest.mark.xdist_group("run logs")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PUSH_LINES = {"push_begins", "push", "refused", "call_retried", "push_ended", "waits_for_budget"}
 
 

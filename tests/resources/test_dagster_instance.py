@@ -11,7 +11,7 @@ from dagster._core.definitions.run_request import InstigatorType
 
 from safetyamp_pipelines.settings.loading import dagster_home
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

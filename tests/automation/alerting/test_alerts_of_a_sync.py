@@ -17,7 +17,7 @@ from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_source_that_refuses_our_login_and_records_that_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
