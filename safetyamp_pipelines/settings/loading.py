@@ -15,23 +15,18 @@ from typing import TYPE_CHECKING, Literal
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
-from safetyamp_pipelines.settings.model import Settings, System, variable_of, variables_in_vault
-from safetyamp_pipelines.settings.validation import Problem, SettingsError, field_problems
+from safetyamp_pipelines.settings.model import (
+    Problem,
+    Settings,
+    SettingsError,
+    System,
+    field_problems,
+    variable_of,
+    variables_in_vault,
+)
 from safetyamp_pipelines.settings.value_types import is_loopback
 from safetyamp_pipelines.settings.vault import ClientFactory, VaultError, VaultReader
 from safetyamp_pipelines.sync.rules.config import SyncConfig
-
-__all__ = [
-    "Problem",
-    "Settings",
-    "SettingsError",
-    "System",
-    "TimingSettings",
-    "dagster_home",
-    "dagster_postgres_url",
-    "load_settings",
-    "timing_settings",
-]
 
 if TYPE_CHECKING:
     from sqlalchemy import URL

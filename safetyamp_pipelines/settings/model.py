@@ -5,15 +5,15 @@ Where the values come from is settings.py's; the kinds of value are settings_typ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 
-from safetyamp_pipelines.settings.validation import Problem, SettingsError
 from safetyamp_pipelines.settings.value_types import (
     BaseUrl,
     DataDir,
@@ -43,6 +43,7 @@ from safetyamp_pipelines.settings.value_types import (
     WebhookUrl,
     whole_number,
 )
+from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 from safetyamp_pipelines.sync.rules.yaml_file import SyncConfigError, parse_sync_config
 
@@ -71,6 +72,29 @@ _REQUIRED: Mapping[System, tuple[str, ...]] = {
     "entra": ("ms_graph_tenant_id", "ms_graph_client_id", "ms_graph_client_secret"),
     "viewpoint": ("sql_server", "sql_database"),
 }
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing a person has to correct. `what` never carries the value of a secret."""
+
+    variable: str
+    what: str
+    do: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}: {self.what}. {self.do}."
+
+
+class SettingsError(Refusal):
+    """The settings or sync.yaml are wrong; `problems` holds everything that is, and str() one line for each.
+
+    `usable` are the settings with the default for every wrong value, where that works: to tell people of it, no more.
+    """
+
+    def __init__(self, problems: Iterable[Problem], usable: Settings | None = None) -> None:
+        self.problems, self.usable = tuple(problems), usable
+        super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 def _ledger_in(data: Mapping[str, Any]) -> SecretStr:
@@ -227,6 +251,18 @@ class Settings(BaseModel):
             origin = self._origins.get(name, "default")
             shown[variable_of(name)] = f"{_shown(name, getattr(self, name))} [{origin}]"
         return shown
+
+
+def field_problems(error: ValidationError) -> dict[str, tuple[str, str]]:
+    """Per field what is wrong and what to do. A default that waits for another wrong field is no problem of its own."""
+    found: dict[str, tuple[str, str]] = {}
+    for one in error.errors(include_input=False, include_url=False):
+        if one["type"] == "default_factory_not_called":
+            continue
+        context = one.get("ctx", {})
+        what = context.get("what", one["msg"].replace("Input should", "must"))
+        found[str(one["loc"][0])] = (what, context.get("do", "Correct it"))
+    return found
 
 
 def variable_of(field: str) -> str:

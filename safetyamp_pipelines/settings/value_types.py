@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_core import PydanticCustomError
 
-from safetyamp_pipelines.settings.validation import wrong
 from safetyamp_pipelines.sync.rhythm import HOUR, RHYTHMS
 
 if TYPE_CHECKING:
@@ -24,6 +24,11 @@ HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}
 _ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
 EMAIL_ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@{HOST_NAME.pattern}", re.ASCII)
 """Without quotes and comments, and in ASCII: what every mail server takes."""
+
+
+def wrong(what: str, do: str) -> PydanticCustomError:
+    """The error a validator raises: it carries the words for a `Problem` through pydantic, and not the value."""
+    return PydanticCustomError("wrong_setting", "{what}", {"what": what, "do": do})
 
 
 def is_loopback(host: str) -> bool:

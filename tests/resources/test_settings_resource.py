@@ -9,8 +9,7 @@ import pytest
 
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.resources.systems import Samsara
-from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.settings.model import Settings, SettingsError
 
 ENVIRON = {"SAFETYAMP_FQDN": "acme.safetyamp.com", "SAFETYAMP_TOKEN": "secret-token-value"}
 

@@ -12,8 +12,7 @@ from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
 from safetyamp_pipelines.settings.loading import load_settings, timing_settings
-from safetyamp_pipelines.settings.model import Settings, variable_of
-from safetyamp_pipelines.settings.validation import Problem, SettingsError
+from safetyamp_pipelines.settings.model import Problem, Settings, SettingsError, variable_of
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 

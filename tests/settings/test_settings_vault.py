@@ -20,8 +20,7 @@ from starlette.routing import Route
 
 from safetyamp_pipelines.sandbox.server import AppServer, LocalAuthority
 from safetyamp_pipelines.settings.loading import load_settings
-from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.settings.model import Settings, SettingsError
 from safetyamp_pipelines.settings.vault import ClientFactory, VaultError, VaultReader, azure_client
 
 TOKEN = "vault-access-token"

@@ -9,7 +9,7 @@ import pytest
 from scripted_server import Answer, ScriptedServer, answer
 
 from safetyamp_pipelines.settings.loading import load_settings
-from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.settings.model import SettingsError
 from safetyamp_pipelines.sync.model.errors import AuthRefused, ReadError
 from safetyamp_pipelines.systems.entra import GraphClient, graph_client
 from safetyamp_pipelines.systems.http.client import HttpClient

@@ -13,8 +13,7 @@ from scripted_server import ScriptedServer, answer, html, paged, raw
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.resources.systems import SafetyAmp
 from safetyamp_pipelines.settings.loading import load_settings
-from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.settings.model import Settings, SettingsError
 from safetyamp_pipelines.sync.model.errors import AnswerLost, AuthRefused, ReadError
 from safetyamp_pipelines.systems.http.budget import SqliteBucket
 from safetyamp_pipelines.systems.safetyamp import SafetyAmpClient, safetyamp_client

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from safetyamp_pipelines.resources.safetyamp_pages import ListingShifted, PageWalk, flattened
 from safetyamp_pipelines.sync.model.errors import ReadError
+from safetyamp_pipelines.systems.safetyamp import ListingShifted, PageWalk, flattened
 
 Page = list[dict[str, Any]]
 

@@ -13,7 +13,7 @@ from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.resources.systems import Samsara
 from safetyamp_pipelines.sandbox import FaultRule, SamsaraOptions, Sandbox, WorldSpec
 from safetyamp_pipelines.settings.loading import load_settings
-from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.settings.model import SettingsError
 from safetyamp_pipelines.sync.model.errors import AuthRefused, ReadError
 from safetyamp_pipelines.systems.samsara import SamsaraClient, samsara_client
 

@@ -28,7 +28,7 @@ from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings
 from safetyamp_pipelines.settings.logs import get_logger
-from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.settings.model import SettingsError
 from safetyamp_pipelines.sync.model.errors import NotTold, SyncError
 from safetyamp_pipelines.sync.rules.calendar import freeze_at
 

@@ -13,8 +13,7 @@ from safetyamp_pipelines.operations.alerts.problems import Green, Level, Red, Si
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger.records import Pause
-    from safetyamp_pipelines.settings.model import Settings
-    from safetyamp_pipelines.settings.validation import SettingsError
+    from safetyamp_pipelines.settings.model import Settings, SettingsError
     from safetyamp_pipelines.sync.model.errors import SyncError
 
 LONG_PAUSE = timedelta(hours=4)

@@ -9,8 +9,7 @@ import dagster as dg
 
 from safetyamp_pipelines.operations.alerts.messages import Words
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.settings.model import Settings, SettingsError
 
 HOW_TO_CONFIGURE = "set ALERT_EMAIL_TO, ALERT_EMAIL_FROM and SMTP_SERVER, or ALERT_WEBHOOK_URL"
 

@@ -23,7 +23,7 @@ from safetyamp_pipelines.operations.alerts.memory import Memory
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings.loading import timing_settings
-from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.settings.model import SettingsError
 from safetyamp_pipelines.sync.model.errors import AuthRefused, PushStopped, ReadError
 
 UI = "https://dagster.example.com"

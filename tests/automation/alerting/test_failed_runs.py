@@ -17,7 +17,7 @@ from safetyamp_pipelines.automation.alerting.failed_runs import FailedStep, reds
 from safetyamp_pipelines.automation.named_jobs import SYNC_TAG
 from safetyamp_pipelines.ledger import LedgerUnusable
 from safetyamp_pipelines.operations.alerts.problems import Level, Red
-from safetyamp_pipelines.settings.validation import Problem, SettingsError
+from safetyamp_pipelines.settings.model import Problem, SettingsError
 from safetyamp_pipelines.sync.model.errors import (
     AnswerLost,
     AuthRefused,

@@ -17,8 +17,7 @@ from safetyamp_pipelines.operations.alerts.messages import TEST, Words
 from safetyamp_pipelines.operations.alerts.webhook import WebhookChannel, beat
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings.loading import load_settings
-from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.settings.validation import SettingsError
+from safetyamp_pipelines.settings.model import Settings, SettingsError
 from safetyamp_pipelines.sync.model.errors import NotTold
 
 WORDS = Words("[SafetyAmp sync] Samsara refuses our login", ("Zwölf Fälle:", "one\ntwo"))
