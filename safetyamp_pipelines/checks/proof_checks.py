@@ -11,7 +11,6 @@ from safetyamp_pipelines.checks.judged import Judged, Level, worst
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
 from safetyamp_pipelines.resources.keys import OBSERVED, asset_key, input_name
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.sync.config_checks import RejectedLimits
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.spec import EntitySpec
@@ -24,6 +23,7 @@ from safetyamp_pipelines.sync.planning.proofs import (
     rejected_of,
     unresolved,
 )
+from safetyamp_pipelines.sync.rules.limits import RejectedLimits
 
 CHECKS = {
     "references": "Whatever a change refers to is in SafetyAmp or is created before it. Red? Materialise the snapshots "

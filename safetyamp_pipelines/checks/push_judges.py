@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from safetyamp_pipelines.checks.judged import Judged, Level, worst
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
-from safetyamp_pipelines.sync.leavers import still_on
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Outcome
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.proofs import still_on
 from safetyamp_pipelines.sync.rules.limits import Limit
 
 if TYPE_CHECKING:

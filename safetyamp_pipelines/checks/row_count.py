@@ -8,7 +8,7 @@ from statistics import median_low
 import dagster as dg
 
 from safetyamp_pipelines.checks.judged import Judged, Level, worst
-from safetyamp_pipelines.sync.config_checks import RowCountLimits
+from safetyamp_pipelines.sync.rules.limits import RowCountLimits
 
 ROWS = "dagster/row_count"
 

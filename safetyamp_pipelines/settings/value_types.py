@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
-from safetyamp_pipelines.sync.rhythm import HOUR, RHYTHMS
+from safetyamp_pipelines.sync.rules.calendar import HOUR, RHYTHMS
 
 if TYPE_CHECKING:
     from sqlalchemy import URL

@@ -10,7 +10,7 @@ from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.run_console import CONSOLE
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings
-from safetyamp_pipelines.sync.rhythm import cron_of
+from safetyamp_pipelines.sync.rules.calendar import cron_of
 
 FIRST_MINUTE, MINUTES_APART = 7, 10
 """When in the hour the single syncs tick: each alone, since of two that tick at once one is always skipped."""

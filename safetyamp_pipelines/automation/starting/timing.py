@@ -16,10 +16,8 @@ import dagster as dg
 from safetyamp_pipelines.automation.named_jobs import SYNC_TAG
 from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.sync.config_schedule import ScheduleConfig
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
-from safetyamp_pipelines.sync.quarantine import Ended, quarantine_after
-from safetyamp_pipelines.sync.rules.calendar import freeze_at
+from safetyamp_pipelines.sync.rules.calendar import Ended, ScheduleConfig, freeze_at, quarantine_after
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger import Ledger

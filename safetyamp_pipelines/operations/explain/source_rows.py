@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from safetyamp_pipelines.operations.plan_step import Stored
-from safetyamp_pipelines.sync.employees_sources import ENTRA, join_entra
+from safetyamp_pipelines.sync.entities.employees import ENTRA, join_entra
 from safetyamp_pipelines.sync.model import clean
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import Desired

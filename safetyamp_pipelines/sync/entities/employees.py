@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
-from safetyamp_pipelines.sync.employees_sources import ENTRA, RECENT_JOBS, join_entra, with_home_site, with_role
 from safetyamp_pipelines.sync.entities import shared as employment
-from safetyamp_pipelines.sync.model.clean import clean
+from safetyamp_pipelines.sync.model import clean
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.mapping import Mapped, map_fields
 from safetyamp_pipelines.sync.model.snapshot import Record
@@ -43,14 +43,14 @@ COLUMNS = (
 def desire_employees(inputs: Inputs, config: SyncConfig) -> list[Desired]:
     """One record per employee row of the configured companies, whoever they are."""
     frame = inputs.frame(SOURCE, COLUMNS)
-    frame["rule.number"] = clean(frame[f"{SOURCE}.Employee"], "number").values
+    frame["rule.number"] = clean.clean(frame[f"{SOURCE}.Employee"], "number").values
     frame["rule.active"] = employment.is_active(frame, inputs.today(SOURCE))
     frame["rule.left"] = employment.has_left(frame, inputs.today(SOURCE))
     frame = join_entra(frame, inputs)
     frame = with_home_site(frame, inputs)
     frame = with_role(frame, inputs, config.employees.default_role)
     frame["rule.access"] = 1
-    frame["rule.ended"] = clean(frame[f"{SOURCE}.TermDate"], "date").values
+    frame["rule.ended"] = clean.clean(frame[f"{SOURCE}.TermDate"], "date").values
     for option in ("timezone", "country", "default_state"):
         values = [getattr(config.employees, option)] * len(frame)
         frame[f"sync.yaml.employees.{option}"] = pd.Series(values, dtype=object)
@@ -115,7 +115,7 @@ def _claims(frame: pd.DataFrame, companies: tuple[int, ...]) -> dict[str, list[t
 def _records(inputs: Inputs) -> list[tuple[object, str]]:
     """Every employee row, employed or not."""
     rows = inputs.snapshot(SOURCE).records
-    numbers = clean(pd.Series([row["Employee"] for row in rows], dtype=object), "number").values
+    numbers = clean.clean(pd.Series([row["Employee"] for row in rows], dtype=object), "number").values
     return [(row["PRCo"], str(number)) for row, number in zip(rows, numbers, strict=True)]
 
 
@@ -127,6 +127,82 @@ def _protected_by(row: Record, config: SyncConfig) -> str | None:
     names = [str(role.get("name") or "").strip().casefold() for role in roles]
     found = next((protected[name] for name in names if name in protected), None)
     return None if found is None else f"has the role {found} (employees.protected_roles of sync.yaml)"
+
+
+ENTRA = "entra/users"
+RECENT_JOBS = "viewpoint/recent_jobs"
+
+
+def join_entra(frame: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
+    """Add `entra/users.*` columns by employee number; leading zeros and blanks in `employeeId` do not matter."""
+    accounts: dict[str, list[Record]] = defaultdict(list)
+    for account in inputs.snapshot(ENTRA).records:
+        number = clean.number(account.get("employeeId") or "", "")
+        if number is not None and account.get("userType") != "Guest":
+            accounts[number].append(account)
+    chosen = {number: _one_account(found) for number, found in accounts.items()}
+    rows = [chosen.get(str(number)) or {} for number in frame["rule.number"]]
+    reads: dict[str, Callable[[Record], object]] = {
+        "mail": lambda account: account.get("mail"),
+        "mobilePhone": lambda account: account.get("mobilePhone"),
+        "businessPhones": lambda account: next(iter(account.get("businessPhones") or ()), None),
+        "manager": lambda account: (account.get("manager") or {}).get("employeeId"),
+    }
+    return _with(frame, {f"{ENTRA}.{name}": [read(row) for row in rows] for name, read in reads.items()})
+
+
+def _one_account(found: Sequence[Record]) -> Record | None:
+    """`employeeId` is not unique in Entra. Of several accounts the only one with a mailbox counts; with two
+    mailboxes it is unknown whose is whose, so none does."""
+    if len(found) == 1:
+        return found[0]
+    with_mailbox = [account for account in found if _mailbox(account)]
+    mailboxes = {_mailbox(account) for account in with_mailbox}
+    if len(mailboxes) > 1:
+        return None
+    return min(with_mailbox or found, key=lambda account: str(account.get("id")))
+
+
+def _mailbox(account: Record) -> str | None:
+    try:
+        return clean.email(account.get("mail") or "", "")
+    except clean.Unclean:
+        return None
+
+
+def with_home_site(frame: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
+    """Add `rule.home_site`: the site of the latest open job worked, else the department's home office."""
+    sites = employment.HomeSites(inputs.expected)
+    latest = {
+        (job["PRCo"], clean.number(job["Employee"], "")): clean.key(job["Job"], "")
+        for job in inputs.snapshot(RECENT_JOBS).records
+    }
+    homes: list[str | None] = []
+    whys: list[str] = []
+    keys = ("PRCo", "PRDept")
+    columns = [frame[f"{employment.SOURCE}.{key}"] for key in keys]
+    for company, department, number in zip(*columns, frame["rule.number"], strict=True):
+        job = latest.get((company, number))
+        code = clean.text(department, "") if department is not None else None
+        homes.append(sites.of_job(job) or sites.home_office(code))
+        worked = f"job {job} has no site" if job else "no timecard on an open job"
+        office = f"department {code} has no home office in SafetyAmp" if code else "no department is given"
+        whys.append(f"Home site: {worked}, and {office}")
+    return _with(frame, {"rule.home_site": homes, "rule.home_site.why": whys})
+
+
+def with_role(frame: pd.DataFrame, inputs: Inputs, default_role: str) -> pd.DataFrame:
+    """Add `rule.role`: the configured role, else the one SafetyAmp marks as its default. Ids are tenant data."""
+    roles = inputs.expected["roles"]
+    marked = [str(row["name"]) for row in roles.rows.values() if row.get("account_default") == 1]
+    role = default_role if roles.id_of(default_role) is not None or not marked else min(marked)
+    return _with(frame, {"rule.role": [role] * len(frame)})
+
+
+def _with(frame: pd.DataFrame, columns: Mapping[str, Sequence[object]]) -> pd.DataFrame:
+    """The frame with object columns added; None stays None."""
+    added = {name: pd.Series(list(values), index=frame.index, dtype=object) for name, values in columns.items()}
+    return pd.concat([frame, pd.DataFrame(added, index=frame.index)], axis=1)
 
 
 def _personal(name: str, label: str, *sources: str, **options: object) -> Field:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from safetyamp_pipelines.sync.home_sites import HomeSites
+from safetyamp_pipelines.sync.entities.shared import HomeSites
 from safetyamp_pipelines.sync.model import clean
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.mapping import map_fields

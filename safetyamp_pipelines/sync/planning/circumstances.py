@@ -1,5 +1,5 @@
 """What a refusal may hang on besides the record's own values: the mapping, the record it refers to, and whoever holds
-its unique value. Compared, never told; keys and ids only. Why SafetyAmp refused: `refusals.py`."""
+its unique value. Compared, never shown; keys and ids only. Why SafetyAmp refused: `refusals.py`."""
 
 from __future__ import annotations
 

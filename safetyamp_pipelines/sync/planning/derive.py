@@ -1,6 +1,6 @@
 """One entity's plan: match, look for collisions, resolve references, decide, order. Pure and deterministic.
 
-The steps are in `planner_references.py` (what leads where) and `planner_verdicts.py` (what becomes of each record).
+What leads where is in `references.py`, what becomes of each record in `verdicts.py`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from safetyamp_pipelines.sync.accounting import account_of
-from safetyamp_pipelines.sync.left_alone import left_alone
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Action, Change, Finding, Plan, Refused
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Scope
@@ -19,8 +17,9 @@ from safetyamp_pipelines.sync.planning.difference import observed_value, value_h
 from safetyamp_pipelines.sync.planning.guards import Scale, refusals
 from safetyamp_pipelines.sync.planning.matching import match_records
 from safetyamp_pipelines.sync.planning.only import only
+from safetyamp_pipelines.sync.planning.proofs import account_of
 from safetyamp_pipelines.sync.planning.references import with_own_references, with_references
-from safetyamp_pipelines.sync.planning.verdicts import Decisions, Ground
+from safetyamp_pipelines.sync.planning.verdicts import Decisions, Ground, left_alone
 from safetyamp_pipelines.sync.planning.waves import in_waves, rings_of
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 

@@ -1,4 +1,4 @@
-"""A plan reduced to some of its records, so that one can be pushed alone. Pure; the plan itself is in `planner.py`.
+"""A plan reduced to some of its records, so that one can be pushed alone. Pure; the plan itself is in `derive.py`.
 
 The reduced plan is a plan of its own with its own hash: guards and approvals judge exactly what would be pushed. It
 says nothing about the sources as a whole, so what the next guards compare with stays as it was.

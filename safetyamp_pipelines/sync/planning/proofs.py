@@ -1,21 +1,28 @@
-"""What must hold of every plan, proved again from the plan and the state it was made from: references resolve, unique
-values stay unique, few records are rejected. The planner sees to all of it; here nothing of its work is trusted.
+"""What must hold of every plan, proved again from the plan and the state it was made from: every record has a verdict,
+references resolve, unique values stay unique, few records are rejected, and who has left is switched off. The planner
+sees to all of it; here nothing of its work is trusted.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
-from safetyamp_pipelines.sync.config_checks import RejectedLimits
-from safetyamp_pipelines.sync.model.plan import Action, Outcome, Plan
+from safetyamp_pipelines.sync.model import clean
+from safetyamp_pipelines.sync.model.inputs import Inputs, Link
+from safetyamp_pipelines.sync.model.plan import Action, Outcome, Plan, Verdict
+from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec
-from safetyamp_pipelines.sync.model.tables import References, at_path, fold
+from safetyamp_pipelines.sync.model.tables import References, TargetTable, at_path, fold
 from safetyamp_pipelines.sync.planning.expected import apply_plan
+from safetyamp_pipelines.sync.rules.limits import RejectedLimits
 
 KEPT = (Outcome.HELD, Outcome.UNCHANGED, Outcome.FAILED, Outcome.NOT_PUSHED)
 """Records of the plan that it does not change and that may be in SafetyAmp under another key, such as one that
-SafetyAmp did not take; a create that it refused before is nobody's reference (`planner.py`)."""
+SafetyAmp did not take; a create that it refused before is nobody's reference."""
 
 
 def unresolved(spec: EntitySpec, plan: Plan, expected: References) -> Mapping[str, tuple[str, ...]]:
@@ -80,3 +87,74 @@ def common_reasons(plan: Plan, most: int = 5) -> Iterable[tuple[str, int]]:
         reason for verdict in plan.verdicts if verdict.outcome is Outcome.REJECTED for reason in verdict.reasons
     )
     return reasons.most_common(most)
+
+
+@dataclass(frozen=True)
+class Account:
+    """How many source records must end in a verdict, and the keys that have none, or more verdicts than records."""
+
+    records: int
+    astray: tuple[str, ...]
+
+
+def account_of(spec: EntitySpec, inputs: Inputs, verdicts: Iterable[Verdict]) -> Account:
+    """Count the entity's source records and look for the verdict of each.
+
+    A record's verdict bears its key, or `company/key` where several companies use the key. Verdicts of what is no
+    record of its own come on top: a region that departments name, a vehicle that vanished.
+    """
+    wanted: Counter[str] = Counter()
+    names: dict[str, set[str]] = defaultdict(set)
+    for company, key in spec.records(inputs):
+        wanted[key] += 1
+        names[key] |= {key, f"{company}/{key}"}
+    given = Counter(verdict.source_key for verdict in verdicts)
+    astray = sorted(key for key, number in wanted.items() if sum(given[name] for name in names[key]) != number)
+    return Account(wanted.total(), tuple(astray))
+
+
+def still_on(
+    employees: Iterable[Record],
+    users: TargetTable,
+    links: Mapping[str, Link],
+    *,
+    at: datetime,
+    promised: timedelta,
+    timezone: str,
+) -> dict[str, datetime]:
+    """Employee number → when employment ended, for whoever left longer ago than promised and can still log in.
+
+    Employment ends with the beginning of the day in `TermDate` (`shared.is_active`). Somebody who is active in
+    another row, such as in another company, has not left.
+    """
+    zone = ZoneInfo(timezone)
+    today = at.astimezone(zone).date()
+    ends: dict[str, list[date | None]] = {}
+    for record in employees:
+        number = clean.number(record["Employee"], "")
+        if number is not None and record.get("HireDate") is not None:
+            ends.setdefault(number, []).append(_day(record.get("TermDate")))
+    found = {}
+    for number, days in ends.items():
+        last = max((day for day in days if day is not None), default=None)
+        if None in days or last is None or last > today:
+            continue
+        ended = datetime.combine(last, time(), zone)
+        if at - ended > promised and _is_on(users, links, number):
+            found[number] = ended
+    return found
+
+
+def _day(value: object) -> date | None:
+    """The day of a date as Viewpoint holds it; what is no date ends nothing, as in the plan."""
+    try:
+        day = clean.date(value, "") if value is not None else None
+    except clean.Unclean:
+        return None
+    return date.fromisoformat(day) if day is not None else None
+
+
+def _is_on(users: TargetTable, links: Mapping[str, Link], number: str) -> bool:
+    link = links.get(number)
+    row = users.rows.get(link.target_id if link is not None else users.id_of(number) or "")
+    return row is not None and bool(row.get("system_access"))

@@ -46,7 +46,7 @@ def write_value(field: Field, value: Any, resolve: Resolve) -> Any:
 def compare_answer(
     spec: EntitySpec, change: Change, body: Mapping[str, Any], answer: Record, references: References
 ) -> tuple[dict[str, str | None], list[str]]:
-    """Which of the sent fields SafetyAmp did not take, by `differ.offered`, and the labels of those it showed so.
+    """Which of the sent fields SafetyAmp did not take, by `difference.offered`, and the labels of those it showed so.
 
     SafetyAmp ignores what it does not know and answers 200, so silence about a field proves nothing either way.
     """

@@ -69,7 +69,7 @@ class Journal(Protocol):
     def done(
         self, intent: int, target_id: Id, pushed: Mapping[str, Any], not_taken: Mapping[str, str | None], note: str
     ) -> None:
-        """SafetyAmp did it. `not_taken` are the fields it did not take, as `differ.offered` (None forgets one).
+        """SafetyAmp did it. `not_taken` are the fields it did not take, as `difference.offered` (None forgets one).
 
         An earlier refusal is forgotten, unless it was about optional fields only and none of them was sent now."""
         ...

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from safetyamp_pipelines.sync.late import Awaited, settle_in_time
 from safetyamp_pipelines.sync.model.errors import AnswerLost, FatalCall, RecordRefused, RetriableCall, SyncError
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Outcome, Plan
 from safetyamp_pipelines.sync.model.snapshot import Record
@@ -25,6 +24,7 @@ from safetyamp_pipelines.sync.pushing.comparison import Comparison
 from safetyamp_pipelines.sync.pushing.outcomes import Outcomes, Progress, PushOptions, PushResult, Refusals, no_progress
 from safetyamp_pipelines.sync.pushing.ports import Journal, Target
 from safetyamp_pipelines.sync.pushing.refusals import Explained, explain_refusal
+from safetyamp_pipelines.sync.pushing.settling import Awaited, settle_in_time
 from safetyamp_pipelines.sync.pushing.sight import Sight
 
 WAIT_STEP = 1.0

@@ -1,17 +1,18 @@
-"""Freezes: the times of sync.yaml in which no schedule starts a sync, such as a payroll night. No clock."""
+"""When a sync may start by itself: how often, not during a freeze, and later and later after failures. No clock."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import takewhile
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from safetyamp_pipelines.sync.model.kinds import Text
+from safetyamp_pipelines.sync.model.kinds import Positive, Text, TimeZone
 
 Kind = Literal["once", "each week", "each day"]
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -100,3 +101,74 @@ def freeze_at(freezes: Iterable[Freeze], now: datetime, timezone: str) -> Freeze
     """The first freeze that holds at `now`, None when none does."""
     zone = ZoneInfo(timezone)
     return next((freeze for freeze in freezes if freeze.holds(now, zone)), None)
+
+
+WAITS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1))
+"""The first wait, and one longer for each further failure; the last stays."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One sync that came to its end. Refused by a guard is unhealthy too: a person has to look."""
+
+    is_healthy: bool
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """So many failures in a row, and until when the schedule waits for that."""
+
+    failures: int
+    wait: timedelta
+    until: datetime
+
+    def holds(self, now: datetime, interval: timedelta) -> bool:
+        """Whether a tick at `now` is skipped. The tick nearest to `until` is not: else a wait of one hour would skip
+        every second tick of an hourly rhythm, since a run ends some minutes after its tick."""
+        return now < self.until - interval / 2
+
+
+def quarantine_after(newest_first: Iterable[Ended], allowed: int) -> Quarantine | None:
+    """The quarantine that these syncs call for: from the failure number `allowed` in a row on; None before."""
+    failed = list(takewhile(lambda ended: not ended.is_healthy, newest_first))
+    if len(failed) < allowed:
+        return None
+    wait = WAITS[min(len(failed) - allowed, len(WAITS) - 1)]
+    return Quarantine(len(failed), wait, failed[0].at + wait)
+
+
+HOUR, DAY = 60, 24 * 60
+RHYTHMS = tuple(
+    minutes for minutes in range(1, DAY + 1) if HOUR % minutes == 0 or (minutes % HOUR == 0 == DAY % minutes)
+)
+"""The intervals whose ticks fall on the same minutes of every day: others would drift over midnight."""
+
+
+def cron_of(minutes: int) -> str:
+    """The cron line of ticks every so many minutes, counted from midnight. Raises ValueError for any not in RHYTHMS."""
+    if minutes not in RHYTHMS:
+        raise ValueError(f"{minutes} minutes divide neither an hour nor, in whole hours, a day")
+    if minutes == DAY:
+        return "0 0 * * *"
+    if minutes < HOUR:
+        return f"{_every(minutes)} * * * *"
+    return f"0 {_every(minutes // HOUR)} * * *"
+
+
+def _every(step: int) -> str:
+    return "*" if step == 1 else f"*/{step}"
+
+
+class ScheduleConfig(BaseModel):
+    """When schedules and sensors start a sync. A person may start one at any time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    timezone: TimeZone = Field(
+        default="America/Chicago", description="IANA time zone of the schedules and of the freezes."
+    )
+    freezes: tuple[Freeze, ...] = Field(default=(), description="Times in which nothing is started by itself.")
+    quarantine_after: Positive = Field(
+        default=3, description="So many unhealthy syncs in a row slow the rhythm to 1 hour, then 6 hours, then 1 day."
+    )

@@ -1,6 +1,6 @@
 """The business rules of sync.yaml as one validated, frozen model. Every key has a default and a description.
 
-No YAML (`config_yaml.py`), no files (`settings.py`), and no secrets: they live in the environment.
+No YAML (`yaml_file.py`), no files (`settings/`), and no secrets: they live in the environment.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from safetyamp_pipelines.sync.config_checks import ChecksConfig
-from safetyamp_pipelines.sync.config_schedule import ScheduleConfig
 from safetyamp_pipelines.sync.model.kinds import (
     Codes,
     Country,
@@ -25,7 +23,8 @@ from safetyamp_pipelines.sync.model.kinds import (
     Text,
     TimeZone,
 )
-from safetyamp_pipelines.sync.rules.limits import GuardsConfig
+from safetyamp_pipelines.sync.rules.calendar import ScheduleConfig
+from safetyamp_pipelines.sync.rules.limits import ChecksConfig, GuardsConfig
 
 Policy = Literal["source", "initial", "fill", "merge"]
 UpdateMethod = Literal["PUT", "PATCH"]

@@ -22,11 +22,11 @@ from small_worlds import (
     vehicle,
 )
 
-from safetyamp_pipelines.sync.accounting import account_of
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
 from safetyamp_pipelines.sync.model.plan import Outcome, Plan, Verdict
 from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.proofs import account_of
 
 assert READ_AT.startswith("2026-11-20")
 WORLD = company(

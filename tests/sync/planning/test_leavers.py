@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from small_worlds import Remembered, employee, user
 
-from safetyamp_pipelines.sync.leavers import still_on
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.proofs import still_on
 
 NOON = datetime(2026, 11, 20, 18, tzinfo=UTC)  # in Chicago
 DAY = timedelta(hours=24)

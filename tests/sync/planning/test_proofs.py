@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from random_worlds import worlds
 from small_worlds import World, change, company, config, employee, observed_in, plan_all, plan_of, site, user, verdict
 
-from safetyamp_pipelines.sync.config_checks import RejectedLimits
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
 from safetyamp_pipelines.sync.model.plan import Outcome, Plan, Verdict
 from safetyamp_pipelines.sync.model.tables import References
@@ -24,6 +23,7 @@ from safetyamp_pipelines.sync.planning.proofs import (
     rejected_of,
     unresolved,
 )
+from safetyamp_pipelines.sync.rules.limits import RejectedLimits
 
 LIMITS = RejectedLimits(from_records=20, warn=0.2, error=0.5)
 RULES = config(companies=[1, 2], vehicles={"default_site": "YARD"})

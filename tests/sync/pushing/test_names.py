@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from small_worlds import CIVIL, ROOT, SOUTH, YARD, asset_type, site
 
 from safetyamp_pipelines.sync.model.tables import Id, References
-from safetyamp_pipelines.sync.names import Names
+from safetyamp_pipelines.sync.pushing.sight import Names
 
 READ = datetime(2026, 11, 20, 10, tzinfo=UTC)
 BEFORE, AFTER = READ - timedelta(days=1), READ + timedelta(minutes=1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safetyamp_pipelines.sync.quarantine import WAITS, Ended, quarantine_after
+from safetyamp_pipelines.sync.rules.calendar import WAITS, Ended, quarantine_after
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)

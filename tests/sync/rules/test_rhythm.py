@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from dagster._utils.schedules import cron_string_iterator
 
-from safetyamp_pipelines.sync.rhythm import RHYTHMS, cron_of
+from safetyamp_pipelines.sync.rules.calendar import RHYTHMS, cron_of
 
 
 def test_sixty_minutes_give_the_old_hourly_rhythm_and_fifteen_the_default() -> None:

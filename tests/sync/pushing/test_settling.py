@@ -12,9 +12,9 @@ from small_worlds import asset, site, title, user
 
 from safetyamp_pipelines.sync.entities import employees, titles, vehicles
 from safetyamp_pipelines.sync.model.tables import Id, References
-from safetyamp_pipelines.sync.names import Names
 from safetyamp_pipelines.sync.pushing.ports import OpenIntent
 from safetyamp_pipelines.sync.pushing.settling import says, settle
+from safetyamp_pipelines.sync.pushing.sight import Names
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
 REFERENCES = References({"sites": [site(20, "Yard", 2, "YARD")], "users": [user("u1", "1"), user("u2", "2")]})
