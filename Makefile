@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-UV_VERSION := 0.13.8
 
 .PHONY: demo dev test faults worlds lint types validate lock clean
 
@@ -33,12 +32,11 @@ types: $(VENV)/development
 validate: $(VENV)/development
 	$(BIN)/dagster definitions validate -w workspace.yaml
 
-# uv installs in seconds what takes pip minutes; where uv is not to be had, pip does it from the same locked hashes.
+# Everything comes by hash, uv and the setuptools of the build too.
 define install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) \
-	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) \
-	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 endef
 
@@ -46,19 +44,21 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 demo")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/runtime: $(BIN)/python requirements.lock pyproject.toml
+$(VENV)/runtime: $(BIN)/python requirements.lock requirements-build.lock pyproject.toml
 	$(call install,requirements.lock)
 
-$(VENV)/development: $(BIN)/python requirements-dev.lock pyproject.toml
+$(VENV)/development: $(BIN)/python requirements-dev.lock requirements-build.lock pyproject.toml
 	$(call install,requirements-dev.lock)
 	touch $(VENV)/runtime
 
-# Writes both lock files anew from pyproject.toml.
+# Brings the lock files in step with pyproject.toml; UPGRADE=1 takes the newest versions as well. requirements.lock is
+# what `make demo` needs, with the sandbox; each other lock keeps to its versions.
+compile = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	--no-strip-extras --quiet $(if $(UPGRADE),--upgrade)
 lock: $(VENV)/development
-	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-header --no-strip-extras --quiet --output-file requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --all-extras --group dev \
-	  --no-emit-index-url --no-header --no-strip-extras --quiet --output-file requirements-dev.lock --constraint requirements.lock
+	$(compile) pyproject.toml --extra sandbox --output-file requirements.lock
+	$(compile) pyproject.toml --all-extras --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(compile) --group build --output-file requirements-build.lock
 
 clean:
 	rm -rf $(VENV) .demo .dev

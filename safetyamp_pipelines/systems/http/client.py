@@ -74,7 +74,7 @@ class HttpClient:
         self._timeout = (min(LONGEST_CONNECT, timeout), timeout)
         self._verify = verify_option(ca_bundle)
         self._policy = policy or RetryPolicy()
-        self._circuit = circuit or Circuit()
+        self._circuit = circuit or Circuit(clock=clock)
         self._counting = threading.Lock()
         self._session = plain_session()
 

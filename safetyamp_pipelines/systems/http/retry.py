@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
+import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
-import pybreaker
 import tenacity
 
 from safetyamp_pipelines.sync.model.errors import (
@@ -20,6 +19,7 @@ from safetyamp_pipelines.sync.model.errors import (
     NotSent,
     RateLimited,
 )
+from safetyamp_pipelines.systems.http.clock import SYSTEM_CLOCK, Clock
 
 
 class Busy(AnswerLost):
@@ -67,37 +67,34 @@ class Circuit:
     """After `failures` failed attempts in a row the system is left alone for `reset_seconds`, then tried again. With
     `one_key`, a key that cannot be renewed, it is left alone for good once it has answered 401 or 403.
 
-    pybreaker counts and keeps the state, but its `call` is given the outcome afterwards: it holds one lock for as long
-    as the function runs, and would let a single request be in flight.
+    A library's breaker (pybreaker) holds one lock for as long as a call runs, which would let a single call be in
+    flight; a count and a time are all there is to it.
     """
 
-    def __init__(self, failures: int = 10, reset_seconds: float = 60.0, *, one_key: bool = False) -> None:
-        self._one_key = one_key
+    def __init__(
+        self, failures: int = 10, reset_seconds: float = 60.0, *, one_key: bool = False, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._failures, self._reset_seconds, self._one_key, self._clock = failures, reset_seconds, one_key, clock
         self._refused: CallError | None = None
-        self._storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
-        self._breaker = pybreaker.CircuitBreaker(failures, reset_seconds, state_storage=self._storage)
+        self._in_a_row = 0
+        self._opened_at = -math.inf
+        self._lock = threading.Lock()
 
     def admit(self, system: str, method: str, endpoint: str) -> None:
         """Raise CircuitOpen while the system is left alone, KeyRefused once it has refused the one key."""
         if self._refused is not None:
             detail = f"no call was made: it answered {self._refused.status} to the same key before"
             raise KeyRefused(system, method, endpoint, detail=detail)
-        opened_at = self._storage.opened_at
-        if self._breaker.current_state != pybreaker.STATE_OPEN or opened_at is None:
-            return
-        if datetime.now(UTC) < opened_at + timedelta(seconds=self._breaker.reset_timeout):
+        if 0 <= self._clock.now() - self._opened_at < self._reset_seconds:  # below 0: the clock was set back
             raise CircuitOpen(
-                system, method, endpoint, detail=f"no call was made: it failed {self._breaker.fail_max} times in a row"
+                system, method, endpoint, detail=f"no call was made: it failed {self._failures} times in a row"
             )
 
     def report(self, error: CallError | None) -> None:
         """Count how a call ended. Only failures of the system count; a refused record shows that it works."""
-
-        def outcome() -> None:
-            if isinstance(error, AnswerLost | NotSent):
-                raise ConnectionError
-
         if self._one_key and isinstance(error, AuthRefused):
             self._refused = error
-        with suppress(ConnectionError, pybreaker.CircuitBreakerError):
-            self._breaker.call(outcome)
+        with self._lock:
+            self._in_a_row = self._in_a_row + 1 if isinstance(error, AnswerLost | NotSent) else 0
+            if self._in_a_row >= self._failures:
+                self._opened_at = self._clock.now()

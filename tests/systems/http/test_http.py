@@ -213,10 +213,28 @@ def test_a_key_that_was_refused_is_not_shown_again(status: int, server: Scripted
 
 
 def test_a_success_closes_the_circuit_again_after_its_time(server: ScriptedServer, time: FakeTime) -> None:
-    client = client_of(server.url, time, circuit=Circuit(failures=1, reset_seconds=0.0))
+    client = client_of(server.url, time, circuit=Circuit(failures=2, reset_seconds=60.0, clock=time.clock))
+    server.script(answer({}, 500), answer({}, 500), answer({}, 500), OK)
+    for _ in range(2):
+        with pytest.raises(AnswerLost):
+            write(client)
+    time.clock.sleep(60.0)
+
+    with pytest.raises(AnswerLost):  # the one call that tries the system again
+        write(client)
+    with pytest.raises(CircuitOpen):
+        write(client)
+    time.clock.sleep(60.0)
+    assert write(client) == {"data": [1]}
+    assert write(client) == {"data": [1]}
+
+
+def test_a_clock_that_is_set_back_does_not_keep_the_circuit_open(server: ScriptedServer, time: FakeTime) -> None:
+    client = client_of(server.url, time, circuit=Circuit(failures=1, clock=time.clock))
     server.script(answer({}, 500), OK)
     with pytest.raises(AnswerLost):
         write(client)
 
-    assert write(client) == {"data": [1]}
+    time.clock.sleep(-3600.0)
+
     assert write(client) == {"data": [1]}
