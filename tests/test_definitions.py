@@ -246,7 +246,7 @@ def test_importing_the_definitions_imports_no_library_that_only_a_run_needs():
     """Every code server, tick and run pays for what is imported here (`benchmarks/load_location.py`)."""
     only_in_runs = (
         "alembic azure cryptography email_validator fsspec msal pandera phonenumbers pyarrow.parquet "
-        "pyodbc requests rich sqlalchemy structlog tenacity upath urllib3"
+        "pyodbc requests rich sqlalchemy tenacity upath urllib3"
     )
     program = (
         "import sys\nimport dagster, pandas\nbefore = set(sys.modules)\n"

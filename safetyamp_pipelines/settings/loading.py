@@ -1,6 +1,8 @@
 """Reading the settings: environment > Azure Key Vault (only when configured) > .env > defaults.
 
-The only module that reads the environment. Which settings there are: settings_model.py.
+The only module that reads the environment. Which settings there are: model.py. pydantic-settings was tried: it takes
+no mapping in place of the process's environment, expands ${…} in .env, forgets which layer a value came from, stops at
+the first layer that is wrong, and adds 0.4 CPU seconds to every command.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from safetyamp_pipelines.settings.model import (
     variable_of,
     variables_in_vault,
 )
-from safetyamp_pipelines.settings.value_types import is_loopback
+from safetyamp_pipelines.settings.value_types import database_url, is_loopback
 from safetyamp_pipelines.settings.vault import ClientFactory, VaultError, VaultReader
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
@@ -78,9 +80,7 @@ def dagster_postgres_url(environ: Mapping[str, str] | None = None) -> URL | None
     text = _trimmed(os.environ if environ is None else environ).get("DAGSTER_POSTGRES_URL")
     if not text:
         return None
-    from sqlalchemy import make_url
-
-    return make_url(text)
+    return database_url(text)
 
 
 def dagster_home(environ: Mapping[str, str] | None = None) -> Path:
@@ -92,8 +92,8 @@ def dagster_home(environ: Mapping[str, str] | None = None) -> Path:
 
 @dataclass(frozen=True)
 class TimingSettings:
-    """What schedules, sensors and source links are declared with. `problems` tells which settings were wrong: defaults
-    hold. `may_alert`: somebody can be told, as far as is known without asking Key Vault."""
+    """What schedules, sensors and source links are declared with. `problems` are the settings that were wrong: their
+    defaults hold. `may_alert`: an alert would reach somebody, as far as is known without asking Key Vault."""
 
     interval_minutes: int
     is_on: bool
@@ -109,7 +109,7 @@ class TimingSettings:
 def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> TimingSettings:
     """What Dagster has to know of the settings when it loads the definitions, from the environment and .env alone.
 
-    A wrong setting must not keep the UI from opening: it reads as its default here, and every tick and run tells it.
+    A wrong setting must not keep the UI from opening: it reads as its default here, and every tick and run reports it.
     """
     problems: list[Problem] = []
     layers = {"environment": _trimmed(os.environ if environ is None else environ)}
@@ -162,7 +162,7 @@ def _env_file(path: Path | str | None, problems: list[Problem]) -> Variables:
 def _vault(own: Variables, environment: Variables, factory: ClientFactory | None, problems: list[Problem]) -> Variables:
     """What the vault that `own` configures holds, asked only for what the environment has not: each name is a call.
 
-    A wrong address counts as none here: it is told with the other wrong values.
+    A wrong address counts as none here: it is reported with the other wrong values.
     """
     address = {name: own.get(variable_of(name)) for name in ("azure_key_vault_url", "azure_key_vault_name")}
     try:
@@ -206,10 +206,10 @@ def _errors(values: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 
 def _doubtful(problems: list[Problem]) -> set[str]:
-    """Variables that may well be set although the settings lack them: those told already, and what a vault that was
+    """Variables that may well be set although the settings lack them: those reported already, and what a vault that was
     not read may hold."""
-    told = {problem.variable for problem in problems}
-    return told | set(variables_in_vault()) if "AZURE_KEY_VAULT_URL" in told else told
+    reported = {problem.variable for problem in problems}
+    return reported | set(variables_in_vault()) if "AZURE_KEY_VAULT_URL" in reported else reported
 
 
 def _contradictions(settings: Settings) -> Iterator[Problem]:

@@ -1,9 +1,8 @@
 """Structured logs: an event is one text or JSON line, with secrets and personal values hidden.
 
 `get_logger` works without configuration and goes through the standard library, so that the same lines reach the console
-of a command and, inside a run, the event log of Dagster (`managed_python_loggers: [safetyamp_pipelines]`).
-
-structlog brings rich, a quarter of a second, so it is imported with the first line that is logged.
+of a command and, inside a run, the event log of Dagster (`managed_python_loggers: [safetyamp_pipelines]`). structlog
+was tried: a quarter of a second for each command that logs, of which nothing but the context was used.
 """
 
 from __future__ import annotations
@@ -12,17 +11,13 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
+from typing import Any, Literal, TextIO
 
-if TYPE_CHECKING:
-    import structlog
-    from structlog.typing import EventDict, WrappedLogger
-
-__all__ = ["configure_logging", "console_handler", "get_logger", "log_context", "redacted"]
+from safetyamp_pipelines.sync.model.text import displayed
 
 HIDDEN = "[hidden]"
 PACKAGE = "safetyamp_pipelines"
@@ -38,8 +33,16 @@ _PERSONAL = re.compile(
     r"|(mobile|work|home|cell|business)?phones?|(street|address)2?|zip(code)?"
     r"|dateofbirth|birthdate|gender|sex|notes|licenseplate"
 )
+_HIDDEN_AFTER = (
+    r"\w*(?:secret|password|passwd|pwd)|(?:access_|refresh_|id_)?token|api_?key|sig|signature|client_assertion"
+    r"|accountkey|sharedaccesskey"
+)
 _IN_TEXT = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+"), rf"\1 {HIDDEN}"),
+    (
+        re.compile(rf"(?i)(\b(?:{_HIDDEN_AFTER})=|[\"'](?:{_HIDDEN_AFTER})[\"']\s*:\s*[\"'])[^\s&;,\"']+"),
+        rf"\1{HIDDEN}",
+    ),
     (re.compile(r"(?<=://)[^/\s@]+@"), f"{HIDDEN}@"),
     (re.compile(r"[\w.+'-]+@[\w-]+(\.[\w-]+)+"), HIDDEN),
     (re.compile(r"\+\d{8,15}\b"), HIDDEN),
@@ -70,42 +73,61 @@ def _clean(text: str) -> str:
     return text
 
 
-def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger of this module's kind: `log.info("read whole", table="entra/users", rows=1800)`."""
-    return cast("structlog.stdlib.BoundLogger", _Logger(name))
-
-
-def log_context(**fields: Any) -> AbstractContextManager[None]:
-    """Every line logged inside, also by functions called there, bears these fields."""
-    from structlog.contextvars import bound_contextvars
-
-    return bound_contextvars(**fields)
-
-
-class _Logger:
-    """A logger that is made when it is first used."""
+class Logger:
+    """Logs events with fields: `log.info("read_whole", table="entra/users", rows=1800)`."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self._logger = logging.getLogger(name)
 
-    def __getattr__(self, method: str) -> Any:
-        return getattr(self._made, method)
+    def debug(self, event: str, **fields: Any) -> None:
+        """For whoever develops."""
+        self._log(logging.DEBUG, event, fields)
 
-    @cached_property
-    def _made(self) -> Any:
-        import structlog
+    def info(self, event: str, **fields: Any) -> None:
+        """The ordinary course of things."""
+        self._log(logging.INFO, event, fields)
 
-        return structlog.wrap_logger(
-            logging.getLogger(self._name),
-            wrapper_class=structlog.stdlib.BoundLogger,
-            processors=[
-                structlog.stdlib.filter_by_level,
-                structlog.contextvars.merge_contextvars,
-                structlog.processors.format_exc_info,
-                _redact,
-                _hand_over,
-            ],
-        )
+    def warning(self, event: str, **fields: Any) -> None:
+        """Something that an operator should look at."""
+        self._log(logging.WARNING, event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Something that failed."""
+        self._log(logging.ERROR, event, fields)
+
+    def exception(self, event: str, **fields: Any) -> None:
+        """Something that failed, with the trace of the exception in hand."""
+        self._log(logging.ERROR, event, {"exc_info": sys.exception(), **fields})
+
+    def _log(self, level: int, event: str, fields: Mapping[str, Any]) -> None:
+        if not self._logger.isEnabledFor(level):
+            return
+        line = {"event": event, **fields, **_context.get()}
+        error = line.pop("exc_info", None)
+        if error is not None:
+            line["exception"] = logging.Formatter().formatException((type(error), error, error.__traceback__))
+        structured = {key: redacted(key, value) for key, value in line.items()}
+        # The line as the standard library's message, which Dagster shows, and its fields beside it for our JSON.
+        # No arguments follow, so that a % in the line stays one.
+        self._logger.log(level, _line(structured), extra={"structured": structured}, stacklevel=3)
+
+
+_context: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default={})  # noqa: B039 (never changed in place)
+
+
+def get_logger(name: str) -> Logger:
+    """The logger of a module."""
+    return Logger(name)
+
+
+@contextmanager
+def log_context(**fields: Any) -> Iterator[None]:
+    """Every line logged inside, also by functions called there, bears these fields."""
+    token = _context.set({**_context.get(), **fields})
+    try:
+        yield
+    finally:
+        _context.reset(token)
 
 
 def configure_logging(
@@ -137,28 +159,25 @@ def _ours_or_a_warning(record: logging.LogRecord) -> bool:
     return record.name.partition(".")[0] == PACKAGE or record.levelno >= logging.WARNING
 
 
-def _redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {key: redacted(key, value) for key, value in event.items()}
-
-
-def _hand_over(_logger: WrappedLogger, _method: str, event: EventDict) -> tuple[tuple[str], dict[str, Any]]:
-    """The line as the standard library's message, which Dagster shows, and its fields beside it for our JSON."""
-    # No arguments follow, so the standard library leaves a % in the line alone; the trace is in the line already.
-    return (_line(event),), {"extra": {"structured": dict(event)}, "exc_info": False}
-
-
 def _line(event: Mapping[str, Any]) -> str:
     """The event, its fields as words, and the trace below."""
     fields = dict(event)
     message = str(fields.pop("event", ""))
     trace = fields.pop("exception", None)
-    words = [message.replace("\n", " "), *(f"{key}={_word(value)}" for key, value in fields.items())]
-    return " ".join(words) + (f"\n{trace}" if trace else "")
+    words = [displayed(message, None), *(f"{key}={_word(value)}" for key, value in fields.items())]
+    return " ".join(words) + (f"\n{_lines(trace)}" if trace else "")
+
+
+def _lines(text: str) -> str:
+    """Text of several lines, such as a trace, with all but its line ends escaped."""
+    return "\n".join(displayed(line, None) for line in text.split("\n"))
 
 
 def _word(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    return json.dumps(text, ensure_ascii=False) if isinstance(value, str) and re.search(r"[\s\"=]|^$", text) else text
+    if isinstance(value, str) and re.search(r"[\s\"=]|^$", text):
+        text = json.dumps(text, ensure_ascii=False)
+    return displayed(text, None)
 
 
 def _time(record: logging.LogRecord) -> str:
@@ -169,7 +188,7 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         # Inside a run Dagster has put its own words before the message by now.
         structured = getattr(record, "structured", None)
-        message = _message(self, record) if structured is None else _line(structured)
+        message = _lines(_message(self, record)) if structured is None else _line(structured)
         return _clean(f"{_time(record)} {record.levelname:<7} {message}")
 
 
@@ -177,7 +196,7 @@ class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "structured", None) or {"event": _clean(_message(self, record)), **_of_run(record)}
         line = {"time": _time(record), "level": record.levelname, "logger": record.name, **fields}
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return json.dumps(line, default=str)
 
 
 def _of_run(record: logging.LogRecord) -> dict[str, str]:

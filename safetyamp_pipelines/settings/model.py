@@ -1,6 +1,6 @@
 """The settings themselves: which variables there are, what each may hold, what a system needs. Nothing is read here.
 
-Where the values come from is settings.py's; the kinds of value are settings_types.py's.
+Where the values come from is loading.py's; the kinds of value are value_types.py's.
 """
 
 from __future__ import annotations
@@ -14,35 +14,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 
-from safetyamp_pipelines.settings.value_types import (
-    BaseUrl,
-    DataDir,
-    DirectoryId,
-    EmailAddress,
-    EmailAddresses,
-    ExistingPath,
-    FernetKey,
-    HeaderText,
-    HostName,
-    HttpsOrigin,
-    HttpsUrl,
-    LedgerUrl,
-    LogFormat,
-    LogLevel,
-    OnOff,
-    PositiveSeconds,
-    SnapshotUrl,
-    SqlAuthMode,
-    SqlServer,
-    StartTls,
-    SyncInterval,
-    Token,
-    UiUrl,
-    VaultName,
-    ViewpointUrl,
-    WebhookUrl,
-    whole_number,
-)
+from safetyamp_pipelines.settings import value_types as kinds
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 from safetyamp_pipelines.sync.rules.yaml_file import SyncConfigError, parse_sync_config
@@ -89,7 +61,7 @@ class Problem:
 class SettingsError(Refusal):
     """The settings or sync.yaml are wrong; `problems` holds everything that is, and str() one line for each.
 
-    `usable` are the settings with the default for every wrong value, where that works: to tell people of it, no more.
+    `usable` are the settings with the default for every wrong value, where that works, for the alert about it.
     """
 
     def __init__(self, problems: Iterable[Problem], usable: Settings | None = None) -> None:
@@ -113,68 +85,68 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
 
-    safetyamp_base_url: BaseUrl = "https://api.safetyamp.com"
-    safetyamp_fqdn: HostName | None = None
-    safetyamp_token: Token | None = None
-    safetyamp_page_size: Annotated[int, whole_number(1, 1000)] = 100
-    safetyamp_user_agent: HeaderText = "SafetyAmpPipelines/1.0"
-    api_rate_limit_calls: Annotated[int, whole_number(1)] = 60
-    api_rate_limit_period: PositiveSeconds = 61.0
-    http_request_timeout: PositiveSeconds = 30.0
-    requests_ca_bundle: ExistingPath | None = None
+    safetyamp_base_url: kinds.BaseUrl = "https://api.safetyamp.com"
+    safetyamp_fqdn: kinds.HostName | None = None
+    safetyamp_token: kinds.Token | None = None
+    safetyamp_page_size: Annotated[int, kinds.whole_number(1, 1000)] = 100
+    safetyamp_user_agent: kinds.HeaderText = "SafetyAmpPipelines/1.0"
+    api_rate_limit_calls: Annotated[int, kinds.whole_number(1)] = 60
+    api_rate_limit_period: kinds.PositiveSeconds = 61.0
+    http_request_timeout: kinds.PositiveSeconds = 30.0
+    requests_ca_bundle: kinds.ExistingPath | None = None
 
-    samsara_base_url: BaseUrl = "https://api.samsara.com"
-    samsara_api_key: Token | None = None
+    samsara_base_url: kinds.BaseUrl = "https://api.samsara.com"
+    samsara_api_key: kinds.Token | None = None
 
-    ms_graph_base_url: BaseUrl = "https://graph.microsoft.com/v1.0"
-    ms_graph_authority: HttpsOrigin = "https://login.microsoftonline.com"
-    ms_graph_tenant_id: DirectoryId | None = None
-    ms_graph_client_id: DirectoryId | None = None
+    ms_graph_base_url: kinds.BaseUrl = "https://graph.microsoft.com/v1.0"
+    ms_graph_authority: kinds.HttpsOrigin = "https://login.microsoftonline.com"
+    ms_graph_tenant_id: kinds.DirectoryId | None = None
+    ms_graph_client_id: kinds.DirectoryId | None = None
     ms_graph_client_secret: SecretStr | None = None
 
-    viewpoint_dsn: ViewpointUrl | None = None
-    sql_server: SqlServer | None = None
+    viewpoint_dsn: kinds.ViewpointUrl | None = None
+    sql_server: kinds.SqlServer | None = None
     sql_database: str | None = None
     sql_driver: str = "ODBC Driver 18 for SQL Server"
-    sql_auth_mode: SqlAuthMode = "sql_auth"
+    sql_auth_mode: kinds.SqlAuthMode = "sql_auth"
     sql_username: str | None = None
     sql_password: SecretStr | None = None
 
-    azure_key_vault_url: HttpsUrl | None = None
-    azure_key_vault_name: VaultName | None = None
+    azure_key_vault_url: kinds.HttpsUrl | None = None
+    azure_key_vault_name: kinds.VaultName | None = None
 
-    data_dir: DataDir = Path(".safetyamp")
+    data_dir: kinds.DataDir = Path(".safetyamp")
     # Right by construction, and checking them would load SQLAlchemy whenever the definitions are loaded.
-    ledger_url: LedgerUrl = Field(default_factory=_ledger_in, validate_default=False)
-    snapshot_url: SnapshotUrl = Field(default_factory=_snapshots_in, validate_default=False)
-    snapshot_encryption_key: FernetKey | None = None
-    snapshot_keep_count: Annotated[int, whole_number(1)] = 50
-    snapshot_keep_days: Annotated[int, whole_number(1)] = 30
+    ledger_url: kinds.LedgerUrl = Field(default_factory=_ledger_in, validate_default=False)
+    snapshot_url: kinds.SnapshotUrl = Field(default_factory=_snapshots_in, validate_default=False)
+    snapshot_encryption_key: kinds.FernetKey | None = None
+    snapshot_keep_count: Annotated[int, kinds.whole_number(1)] = 50
+    snapshot_keep_days: Annotated[int, kinds.whole_number(1)] = 30
 
-    sync_config_path: ExistingPath | None = None
-    sync_interval_minutes: SyncInterval = 15
-    sync_schedule: OnOff = "off"
-    sync_on_source_change: OnOff = "off"
-    sync_in_flight: Annotated[int, whole_number(1, 60)] = 4
-    observed_max_age_minutes: Annotated[int, whole_number(1)] = 15
-    plan_max_age_minutes: Annotated[int, whole_number(1)] = 60
+    sync_config_path: kinds.ExistingPath | None = None
+    sync_interval_minutes: kinds.SyncInterval = 15
+    sync_schedule: kinds.OnOff = "off"
+    sync_on_source_change: kinds.OnOff = "off"
+    sync_in_flight: Annotated[int, kinds.whole_number(1, 60)] = 4
+    observed_max_age_minutes: Annotated[int, kinds.whole_number(1)] = 15
+    plan_max_age_minutes: Annotated[int, kinds.whole_number(1)] = 60
 
-    log_format: LogFormat = "text"
-    log_level: LogLevel = "INFO"
+    log_format: kinds.LogFormat = "text"
+    log_level: kinds.LogLevel = "INFO"
 
-    git_url: HttpsUrl | None = None
+    git_url: kinds.HttpsUrl | None = None
     git_branch: str = "main"
 
-    alert_email_from: EmailAddress | None = None
-    alert_email_to: EmailAddresses = ()
-    alert_webhook_url: WebhookUrl | None = None
-    smtp_server: HostName | None = None
-    smtp_port: Annotated[int, whole_number(1, 65535)] = 587
+    alert_email_from: kinds.EmailAddress | None = None
+    alert_email_to: kinds.EmailAddresses = ()
+    alert_webhook_url: kinds.WebhookUrl | None = None
+    smtp_server: kinds.HostName | None = None
+    smtp_port: Annotated[int, kinds.whole_number(1, 65535)] = 587
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
-    smtp_starttls: StartTls = "offered"
-    heartbeat_url: WebhookUrl | None = None
-    dagster_ui_url: UiUrl | None = None
+    smtp_starttls: kinds.StartTls = "offered"
+    heartbeat_url: kinds.WebhookUrl | None = None
+    dagster_ui_url: kinds.UiUrl | None = None
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _sync_config: SyncConfig | None = PrivateAttr(default=None)
@@ -202,17 +174,14 @@ class Settings(BaseModel):
 
         With managed identity it carries no login: the reader hands a token to the driver instead.
         """
-        from sqlalchemy import URL, make_url
-
         self.require("viewpoint")
         if self.viewpoint_dsn is not None:
-            url = make_url(self.viewpoint_dsn.get_secret_value())
+            url = kinds.database_url(self.viewpoint_dsn.get_secret_value())
             named = url.get_backend_name() != "mssql" or {"driver", "odbc_connect"} & {key.lower() for key in url.query}
             return url if named else url.update_query_dict({"driver": self.sql_driver})
         login = self.sql_auth_mode == "sql_auth"
         server, _, port = (self.sql_server or "").partition(",")  # "host,1433" is how SQL Server people write a port
-        return URL.create(
-            "mssql+pyodbc",
+        return kinds.database_url("mssql+pyodbc://").set(
             username=self.sql_username if login else None,
             password=self.sql_password.get_secret_value() if login and self.sql_password else None,
             host=server.strip(),
@@ -245,12 +214,12 @@ class Settings(BaseModel):
         return copy
 
     def masked(self) -> dict[str, str]:
-        """Variable to value and source, in words that may be shown: secrets appear only as set or not set."""
-        shown = {}
+        """Variable to value and source, for display: secrets appear only as set or not set."""
+        lines = {}
         for name in type(self).model_fields:
             origin = self._origins.get(name, "default")
-            shown[variable_of(name)] = f"{_shown(name, getattr(self, name))} [{origin}]"
-        return shown
+            lines[variable_of(name)] = f"{_displayed(name, getattr(self, name))} [{origin}]"
+        return lines
 
 
 def field_problems(error: ValidationError) -> dict[str, tuple[str, str]]:
@@ -310,14 +279,12 @@ def _missing(name: str) -> Problem:
     return Problem(variable, "is not set", ", or ".join(ways))
 
 
-def _shown(name: str, value: Any) -> str:
-    """A value in words that may be shown; of a database's URL the parts that hold no login."""
+def _displayed(name: str, value: Any) -> str:
+    """A value for display; of a database's URL the parts that hold no login."""
     if value is None or value == ():
         return "not set"
     if name in ("ledger_url", "viewpoint_dsn"):
-        from sqlalchemy import make_url
-
-        url = make_url(value.get_secret_value())
+        url = kinds.database_url(value.get_secret_value())
         return f"{url.drivername}://{url.host or ''}/{url.database or ''}"
     if isinstance(value, SecretStr):
         return "set, not shown"

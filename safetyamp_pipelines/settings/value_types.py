@@ -1,4 +1,4 @@
-"""The kinds of value a variable may hold, each with a check that says what to do. The variables: settings_model.py."""
+"""The kinds of value a variable may hold, each with a check that advises. Which variables there are: model.py."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import importlib.util
 import ipaddress
 import math
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -77,32 +78,28 @@ def _positive_number(value: Any) -> float:
     return number
 
 
-def _split(url: str) -> tuple[SplitResult, str]:
-    """The parts of a URL and its host name; a port that is no number is an error here."""
+def _address(url: str, *, http: Literal["nowhere", "on loopback", "anywhere"]) -> str:
+    """A URL of scheme, host, port and path alone, without a closing slash."""
+    parts = _split(url)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise wrong("holds more than an address", "Remove user, password, ? and # from it")
+    if parts.scheme == "http" and http == "on loopback" and not is_loopback(parts.hostname or ""):
+        raise wrong("is plain http, which would show the token to the network", "Use https; http is for loopback only")
+    if parts.scheme != "https" and (parts.scheme != "http" or http == "nowhere"):
+        raise wrong("is not https" if http == "nowhere" else "is not a URL with a host", "Give it as https://host")
+    return url.rstrip("/")
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL that has a host, and no port but a number."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         raise wrong("is not a URL", "Give it as https://host or https://host:port") from None
-    return parts, parts.hostname or ""
-
-
-def _base_url(url: str) -> str:
-    """https, or http on loopback only: a token must not travel in clear text over a network."""
-    parts, host = _split(url)
-    if parts.scheme not in ("http", "https") or not host:
+    if not parts.hostname:
         raise wrong("is not a URL with a host", "Give it as https://host")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise wrong("holds more than an address", "Remove user, password, ? and # from it")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise wrong("is plain http, which would show the token to the network", "Use https; http is for loopback only")
-    return url.rstrip("/")
-
-
-def _https_url(url: str) -> str:
-    if urlsplit(url).scheme != "https":
-        raise wrong("is not https", "Give it as https://host")
-    return _base_url(url)
+    return parts
 
 
 def _origin_only(url: str) -> str:
@@ -111,16 +108,23 @@ def _origin_only(url: str) -> str:
     return url
 
 
-def _host_name(text: str) -> str:
-    if not HOST_NAME.fullmatch(text):
-        raise wrong("is not a bare host name", "Give the name alone, without https://, port or path")
-    return text
+def _webhook(secret: SecretStr) -> SecretStr:
+    parts = _split(secret.get_secret_value())
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+        raise wrong("is not an https URL", "Copy the whole address that the other system shows")
+    return secret
 
 
-def _email_address(text: str) -> str:
-    if not EMAIL_ADDRESS.fullmatch(text):
-        raise wrong("is not an e-mail address", "Give one address, such as safety@example.com")
-    return text
+def matching(pattern: str | re.Pattern[str], what: str, do: str) -> AfterValidator:
+    """Text, or a secret, all of which the pattern matches."""
+
+    def check(value: str | SecretStr) -> str | SecretStr:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if not re.fullmatch(pattern, text):
+            raise wrong(what, do)
+        return value
+
+    return AfterValidator(check)
 
 
 def _email_addresses(value: Any) -> tuple[str, ...]:
@@ -143,26 +147,6 @@ def one_of(*allowed: str, fold: bool = False) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _header_text(text: str) -> str:
-    if not re.fullmatch(r"[ -~]+", text):
-        raise wrong("holds a letter that an HTTP header cannot carry", "Use plain ASCII, such as Company/1.0")
-    return text
-
-
-def _directory_id(text: str) -> str:
-    """An id or domain of Entra ID; it becomes a part of a URL."""
-    if not re.fullmatch(r"[A-Za-z0-9.-]+", text):
-        raise wrong("is not an id of Entra ID", "Copy the id, letters, digits, dots and dashes, from the Azure portal")
-    return text
-
-
-def _header_value(secret: SecretStr) -> SecretStr:
-    """A token goes into an HTTP header: a blank or a line break inside means that it was copied wrongly."""
-    if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
-        raise wrong("holds a blank, a line break or a letter that no token has", "Copy the token again")
-    return secret
-
-
 def _fernet_key(secret: SecretStr) -> SecretStr:
     try:
         length = len(base64.urlsafe_b64decode(secret.get_secret_value()))
@@ -173,30 +157,17 @@ def _fernet_key(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _webhook(secret: SecretStr) -> SecretStr:
-    parts, host = _split(secret.get_secret_value())
-    if not host or (parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host))):
-        raise wrong("is not an https URL", "Copy the whole address that the other system shows")
-    return secret
+def database_url(text: str) -> URL:
+    """The SQLAlchemy URL of this text. Raises ArgumentError, a ValueError."""
+    from sqlalchemy import make_url  # half a second, which `--help` and loading the definitions do without
 
-
-def _ui_url(url: str) -> str:
-    """The address people open in a browser; it may be plain http, since nothing secret is sent there."""
-    parts, host = _split(url)
-    if parts.scheme not in ("http", "https") or not host:
-        raise wrong("is not a URL with a host", "Give it as https://host or http://host:3000")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise wrong("holds more than an address", "Remove user, password, ? and # from it")
-    return url.rstrip("/")
+    return make_url(text)
 
 
 def _parsed(secret: SecretStr, example: str) -> URL:
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
-
     try:
-        return make_url(secret.get_secret_value())
-    except (ArgumentError, ValueError):
+        return database_url(secret.get_secret_value())
+    except Exception:  # noqa: BLE001 (SQLAlchemy's ArgumentError, and whatever a driver's name brings along)
         raise wrong("is not a SQLAlchemy URL", f"Give it as {example}") from None
 
 
@@ -228,7 +199,7 @@ def _snapshot_url(url: str) -> str:
     protocol, separator, _ = url.partition("://")
     if not separator:
         return str(Path(url).expanduser().absolute())
-    from fsspec.registry import known_implementations
+    from fsspec.registry import known_implementations  # not loaded for a folder
 
     known = known_implementations.get(protocol)
     if known is None:
@@ -237,18 +208,6 @@ def _snapshot_url(url: str) -> str:
     if importlib.util.find_spec(library) is None:
         raise wrong(f"needs the library {library}, which is not installed", "Install safetyamp-pipelines[azure]")
     return url.rstrip("/")
-
-
-def _sql_server(text: str) -> str:
-    if not re.fullmatch(r"[\w.-]+(\\[\w$]+)?(,\d{1,5})?", text):
-        raise wrong("is not the name of a server", "Give host, host\\instance or host,port")
-    return text
-
-
-def _vault_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]", text):
-        raise wrong("is not the name of a vault", "Give the name alone, 3 to 24 letters, digits and dashes")
-    return text
 
 
 def _data_dir(path: Path) -> Path:
@@ -265,32 +224,58 @@ def _existing(path: Path) -> Path:
     return path
 
 
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 SyncInterval = Annotated[int, BeforeValidator(_rhythm)]
-OnOff = Annotated[Literal["on", "off"], one_of("on", "off")]
 PositiveSeconds = Annotated[float, BeforeValidator(_positive_number)]
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-HttpsUrl = Annotated[str, AfterValidator(_https_url)]
-HttpsOrigin = Annotated[HttpsUrl, AfterValidator(_origin_only)]
-HostName = Annotated[str, AfterValidator(_host_name)]
-EmailAddress = Annotated[str, AfterValidator(_email_address)]
-EmailAddresses = Annotated[tuple[str, ...], BeforeValidator(_email_addresses)]
-HeaderText = Annotated[str, AfterValidator(_header_text)]
-DirectoryId = Annotated[str, AfterValidator(_directory_id)]
-Token = Annotated[SecretStr, AfterValidator(_header_value)]
-FernetKey = Annotated[SecretStr, AfterValidator(_fernet_key)]
+OnOff = Annotated[Literal["on", "off"], one_of("on", "off")]
 StartTls = Annotated[Literal["off", "offered", "required"], one_of("off", "offered", "required")]
-UiUrl = Annotated[str, AfterValidator(_ui_url)]
+SqlAuthMode = Annotated[Literal["managed_identity", "sql_auth"], one_of("managed_identity", "sql_auth")]
+LogFormat = Annotated[Literal["text", "json"], one_of("text", "json")]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], one_of(*_LEVELS, fold=True)]
+
+# A token must not travel in clear text over a network; the address of the UI carries none.
+BaseUrl = Annotated[str, AfterValidator(partial(_address, http="on loopback"))]
+HttpsUrl = Annotated[str, AfterValidator(partial(_address, http="nowhere"))]
+HttpsOrigin = Annotated[HttpsUrl, AfterValidator(_origin_only)]
+UiUrl = Annotated[str, AfterValidator(partial(_address, http="anywhere"))]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_webhook)]
 LedgerUrl = Annotated[SecretStr, AfterValidator(_ledger_url)]
 ViewpointUrl = Annotated[SecretStr, AfterValidator(_viewpoint_url)]
 SnapshotUrl = Annotated[str, AfterValidator(_snapshot_url)]
 DataDir = Annotated[Path, AfterValidator(_data_dir)]
 ExistingPath = Annotated[Path, AfterValidator(_existing)]
-SqlServer = Annotated[str, AfterValidator(_sql_server)]
-VaultName = Annotated[str, AfterValidator(_vault_name)]
-SqlAuthMode = Annotated[Literal["managed_identity", "sql_auth"], one_of("managed_identity", "sql_auth")]
-LogFormat = Annotated[Literal["text", "json"], one_of("text", "json")]
-LogLevel = Annotated[
-    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
-    one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", fold=True),
+FernetKey = Annotated[SecretStr, AfterValidator(_fernet_key)]
+EmailAddresses = Annotated[tuple[str, ...], BeforeValidator(_email_addresses)]
+
+HostName = Annotated[
+    str, matching(HOST_NAME, "is not a bare host name", "Give the name alone, without https://, port or path")
+]
+EmailAddress = Annotated[
+    str, matching(EMAIL_ADDRESS, "is not an e-mail address", "Give one address, such as safety@example.com")
+]
+HeaderText = Annotated[
+    str, matching(r"[ -~]+", "holds a letter that an HTTP header cannot carry", "Use plain ASCII, such as Company/1.0")
+]
+Token = Annotated[
+    SecretStr, matching(r"[!-~]+", "holds a blank, a line break or a letter that no token has", "Copy the token again")
+]
+DirectoryId = Annotated[  # it becomes a part of a URL
+    str,
+    matching(
+        r"[A-Za-z0-9.-]+",
+        "is not an id of Entra ID",
+        "Copy the id, letters, digits, dots and dashes, from the Azure portal",
+    ),
+]
+SqlServer = Annotated[
+    str,
+    matching(r"[\w.-]+(\\[\w$]+)?(,\d{1,5})?", "is not the name of a server", "Give host, host\\instance or host,port"),
+]
+VaultName = Annotated[
+    str,
+    matching(
+        r"[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]",
+        "is not the name of a vault",
+        "Give the name alone, 3 to 24 letters, digits and dashes",
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Reading named secrets from Azure Key Vault within a bounded time. Which ones are read: settings_model.py.
+"""Reading named secrets from Azure Key Vault within a bounded time. Which ones are read: model.py.
 
 Azure's libraries are imported only when a vault is configured: they take a second to load.
 """
@@ -18,7 +18,7 @@ SECOND_NAMES: Mapping[str, str] = {"SQL_PASSWORD": "VISTA-SQL-PASSWORD"}
 """What an older vault calls a secret; looked for when the first name is not there."""
 
 DEADLINE_SECONDS = 30.0
-"""For signing in and reading everything; a start that waits longer looks dead to whoever watches it."""
+"""For signing in and reading everything; a start that waits longer looks dead."""
 
 
 class VaultError(Exception):
@@ -31,6 +31,7 @@ class VaultError(Exception):
 
 def azure_client(url: str) -> SecretClient:
     """A client that signs in as the process (workload identity, managed identity, Azure CLI …)."""
+    # Here and below: loading Azure's libraries takes a second.
     from azure.identity import DefaultAzureCredential
     from azure.keyvault.secrets import SecretClient
 
@@ -72,12 +73,13 @@ class VaultReader:
                 return {name: value for name in variables if (value := _secret(client, name)) is not None}
         except VaultError as error:
             return error
-        # Whatever Azure's libraries raise must reach the waiting thread, or it would wait in vain.
+        # Whatever Azure's libraries raise must reach the waiting thread, or it would wait for nothing.
         except Exception as error:  # noqa: BLE001
             return _explained(self._url, error)
 
 
 def _secret(client: SecretClient, variable: str) -> str | None:
+    # as in azure_client
     from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 
     for name in filter(None, (variable.replace("_", "-"), SECOND_NAMES.get(variable))):
@@ -100,6 +102,7 @@ def _secret(client: SecretClient, variable: str) -> str | None:
 
 def _explained(url: str, error: Exception) -> VaultError:
     """Azure's errors in two kinds: could not sign in, could not be reached."""
+    # as in azure_client
     from azure.core.exceptions import ClientAuthenticationError
 
     kind = type(error).__name__

@@ -42,7 +42,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class GraphClient:
-    """Microsoft Graph. `http.calls` tells what it cost, without the login."""
+    """Microsoft Graph. `http.calls` counts its requests, without those of the login."""
 
     def __init__(self, http: HttpClient, close_login: Callable[[], None]) -> None:
         self.http = http

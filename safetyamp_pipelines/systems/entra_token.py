@@ -93,7 +93,7 @@ class GraphToken:
         return self._app
 
     def _refused(self, result: Mapping[str, Any]) -> NoReturn:
-        # The description goes on with names and ids of the tenant; its code alone tells what is wrong.
+        # The description goes on with names and ids of the tenant; only its code is repeated.
         code = _AADSTS.match(str(result.get("error_description", "")))
         reason = code.group() if code else "no code given"
         raise AuthRefused(

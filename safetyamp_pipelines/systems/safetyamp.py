@@ -35,7 +35,7 @@ class ListingShifted(ReadError):
 class PageWalk:
     """One walk over the pages of a table.
 
-    `previous_rows`, the size of the last whole read, tells a suspicious end from a plausible one: only the former is
+    `previous_rows`, the size of the last whole read, separates suspicious ends from plausible ones: only the former are
     worth a second call. Of a table that was never read nothing is known (None): there an empty first page is asked for
     once more, and an empty page behind a full one. That costs an empty table one call more, once in its life; believed,
     a single empty answer would have everything created a second time. `pages` counts the answers taken.
@@ -103,7 +103,7 @@ def flattened(table: str, roots: Sequence[Record]) -> list[Record]:
 
 
 class SafetyAmpClient:
-    """SafetyAmp's REST API. Thread-safe; `http.calls` and `http.waited` tell what it cost."""
+    """SafetyAmp's REST API. Thread-safe; `http.calls` and `http.waited` measure what it cost."""
 
     def __init__(self, http: HttpClient, page_size: int) -> None:
         self.http = http
@@ -113,7 +113,7 @@ class SafetyAmpClient:
         """The whole table as `safetyamp_observed/<table>`; a listing that shifts is begun anew once.
 
         `previous_rows` is the size of the last whole read, None when there is none: then an empty answer is asked for
-        once more (see PageWalk). Records marked as deleted, none of which was ever seen in a listing (contract §7), are
+        once more (see PageWalk). Records marked as deleted, none of which was ever seen in a listing, are
         left out with a notice: nothing may be matched with them or refer to them. Raises ReadError, FatalCall.
         """
         name = f"safetyamp_observed/{table}"
@@ -133,7 +133,7 @@ class SafetyAmpClient:
             try:
                 return self.http.get(f"/api/{table}", {"page": page, "limit": limit})
             except RecordRefused as refused:
-                # Beyond the end an empty page is what was seen, and an error is thinkable (contract §2).
+                # Beyond the end an empty page is what was seen, and an error is thinkable.
                 if page > 0 and refused.status == HTTPStatus.NOT_FOUND:
                     return {"data": []}
                 raise

@@ -16,11 +16,11 @@ VEHICLES = "/fleet/vehicles"
 DRIVERS = "/fleet/drivers"
 _LIMIT = 512  # the most a page may hold, and the default
 _NOT_KEPT = ("licenseNumber", "licenseState")
-"""A driver's licence is nobody's business here: it is in no snapshot (contract Samsara §5)."""
+"""Of drivers a licence is never needed, and so it is in no snapshot."""
 
 
 class SamsaraClient:
-    """Samsara's fleet API, reading only. `http.calls` tells what it cost."""
+    """Samsara's fleet API, reading only. `http.calls` counts its requests."""
 
     def __init__(self, http: HttpClient) -> None:
         self.http = http
@@ -44,7 +44,7 @@ class SamsaraClient:
                     if row["id"] in rows:
                         raise ReadError(table, "a record came twice")
                     rows[row["id"]] = {name: value for name, value in row.items() if name not in _NOT_KEPT}
-                # A page may be short or empty while more follow: only hasNextPage tells.
+                # A page may be short or empty while more follow: only hasNextPage counts.
                 cursor = _next_cursor(table, answer)
                 if cursor is None:
                     break
@@ -68,11 +68,11 @@ class SamsaraClient:
 
 
 def _next_cursor(table: str, answer: dict[str, Any]) -> str | None:
-    """The cursor of the next page, None on the last; ReadError when the answer does not say which it is."""
+    """The cursor of the next page, None on the last; ReadError when the answer is neither."""
     pagination = answer.get("pagination")
     more = pagination.get("hasNextPage") if isinstance(pagination, dict) else None
     if not isinstance(pagination, dict) or not isinstance(more, bool):
-        raise ReadError(table, "the answer does not say whether more pages follow")
+        raise ReadError(table, "the answer holds no pagination.hasNextPage")
     if not more:
         return None
     cursor = pagination.get("endCursor")

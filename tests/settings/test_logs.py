@@ -6,7 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 import pytest
@@ -93,6 +93,22 @@ def test_a_value_cannot_forge_a_second_line(console: io.StringIO) -> None:
     log.info("read\nERROR forged", file="a\n2026-01-01 ERROR forged")
 
     assert console.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_a_value_cannot_steer_the_terminal(format: Literal["text", "json"], console: io.StringIO) -> None:
+    configure_logging(format, "INFO", console)
+
+    log.info("read", reason="a\x1b[2Jb\x9b31mc\u202ed\u200be\ud83df")
+    logging.getLogger("library").warning("of a library: \x1b[2J")
+    try:
+        raise ValueError("\x1b[2J")
+    except ValueError:
+        log.exception("failed")
+
+    written = console.getvalue().replace("\n", "")
+    assert written.isprintable()
+    assert all(letter in written for letter in "abcdef")
 
 
 def test_a_percent_sign_is_no_format(console: io.StringIO) -> None:
@@ -223,6 +239,14 @@ def test_what_an_operator_needs_stays(key: str, value: Any) -> None:
         ("mssql+pyodbc://reader:p%40ss@vista/db", "mssql+pyodbc://[hidden]@vista/db"),
         ("duplicate nora.o'test+x@mail.example.com here", "duplicate [hidden] here"),
         ("number +15045550123 is taken", "number [hidden] is taken"),
+        ("POST grant_type=x&client_secret=S~3.cret&scope=y", "POST grant_type=x&client_secret=[hidden]&scope=y"),
+        ("UID=reader;PWD=s3cret;Encrypt=yes", "UID=reader;PWD=[hidden];Encrypt=yes"),
+        ("?sv=2024&sig=ab%2Fc&se=1", "?sv=2024&sig=[hidden]&se=1"),
+        (
+            "{'client_secret': 's3cret', \"password\":\"s3\"}",
+            "{'client_secret': '[hidden]', \"password\":\"[hidden]\"}",
+        ),
+        ("SQL_PASSWORD: is not set", "SQL_PASSWORD: is not set"),
         ("GET /api/users/{id} answered 422", "GET /api/users/{id} answered 422"),
         ("https://api.safetyamp.com/api/sites", "https://api.safetyamp.com/api/sites"),
     ],

@@ -35,7 +35,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Call(NamedTuple):
-    """What an error may tell of a call: `endpoint` has its ids replaced and no query."""
+    """What an error may hold of a call: `endpoint` has its ids replaced and no query."""
 
     system: str
     method: str
@@ -129,7 +129,7 @@ def _field_errors(reply: Reply) -> Iterator[tuple[str, list[str]]]:
 
 
 def _safe_detail(reply: Reply) -> str:
-    """What may be told of a refusal: names of fields, Graph's error code, Samsara's request id. Never a text."""
+    """What may be repeated of a refusal: names of fields, Graph's error code, Samsara's request id. Never a text."""
     body = _object(reply)
     nested = body.get("error")
     code = str(nested.get("code", "")) if isinstance(nested, dict) else ""

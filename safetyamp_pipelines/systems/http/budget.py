@@ -26,7 +26,7 @@ LONGEST_SETTLE = 0.25
 """Seconds a booking may be moved by a slow answer: enough for the way there, too little to waste the budget on a
 server that thinks for three seconds."""
 
-TELL_WAIT = 5.0
+LOGGED_WAIT = 5.0
 """Seconds: a longer wait for the budget is logged, about once a period; shorter ones are the ordinary pace."""
 
 DAY = 86_400.0
@@ -66,7 +66,7 @@ class Bucket(Protocol):
 
 
 class Budget:
-    """Never more than `calls` in any `period_seconds`, whoever shares the bucket. Thread-safe; one object a process."""
+    """Never more than `calls` in any `period_seconds`, over all who share the bucket. Thread-safe; one a process."""
 
     def __init__(self, calls: int, period_seconds: float, bucket: Bucket, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self.period_seconds = period_seconds
@@ -99,7 +99,7 @@ class Budget:
                 claim = self._bucket.claim(self._calls, self.period_seconds)
                 if claim.number is not None:
                     return claim.number
-                if claim.wait >= TELL_WAIT:
+                if claim.wait >= LOGGED_WAIT:
                     log.info("waits_for_budget", seconds=round(claim.wait, 1), calls=self._calls)
                 self._clock.sleep(claim.wait)
 
@@ -109,7 +109,7 @@ class Budget:
 
 
 def budget_key(base_url: str, token: str) -> str:
-    """The name of a token's budget: two tenants do not share one, and the file does not tell the token."""
+    """The name of a token's budget: two tenants do not share one, and the file does not hold the token."""
     return hashlib.sha256(f"{base_url.rstrip('/')}\n{token}".encode()).hexdigest()
 
 

@@ -1,6 +1,6 @@
 """A budget of calls in the ledger's PostgreSQL, for pods that share no disk; and the choice between it and a file.
 
-The rule is that of `rate_limit.py`: calls are numbered, and call n may go when call n - `calls` left the window. Here
+The rule is that of budget.py: calls are numbered, and call n may go when call n - `calls` left the window. Here
 the server's clock decides when that is, because the clocks of two machines differ; and a claim is one message that the
 server carries out alone, lock and all, so that no process can die or hang while it keeps the others waiting.
 """
@@ -32,7 +32,7 @@ from safetyamp_pipelines.ledger.database import ledger_address, postgresql_engin
 from safetyamp_pipelines.systems.http.budget import CLEAN_EVERY, DAY, BucketFactory, Claim, SqliteBucket
 from safetyamp_pipelines.systems.http.clock import SYSTEM_CLOCK, Clock
 
-# Not one of the ledger's tables: the budget holds for whoever calls before a ledger of this release was ever opened.
+# Not one of the ledger's tables: the budget also holds for calls made before a ledger of this release was ever opened.
 calls_table = Table(
     "safetyamp_calls",
     MetaData(),
@@ -80,7 +80,7 @@ class PostgresBucket:
     """
 
     def __init__(self, url: str, key: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
-        """`clock` is the one that `settle` is told times of; bookings go by the server's."""
+        """`clock` is the one of the times that `settle` is given; bookings go by the server's."""
         self._engine = postgresql_engine(ledger_address(url))
         self._messages = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._key, self._clock = key, clock

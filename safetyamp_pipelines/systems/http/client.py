@@ -124,7 +124,7 @@ class HttpClient:
         return self._counted(call, url, request)
 
     def _counted(self, call: Call, url: str, request: Mapping[str, Any]) -> Any:
-        """One request, within the budget, its outcome told to the circuit."""
+        """One request, within the budget, its outcome reported to the circuit."""
         self._circuit.admit(*call)
         headers = dict(self._headers())
         with self._budget.call() if self._budget else nullcontext(0.0) as waited:

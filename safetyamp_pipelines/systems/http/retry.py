@@ -23,7 +23,7 @@ from safetyamp_pipelines.systems.http.clock import SYSTEM_CLOCK, Clock
 
 
 class Busy(AnswerLost):
-    """503 or another 5xx that says when to come back. `retry_after` in seconds."""
+    """503 or another 5xx with the time after which to try again. `retry_after` in seconds."""
 
     def __init__(self, system: str, method: str, endpoint: str, *, status: int, retry_after: float) -> None:
         super().__init__(system, method, endpoint, status=status)
@@ -34,7 +34,7 @@ class Busy(AnswerLost):
 class RetryPolicy:
     """Bounds of the retries of one call; times in seconds.
 
-    `base` doubles from attempt to attempt up to `cap`. `window` is waited after a 429 that does not say how long.
+    `base` doubles from attempt to attempt up to `cap`. `window` is waited after a 429 without Retry-After.
     A wait that would bring all waits of the call over `total_wait` is not begun: the call fails at once.
     """
 

@@ -155,16 +155,16 @@ def _inject_token(engine: sa.Engine, token_provider: TokenProvider, place: Place
 
 
 def _with_defaults(url: sa.URL, dbapi: ModuleType) -> sa.URL:
-    """The URL with driver, read-only intent, application name and encryption; what it says itself stands."""
+    """The URL with driver, read-only intent, application name and encryption; what it has itself stands."""
     if _odbc_text(url):
         return url
-    said = {key.lower() for key in url.query}
+    given = {key.lower() for key in url.query}
     driver = _driver(str(url.query.get("driver", DEFAULT_DRIVER)), dbapi)
     query = {**url.query, "driver": driver}
     if "freetds" in driver.lower():  # it has other keywords for all of these
         return url.set(query=query)
     defaults = {"ApplicationIntent": "ReadOnly", "APP": _APPLICATION, "Encrypt": "yes"}
-    return url.set(query={**query, **{key: value for key, value in defaults.items() if key.lower() not in said}})
+    return url.set(query={**query, **{key: value for key, value in defaults.items() if key.lower() not in given}})
 
 
 def _odbc_text(url: sa.URL) -> str:

@@ -1,6 +1,6 @@
 """What is read from Viewpoint Vista: tables, columns and the four queries, the same for SQL Server and SQLite.
 
-No connection, no values: `viewpoint.py` runs the queries and turns rows into snapshots.
+No connection, no values: reader.py runs the queries and turns rows into snapshots.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OPTIONAL: Mapping[Role, tuple[str, ...]] = {
     "departments": ("udRegion",),
     "jobs": ("PCVisibleInJC", "ShipAddress", "ShipAddress2", "ShipCity", "ShipState", "ShipZip", "ShipCountry"),
 }
-# Labels whose column has another name at another site, and the key of sync.yaml that says so.
+# Labels whose column has another name at another site, and the key of sync.yaml for it.
 _SITE_COLUMNS = {"udEmpTitle": "title", "udRegion": "region"}
 
 

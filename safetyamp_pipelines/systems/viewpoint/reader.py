@@ -1,6 +1,6 @@
 """Viewpoint Vista: one consistent read of all tables, as certified snapshots. Nothing here writes.
 
-The queries are in `viewpoint_queries.py`, the connection in `viewpoint_engine.py`.
+The queries are in queries.py, the connection in engine.py.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class ViewpointReader:
         return {snapshot.table: snapshot.certificate.content_hash for snapshot in read if snapshot.certificate}
 
     def check(self) -> str:
-        """What `doctor` says: the tables are there, readable and not empty. Raises what `read_all` raises."""
+        """A line for `doctor`: the tables are there, readable and not empty. Raises what `read_all` raises."""
         with self._connection() as connection:
             queries, notices = self._prepare(connection, date.today())
             empty = [query.table for query in queries if not self._shows_rows(connection, query)]
@@ -143,7 +143,7 @@ class ViewpointReader:
         return viewpoint_queries(self._config, tables, read_on=read_on), notices
 
     def _isolation(self, connection: sa.Connection) -> tuple[Any, tuple[str, ...]]:
-        """The isolation level to set and what to tell about it. SQLite needs none: its transaction is a snapshot."""
+        """The isolation level to set and the notices about it. SQLite needs none: its transaction is a snapshot."""
         if not self._sql_server:
             return None, ()
         if self._config.viewpoint.isolation_level is not None:
@@ -210,7 +210,7 @@ def viewpoint_reader(settings: Settings) -> ViewpointReader:
 
 
 def _has_identity(url: sa.URL) -> bool:
-    """Whether the URL says itself who logs in."""
+    """Whether the URL has an identity of its own."""
     return url.username is not None or bool(
         {key.lower() for key in url.query} & {"odbc_connect", "authentication", "trusted_connection"}
     )
