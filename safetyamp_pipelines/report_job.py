@@ -6,7 +6,7 @@ import dagster as dg
 
 from safetyamp_pipelines.assets.reports import DAILY_CHANGES
 from safetyamp_pipelines.automation.named_jobs import CAUSE_TAG
-from safetyamp_pipelines.reports.days import day_of
+from safetyamp_pipelines.operations.reports.daily import day_of
 from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from safetyamp_pipelines.operations.explain.calls import said
+from safetyamp_pipelines.operations.explain.calls import render_value
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Plan, Verdict
@@ -65,7 +65,7 @@ def told_plan(plan: Plan) -> Iterator[str]:
     for change in plan.changes:
         yield f"{change.source_key} — {change.action}"
         for name, (now, before) in change.fields.items():
-            yield f"  {labels[name]}: {said(now)} → {said(before)}"
+            yield f"  {labels[name]}: {render_value(now)} → {render_value(before)}"
 
 
 def told_undo(document: dict[str, Any]) -> Iterator[str]:

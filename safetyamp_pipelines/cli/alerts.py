@@ -1,45 +1,116 @@
-"""The commands `safetyamp alerts …`: can people be told, and of what were they? The sensor is in sensors/alerts.py."""
+"""The commands `alerts …`: can alerts be delivered, and which problems does the sensor know? It is in `automation/`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import typer
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import SensorInstigatorData
 
-from safetyamp_pipelines.cli.shell import REFUSED, only_settings, print_json, say
+from safetyamp_pipelines.cli.shell import REFUSED, AsJson, command_group, respond, with_settings
+from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE, channels_of
+from safetyamp_pipelines.operations.alerts.memory import Memory
+from safetyamp_pipelines.operations.alerts.messages import TEST, clock
+from safetyamp_pipelines.operations.alerts.problems import Problem
+from safetyamp_pipelines.operations.alerts.webhook import beat
+from safetyamp_pipelines.operations.doctor import Finding
+from safetyamp_pipelines.resources.dagster_storage import instance_of_home
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.model.errors import NotTold, Refusal
 
-alerts = typer.Typer(no_args_is_help=True, help="Whether people can be told of trouble, and of what they were told.")
+SENSOR = "alerts"
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+alerts = command_group("Whether alerts can be delivered, and which problems are known.")
 
 
 @alerts.command("test")
 def try_channels(as_json: AsJson = False) -> None:
     """Send a test through every channel, and call the heartbeat. Exit code 2 when there is none or one fails."""
-    from safetyamp_pipelines.answers.alerting import tried
-
-    with only_settings(as_json) as settings:
-        found = tried(settings)
-    is_well = all(one.is_well for one in found)
-    if as_json:
-        channels = {one.system: {"ok": one.is_well, "text": one.text} for one in found}
-        print_json({"channels": channels, "exit_code": 0 if is_well else REFUSED})
-    else:
-        say(*(f"{one.system}: {'' if one.is_well else 'NOT TOLD: '}{one.text}" for one in found))
-    raise typer.Exit(0 if is_well else REFUSED)
+    with with_settings(as_json) as settings:
+        found = _tested(settings)
+    exit_code = 0 if all(one.ok for one in found) else REFUSED
+    channels = {one.system: {"ok": one.ok, "text": one.text} for one in found}
+    lines = [f"{one.system}: {'' if one.ok else 'NOT DELIVERED: '}{one.text}" for one in found]
+    respond(as_json, {"channels": channels, "exit_code": exit_code}, lines)
+    raise typer.Exit(exit_code)
 
 
 @alerts.command("show")
 def show_problems(as_json: AsJson = False) -> None:
     """Show the problems that each channel knows of, as the sensor remembers them."""
-    from safetyamp_pipelines.answers.alerting import known_problems
-
-    with only_settings(as_json):
-        known = known_problems()
-    if as_json:
-        print_json({"channels": {name: [one.as_json() for one in problems] for name, problems in known.items()}})
-    elif not any(known.values()):
-        say("no open problem is known" if known else "the sensor alerts has not looked yet, or has no channel")
+    with with_settings(as_json):
+        known = _known_problems()
+    document = {channel: [_document(*item) for item in problems.items()] for channel, problems in known.items()}
+    if any(known.values()):
+        lines = [
+            line for channel, problems in known.items() for line in (f"{channel}:", *map(_line, problems.values()))
+        ]
     else:
-        for name, problems in known.items():
-            say(f"{name}:", *(f"  {one}" for one in problems))
+        lines = ["no open problem is known" if known else "the sensor alerts has not run yet, or has no channel"]
+    respond(as_json, {"channels": document}, lines)
+
+
+def _document(name: str, problem: Problem) -> dict[str, Any]:
+    return {
+        "problem": name,
+        "level": problem.level.name.lower(),
+        "title": problem.title,
+        "told": not problem.is_untold,
+        "count": problem.count,
+        "first": clock(problem.first),
+        "last": clock(problem.last),
+        "recovered": None if problem.recovered_at is None else clock(problem.recovered_at),
+        "run_id": problem.run_id,
+    }
+
+
+def _line(problem: Problem) -> str:
+    sent = "not sent yet" if problem.is_untold else "sent"
+    over = "" if problem.recovered_at is None else f", recovered {clock(problem.recovered_at)}"
+    level = problem.level.name.lower()
+    return f"  {level}: {problem.title} ({sent}, {problem.count} ×, since {clock(problem.first)}{over})"
+
+
+def _tested(settings: Settings) -> list[Finding]:
+    """What became of a test through every channel, and of one heartbeat. Refusal when nothing is configured."""
+    tests: dict[str, Callable[[], str]] = {
+        name: partial(channel.send, TEST) for name, channel in channels_of(settings).items()
+    }
+    if not tests:
+        raise Refusal(f"no channel for alerts: {HOW_TO_CONFIGURE}")
+    if settings.heartbeat_url is not None:
+        tests["heartbeat"] = partial(beat, settings)
+    return [_finding(name, test) for name, test in tests.items()]
+
+
+def _finding(name: str, test: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, test())
+    except NotTold as error:
+        return Finding(name, False, str(error))
+
+
+def _known_problems() -> dict[str, dict[str, Problem]]:
+    """By channel and name, the longest known first, from the cursor of the sensor; empty when it never ran.
+
+    Raises Refusal without the Dagster instance that holds it.
+    """
+    with instance_of_home() as instance:
+        if instance.is_ephemeral:
+            raise Refusal("DAGSTER_HOME is not set, and the sensor remembers there: set it as Dagster's daemon has it")
+        cursors = [
+            state.instigator_data.cursor
+            for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+            if state.instigator_name == SENSOR and isinstance(state.instigator_data, SensorInstigatorData)
+        ]
+    memories = [Memory.load(cursor) for cursor in cursors if cursor]
+    if not memories:
+        return {}
+    newest = max(memories, key=lambda memory: memory.after)
+    return {
+        channel: dict(sorted(state.problems.items(), key=lambda item: item[1].first))
+        for channel, state in newest.channels.items()
+    }

@@ -1,4 +1,4 @@
-"""The command `safetyamp report`: what was changed in SafetyAmp on some days, as CSV or JSON. The work: `reports/`."""
+"""The command `report`: what was changed in SafetyAmp on some days, as CSV or JSON. The work: `operations/reports/`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from typing import Annotated
 
 import typer
 
-from safetyamp_pipelines.cli.shell import ledger_and_settings, print_json, say
+from safetyamp_pipelines.cli.shell import AsJson, print_json, print_lines, with_ledger
+from safetyamp_pipelines.operations.reports.csv_table import cells, csv_of
+from safetyamp_pipelines.operations.reports.daily import daily_reports, summary_of
 from safetyamp_pipelines.sync.model.errors import Refusal
 
 MOST_DAYS = 3660
-"""Ten years: more is a slip of the pen, such as a last day that means "for ever"."""
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command to the `safetyamp` command."""
-    app.command()(report)
+"""Ten years: more is a typing error, such as a last day that means "for ever"."""
 
 
 def report(
@@ -27,13 +24,10 @@ def report(
     out: Annotated[
         Path | None, typer.Option("--out", help="The CSV file to write; standard output without it.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document with each day's figures.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List every change of these days, for spreadsheets. Asks no outside system; holds no person's values."""
-    from safetyamp_pipelines.operations.reports.csv_table import cells, csv_of
-    from safetyamp_pipelines.operations.reports.daily import daily_reports, summary_of
-
-    with ledger_and_settings(as_json) as (ledger, settings):
+    with with_ledger(as_json) as (ledger, settings):
         if last < first:
             raise Refusal(f"--to {last:%Y-%m-%d} is before --from {first:%Y-%m-%d}")
         if (days := (last - first).days + 1) > MOST_DAYS:
@@ -54,7 +48,7 @@ def report(
         sys.stdout.write(csv_of(reports))
     else:
         changes, done = sum(len(day.changes) for day in reports), sum(day.done for day in reports)
-        say(f"{out}: {changes} changes in {len(reports)} days, {done} of them done")
+        print_lines(f"{out}: {changes} changes in {len(reports)} days, {done} of them done")
 
 
 def _write(path: Path, text: str) -> None:

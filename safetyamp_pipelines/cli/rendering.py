@@ -12,11 +12,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
+
 if TYPE_CHECKING:
     from safetyamp_pipelines.cli.running import Ran
     from safetyamp_pipelines.sync.model.plan import Change, Plan, Verdict
 
-SAY_EVERY = 25
+LINE_EVERY = 25
 MOST_KEYS = 10
 
 
@@ -44,7 +46,7 @@ class TerminalProgress:
         self._bars.stop()
 
     def read(self, table: str, rows: int, calls: int) -> None:
-        """Say that a table was read."""
+        """Report that a table was read."""
         self._console.print(f"read   {table:<14} {rows:>6} rows {calls:>5} calls", highlight=False)
 
     def of(self, entity: str, calls: Callable[[], int]) -> Callable[[int, int], None]:
@@ -56,13 +58,13 @@ class TerminalProgress:
                 if task is None:
                     task = self._tasks[entity] = self._bars.add_task(entity, total=planned, calls=0)
                 self._bars.update(task, completed=settled, total=planned, calls=calls())
-            elif settled % SAY_EVERY == 0 or settled == planned:
+            elif settled % LINE_EVERY == 0 or settled == planned:
                 self._console.print(f"push   {entity:<14} {settled:>6} of {planned}, {calls()} calls", highlight=False)
 
         return report
 
     def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
-        """Nothing to say: the table at the end says it."""
+        """Nothing: the table at the end shows it."""
 
 
 def show_result(console: Console, ran: Ran, *, pushed: bool) -> None:
@@ -72,7 +74,7 @@ def show_result(console: Console, ran: Ran, *, pushed: bool) -> None:
             console.print(_records_table(console, name, records))
     for name, lines in ran.noted.items():
         for line in lines:
-            _say(console, f"{name.removesuffix('s')} {escape(line['key'])}: {escape('; '.join(line['notes']))}")
+            _line(console, f"{name.removesuffix('s')} {escape(line['key'])}: {escape('; '.join(line['notes']))}")
     console.print(_verdict_table(console, ran, "Verdicts" if pushed else "Verdicts, if this were pushed"))
     console.print(
         f"{ran.writes} writes, {ran.calls} calls to SafetyAmp (fewest possible {ran.fewest_calls}), "
@@ -125,23 +127,21 @@ def show_plan(console: Console, plan: Plan) -> None:
     for change in plan.changes:
         groups[str(change.action)].append(change)
     for action, changes in groups.items():
-        _say(console, f"\n[bold]{plan.entity}: {action}[/] {len(changes)}")
+        _line(console, f"\n[bold]{plan.entity}: {action}[/] {len(changes)}")
         for change in changes:
             _show_change(console, plan.entity, change)
     if notes := [verdict for verdict in plan.verdicts if verdict.notes]:
-        _say(console, f"\n[bold]{plan.entity}: left out[/] {len(notes)} records")
+        _line(console, f"\n[bold]{plan.entity}: left out[/] {len(notes)} records")
         for verdict in notes:
-            _say(console, f"  {escape(verdict.source_key)} — {escape('; '.join(verdict.notes))}")
+            _line(console, f"  {escape(verdict.source_key)} — {escape('; '.join(verdict.notes))}")
     _show_findings(console, plan)
 
 
 def _show_change(console: Console, entity: str, change: Change) -> None:
-    from safetyamp_pipelines.sync.entities.registry import BY_NAME  # brings pandas, which `config show` does without
-
-    _say(console, f"  {escape(change.natural_key)} — {escape(change.cause)}")
+    _line(console, f"  {escape(change.natural_key)} — {escape(change.cause)}")
     for name, (before, after) in change.fields.items():
-        shown = _said(after) if change.target_id is None else f"{_said(before)} → {_said(after)}"
-        _say(console, f"    {BY_NAME[entity].field(name).label}: {escape(shown)}")
+        shown = _value(after) if change.target_id is None else f"{_value(before)} → {_value(after)}"
+        _line(console, f"    {BY_NAME[entity].field(name).label}: {escape(shown)}")
 
 
 def _show_findings(console: Console, plan: Plan) -> None:
@@ -150,14 +150,14 @@ def _show_findings(console: Console, plan: Plan) -> None:
         findings[f"{finding.kind.replace('_', ' ')}: {finding.text}"].append(finding.key)
     for what, keys in findings.items():
         shown = ", ".join(keys[:MOST_KEYS]) + (f" and {len(keys) - MOST_KEYS} more" if len(keys) > MOST_KEYS else "")
-        _say(console, f"  [dim]{escape(plan.entity)} {escape(what)}: {escape(shown)}[/]")
+        _line(console, f"  [dim]{escape(plan.entity)} {escape(what)}: {escape(shown)}[/]")
 
 
-def _say(console: Console, line: str) -> None:
+def _line(console: Console, line: str) -> None:
     console.print(line, highlight=False, soft_wrap=True)
 
 
-def _said(value: Any) -> str:
+def _value(value: Any) -> str:
     return "nothing" if value is None else repr(value)
 
 

@@ -12,18 +12,17 @@ import dagster as dg
 from dagster._core.errors import (
     DagsterAssetCheckFailedError,
     DagsterExecutionInterruptedError,
-    DagsterHomeNotSetError,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
 from safetyamp_pipelines.automation.named_jobs import plan_keys, push_keys
 from safetyamp_pipelines.cli.causes import Cause, cause_of_checks, causes_of
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.operations.progress import ProgressReporter
+from safetyamp_pipelines.resources.dagster_storage import instance_of_home
 from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
-from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
+from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Outcome, Plan, Verdict
 
 IN_STEP, FAILED, REFUSED = 0, 1, 2
@@ -125,19 +124,6 @@ def _run_config(only_keys: list[str]) -> dict[str, Any]:
     if only_keys:
         config["resources"] = {"push_config": {"config": {"only_keys": only_keys}}}
     return config
-
-
-def instance_of_home() -> dg.DagsterInstance:
-    """The instance of DAGSTER_HOME. Raises Refusal when there is one that cannot be opened."""
-    try:
-        return dg.DagsterInstance.get()
-    except DagsterHomeNotSetError:
-        return dg.DagsterInstance.ephemeral()
-    except (dg.DagsterError, SQLAlchemyError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise Refusal(
-            f"Dagster's home cannot be opened: {reason}. Correct DAGSTER_HOME or its dagster.yaml, or unset it"
-        ) from error
 
 
 def _remembering(failures: dict[str, BaseException]) -> dg.HookDefinition:

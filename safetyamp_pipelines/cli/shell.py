@@ -1,45 +1,55 @@
-"""What the operators' commands share: settings, one message for a refusal, consoles and JSON. No command is here."""
+"""What every command shares: settings, the open ledger, one message for a refusal, lines and JSON."""
 
 from __future__ import annotations
 
 import getpass
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from safetyamp_pipelines.ledger.ledger import Ledger
 from safetyamp_pipelines.operations.advice import told
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.logs import configure_logging
 from safetyamp_pipelines.sync.model.errors import PushStopped, Refusal, SyncError
 
 if TYPE_CHECKING:
-    from safetyamp_pipelines.ledger import Ledger
-    from safetyamp_pipelines.settings.model import Settings
+    from safetyamp_pipelines.settings.model import Settings, System
 
 FAILED, REFUSED = 1, 2
 LARGEST = 2**31 - 1
 """The largest number that every database takes."""
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; others read it.")]
+By = Annotated[str | None, typer.Option("--by", help="Who decides; your login name without it.")]
+EntityName = Annotated[str, typer.Argument(help="An entity, such as employees.")]
+OneEntity = Annotated[str | None, typer.Option("--entity", help="Only this entity, such as employees.")]
+Key = Annotated[str, typer.Argument(help="The source key, such as an employee number.")]
+
+
+def command_group(about: str) -> typer.Typer:
+    """An empty group of commands such as `failures …`, with help in plain text."""
+    options: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+    return typer.Typer(help=about, no_args_is_help=True, **options)
+
 
 @contextmanager
-def ledger_and_settings(as_json: bool = False) -> Iterator[tuple[Ledger, Settings]]:
-    """The settings and their open ledger; a SyncError inside is told as by `only_settings`."""
-    from safetyamp_pipelines.ledger import Ledger
+def with_settings(
+    as_json: bool = False, *, systems: Iterable[System] = (), empty: Mapping[str, Any] | None = None
+) -> Iterator[Settings]:
+    """The settings of a command; a SyncError inside ends it with one message and exit code 2, or 1 after a push began.
 
-    with only_settings(as_json) as settings, Ledger.open(settings.ledger_url.get_secret_value()) as ledger:
-        yield ledger, settings
-
-
-@contextmanager
-def only_settings(as_json: bool = False) -> Iterator[Settings]:
-    """The settings; a SyncError inside becomes one clear message and exit code 2, or 1 when a push had begun."""
+    With `as_json` the message is also the JSON document: `empty`, the errors, and the exit code. Without LOG_LEVEL a
+    command logs warnings only, since it reports what it did itself.
+    """
     try:
-        settings = load_settings()
+        settings = load_settings(systems=systems)
         level = settings.log_level if "log_level" in settings.model_fields_set else "WARNING"
         configure_logging(settings.log_format, level)
         yield settings
@@ -48,19 +58,24 @@ def only_settings(as_json: bool = False) -> Iterator[Settings]:
         text = told(error)
         console(sys.stderr).print(text, style="bold red", highlight=False, soft_wrap=True, markup=False)
         if as_json:
-            print_json({"errors": [{"error": line} for line in text.splitlines()], "exit_code": exit_code})
+            errors = [{"error": line, "steps": []} for line in text.splitlines()]
+            print_json({**(empty or {}), "errors": errors, "exit_code": exit_code})
         raise typer.Exit(exit_code) from error
 
 
-def console(stream: Any) -> Console:
-    """A console that never cuts a line short where no terminal gives it a width."""
-    return Console(file=stream) if stream.isatty() else Console(file=stream, width=10_000, force_terminal=False)
+@contextmanager
+def with_ledger(as_json: bool = False) -> Iterator[tuple[Ledger, Settings]]:
+    """The open ledger and the settings, as `with_settings`."""
+    with with_settings(as_json) as settings, Ledger.open(settings.ledger_url.get_secret_value()) as ledger:
+        yield ledger, settings
 
 
-def say(*lines: str) -> None:
-    """Plain lines on standard output, as they are."""
-    for line in lines:
-        console(sys.stdout).print(line, highlight=False, soft_wrap=True, markup=False)
+def respond(as_json: bool, document: object, lines: Iterable[str]) -> None:
+    """The answer of a command on standard output: its JSON document if asked, else its lines."""
+    if as_json:
+        print_json(document)
+    else:
+        print_lines(*lines)
 
 
 def print_json(document: object) -> None:
@@ -68,17 +83,27 @@ def print_json(document: object) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
 
-def require_entity(name: str | None) -> None:
-    """Refusal for a name that is no entity's: its empty list would be mistaken for an answer."""
-    from safetyamp_pipelines.sync.entities.registry import BY_NAME
-
-    if name is not None and name not in BY_NAME:
-        raise Refusal(f"no such entity: {name}. There are {', '.join(BY_NAME)}")
+def print_lines(*lines: str) -> None:
+    """Plain lines on standard output, as they are."""
+    for line in lines:
+        console(sys.stdout).print(line, highlight=False, soft_wrap=True, markup=False)
 
 
-def who_am_i() -> str:
+def console(stream: Any) -> Console:
+    """A console that never cuts a line short where no terminal gives it a width."""
+    return Console(file=stream) if stream.isatty() else Console(file=stream, width=10_000, force_terminal=False)
+
+
+def require_text(**options: str) -> None:
+    """Refusal for an option that is blank."""
+    for name, text in options.items():
+        if not text.strip():
+            raise Refusal(f"--{name} must not be empty")
+
+
+def login_name() -> str:
     """The login name of whoever runs the command; "unknown" where the machine knows none, as in a container."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # no such user, or none of the variables that tell it
+    except (KeyError, OSError):  # no such user, or none of the variables that name it
         return "unknown"

@@ -1,4 +1,4 @@
-"""`safetyamp doctor`: asks every outside system one cheap question and says what is wrong and what to do."""
+"""`safetyamp doctor`: asks every outside system one cheap question and reports what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Finding:
     """What one system answered, or what is wrong with it."""
 
     system: str
-    is_well: bool
+    ok: bool
     text: str
 
 
@@ -64,7 +64,7 @@ def _ledger(settings: Settings) -> str:
 
 def _snapshots(settings: Settings) -> str:
     store = snapshot_store(settings)
-    ref = store.publish("doctor", "doctor", b"well", {}, kind="doctor")
+    ref = store.publish("doctor", "doctor", b"doctor", {}, kind="doctor")
     store.read(ref)
     store.prune("doctor")
     return "can be written and read"

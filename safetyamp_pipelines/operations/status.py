@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from safetyamp_pipelines.ledger import Change, Ledger
-from safetyamp_pipelines.operations.explain.calls import shown_call
+from safetyamp_pipelines.operations.explain.calls import call_document
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.operations.push_step import LEASE
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
@@ -33,8 +33,15 @@ def status_of(ledger: Ledger, now: datetime) -> dict[str, Any]:
     }
 
 
+def require_entity(name: str | None) -> None:
+    """Raises Refusal for a name that is no entity's: its empty list would be mistaken for an answer."""
+    if name is not None and name not in BY_NAME:
+        raise Refusal(f"no such entity: {name}. There are {', '.join(BY_NAME)}")
+
+
 def history_of(ledger: Ledger, limit: int, entity: str | None = None) -> list[dict[str, Any]]:
-    """The newest sessions, newest first, as plain values."""
+    """The newest sessions, newest first, as plain values. Raises Refusal when there is no such entity."""
+    require_entity(entity)
     return [plain(session) for session in ledger.sessions(limit, entity=entity)]
 
 
@@ -44,16 +51,16 @@ def session_of(ledger: Ledger, session_id: int) -> dict[str, Any]:
     if session is None:
         raise Refusal(f"there is no session {session_id}: `safetyamp history` lists them")
     changes = ledger.changes(session_id=session_id)[::-1]
-    return {**plain(session), "changes": [_shown_change(session.entity, change) for change in changes]}
+    return {**plain(session), "changes": [_change_without_values(session.entity, change) for change in changes]}
 
 
-def _shown_change(entity: str, change: Change) -> dict[str, Any]:
+def _change_without_values(entity: str, change: Change) -> dict[str, Any]:
     """The names of the fields, and no value: those are shown by `safetyamp explain`."""
-    call = shown_call(BY_NAME[entity], change)
+    call = call_document(BY_NAME[entity], change)
     return {**{name: value for name, value in call.items() if name != "session_id"}, "fields": list(call["fields"])}
 
 
-def told_changes(session: dict[str, Any]) -> Iterator[str]:
+def render_changes(session: dict[str, Any]) -> Iterator[str]:
     """A line for each change of `session_of`."""
     for change in session["changes"]:
         answer = f" ({change['http_status']})" if change["http_status"] is not None else ""
@@ -64,21 +71,21 @@ def told_changes(session: dict[str, Any]) -> Iterator[str]:
         yield f"  {change['intended_at']}  {change['key']} {change['action']} {status}{answer}{rule}{refused}{fields}"
 
 
-def told_session(session: dict[str, Any]) -> str:
+def render_session(session: dict[str, Any]) -> str:
     """One line for a session of `history_of`."""
     counts = session["counts"] if session["counts"] is not None else session["planned"]
-    shown = ", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "nothing to do"
+    counted = ", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "nothing to do"
     planned = "" if session["counts"] is not None else "planned: "
     calls = "" if session["calls"] is None else f", {session['calls']} calls"
     kind = "" if session["is_whole"] else " (some keys)"
     kind = kind if session["undoes"] is None else f" (undo of session {session['undoes']})"
     return (
         f"session {session['id']}  {session['started_at']}  {session['entity']}{kind}  {session['status']}  "
-        f"{planned}{shown}{calls}, plan {session['plan_hash'][:12]}, run {session['run_id']}"
+        f"{planned}{counted}{calls}, plan {session['plan_hash'][:12]}, run {session['run_id']}"
     )
 
 
-def told_status(status: dict[str, Any]) -> list[str]:
+def render_status(status: dict[str, Any]) -> list[str]:
     """The lines of `status_of`."""
     pause, pushing = status["paused"], status["pushing"]
     lines = [
@@ -87,7 +94,7 @@ def told_status(status: dict[str, Any]) -> list[str]:
     ]
     for entity, facts in status["entities"].items():
         session = facts["last_session"]
-        lines.append(f"{entity}: {told_session(session) if session else 'never pushed'}")
+        lines.append(f"{entity}: {render_session(session) if session else 'never pushed'}")
         if facts["open_intents"]:
             lines.append(f"  {facts['open_intents']} calls without an answer: the next sync looks them up")
         if facts["failures"]:

@@ -1,16 +1,20 @@
-"""Where Dagster keeps runs and events: SQLite, or PostgreSQL when the environment says so. Named in dagster.yaml."""
+"""Where Dagster keeps runs and events, named in dagster.yaml: SQLite, or PostgreSQL when the environment says so."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import dagster as dg
 from dagster._config.config_schema import UserConfigSchema
+from dagster._core.errors import DagsterHomeNotSetError
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
+from sqlalchemy.exc import SQLAlchemyError
 
 from safetyamp_pipelines.settings.loading import dagster_home, dagster_postgres_url
+from safetyamp_pipelines.sync.model.errors import Refusal
 
 DRIVER = "postgresql+psycopg2"
 """SQLAlchemy 2.1 takes psycopg 3 for a bare `postgresql`, and Dagster ships psycopg2 (contract Dagster §0.6)."""
@@ -36,3 +40,16 @@ class StorageByEnvironment(DagsterSqliteStorage):
         from dagster_postgres.storage import DagsterPostgresStorage
 
         return DagsterPostgresStorage(url.set(drivername=DRIVER).render_as_string(hide_password=False))
+
+
+def instance_of_home() -> dg.DagsterInstance:
+    """The instance of DAGSTER_HOME. Raises Refusal when there is one that cannot be opened."""
+    try:
+        return dg.DagsterInstance.get()
+    except DagsterHomeNotSetError:
+        return dg.DagsterInstance.ephemeral()
+    except (dg.DagsterError, SQLAlchemyError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise Refusal(
+            f"Dagster's home cannot be opened: {reason}. Correct DAGSTER_HOME or its dagster.yaml, or unset it"
+        ) from error

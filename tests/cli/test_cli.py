@@ -193,7 +193,7 @@ def test_doctor_names_each_broken_system_with_what_to_do_and_still_asks_the_othe
     for system, variable in named.items():
         assert variable in found[system]["text"]
         (line,) = [line for line in sick.stdout.splitlines() if line.split()[1] == system]
-        assert line.startswith("WRONG")
+        assert line.startswith("failed")
         assert found[system]["text"] in line
     assert "entirely-wrong" not in sick.stdout + sick.stderr
 

@@ -1,4 +1,4 @@
-"""`safetyamp alerts`: a test says for each channel whether people can be told, and what is open can be looked up."""
+"""`safetyamp alerts`: a test says for each channel whether it delivers, and what is open can be looked up."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_channel_that_fails_is_named_the_others_are_tried_and_the_exit_code_is
 
         mail, webhook = answer.stdout.splitlines()
         assert answer.exit_code == 2
-        assert mail.startswith("mail: NOT TOLD: the mail server 127.0.0.1:")
+        assert mail.startswith("mail: NOT DELIVERED: the mail server 127.0.0.1:")
         assert webhook == "webhook: taken with 200"
         assert "s3cret" not in answer.output
 
@@ -71,13 +71,13 @@ def test_without_a_channel_it_says_how_to_configure_one(tmp_path: Path):
     answer = alerts(tmp_path, "test")
 
     assert answer.exit_code == 2
-    assert "nobody can be told: set ALERT_EMAIL_TO, ALERT_EMAIL_FROM and SMTP_SERVER" in answer.stderr
+    assert "no channel for alerts: set ALERT_EMAIL_TO, ALERT_EMAIL_FROM and SMTP_SERVER" in answer.stderr
 
 
 def test_before_the_sensor_has_looked_nothing_is_known(tmp_path: Path, home: Path):
     answer = alerts(tmp_path, "show")
 
-    assert (answer.exit_code, answer.stdout) == (0, "the sensor alerts has not looked yet, or has no channel\n")
+    assert (answer.exit_code, answer.stdout) == (0, "the sensor alerts has not run yet, or has no channel\n")
 
 
 def test_without_the_home_of_dagster_it_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -100,8 +100,8 @@ def test_what_the_sensor_remembers_is_shown_by_channel(tmp_path: Path, home: Pat
     assert shown.exit_code == 0
     assert shown.stdout.splitlines() == [
         "mail:",
-        "  critical: Samsara refuses our login (told, 1 ×, since 2026-11-21 12:00 UTC)",
-        "  digest: vehicles: 3 records rejected (waits to be told, 1 ×, since 2026-11-21 12:01 UTC)",
+        "  critical: Samsara refuses our login (sent, 1 ×, since 2026-11-21 12:00 UTC)",
+        "  digest: vehicles: 3 records rejected (not sent yet, 1 ×, since 2026-11-21 12:01 UTC)",
     ]
     assert [one["told"] for one in document["channels"]["mail"]] == [True, False]
 

@@ -99,7 +99,7 @@ def test_a_failure_is_listed_then_dismissed_or_retried(box: Sandbox, ledger: Led
     assert (dismissed.exit_code, state, waits.writes) == (0, "dismissed", [])
     assert f"titles {key}" in retried.stdout
     assert (taken.exit_code, len(taken.writes)) == (0, 1)
-    assert in_this_process(box, "failures", "list").stdout == "no failure stands\n"
+    assert in_this_process(box, "failures", "list").stdout == "no open failures\n"
 
 
 def test_all_failures_of_an_entity_or_of_all_can_be_retried_at_once(box: Sandbox, ledger: Ledger) -> None:
@@ -226,7 +226,7 @@ def test_history_lists_the_pushes_newest_first(box: Sandbox) -> None:
     one = in_this_process(box, "history", "--entity", "titles", "--limit", "5", "--json").document()["sessions"]
     told = in_this_process(box, "history", "--limit", "1").stdout.splitlines()
 
-    assert before == "nothing was ever pushed\n"
+    assert before == "no push yet\n"
     assert [session["entity"] for session in document] == ["jobs", "titles"]
     assert [session["entity"] for session in one] == ["titles"]
     assert all(session["status"] == "done" and session["calls"] > 0 for session in document)

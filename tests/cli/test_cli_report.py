@@ -12,7 +12,7 @@ import pytest
 from commands import Answer, in_this_process, small_world
 
 from safetyamp_pipelines.operations.reports.csv_table import COLUMNS
-from safetyamp_pipelines.reports.days import day_of
+from safetyamp_pipelines.operations.reports.daily import day_of
 from safetyamp_pipelines.sandbox import Sandbox
 
 pytestmark = pytest.mark.xdist_group("cli report")

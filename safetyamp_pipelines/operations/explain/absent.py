@@ -22,7 +22,7 @@ OTHER_COLUMNS = {"vehicles": ("name", "vin", "serial", "licensePlate"), "jobs": 
 
 
 def why_absent(stored: Stored, key: str, ledger: Ledger) -> list[str]:
-    """The reasons, the most telling first."""
+    """The reasons, the most likely first."""
     source = stored.spec.sources[0]
     companies = ", ".join(map(str, stored.config.companies))
     rows = len(stored.records(source))
@@ -49,7 +49,7 @@ def _title(stored: Stored, key: str) -> Iterator[str]:
     bearers = [row for row in stored.records("viewpoint/employees") if _folded(row.get("udEmpTitle")) == _folded(key)]
     if bearers:
         yield (
-            f"title {key} is borne by {len(bearers)} employees, and none of them is employed: only the titles of "
+            f"title {key} is held by {len(bearers)} employees, and none of them is employed: only the titles of "
             "active employees are synced"
         )
 

@@ -1,4 +1,4 @@
-"""One change of the ledger, as people read it: what was sent, what stood before, and what came of it."""
+"""One change of the ledger, for reading: what was sent, what stood before, and how it ended."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from safetyamp_pipelines.ledger import Change
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 
-TOLD = ("session_id", "intended_at", "action", "status", "http_status", "rule")
+_SHOWN = ("session_id", "intended_at", "action", "status", "http_status", "rule")
 
 
-def shown_call(spec: EntitySpec, call: Change) -> dict[str, Any]:
+def call_document(spec: EntitySpec, call: Change) -> dict[str, Any]:
     """The change with its fields by label, each [before, after]. Of a forgotten record no values are left."""
     labels = {field.name: field.label for field in spec.fields}
     refused = call.error if isinstance(call.error, list) else []
     return {
-        **{name: plain(getattr(call, name)) for name in TOLD},
+        **{name: plain(getattr(call, name)) for name in _SHOWN},
         "key": call.source_key,
         "safetyamp_id": call.target_id,
         "fields": {labels.get(name, name): [call.expected.get(name), after] for name, after in call.payload.items()},
@@ -24,17 +24,20 @@ def shown_call(spec: EntitySpec, call: Change) -> dict[str, Any]:
     }
 
 
-def told_call(call: dict[str, Any], *, with_key: bool = False) -> list[str]:
-    """The lines of one change of `shown_call`. They show values."""
+def render_call(call: dict[str, Any], *, with_key: bool = False) -> list[str]:
+    """The lines of one change of `call_document`. They show values."""
     answer = f" ({call['http_status']})" if call["http_status"] is not None else ""
     refused = f": {', '.join(call['refused_fields'])}" if call["refused_fields"] else ""
     rule = f" — {call['rule']}{refused}" if call["rule"] else ""
     key = f"{call['key']} " if with_key else ""
     status = call["status"] or "no answer yet"
     head = f"  {call['intended_at']}  {key}{call['action']} {status}{answer}{rule}, session {call['session_id']}"
-    return [head, *(f"    {label}: {said(old)} → {said(new)}" for label, (old, new) in call["fields"].items())]
+    return [
+        head,
+        *(f"    {label}: {render_value(old)} → {render_value(new)}" for label, (old, new) in call["fields"].items()),
+    ]
 
 
-def said(value: Any) -> str:
+def render_value(value: Any) -> str:
     """A value in a sentence."""
     return "nothing" if value is None else repr(value)

@@ -7,8 +7,8 @@ from typing import Any
 from safetyamp_pipelines.answers.failing import shown_failure
 from safetyamp_pipelines.ledger import Ledger, Link
 from safetyamp_pipelines.operations.explain.absent import finder, why_absent
-from safetyamp_pipelines.operations.explain.calls import shown_call
-from safetyamp_pipelines.operations.explain.fields import explained_fields
+from safetyamp_pipelines.operations.explain.calls import call_document
+from safetyamp_pipelines.operations.explain.fields import explain_fields
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.operations.plan_step import Stored, load_stored
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
@@ -23,7 +23,7 @@ from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 MOST_CALLS = 10
 
 
-def explained(
+def explain_record(
     noun: str, key: str, ledger: Ledger, store: SnapshotStore, config: SyncConfig, runs: int
 ) -> dict[str, Any]:
     """The document of `safetyamp explain --json`. Holds a person's values: it is shown, never logged.
@@ -71,14 +71,14 @@ def _present(stored: Stored, record: Desired, history: list[dict[str, Any]]) -> 
     key = record.source_key
     link = stored.inputs.memory.links.get(key)
     changes = [change for change in stored.plan.changes if change.source_key == key]
-    verdicts = [said for said in history if said["run_id"] == stored.run_id]
+    verdicts = [one for one in history if one["run_id"] == stored.run_id]
     verdicts += [plain(verdict) for verdict in stored.plan.verdicts if verdict.source_key == key]
     row = _row(stored, _target_id(stored, key, changes))
     return {
         "verdict": verdicts[0] if verdicts else None,
         "change": [_change(stored.spec, change) for change in changes],
         "safetyamp_id": None if row is None else row["id"],
-        "fields": explained_fields(stored, record, row, link if isinstance(link, Link) else None),
+        "fields": explain_fields(stored, record, row, link if isinstance(link, Link) else None),
         "guards": [str(refused) for refused in stored.plan.refused if key in refused.keys],
     }
 
@@ -117,6 +117,6 @@ def _memory(spec: EntitySpec, key: str, ledger: Ledger, runs: int) -> dict[str, 
         if link is None
         else {"safetyamp_id": link.target_id, "key": link.natural_key, "updated_at": plain(link.updated_at)},
         "failure": None if failure is None else shown_failure(entity, plain(failure)),
-        "history": [{**plain(said), "was_pushed": said.run_id in pushed} for said in history],
-        "calls": [shown_call(spec, call) for call in calls],
+        "history": [{**plain(one), "was_pushed": one.run_id in pushed} for one in history],
+        "calls": [call_document(spec, call) for call in calls],
     }

@@ -30,7 +30,7 @@ RULES = {
 """What the derived values come from, in words: by entity and source."""
 
 
-def explained_fields(stored: Stored, record: Desired, row: Record | None, link: Link | None) -> list[dict[str, Any]]:
+def explain_fields(stored: Stored, record: Desired, row: Record | None, link: Link | None) -> list[dict[str, Any]]:
     """One entry a declared field. `row` is what SafetyAmp shows of the record, None when it is not there."""
     rows = rows_of(stored, record)
     fields = record.under(stored.spec.with_policies(stored.config))
@@ -41,7 +41,7 @@ def _field(
     stored: Stored, field: Field, record: Desired, rows: Rows, row: Record | None, link: Link | None
 ) -> dict[str, Any]:
     sources = [_source(stored, field, source, record, rows) for source in field.sources]
-    chosen = next((said["source"] for said in sources if said["usable"] is not None), None)
+    chosen = next((source["source"] for source in sources if source["usable"] is not None), None)
     pushed: Mapping[str, Any] = link.pushed if link is not None else {}
     value = record.values.get(field.name)
     return {

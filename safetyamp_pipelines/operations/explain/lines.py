@@ -1,4 +1,4 @@
-"""The lines in which `safetyamp explain` tells what it found. What is found: `explain.py`."""
+"""The lines in which `safetyamp explain` reports what it found. What is found: `explain.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from safetyamp_pipelines.answers.failing import told_failure
-from safetyamp_pipelines.operations.explain.calls import said, told_call
+from safetyamp_pipelines.operations.explain.calls import render_call, render_value
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
 
 POLICIES = {
@@ -18,8 +18,8 @@ POLICIES = {
 """The policies in words."""
 
 
-def told_explanation(found: dict[str, Any]) -> list[str]:
-    """The document of `explained`, for reading."""
+def render_explanation(found: dict[str, Any]) -> list[str]:
+    """The document of `explain_record`, for reading."""
     plan = found["plan"]
     noun = BY_NAME[found["entity"]].noun
     lines = [f"{noun} {found['key']}, by plan {plan['hash'][:12]} as of {plan['as_of']}"]
@@ -46,7 +46,7 @@ def _changes(found: dict[str, Any]) -> Iterator[str]:
     for change in found["change"]:
         yield f"planned: {change['action']}, {change['cause']}"
         for label, (before, after) in change["fields"].items():
-            yield f"  {label}: {said(before)} → {said(after)}"
+            yield f"  {label}: {render_value(before)} → {render_value(after)}"
 
 
 def _fields(found: dict[str, Any]) -> Iterator[str]:
@@ -54,10 +54,10 @@ def _fields(found: dict[str, Any]) -> Iterator[str]:
     yield "fields" + (f" (SafetyAmp id {there})" if there is not None else " (not in SafetyAmp)")
     for field in found["fields"]:
         by = f" from {field['from']}" if field["from"] else ""
-        safetyamp = f"; SafetyAmp says {said(field['safetyamp'])}" if there is not None else ""
+        safetyamp = f"; SafetyAmp says {render_value(field['safetyamp'])}" if there is not None else ""
         taken = ", and did not take what was sent" if field["not_taken"] else ""
         rules = f"cleaned as {field['cleaned_as']}, {POLICIES[field['policy']]}"
-        yield f"  {field['label']}: {said(field['value'])}{by} [{rules}]{safetyamp}{taken}"
+        yield f"  {field['label']}: {render_value(field['value'])}{by} [{rules}]{safetyamp}{taken}"
         for source in field["sources"]:
             if source["trouble"] or (source["raw"] is not None and source["source"] != field["from"]):
                 yield f"    {source['source']} {source['trouble'] or 'says ' + repr(source['raw'])}"
@@ -77,4 +77,4 @@ def _memory(found: dict[str, Any]) -> Iterator[str]:
     if found["calls"]:
         yield "last calls"
     for call in found["calls"]:
-        yield from told_call(call)
+        yield from render_call(call)

@@ -22,19 +22,19 @@ KEPT: Mapping[str, tuple[str, ...]] = {
     "users": ("id", "emp_id", "home_site_id", "roles", "system_access"),
     "assets": ("id", "code", "site_id", "status", "serial", "model", "asset_type_id", "asset_type", "current_user_id"),
 }
-"""By table what stays of a person's row, and of the row of a vehicle that bears the person's name."""
+"""By table what stays of a person's row, and of the row of a vehicle that holds the person's name."""
 IDENTITY = ("id", "emp_id", "employeeId")
 """What stays of a person whom another record shows: the driver of a vehicle, somebody's manager.
 
-So every table tells afterwards as well who is who: what is cut short is found again by the next try.
+So every table shows afterwards as well who is who: what is cut short is found again by the next try.
 """
 
 
 @dataclass(frozen=True)
 class Person:
     """Who is forgotten: the source key, and by which ids the other systems know the same person. `vehicles` are the
-    source keys of what they drive: the names of vehicles bear the names of their drivers. `external_id` is the name
-    under which a Samsara driver bears the employee number."""
+    source keys of what they drive: the names of vehicles hold the names of their drivers. `external_id` is the name
+    under which a Samsara driver has the employee number."""
 
     source_key: str
     users: frozenset[Id] = frozenset()
@@ -61,7 +61,7 @@ class Person:
 
 
 def known_as(person: Person, tables: Iterable[tuple[str, Iterable[Record]]], config: SyncConfig) -> Person:
-    """The person with the ids that snapshots tell: drivers before the vehicles they drive, users before assets."""
+    """The person with the ids that snapshots hold: drivers before the vehicles they drive, users before assets."""
     for name, records in tables:
         match name.removeprefix("safetyamp_observed/").removeprefix("safetyamp/"):
             case "users":
@@ -108,7 +108,7 @@ OWN: Mapping[str, Callable[[Record, Person], bool]] = {
     "users": lambda row, person: row["id"] in person.users,
     "assets": lambda row, person: row["id"] in person.assets,
 }
-"""By table: whether a row is the person's, or that of a vehicle which bears the name."""
+"""By table: whether a row is the person's, or that of a vehicle which holds the name."""
 
 
 def _emptied(record: Record, table: str, person: Person) -> Record:
@@ -117,8 +117,8 @@ def _emptied(record: Record, table: str, person: Person) -> Record:
     if "LastWorked" in record:
         emptied["Job"] = ""
     if table == "samsara/drivers":  # the notes, which may be all that held the number, are gone
-        told = {name: value for name, value in (record.get("externalIds") or {}).items() if value}
-        emptied["externalIds"] = {person.external_id: person.number, **told}
+        external = {name: value for name, value in (record.get("externalIds") or {}).items() if value}
+        emptied["externalIds"] = {person.external_id: person.number, **external}
     return record if emptied == record else emptied
 
 

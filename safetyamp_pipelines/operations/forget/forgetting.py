@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 600.0
 PEOPLE, VEHICLES = "employees", "vehicles"
 PLANS = {f"{kind}/{entity}": entity for kind in ("plan", "undo") for entity in (PEOPLE, VEHICLES)}
-"""The plans that hold values of people; a vehicle's name tells its driver's."""
+"""The plans that hold values of people; a vehicle's name holds its driver's."""
 TABLES = (
     "safetyamp_observed/users",
     "safetyamp/users",
@@ -52,8 +52,8 @@ class Forgetting:
     now: Callable[[], datetime]
 
     def forget(self, key: str) -> dict[str, Any]:
-        """Forget employee `key`; the document of `forget --json`. It can be repeated, as after a crash: what tells who
-        the person is stays in every table, and in the ledger until its record is emptied.
+        """Forget employee `key`; the document of `forget --json`. It can be repeated, as after a crash: what identifies
+        the person stays in every table, and in the ledger until its record is emptied.
 
         Raises LeaseHeld while somebody pushes, IntentUnsettled while a call has no answer, Refusal for a stranger.
         """
@@ -97,9 +97,9 @@ class Forgetting:
                     raise IntentUnsettled(entity, intent.source_key)
 
     def _person(self, key: str) -> tuple[Person, bool]:
-        """Who that is in every system, as far as anything kept tells, and whether Viewpoint still had them last."""
+        """Who that is in every system, as far as anything kept shows, and whether Viewpoint still had them last."""
         links = self.ledger.links(PEOPLE)
-        known = set(links) | {said for plan in self._plans() for said in _keys(plan)}
+        known = set(links) | {key for plan in self._plans() for key in _keys(plan)}
         number = clean.number(key.rpartition("/")[2], "")
         others = frozenset(other for other in known if other != key and other.rpartition("/")[2] == number)
         if key not in known and others:
@@ -110,8 +110,8 @@ class Forgetting:
         driven = {change.source_key for change in self.ledger.changes(entity=VEHICLES) if _drives(change, person)}
         person = replace(person, vehicles=person.vehicles | driven)
         is_known = key in known or person.users or self.ledger.changes(entity=PEOPLE, source_key=key, limit=1)
-        if not is_known and not any(_tells(name, records, person) for name, records in self._tables()):
-            raise Refusal(f"nothing is known of employee {key}: `safetyamp explain employee {key}` tells why")
+        if not is_known and not any(_mentions(name, records, person) for name, records in self._tables()):
+            raise Refusal(f"nothing is known of employee {key}: `safetyamp explain employee {key}` explains why")
         newest = self.store.newest("viewpoint/employees")
         rows = self._snapshot(newest).records if newest is not None else ()
         is_there = any(person.has_number(row["Employee"]) and person.is_in_company(row["PRCo"]) for row in rows)
@@ -158,7 +158,7 @@ def _keys(plan: Plan) -> set[str]:
     return {verdict.source_key for verdict in plan.verdicts}
 
 
-def _tells(name: str, records: tuple[Any, ...], person: Person) -> bool:
+def _mentions(name: str, records: tuple[Any, ...], person: Person) -> bool:
     """Whether a table holds values of the person, as Entra may of somebody who was never in Viewpoint."""
     return tuple(erased_records(name, records, person)) != records
 
@@ -167,14 +167,14 @@ def _drives(change: Any, person: Person) -> bool:
     return any(person.has_number(values.get("current_user_id")) for values in (change.payload, change.expected))
 
 
-def told_forgotten(document: dict[str, Any]) -> Iterator[str]:
+def render_forgotten(document: dict[str, Any]) -> Iterator[str]:
     """The lines of `forget`, with what it cannot reach."""
     key = document["key"]
     rows = sum(number for forgotten in document["ledger"].values() for number in forgotten.values())
     files = sum(document["snapshots"].values())
     yield f"employee {key}: values taken out of {rows} rows of the ledger and {files} snapshots and plans; counts stay"
     if document["vehicles"]:
-        yield f"with it the vehicles they drive, whose names tell theirs: {', '.join(document['vehicles'])}"
+        yield f"with it the vehicles they drive, whose names hold theirs: {', '.join(document['vehicles'])}"
     yield from unreached(document)
 
 

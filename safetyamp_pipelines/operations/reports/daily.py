@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from safetyamp_pipelines.ledger.records import Session
 from safetyamp_pipelines.operations.reports.rows import ReportedChange, reported
 from safetyamp_pipelines.operations.reports.waiting import wait_of
-from safetyamp_pipelines.reports.days import day_begins, day_of, each_day
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger import Ledger
@@ -42,8 +42,24 @@ class DailyReport:
 
     @property
     def calls(self) -> int:
-        """How much of the budget was used, as far as reads and pushes that ended have told."""
+        """How much of the budget was used, as far as reads and pushes that ended have reported."""
         return self.calls_reading + self.calls_writing
+
+
+def day_begins(day: date, timezone: str) -> datetime:
+    """Midnight in the company's time zone, in UTC. A day of a clock change has 23 or 25 hours."""
+    return datetime.combine(day, time(), ZoneInfo(timezone)).astimezone(UTC)
+
+
+def day_of(moment: datetime, timezone: str) -> date:
+    """The company's calendar day at that moment."""
+    return moment.astimezone(ZoneInfo(timezone)).date()
+
+
+def each_day(first: date, last: date) -> Iterator[date]:
+    """Every day from the first to the last, both included."""
+    for number in range((last - first).days + 1):
+        yield first + timedelta(days=number)
 
 
 def daily_reports(ledger: Ledger, first: date, last: date, timezone: str) -> list[DailyReport]:
@@ -122,15 +138,15 @@ def causes_of_failure(changes: Iterable[ReportedChange]) -> list[dict[str, Any]]
     for change in changes:
         if change.status != "done":
             groups[change.entity, change.status, _why(change)].append(change.key)
-    told = [
+    causes = [
         {"entity": entity, "status": status, "why": why, "changes": len(keys), "keys": _some(keys)}
         for (entity, status, why), keys in groups.items()
     ]
-    return sorted(told, key=_most_first)[:MOST_CAUSES]
+    return sorted(causes, key=_most_first)[:MOST_CAUSES]
 
 
 def _why(change: ReportedChange) -> str:
-    """Refused records are told by their fields: the rule says no more than "refused"."""
+    """Refused records are explained by their fields: the rule is no more than "refused"."""
     if change.refused_fields:
         return f"SafetyAmp refused {', '.join(change.refused_fields)} (status {change.http_status})"
     if change.http_status is not None:

@@ -1,4 +1,4 @@
-"""How long a change waited from the source to SafetyAmp, as far as the ledger can tell.
+"""How long a change waited from the source to SafetyAmp, as far as the ledger knows.
 
 No source says when a value changed, and snapshots are not kept for ever. What the ledger has for good is the verdict
 log: for every run, when it looked at the sources and whether it found the record in need of a change. So the source
@@ -70,9 +70,9 @@ def _asked(trail: Trail, key: str, look: Look, earlier: list[Attempt]) -> bool:
     """Whether that look already wanted the record changed and SafetyAmp had not refused it."""
     outcome = next(
         (
-            said.outcome
-            for said in trail.standing.get(key, ())
-            if said.since <= look.number and (said.until is None or look.number < said.until)
+            one.outcome
+            for one in trail.standing.get(key, ())
+            if one.since <= look.number and (one.until is None or look.number < one.until)
         ),
         None,
     )

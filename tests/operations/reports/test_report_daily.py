@@ -7,8 +7,15 @@ from datetime import date
 from history import History
 
 from safetyamp_pipelines.operations.plain import plain
-from safetyamp_pipelines.operations.reports.daily import DailyReport, daily_reports, percentile, summary_of
-from safetyamp_pipelines.reports.days import day_begins, day_of, each_day
+from safetyamp_pipelines.operations.reports.daily import (
+    DailyReport,
+    daily_reports,
+    day_begins,
+    day_of,
+    each_day,
+    percentile,
+    summary_of,
+)
 
 CHICAGO = "America/Chicago"
 FRIDAY = date(2026, 11, 20)

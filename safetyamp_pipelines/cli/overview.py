@@ -1,0 +1,41 @@
+"""The commands `status` and `history`, from the ledger alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from safetyamp_pipelines.cli.shell import LARGEST, AsJson, OneEntity, respond, with_ledger
+from safetyamp_pipelines.operations.status import (
+    history_of,
+    render_changes,
+    render_session,
+    render_status,
+    session_of,
+    status_of,
+)
+
+
+def status(as_json: AsJson = False) -> None:
+    """What is going on, what the last pushes did, and what waits for people."""
+    with with_ledger(as_json) as (ledger, _):
+        found = status_of(ledger, datetime.now(UTC))
+    respond(as_json, found, render_status(found))
+
+
+def history(
+    session: Annotated[int | None, typer.Argument(max=LARGEST, help="A session: shows its changes.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=LARGEST, help="How many sessions.")] = 20,
+    entity: OneEntity = None,
+    as_json: AsJson = False,
+) -> None:
+    """The last pushes, newest first: when, of what, with which plan, and what became of it; or the changes of one."""
+    with with_ledger(as_json) as (ledger, _):
+        one = None if session is None else session_of(ledger, session)
+        sessions = history_of(ledger, limit, entity)
+    if one is not None:
+        respond(as_json, one, [render_session(one), *render_changes(one)])
+    else:
+        respond(as_json, {"sessions": sessions}, map(render_session, sessions) if sessions else ["no push yet"])

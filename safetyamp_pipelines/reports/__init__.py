@@ -1,1 +1,0 @@
-"""Reports of what was changed, made from the ledger alone. They ask no outside system and hold no person's value."""
