@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo dev test faults worlds lint types validate lock clean
+.PHONY: demo dev test faults worlds coverage lint types validate values-schema image image-test lock clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m safetyamp_pipelines.cli.demo demo
@@ -22,6 +22,10 @@ faults: $(VENV)/development
 worlds: $(VENV)/development
 	cd tests && ../$(BIN)/python -m worlds
 
+# Lines and branches that the tests pass through, as a table and in .coverage-report/; there is no threshold to write tests for.
+coverage: $(VENV)/development
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=html
+
 lint: $(VENV)/development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,6 +35,18 @@ types: $(VENV)/development
 
 validate: $(VENV)/development
 	$(BIN)/dagster definitions validate -w workspace.yaml
+
+# The schema of the chart's values, from values.yaml and the settings model.
+values-schema: $(VENV)/development
+	cd tests && ../$(BIN)/python -m deployment.schema
+
+# The one image, by docker, podman or buildah. ODBC_DRIVER=freetds leaves Microsoft's driver out.
+image:
+	docker/image.sh build
+
+# Runs the main job in the image: read-only, no privileges, no network but the embedded world.
+image-test:
+	docker/image.sh test
 
 # Everything comes by hash, uv and the setuptools of the build too.
 define install
@@ -59,6 +75,7 @@ lock: $(VENV)/development
 	$(compile) pyproject.toml --extra sandbox --output-file requirements.lock
 	$(compile) pyproject.toml --all-extras --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(compile) --group build --output-file requirements-build.lock
+	$(compile) pyproject.toml --extra azure --extra k8s --extra sandbox --constraint requirements.lock --output-file requirements-image.lock
 
 clean:
-	rm -rf $(VENV) .demo .dev
+	rm -rf $(VENV) .demo .dev .coverage .coverage-report

@@ -1,0 +1,170 @@
+"""Each environment and mode renders with Helm, and its documents are what Kubernetes takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import helm_python
+import kubernetes_validate
+import pytest
+import yaml
+
+from deployment.charts import CHART, ENVIRONMENTS, Document, of_kind, own_chart, pod_specs, render, values
+from deployment.schema import text
+
+VERSIONS = ("1.31", kubernetes_validate.latest_version())
+CUSTOM = {"PrometheusRule", "ServiceMonitor", "PodMonitor", "ExternalSecret", "SecretProviderClass"}
+"""Kinds of operators, whose schemas Kubernetes does not carry."""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_document_is_valid(version: str) -> None:
+    shapes: dict[str, Document] = {}
+    for environment in ("defaults", *ENVIRONMENTS):
+        documents = [document for document in render(environment) if document["kind"] not in CUSTOM]
+        assert len(documents) > 10
+        shapes.update({_shape(document): document for document in documents})
+
+    for document in shapes.values():
+        kubernetes_validate.validate(document, version, strict=True)
+
+
+def _shape(document: Document) -> str:
+    """Documents that differ in texts and numbers alone need no second look, which costs a tenth of a second."""
+
+    def types(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: types(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return sorted({str(types(inner)) for inner in value})
+        return type(value).__name__
+
+    return document["kind"] + str(types({name: each for name, each in document.items() if name != "data"}))
+
+
+def test_a_wrong_document_would_be_found() -> None:
+    (cronjob,) = of_kind(render("cronjob"), "CronJob")
+    cronjob["spec"]["schedul"] = "* * * * *"
+
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(cronjob, "1.31", strict=True)
+
+
+@pytest.mark.parametrize("environment", ["defaults", *ENVIRONMENTS])
+def test_helm_finds_nothing_to_correct(environment: str) -> None:
+    found = helm_python.lint(str(own_chart()), values(environment), strict=True, kube_version="1.31.0")
+
+    assert [message for message in found["messages"] if message["severity"] > 1] == []
+
+
+@pytest.mark.parametrize("environment", ["defaults", *ENVIRONMENTS])
+def test_no_two_documents_share_a_name(environment: str) -> None:
+    names = [(document["kind"], document["metadata"]["name"]) for document in render(environment)]
+
+    assert len(names) == len(set(names))
+
+
+def test_schema_is_the_one_of_values_and_settings() -> None:
+    stored = (CHART / "values.schema.json").read_text(encoding="utf-8")
+
+    assert stored == text(), "write it anew: make values-schema"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"settings": {"SAFETYAMP_TOKEN": "abc"}}, "SAFETYAMP_TOKEN"),
+        ({"settings": {"SYNC_INTERVALL_MINUTES": "15"}}, "SYNC_INTERVALL_MINUTES"),
+        ({"settings": {"LOG_FORMAT": "xml"}}, "LOG_FORMAT"),
+        ({"mode": "daemon"}, "mode"),
+        ({"desk": {"replica": 2}}, "replica"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(wrong: dict[str, Any], named: str) -> None:
+    with pytest.raises(helm_python.HelmError, match=named):
+        render("prod", **wrong)
+
+
+@pytest.mark.parametrize(
+    ("environment", "wrong", "advice"),
+    [
+        ("prod", {"mode": "cronjob"}, "dagster.enabled"),
+        ("prod", {"image": {"tag": "0.2.0"}}, "dagsterWebserver.image"),
+        ("prod", {"dagster": {"dagsterDaemon": {"labels": {"azure.workload.identity/use": "false"}}}}, "dagsterDaemon"),
+        ("prod", {"dagster": {"runLauncher": {"config": {"k8sRunLauncher": {"labels": None}}}}}, "k8sRunLauncher"),
+        ("prod", {"dagster": {"serviceAccount": {"annotations": None}}}, "client-id"),
+        ("prod", {"workloadIdentity": {"clientId": ""}}, "workloadIdentity.clientId"),
+        ("prod", {"desk": {"trustedProxies": []}}, "trustedProxies"),
+        ("prod", {"snapshots": {"url": ""}}, "snapshots.url"),
+        ("prod", {"settings": {"HTTP_REQUEST_TIMEOUT": "120"}}, "terminationGracePeriodSeconds"),
+        ("dev", {"dagster": {"postgresql": {"postgresqlHost": "elsewhere"}}}, "postgresqlHost"),
+        ("dev", {"secrets": {"name": "others"}}, "postgresqlSecretName"),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused(environment: str, wrong: dict[str, Any], advice: str) -> None:
+    with pytest.raises(helm_python.HelmRenderError, match=advice):
+        render(environment, **wrong)
+
+
+def test_cronjob_mode_runs_one_sync_at_a_time_and_nothing_of_dagster() -> None:
+    documents = render("cronjob")
+
+    (cronjob,) = of_kind(documents, "CronJob")
+    job = cronjob["spec"]["jobTemplate"]["spec"]
+    assert cronjob["spec"]["concurrencyPolicy"] == "Forbid"
+    assert job["backoffLimit"] == 0
+    assert job["activeDeadlineSeconds"] == 5400
+    assert job["template"]["spec"]["containers"][0]["command"] == ["safetyamp", "sync"]
+    assert set(pod_specs(documents)) == {
+        "CronJob/safetyamp-sync",
+        "Deployment/safetyamp-desk",
+        "Job/safetyamp-migration",
+        "Pod/safetyamp-doctor",
+    }
+
+
+def test_sync_yaml_reaches_every_pod_that_reads_rules() -> None:
+    documents = render("prod", syncYaml="companies: [1, 2]\n")
+
+    maps = {document["metadata"]["name"]: document["data"] for document in of_kind(documents, "ConfigMap")}
+    assert yaml.safe_load(maps["safetyamp-rules"]["sync.yaml"]) == {"companies": [1, 2]}
+    assert maps["safetyamp-settings"]["SYNC_CONFIG"] == "/etc/safetyamp/sync.yaml"
+    pods = pod_specs(documents)
+    for name in ("Deployment/safetyamp-code", "Deployment/safetyamp-desk", "Pod/safetyamp-doctor"):
+        mounts = {mount["mountPath"]: mount["name"] for mount in pods[name]["spec"]["containers"][0]["volumeMounts"]}
+        assert mounts["/etc/safetyamp"] == "rules"
+
+
+def test_changed_settings_restart_what_reads_them() -> None:
+    def checksum(**overrides: Any) -> list[str]:
+        deployments = of_kind(render("prod", **overrides), "Deployment")
+        return [one["spec"]["template"]["metadata"]["annotations"]["checksum/settings"] for one in deployments]
+
+    assert len(checksum()) == 2
+    assert set(checksum()).isdisjoint(checksum(settings={"LOG_LEVEL": "DEBUG"}))
+
+
+@pytest.mark.parametrize(("source", "kind"), [("externalSecret", "ExternalSecret"), ("csi", "SecretProviderClass")])
+def test_secrets_come_from_the_vault_under_their_names_with_dashes(source: str, kind: str) -> None:
+    (document,) = of_kind(
+        render("prod", secrets={"source": source, "csi": {"keyVaultName": "v", "tenantId": "t"}}), kind
+    )
+
+    assert "SAFETYAMP-TOKEN" in str(document)
+    assert "MS_GRAPH-" not in str(document)
+
+
+@pytest.mark.parametrize(
+    ("environment", "overrides", "hook"),
+    [
+        ("cronjob", {}, "pre-install,pre-upgrade"),
+        ("prod", {}, "post-install,pre-upgrade"),  # the Secret is made by this release
+        ("dev", {}, "post-install,pre-upgrade"),  # PostgreSQL is
+    ],
+)
+def test_ledger_is_migrated_before_the_new_release_starts(
+    environment: str, overrides: dict[str, Any], hook: str
+) -> None:
+    jobs: list[Document] = of_kind(render(environment, **overrides), "Job")
+
+    assert [job["metadata"]["annotations"]["helm.sh/hook"] for job in jobs] == [hook]
