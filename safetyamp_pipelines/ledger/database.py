@@ -22,6 +22,7 @@ from safetyamp_pipelines.sync.model.snapshot import canonical_json
 
 # Dagster keeps a table called alembic_version; the ledger may live in the same PostgreSQL database.
 VERSION_TABLE = "ledger_version"
+MIGRATIONS = "safetyamp_pipelines.ledger:migrations"
 WRITES = "ledger_writes"
 """Execution option of an engine whose transactions write; SQLite then locks at the start of the transaction."""
 LOCK_WAIT_SECONDS = 30
@@ -33,15 +34,18 @@ MIGRATION_LOCK = 5_309_771_204_117_063_281
 _migrating = threading.Lock()
 
 
-def open_engine(url: str | URL) -> Engine:
-    """An engine on a migrated ledger. Raises LedgerUnusable, without the password, when that cannot be had."""
+def open_engine(url: str | URL, versions: str = f"{MIGRATIONS}/versions", table: str = VERSION_TABLE) -> Engine:
+    """An engine on a migrated database: the ledger's, or one with these revisions and this version table.
+
+    Raises LedgerUnusable, without the password, when that cannot be had.
+    """
     address = ledger_address(url)
     engine = sqlite_engine(address) if address.get_backend_name() == "sqlite" else postgresql_engine(address)
     try:
         with translated(engine):
             if engine.dialect.name == "sqlite":
                 write_ahead(str(engine.url.database))
-            migrate(engine)
+            migrate(engine, versions, table)
     except BaseException:
         engine.dispose()
         raise
@@ -144,25 +148,27 @@ def postgresql_engine(address: URL) -> Engine:
     )
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, versions: str, table: str) -> None:
     """Bring the database to this release's revision in one transaction; other openers wait for it.
 
     Raises LedgerUnusable when the database was written by a later release.
     """
     config = Config()
-    config.set_main_option("script_location", "safetyamp_pipelines.ledger:migrations")
+    config.set_main_option("script_location", MIGRATIONS)
+    config.set_main_option("version_locations", versions)
+    config.set_main_option("path_separator", "newline")
     scripts = ScriptDirectory.from_config(config)
     with _migrating, engine.execution_options(**{WRITES: True}).begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-        current = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+        current = MigrationContext.configure(connection, opts={"version_table": table}).get_current_revision()
         if current not in {None, *(script.revision for script in scripts.walk_revisions())}:
             raise LedgerUnusable(
                 f"{described(engine.url)} was written by a later release (revision {current}); "
                 "install that release, or name another ledger in LEDGER_URL"
             )
         if current != scripts.get_current_head():
-            config.attributes["connection"] = connection
+            config.attributes.update(connection=connection, version_table=table)
             command.upgrade(config, "head")
 
 

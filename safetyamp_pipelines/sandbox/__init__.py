@@ -5,9 +5,19 @@
 from safetyamp_pipelines.sandbox.box import Sandbox
 from safetyamp_pipelines.sandbox.faults import FaultRule
 from safetyamp_pipelines.sandbox.graph import GraphOptions
+from safetyamp_pipelines.sandbox.jira_state import JiraSpec
 from safetyamp_pipelines.sandbox.requestlog import RequestRecord
 from safetyamp_pipelines.sandbox.safetyamp_options import TargetOptions
 from safetyamp_pipelines.sandbox.samsara import SamsaraOptions
 from safetyamp_pipelines.sandbox.world import WorldSpec
 
-__all__ = ["FaultRule", "GraphOptions", "RequestRecord", "SamsaraOptions", "Sandbox", "TargetOptions", "WorldSpec"]
+__all__ = [
+    "FaultRule",
+    "GraphOptions",
+    "JiraSpec",
+    "RequestRecord",
+    "SamsaraOptions",
+    "Sandbox",
+    "TargetOptions",
+    "WorldSpec",
+]

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from safetyamp_pipelines.sandbox import Sandbox, TargetOptions, WorldSpec
+from safetyamp_pipelines.sandbox import JiraSpec, Sandbox, TargetOptions, WorldSpec
 
 _DEFAULT = WorldSpec()
 
@@ -25,6 +25,7 @@ def main(
     calls: Annotated[int, typer.Option(min=1, help="Calls SafetyAmp allows in a period.")] = 60,
     period: Annotated[float, typer.Option(min=0.01, help="Length of that period in seconds.")] = 60.0,
     home: Annotated[Path | None, typer.Option(help="Folder to keep the world in; a temporary one without it.")] = None,
+    jira: Annotated[bool, typer.Option(help="Serve a Jira Cloud and a Jira Data Center as well.")] = True,
     env_file: Annotated[Path | None, typer.Option(help="File to write the environment to, KEY=VALUE.")] = None,
 ) -> None:
     """Serve SafetyAmp, Samsara, Microsoft login and Graph on this machine, with Viewpoint as a SQLite file.
@@ -35,7 +36,7 @@ def main(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     spec = WorldSpec(seed=seed, employees=employees, jobs=jobs, vehicles=vehicles, present=present, mess=mess)
-    with Sandbox(spec, TargetOptions(calls=calls, period=period), home=home) as box:
+    with Sandbox(spec, TargetOptions(calls=calls, period=period), jira=JiraSpec() if jira else None, home=home) as box:
         if env_file is not None:
             write_environment(env_file, box.environment, box.control_url)
         for name, value in box.environment.items():

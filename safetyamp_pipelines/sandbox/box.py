@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import get_args
 
 from starlette.types import ASGIApp
 
@@ -16,6 +17,8 @@ from safetyamp_pipelines.sandbox.control import control_app
 from safetyamp_pipelines.sandbox.faults import FaultBook
 from safetyamp_pipelines.sandbox.gate import Gate
 from safetyamp_pipelines.sandbox.graph import GraphOptions, login_graph_app
+from safetyamp_pipelines.sandbox.jira import jira_app
+from safetyamp_pipelines.sandbox.jira_state import JiraSpec, JiraState, Kind
 from safetyamp_pipelines.sandbox.requestlog import RequestLog, RequestRecord
 from safetyamp_pipelines.sandbox.safetyamp import safetyamp_app
 from safetyamp_pipelines.sandbox.safetyamp_options import TargetOptions
@@ -35,7 +38,8 @@ class Sandbox:
 
     Equal specs give equal worlds. `home` is a folder that outlives the sandbox: the next one there finds SafetyAmp's
     records, the ledger and the snapshots again, while the sources begin anew as the spec has them. Without it a
-    temporary folder is used and removed. Raises ValueError when `home` was made for another spec.
+    temporary folder is used and removed. With `jira` there are two Jiras as well. Raises ValueError when `home` was
+    made for another spec.
     """
 
     environment: dict[str, str]
@@ -50,12 +54,14 @@ class Sandbox:
         *,
         samsara: SamsaraOptions | None = None,
         graph: GraphOptions | None = None,
+        jira: JiraSpec | None = None,
         home: Path | None = None,
     ) -> None:
         self.options = options or TargetOptions()
         self.samsara = samsara or SamsaraOptions()
         self.graph = graph or GraphOptions()
         self.world: World = build_world(spec or WorldSpec())
+        self.jiras = {f"jira_{kind}": JiraState(kind, jira) for kind in get_args(Kind)} if jira else {}
         self.faults = FaultBook()
         self._log, self._home, self._closing = RequestLog(), home, ExitStack()
 
@@ -141,9 +147,23 @@ class Sandbox:
             "API_RATE_LIMIT_CALLS": str(self.options.calls),
             "API_RATE_LIMIT_PERIOD": str(self.options.period * _SLACK),
         }
+        self._serve_jiras()
         control = AppServer(control_app(self)).start()
         self._closing.callback(control.stop)
         self.control_url = control.url
+
+    def _serve_jiras(self) -> None:
+        """A Cloud site with a user and a token, and a Data Center with a token alone, under a context path."""
+        instances = []
+        for name, state in self.jiras.items():
+            server = self._start(jira_app(state), lambda _, name=name: name)  # type: ignore[misc]
+            about = {"name": name.removeprefix("jira_"), "token": state.options.token, "calls": 1000, "period": 1}
+            if state.kind == "cloud":
+                instances.append({**about, "url": server.url, "user": state.options.user})
+            else:
+                instances.append({**about, "url": f"{server.url}/jira"})
+        if instances:
+            self.environment["JIRA_INSTANCES"] = json.dumps(instances)
 
     def _start(self, app: ASGIApp, system_of: Callable[[str], str], tls: ssl.SSLContext | None = None) -> AppServer:
         server = AppServer(Gate(app, self._log, self.faults, system_of), tls).start()

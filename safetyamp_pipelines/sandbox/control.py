@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from safetyamp_pipelines.sandbox.faults import FaultBook, FaultRule
+from safetyamp_pipelines.sandbox.jira_state import JiraState
 from safetyamp_pipelines.sandbox.requestlog import RequestRecord
 from safetyamp_pipelines.sandbox.safetyamp_state import SafetyAmpState
 from safetyamp_pipelines.sandbox.world_changes import Sources
@@ -24,6 +25,7 @@ class Controlled(Protocol):
     safetyamp: SafetyAmpState
     faults: FaultBook
     sources: Sources
+    jiras: dict[str, JiraState]
 
     def requests(self, system: str | None = None, since: int = 0) -> list[RequestRecord]:
         """The requests made to the sandbox."""
@@ -38,6 +40,7 @@ def control_app(box: Controlled) -> Starlette:
     - `PATCH /options`: fields of TargetOptions to set
     - `POST /change {"system": "safetyamp", "do": "edit|insert|hide", "table": …, "id": …, "fields": {…}}`: by a person
     - `POST /change {"system": "sources", "do": "hire"|…, "args": {…}}`: the actions of Sources, by name
+    - `POST /change {"system": "jira_cloud"|"jira_data_center", "do": "create"|…, "args": {…}}`: those of JiraState
     """
     door = _Door(box)
     return Starlette(
@@ -102,6 +105,8 @@ class _Door:
                 return person.hide(body["table"], body["id"])
             case "sources", action:
                 return self._box.sources.apply(action, body.get("args", {}))
+            case jira, action if jira in self._box.jiras:
+                return self._box.jiras[jira].apply(action, body.get("args", {}))
         raise ValueError(f"there is no change {body['do']!r} of {body['system']!r}")
 
 

@@ -13,6 +13,8 @@ _EMPTY_PAGES: Mapping[str, Any] = {
     "samsara": {"data": [], "pagination": {"endCursor": "", "hasNextPage": False}},
     "graph": {"value": []},
     "login": {},
+    "jira_cloud": {"issues": [], "isLast": True},
+    "jira_data_center": {"startAt": 0, "maxResults": 50, "total": 0, "issues": []},
 }
 _TEXTS = {
     400: "Bad Request",
@@ -33,7 +35,7 @@ def empty_page(system: str) -> bytes:
 def has_rows(page: bytes) -> bool:
     """Whether a listing's answer, of any of the systems, holds at least one row."""
     body = json.loads(page)
-    return bool(body.get("data") or body.get("value"))
+    return bool(body.get("data") or body.get("value") or body.get("issues"))
 
 
 def error_answer(system: str, status: int) -> tuple[bytes, bytes]:
@@ -46,6 +48,8 @@ def error_answer(system: str, status: int) -> tuple[bytes, bytes]:
         body = {"message": text, "requestId": "sandbox"}
     elif system == "graph":
         body = {"error": {"code": _GRAPH_CODES.get(status, "UnknownError"), "message": text, "innerError": {}}}
+    elif system.startswith("jira"):
+        body = {"errorMessages": [text], "errors": {}}
     elif system == "login":
         body = {"error": "temporarily_unavailable", "error_description": f"AADSTS90033: {text}", "error_codes": [90033]}
     return b"application/json", json.dumps(body).encode()

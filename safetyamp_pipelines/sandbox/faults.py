@@ -18,7 +18,7 @@ KINDS = (
     "repeat_page",  # the body of the page answered before on the same path
     "empty_page",  # a page without rows, in the system's own envelope
 )
-SYSTEMS = ("safetyamp", "samsara", "login", "graph")
+SYSTEMS = ("safetyamp", "samsara", "login", "graph", "jira_cloud", "jira_data_center")
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ class Gate:
         await self._app(exchange.scope, receive, collect)
         content = b"".join(message.get("body", b"") for message in messages[1:])
         answer = Answer(messages[0]["status"], tuple(messages[0].get("headers", ())), content)
-        if exchange.scope["method"] == "GET" and answer.status == 200:
+        if answer.status == 200 and (exchange.scope["method"] == "GET" or "/search" in exchange.scope["path"]):
             self._pages[exchange.system, exchange.scope["path"]].append(answer.body)
         return answer
 

@@ -73,6 +73,11 @@ def _ledger_in(data: Mapping[str, Any]) -> SecretStr:
     return SecretStr("sqlite:///" + quote(str(data["data_dir"] / "ledger.db"), safe=" +/"))
 
 
+def _jira_in(data: Mapping[str, Any]) -> SecretStr:
+    ledger: SecretStr = data["ledger_url"]
+    return ledger
+
+
 def _snapshots_in(data: Mapping[str, Any]) -> str:
     return str(data["data_dir"] / "snapshots")
 
@@ -131,6 +136,20 @@ class Settings(BaseModel):
     observed_max_age_minutes: Annotated[int, kinds.whole_number(1)] = 15
     plan_max_age_minutes: Annotated[int, kinds.whole_number(1)] = 60
 
+    jira_instances: SecretStr | None = None
+    jira_config_file: kinds.ExistingPath | None = None
+    jira_tokens: SecretStr | None = None
+    jira_url_1: kinds.BaseUrl | None = None
+    jira_username_1: str | None = None
+    jira_password_1: SecretStr | None = None
+    jira_url_2: kinds.BaseUrl | None = None
+    jira_username_2: str | None = None
+    jira_password_2: SecretStr | None = None
+    jira_database_url: kinds.LedgerUrl = Field(default_factory=_jira_in, validate_default=False)
+    jira_mapping: kinds.ExistingPath | None = None
+    jira_schedule: kinds.OnOff = "off"
+    jira_sync_minutes: Annotated[kinds.SyncInterval, kinds.whole_number(2)] = 5
+
     log_format: kinds.LogFormat = "text"
     log_level: kinds.LogLevel = "INFO"
 
@@ -150,6 +169,11 @@ class Settings(BaseModel):
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _sync_config: SyncConfig | None = PrivateAttr(default=None)
+
+    @property
+    def has_jira(self) -> bool:
+        """Whether a Jira instance is configured, as far as these settings know."""
+        return any((self.jira_instances, self.jira_config_file, self.jira_url_1, self.jira_url_2))
 
     def require(self, *systems: System) -> None:
         """Return when everything these systems need is set; else SettingsError with every variable that is missing."""
@@ -283,7 +307,7 @@ def _displayed(name: str, value: Any) -> str:
     """A value for display; of a database's URL the parts that hold no login."""
     if value is None or value == ():
         return "not set"
-    if name in ("ledger_url", "viewpoint_dsn"):
+    if name in ("ledger_url", "viewpoint_dsn", "jira_database_url"):
         url = kinds.database_url(value.get_secret_value())
         return f"{url.drivername}://{url.host or ''}/{url.database or ''}"
     if isinstance(value, SecretStr):

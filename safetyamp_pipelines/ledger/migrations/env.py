@@ -6,6 +6,7 @@ from alembic import context
 
 from safetyamp_pipelines.ledger.database import VERSION_TABLE
 
-context.configure(connection=context.config.attributes["connection"], version_table=VERSION_TABLE)
+given = context.config.attributes
+context.configure(connection=given["connection"], version_table=given.get("version_table", VERSION_TABLE))
 with context.begin_transaction():
     context.run_migrations()

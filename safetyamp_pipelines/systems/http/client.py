@@ -75,8 +75,13 @@ class HttpClient:
         self._verify = verify_option(ca_bundle)
         self._policy = policy or RetryPolicy()
         self._circuit = circuit or Circuit(clock=clock)
-        self._counting = threading.Lock()
+        self._counting, self._own = threading.Lock(), threading.local()
         self._session = plain_session()
+
+    @property
+    def calls_here(self) -> int:
+        """The requests of this thread that reached the system."""
+        return int(getattr(self._own, "calls", 0))
 
     def get(self, path: str, params: Mapping[str, str | int] | None = None, *, endpoint: str | None = None) -> Any:
         """The JSON of a GET, retried within the policy. `path` may be a whole URL on this system's own host.
@@ -94,6 +99,12 @@ class HttpClient:
         call = Call(self.system, method, endpoint)
         data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
         return self._retried((NotSent, RateLimited), call, self._url(call, path), data=data)
+
+    def query(self, path: str, body: Mapping[str, Any], *, endpoint: str) -> Any:
+        """The JSON of a POST that only reads, such as a search: retried like a GET. Raises CallError."""
+        call = Call(self.system, "POST", endpoint)
+        data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+        return self._retried(RetriableCall, call, self._url(call, path), data=data)
 
     def close(self) -> None:
         """Close the connections and the budget's bucket."""
@@ -180,6 +191,7 @@ class HttpClient:
         with self._counting:
             self.calls += calls
             self.waited += waited
+        self._own.calls = self.calls_here + calls
 
 
 def plain_session() -> requests.Session:

@@ -1,0 +1,298 @@
+"""What is remembered of Jira beside the issues: mapping versions, watermarks, the catalogue, runs and the pause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from safetyamp_pipelines.jira import issue_tables as t
+from safetyamp_pipelines.jira.field_mapping import (
+    FieldMapping,
+    MappingError,
+    differences,
+    packaged_mapping,
+    parse_mapping,
+    problems_with,
+    read_mapping,
+)
+from safetyamp_pipelines.jira.instances import Instance
+from safetyamp_pipelines.ledger.database import WRITES, open_engine, translated
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.model.errors import Refusal
+
+VERSIONS, VERSION_TABLE = "safetyamp_pipelines.jira:migrations", "jira_version"
+DEAD_AFTER = timedelta(minutes=2)
+"""A run that showed no sign of life for so long has died."""
+KEEP_RUNS, KEEP_EMPTY_RUNS = timedelta(days=400), timedelta(days=14)
+PackagedBy = "safetyamp-pipelines"
+
+
+@dataclass(frozen=True)
+class Active:
+    """The mapping in force and its version; one run uses one."""
+
+    version: int
+    mapping: FieldMapping
+
+
+class JiraBook:
+    """The Jira database. Safe to use from several threads; every method is one short transaction."""
+
+    def __init__(self, engine: sa.Engine, mapping_text: str | None = None) -> None:
+        self.engine, self._mapping_text = engine, mapping_text
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """One consistent view."""
+        with translated(self.engine), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """All or nothing."""
+        with translated(self.engine), self.engine.execution_options(**{WRITES: True}).begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.engine.dispose()
+
+    # Mapping
+
+    def active(self) -> Active:
+        """The mapping in force: that of the file in JIRA_MAPPING, taken in as a version when it is new, else the newest
+        saved one; the packaged one before anybody saved any."""
+        if self._mapping_text is not None:
+            return self.save(read_mapping(self._mapping_text), "JIRA_MAPPING", "the file has changed", from_file=True)
+        return self.newest() or self.save(packaged_mapping(), PackagedBy, "the mapping to begin with")
+
+    def newest(self) -> Active | None:
+        """The newest version saved."""
+        with self.reading() as db:
+            row = db.execute(sa.select(t.mappings).order_by(t.mappings.c.version.desc()).limit(1)).first()
+        return None if row is None else Active(row.version, parse_mapping(row.document))
+
+    def versions(self) -> list[dict[str, Any]]:
+        """Every version, newest first."""
+        with self.reading() as db:
+            return [
+                dict(row._mapping) for row in db.execute(sa.select(t.mappings).order_by(t.mappings.c.version.desc()))
+            ]
+
+    def save(self, mapping: FieldMapping, who: str, why: str, *, from_file: bool = False) -> Active:
+        """Save the next version, after a backup of what is there, and add its columns. The same again saves nothing.
+
+        Raises MappingError for what the catalogue contradicts, Refusal for a type that would change.
+        """
+        if self._mapping_text is not None and not from_file:
+            raise Refusal("the mapping is in the file that JIRA_MAPPING names: change it there, or unset JIRA_MAPPING")
+        before = self.newest()
+        if before is not None and before.mapping.document() == mapping.document():
+            return before
+        if not who.strip() or not why.strip():
+            raise Refusal("a mapping is saved by somebody (--by) and for a reason (--reason)")
+        if wrong := problems_with(mapping, self.catalogue()):
+            raise MappingError(wrong)
+        self._refuse_retyped(mapping)
+        self.backup(who, "before a change")
+        with self.writing() as db:
+            t.add_columns(db, mapping)
+            newest = db.scalar(sa.select(sa.func.max(t.mappings.c.version))) or 0
+            values = {"document": mapping.document(), "at": datetime.now(UTC), "who": who, "why": why}
+            diff = differences(before.mapping if before else None, mapping)
+            db.execute(sa.insert(t.mappings).values(version=newest + 1, diff=diff, **values))
+        return Active(newest + 1, mapping)
+
+    def version(self, number: int) -> FieldMapping:
+        """The mapping of an earlier version. Raises Refusal for none."""
+        with self.reading() as db:
+            document = db.scalar(sa.select(t.mappings.c.document).where(t.mappings.c.version == number))
+        if document is None:
+            raise Refusal(f"there is no version {number} of the Jira mapping: `safetyamp jira mapping versions`")
+        return parse_mapping(document)
+
+    def backup(self, who: str, kind: str = "manual") -> int:
+        """Keep the mapping in force as a backup; its number."""
+        newest = self.newest()
+        data = {"version": newest.version, "mapping": newest.mapping.document()} if newest else {}
+        with self.writing() as db:
+            made = db.execute(sa.insert(t.backups).values(at=datetime.now(UTC), who=who, kind=kind, data=data))
+            return int(made.inserted_primary_key[0]) if made.inserted_primary_key else 0
+
+    def backups(self) -> list[dict[str, Any]]:
+        """Every backup, newest first."""
+        with self.reading() as db:
+            return [dict(row._mapping) for row in db.execute(sa.select(t.backups).order_by(t.backups.c.id.desc()))]
+
+    def restore(self, number: int, who: str) -> Active:
+        """The mapping of a backup as a new version. Raises Refusal for no such backup."""
+        with self.reading() as db:
+            data = db.scalar(sa.select(t.backups.c.data).where(t.backups.c.id == number))
+        if not data:
+            raise Refusal(f"there is no backup {number} with a mapping: `safetyamp jira mapping backups`")
+        return self.save(parse_mapping(data["mapping"]), who, f"restored from backup {number}")
+
+    def _refuse_retyped(self, mapping: FieldMapping) -> None:
+        """json and list are one type to the database: what a column was is known from every version."""
+        for row in reversed(self.versions()):
+            for name, column in row["document"]["columns"].items():
+                if name in mapping.columns and mapping.columns[name].type != column["type"]:
+                    raise MappingError(
+                        [f"{name}: is {column['type']} since version {row['version']}; a type never changes, rename it"]
+                    )
+
+    # Catalogue and partitions
+
+    def store_fields(self, instance: str, listed: Iterable[Mapping[str, Any]]) -> int:
+        """The catalogue of one instance, replaced as a whole; how many fields."""
+        now, rows = datetime.now(UTC), {}
+        for one in listed:
+            schema = one.get("schema") or {}
+            kind = str(schema.get("type", "any"))
+            rows[one["id"]] = {
+                "instance": instance,
+                "field_id": one["id"],
+                "name": str(one.get("name") or one["id"]),
+                "type": f"{kind}[{schema['items']}]" if "items" in schema else kind,
+                "is_custom": bool(one.get("custom")),
+                "seen_at": now,
+            }
+        with self.writing() as db:
+            db.execute(sa.delete(t.fields).where(t.fields.c.instance == instance))
+            db.execute(sa.insert(t.fields), list(rows.values()))
+        return len(rows)
+
+    def catalogue(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """By instance and field id what is known of each field; empty for an instance never asked."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        with self.reading() as db:
+            for row in db.execute(sa.select(t.fields).order_by(t.fields.c.instance, t.fields.c.name)):
+                found.setdefault(row.instance, {})[row.field_id] = dict(row._mapping)
+        return found
+
+    def keep_partitions(self, instance: Instance, visible: Mapping[str, str]) -> list[str]:
+        """Note the projects to read: those configured, or all that are visible. What is no longer read stays noted."""
+        wanted = list(instance.projects or visible)
+        with self.writing() as db:
+            known = self._projects(db, instance.name)
+            for key in wanted:
+                values = {"name": visible.get(key, known.get(key, "")), "is_read": True}
+                where = (t.partitions.c.instance == instance.name, t.partitions.c.project == key)
+                if key in known:
+                    db.execute(sa.update(t.partitions).where(*where).values(**values))
+                else:
+                    db.execute(sa.insert(t.partitions).values(instance=instance.name, project=key, **values))
+            unread = t.partitions.c.instance == instance.name, t.partitions.c.project.not_in(wanted)
+            # Without configured projects one that vanished may only have become invisible: it is read, and says so.
+            if instance.projects:
+                db.execute(sa.update(t.partitions).where(*unread).values(is_read=False))
+        return wanted
+
+    def _projects(self, db: sa.Connection, instance: str) -> dict[str, str]:
+        rows = db.execute(sa.select(t.partitions).where(t.partitions.c.instance == instance))
+        return {row.project: row.name for row in rows}
+
+    def partitions(self) -> list[dict[str, Any]]:
+        """Every partition that is read, with its watermark and figures."""
+        query = sa.select(t.partitions).where(t.partitions.c.is_read)
+        with self.reading() as db:
+            rows = db.execute(query.order_by(t.partitions.c.instance, t.partitions.c.project))
+            return [dict(row._mapping) for row in rows]
+
+    def partition(self, instance: str, project: str) -> dict[str, Any]:
+        """One partition; without a watermark where it was never read."""
+        with self.reading() as db:
+            where = (t.partitions.c.instance == instance, t.partitions.c.project == project)
+            row = db.execute(sa.select(t.partitions).where(*where)).first()
+        if row is None:
+            raise Refusal(f"no partition {instance}|{project}: `safetyamp jira status` lists them")
+        return dict(row._mapping)
+
+    def note(self, db: sa.Connection, instance: str, project: str, **values: Any) -> None:
+        """Set columns of one partition, in the caller's transaction."""
+        where = (t.partitions.c.instance == instance, t.partitions.c.project == project)
+        db.execute(sa.update(t.partitions).where(*where).values(**values))
+
+    # Pause
+
+    def pause(self, who: str, why: str) -> dict[str, Any]:
+        """Stop reads between two pages, and start none, until `resume`. A pause that lasts is kept and returned."""
+        if not why.strip():
+            raise Refusal("--reason must say something")
+        if (lasting := self.pause_state()) is None:
+            with self.writing() as db:
+                db.execute(sa.insert(t.pauses).values(who=who, why=why, at=datetime.now(UTC)))
+        return lasting or self.pause_state() or {}
+
+    def resume(self, who: str) -> dict[str, Any] | None:
+        """End the pause; what it was."""
+        lasting = self.pause_state()
+        with self.writing() as db:
+            ended = {"ended_at": datetime.now(UTC), "ended_by": who}
+            db.execute(sa.update(t.pauses).where(t.pauses.c.ended_at.is_(None)).values(**ended))
+        return lasting
+
+    def pause_state(self) -> dict[str, Any] | None:
+        """The pause that lasts."""
+        with self.reading() as db:
+            row = db.execute(sa.select(t.pauses).where(t.pauses.c.ended_at.is_(None)).limit(1)).first()
+        return None if row is None else dict(row._mapping)
+
+    # Runs
+
+    def start_run(self, kind: str, instance: str, project: str, *, run_id: str, cause: str) -> int:
+        """Note that a read begins; its number."""
+        now = datetime.now(UTC)
+        values = {"run_id": run_id, "kind": kind, "instance": instance, "project": project, "cause": cause}
+        with self.writing() as db:
+            made = db.execute(sa.insert(t.runs).values(**values, status="running", started_at=now, beat_at=now, done=0))
+            return int(made.inserted_primary_key[0]) if made.inserted_primary_key else 0
+
+    def beat(self, number: int, **values: Any) -> None:
+        """A sign of life, with how far it got."""
+        with self.writing() as db:
+            db.execute(sa.update(t.runs).where(t.runs.c.id == number).values(beat_at=datetime.now(UTC), **values))
+
+    def end_run(self, number: int, status: str, **values: Any) -> None:
+        """Note how a read ended: completed, failed or stopped."""
+        self.beat(number, status=status, ended_at=datetime.now(UTC), **values)
+
+    def runs(
+        self, *, since: datetime | None = None, limit: int | None = None, active: bool = False
+    ) -> list[dict[str, Any]]:
+        """The reads, newest first. One that died is `failed`."""
+        query = sa.select(t.runs).order_by(t.runs.c.id.desc())
+        if since is not None:
+            query = query.where(t.runs.c.started_at >= since)
+        if active:
+            query = query.where(t.runs.c.status == "running", t.runs.c.beat_at > datetime.now(UTC) - DEAD_AFTER)
+        with self.reading() as db:
+            rows = [dict(row._mapping) for row in db.execute(query.limit(limit))]
+        dead = datetime.now(UTC) - DEAD_AFTER
+        for row in rows:
+            if row["status"] == "running" and row["beat_at"] <= dead:
+                row |= {"status": "failed", "error": "its process died", "ended_at": row["beat_at"]}
+        return rows
+
+    def prune_runs(self) -> None:
+        """Forget reads that found nothing after two weeks, and all after a good year."""
+        now = datetime.now(UTC)
+        empty = sa.and_(t.runs.c.done == 0, t.runs.c.status == "completed", t.runs.c.started_at < now - KEEP_EMPTY_RUNS)
+        with self.writing() as db:
+            db.execute(sa.delete(t.runs).where(sa.or_(empty, t.runs.c.started_at < now - KEEP_RUNS)))
+
+
+def open_book(settings: Settings) -> JiraBook:
+    """The Jira database of the settings, migrated. Raises LedgerUnusable."""
+    text = settings.jira_mapping.read_text(encoding="utf-8") if settings.jira_mapping is not None else None
+    return JiraBook(open_engine(settings.jira_database_url.get_secret_value(), VERSIONS, VERSION_TABLE), text)
+
+
+def by_partition(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Partitions by their Dagster key, `instance|PROJECT`."""
+    return {f"{row['instance']}|{row['project']}": row for row in rows}

@@ -1,0 +1,112 @@
+"""Which issues are still there: absence from a listing only raises the question, asking for the issue answers it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from safetyamp_pipelines.jira import issue_tables as t
+from safetyamp_pipelines.jira.forward import of_project
+from safetyamp_pipelines.jira.scope import Run, Scope, running, utc_now
+
+MOST_GONE, MOST_SHARE, FEW = 20, 0.10, 5
+"""More than both of these at once, or every one of a few, are held until a person approves."""
+DELETED = "deleted, or hidden by issue security"
+
+
+def check_presence(scope: Scope, project: str) -> dict[str, Any]:
+    """Compare a project's issues with the table, and return the figures: what is gone is marked, what was missed is
+    read. A project that is not visible proves nothing: its rows stay as they are."""
+    with running(scope, "presence", project) as run:
+        known = _rows(scope, project)
+        if project not in scope.visible:
+            return _note(run, not_visible=len(known))
+        listed = scope.client.ids(of_project(project))
+        _read_missed(run, listed)
+        asked_at = utc_now()
+        gone = _gone(run, set(known) - listed, asked_at)
+        if gone is None:
+            return _note(run, not_visible=len(known))
+        held = _held(scope, gone, len(known))
+        if held is None:
+            _mark(run, gone, asked_at)
+        run.counts["held"] = len(gone) if held is not None else 0
+        counted = scope.client.count(of_project(project))
+        return _note(run, listed=len(listed), counted=counted, not_visible=0, held=held)
+
+
+def set_hash(instance: str, ids: Collection[int]) -> str:
+    """What an approval is for: exactly these issues."""
+    return hashlib.sha256(json.dumps(["jira", instance, sorted(ids)]).encode()).hexdigest()
+
+
+def _read_missed(run: Run, listed: set[int]) -> None:
+    """Read what is listed and not in the table as an issue of this project: it came back, moved in, or was missed."""
+    missed = listed - set(_rows(run.scope, run.project))
+    if missed:
+        asked_at = utc_now()
+        run.store(list(run.scope.client.by_ids(missed, run.scope.fields).values()), asked_at)
+
+
+def _gone(run: Run, unlisted: set[int], asked_at: datetime) -> dict[int, str] | None:
+    """Why each is no longer here, by asking for it; None when the project turns out not to be visible any more."""
+    if not unlisted:
+        return {}
+    found = run.scope.client.by_ids(unlisted, run.scope.fields)
+    visible = run.scope.client.projects()
+    if run.project not in visible:
+        return None
+    run.store(list(found.values()), asked_at)
+    read = {row["project"] for row in run.scope.book.partitions() if row["instance"] == run.scope.instance}
+    gone = dict.fromkeys(unlisted - set(found), DELETED)
+    for number, issue in found.items():
+        elsewhere = str(issue["fields"]["project"]["key"])
+        if elsewhere not in read:
+            gone[number] = f"moved out to {issue['key']}"
+    return gone
+
+
+def _held(scope: Scope, gone: Mapping[int, str], known: int) -> dict[str, Any] | None:
+    """What is to be approved before it is marked; None when it may be marked."""
+    is_much = len(gone) > MOST_GONE and len(gone) > MOST_SHARE * known
+    if not (is_much or (len(gone) == known and known >= FEW)):
+        return None
+    marked = set_hash(scope.instance, gone)
+    if scope.ledger.approval(marked) is not None:
+        return None
+    return {"hash": marked, "ids": sorted(gone), "of": known}
+
+
+def _mark(run: Run, gone: Mapping[int, str], asked_at: datetime) -> None:
+    """Mark those rows that were not read since."""
+    table = t.issues.c
+    with run.scope.book.writing() as db:
+        for why in set(gone.values()):
+            ids = [number for number, reason in gone.items() if reason == why]
+            where = (table.instance == run.scope.instance, table.issue_id.in_(ids), table.gone_at.is_(None))
+            marked = sa.update(t.issues).where(*where, table.read_at <= asked_at)
+            marked = marked.values(gone_at=asked_at, gone_why=why)
+            run.counts["gone"] += db.execute(marked).rowcount
+
+
+def _note(run: Run, **values: Any) -> dict[str, Any]:
+    with run.scope.book.writing() as db:
+        values = {"listed_at": utc_now(), "held": None, **values}
+        run.scope.book.note(db, run.scope.instance, run.project, **values)
+    shown = {name: value for name, value in values.items() if name in ("listed", "counted", "not_visible")}
+    return {**run.figures(), **shown}
+
+
+def _rows(scope: Scope, project: str) -> dict[int, str]:
+    """The rows of a project that are not gone: id and key."""
+    table = t.issues.c
+    query = sa.select(table.issue_id, table.issue_key).where(
+        table.instance == scope.instance, table.project_key == project, table.gone_at.is_(None)
+    )
+    with scope.book.reading() as db:
+        return {row.issue_id: row.issue_key for row in db.execute(query)}
