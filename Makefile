@@ -1,57 +1,68 @@
-# Two commands: `make demo` and `make test`. Each sets up what it needs: Python 3.11+ and make are enough.
+# Each command sets up what it needs: Python 3.11+ and make are enough.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= 4
 
-.PHONY: demo dev test faults worlds coverage lint types validate values-schema image image-test lock clean
+# Hundreds of short processes start in a run of the tests: compiled once, they share it, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE :=
 
-demo: $(VENV)/runtime
+.DEFAULT_GOAL := help
+.PHONY: help demo dev check quick test faults worlds coverage lint types walls validate values-schema image image-test \
+	lock clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):[^\#]*\#\#/make \1\t/p' Makefile
+
+demo: $(VENV)/runtime  ## sync an embedded world twice and show what each run did
 	$(BIN)/python -m safetyamp_pipelines.cli.demo demo
 
-dev: $(VENV)/runtime
+dev: $(VENV)/runtime  ## the Dagster UI on the embedded world, at http://127.0.0.1:3000
 	$(BIN)/python -m safetyamp_pipelines.cli.demo ui
 
-test: $(VENV)/development
-	$(BIN)/python -m pytest
+check: lint types walls  ## lint, format, types and the walls between the rooms
 
-# Every fault on every call of a run, and a kill at every write; writes docs/reliability.md. MINUTES=60 ends it in time.
-faults: $(VENV)/development
-	cd tests && ../$(BIN)/python -m reliability $(if $(MINUTES),--minutes $(MINUTES))
+quick: $(VENV)/development  ## the tests to run all the time: no browser, no server beyond the sandbox
+	$(BIN)/python -m pytest -m "not slow" -n auto
 
-# Ten thousand random worlds.
-worlds: $(VENV)/development
+test: $(VENV)/development  ## all tests
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+faults: $(VENV)/development  ## every fault on every call, and a kill at every write; SAMPLE=100 tries so many [SEED=…]
+	cd tests && ../$(BIN)/python -m reliability $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
+
+worlds: $(VENV)/development  ## ten thousand random worlds
 	cd tests && ../$(BIN)/python -m worlds
 
-# Lines and branches that the tests pass through, as a table and in .coverage-report/; there is no threshold to write tests for.
-coverage: $(VENV)/development
+coverage: $(VENV)/development  ## lines and branches that the tests pass through, as a table and in .coverage-report/
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=html
 
-lint: $(VENV)/development
+lint: $(VENV)/development  ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/development
+types: $(VENV)/development  ## mypy, strict
 	$(BIN)/mypy
 
-validate: $(VENV)/development
+walls: $(VENV)/development  ## what may import what
+	$(BIN)/python -m pytest tests/test_walls.py
+
+validate: $(VENV)/development  ## whether Dagster loads the definitions
 	$(BIN)/dagster definitions validate -w workspace.yaml
 
-# The schema of the chart's values, from values.yaml and the settings model.
-values-schema: $(VENV)/development
+values-schema: $(VENV)/development  ## the schema of the chart's values, from values.yaml and the settings model
 	cd tests && ../$(BIN)/python -m deployment.schema
 
-# The one image, by docker, podman or buildah. ODBC_DRIVER=freetds leaves Microsoft's driver out.
-image:
+image:  ## the one image, by docker, podman or buildah; ODBC_DRIVER=freetds leaves Microsoft's driver out
 	docker/image.sh build
 
-# Runs the main job in the image: read-only, no privileges, no network but the embedded world.
-image-test:
+image-test:  ## run the main job in the image: read-only, no privileges, no network but the embedded world
 	docker/image.sh test
 
 # Everything comes by hash, uv and the setuptools of the build too.
 define install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $(1)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 endef
@@ -67,15 +78,14 @@ $(VENV)/development: $(BIN)/python requirements-dev.lock requirements-build.lock
 	$(call install,requirements-dev.lock)
 	touch $(VENV)/runtime
 
-# Brings the lock files in step with pyproject.toml; UPGRADE=1 takes the newest versions as well. requirements.lock is
-# what `make demo` needs, with the sandbox; each other lock keeps to its versions.
+# requirements.lock is what `make demo` needs, with the sandbox; each other lock keeps to its versions.
 compile = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	--no-strip-extras --quiet $(if $(UPGRADE),--upgrade)
-lock: $(VENV)/development
+lock: $(VENV)/development  ## the lock files, in step with pyproject.toml; UPGRADE=1 takes the newest versions
 	$(compile) pyproject.toml --extra sandbox --output-file requirements.lock
 	$(compile) pyproject.toml --all-extras --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(compile) --group build --output-file requirements-build.lock
 	$(compile) pyproject.toml --extra azure --extra k8s --extra sandbox --constraint requirements.lock --output-file requirements-image.lock
 
-clean:
+clean:  ## remove the environment and the embedded worlds
 	rm -rf $(VENV) .demo .dev .coverage .coverage-report

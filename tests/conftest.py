@@ -1,4 +1,4 @@
-"""What tests of every room share: a PostgreSQL server for each worker, scripted HTTP servers, long stories first."""
+"""What tests of every room share: which are slow, a PostgreSQL server for each worker, scripted HTTP servers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,22 @@ from scripted_server import FakeTime, ScriptedServer
 from sqlalchemy import create_engine, make_url, text
 
 START_ATTEMPTS = 3
-
-
 LONGEST_STORY = "control room"
+SLOW_ROOMS = {"control_room", "oracle", "reliability", "worlds"}
+
+
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """However many workers `-n` asks for, the tests of one story stay with one of them; without `-n` there are none."""
+    if not config.getoption("numprocesses", None) and not config.getoption("tx", None):
+        config.option.dist = "no"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one long story stay with one worker (`xdist_group`); they begin first, so that none is waited for."""
+    """What needs a server beyond the sandbox, or tells one long story (`xdist_group`), is slow; `-m "not slow"` leaves
+    it out. Stories begin first, so that none is waited for."""
+    for item in items:
+        if groups_of(item) or SLOW_ROOMS & set(item.path.parts) or "postgresql" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: (LONGEST_STORY not in groups_of(item), not groups_of(item)))
 
 

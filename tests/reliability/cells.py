@@ -122,13 +122,9 @@ def try_cell(cell: Cell, wanted: Tables, run: Runner = lean_run) -> Healing:
         return _healed(box, environment, cell, wanted, run)
 
 
-def tried(cell: Cell, wanted: Tables, until: float) -> Healing | None:
-    """The cell as it healed; None when the system's monotonic clock is past `until`, in seconds.
-
-    What does not heal is tried once more: on a busy machine a process can be too late for its cell. The page tells it.
-    """
-    if time.monotonic() > until:
-        return None
+def tried(cell: Cell, wanted: Tables) -> Healing:
+    """The cell as it healed. What does not heal is tried once more, and the page reports that: on a busy machine a
+    process can be too late for its cell."""
     healing = _tried(cell, wanted)
     return replace(_tried(cell, wanted), at_first=healing.wrong) if healing.wrong else healing
 
