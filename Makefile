@@ -35,7 +35,7 @@ worlds: $(VENV)/development  ## ten thousand random worlds
 	cd tests && ../$(BIN)/python -m worlds
 
 coverage: $(VENV)/development  ## lines and branches that the tests pass through, as a table and in .coverage-report/
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=html
+	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term --cov-report=html
 
 lint: $(VENV)/development  ## ruff: rules and format
 	$(BIN)/ruff check .

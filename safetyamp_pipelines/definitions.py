@@ -80,7 +80,7 @@ def resources_for(settings: SettingsResource) -> dict[str, Any]:
 def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Fresh Definitions. `overrides` replaces resources by name, so that tests swap parts without patching.
 
-    One process runs every step: a step costs 50 ms there and 2.4 s in a process of its own (contract Dagster §2).
+    One process runs every step: a step costs 50 ms there and 2.4 s in a process of its own.
     """
     resources = {**resources_for(SettingsResource.of()), **(overrides or {})}
     timing = timing_settings()

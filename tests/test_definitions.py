@@ -1,4 +1,4 @@
-"""The shape of the project, frozen: typos in keys and selections load silently in Dagster (contract Dagster §1.11)."""
+"""The shape of the project, frozen: typos in keys and selections load silently in Dagster."""
 
 import subprocess
 import sys

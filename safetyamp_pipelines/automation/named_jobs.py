@@ -1,4 +1,4 @@
-"""The jobs operators run, each by name: an empty asset selection would mean everything (contract Dagster §0.2)."""
+"""The jobs operators run, each by name: an empty asset selection would mean everything."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Checks on snapshots, made from the declared schemas: one step a table tells whether it is whole, and as it should be.
 
 One step for all checks of a table, because a step costs 50 ms and reads the table anew. Each check keeps a result of
-its own; a failed one with severity ERROR stops what depends on the table (contract Dagster §1.2).
+its own; a failed one with severity ERROR stops what depends on the table.
 """
 
 from collections import Counter

@@ -69,7 +69,7 @@ def ui(
         )
         _say(f"Dagster UI: http://127.0.0.1:{port}  (job sync_all; for the shell: source {home}/environment)")
         # A shell that starts this in the background ignores SIGINT for it, and Dagster would inherit that and then
-        # ignore SIGTERM too (contract Dagster §1.5): a handler of our own gives the child the default again.
+        # ignore SIGTERM too: a handler of our own gives the child the default again.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         # A session of its own: Ctrl-C then reaches this process alone, which stops Dagster and the world in order.
         command = [_beside_python("dagster"), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]

@@ -17,7 +17,7 @@ from safetyamp_pipelines.settings.loading import dagster_home, dagster_postgres_
 from safetyamp_pipelines.sync.model.errors import Refusal
 
 DRIVER = "postgresql+psycopg2"
-"""SQLAlchemy 2.1 takes psycopg 3 for a bare `postgresql`, and Dagster ships psycopg2 (contract Dagster §0.6)."""
+"""SQLAlchemy 2.1 takes psycopg 3 for a bare `postgresql`, and Dagster ships psycopg2."""
 
 
 class StorageByEnvironment(DagsterSqliteStorage):

@@ -11,7 +11,7 @@ from safetyamp_pipelines.sync.model.snapshot import Snapshot
 
 OWNERS = ["team:integration"]
 POOL = "safetyamp_api"
-"""The pool of every push: one at a time, across runs (contract Dagster §1.5). Reads need none, they share the budget:
+"""The pool of every push: one at a time, across runs. Reads need none, they share the budget:
 steps that wait for a slot are asked again every 1 to 15 s (Dagster 1.13), which made an in-process run 9 s longer."""
 PLAN_CHECKS = ("one_verdict_each", "guards", "references", "collisions", "rejected_share")
 """The blocking checks of every plan: a push refuses a plan that has not passed each of them; a warning has passed."""

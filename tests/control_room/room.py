@@ -167,8 +167,7 @@ def control_room(box: Sandbox, home: Path, changes: Mapping[str, str] | None = N
 
 @contextmanager
 def obeyed_interrupts() -> Iterator[None]:
-    """A process started here obeys SIGINT, also where a shell in the background made us ignore it (contract
-    Dagster §1.5)."""
+    """A process started here obeys SIGINT, also where a shell in the background made us ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

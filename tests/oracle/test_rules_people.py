@@ -1,4 +1,4 @@
-"""Each rule about people (DESIGN §5), checked on somebody who lives in the scenario for it."""
+"""Each rule about people, checked on somebody who lives in the scenario for it."""
 
 from __future__ import annotations
 

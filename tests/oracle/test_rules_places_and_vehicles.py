@@ -1,4 +1,4 @@
-"""Each rule about departments, jobs and vehicles (DESIGN §5), checked on a record that stands there for it."""
+"""Each rule about departments, jobs and vehicles, checked on a record that stands there for it."""
 
 from __future__ import annotations
 

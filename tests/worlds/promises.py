@@ -1,4 +1,4 @@
-"""The promises of DESIGN §6, checked on a whole story: what must hold in every run, and what in the end."""
+"""The promises of docs/architecture.md, checked on a whole story: what must hold in every run, and what in the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What SafetyAmp should say in the end, worked out from the sources by other means than the package's (DESIGN §5)."""
+"""What SafetyAmp should say in the end, worked out from the sources by other means than the package's."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Tells people what went wrong, once, and when it is over: one sensor over the event log of all runs, with a cursor.
 
-A sensor on failed runs would lose an alert whenever the mail server is down (contract Dagster §1.3). This one returns a
+A sensor on failed runs would lose an alert whenever the mail server is down. This one returns a
 cursor that holds what is untold; whatever happens before that return happens again at the next tick.
 """
 

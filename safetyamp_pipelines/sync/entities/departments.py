@@ -1,4 +1,4 @@
-"""Departments become site clusters: root → region → department (DESIGN §5)."""
+"""Departments become site clusters: root → region → department."""
 
 from __future__ import annotations
 

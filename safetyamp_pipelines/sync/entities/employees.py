@@ -1,4 +1,4 @@
-"""Employees become users: the fields, where each comes from, and who is in, out or switched off (DESIGN §5)."""
+"""Employees become users: the fields, where each comes from, and who is in, out or switched off."""
 
 from __future__ import annotations
 

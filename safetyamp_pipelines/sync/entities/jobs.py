@@ -1,4 +1,4 @@
-"""Open jobs become sites, each under its contract's department (DESIGN §5)."""
+"""Open jobs become sites, each under its contract's department."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _name(key: str, description: object) -> str:
 
 
 def _scope(status: object, visible: object, open_statuses: tuple[int, ...]) -> tuple[Scope, str]:
-    """Whether a job is open for work; `PCVisibleInJC` other than Y marks a potential project (Viewpoint §3)."""
+    """Whether a job is open for work; `PCVisibleInJC` other than Y marks a potential project."""
     if visible is not None and str(visible).strip().upper() not in ("", "Y"):
         return Scope.OUT, "a potential project, not yet a job"
     if status not in open_statuses:

@@ -16,7 +16,7 @@ COLUMNS = ("HireDate", "TermDate")
 
 def is_active(frame: pd.DataFrame, today: date) -> pd.Series:
     """Boolean column: a hire date, and no termination date or one still to come. `ActiveYN` is not asked: it and
-    `TermDate` disagree in practice (contract Viewpoint §2)."""
+    `TermDate` disagree in practice."""
     hired = clean(frame[f"{SOURCE}.HireDate"], "date")
     return hired.values.notna() & ~has_left(frame, today)
 

@@ -1,4 +1,4 @@
-"""The job titles of active employees become user titles (DESIGN §5)."""
+"""The job titles of active employees become user titles."""
 
 from __future__ import annotations
 

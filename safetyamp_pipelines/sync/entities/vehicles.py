@@ -1,4 +1,4 @@
-"""Samsara vehicles become assets, with the site and the user of the assigned driver (DESIGN §5)."""
+"""Samsara vehicles become assets, with the site and the user of the assigned driver."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _match(vehicle: Record) -> dict[str, tuple[str, ...]]:
 
 
 def _status(vehicle: Record, config: VehiclesConfig) -> int:
-    """1 active while listed. `vehicleRegulationMode` is an hours-of-service flag (contract Samsara §4) and decides
+    """1 active while listed. `vehicleRegulationMode` is an hours-of-service flag and decides
     only where sync.yaml says so."""
     return int(not (config.status_from_regulation_mode and vehicle.get("vehicleRegulationMode") == "unregulated"))
 
@@ -144,7 +144,7 @@ class _Place:
         return sites.key_of(named[0]) if len(named) == 1 else None
 
     def _type_at(self, site: str | None, name: str) -> str | None:
-        """The asset type of that name at that site: an asset's type must belong to the asset's site (contract §7)."""
+        """The asset type of that name at that site: an asset's type must belong to the asset's site."""
         key = f"{name} @ {site}"
         return key if site is not None and self._expected["asset_types"].id_of(key) is not None else None
 

@@ -26,7 +26,7 @@ class Action(StrEnum):
 
 
 class Outcome(StrEnum):
-    """The verdicts: what became of one source record in one run (DESIGN §2)."""
+    """The verdicts: what became of one source record in one run (docs/architecture.md)."""
 
     CREATED = "created"
     UPDATED = "updated"

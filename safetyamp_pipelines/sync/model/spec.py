@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Policy(StrEnum):
-    """Who decides a field's value when the source and SafetyAmp differ (DESIGN §4)."""
+    """Who decides a field's value when the source and SafetyAmp differ (docs/architecture.md)."""
 
     SOURCE = "source"
     INITIAL = "initial"
@@ -111,7 +111,7 @@ class EntitySpec:
     """One synced entity: where its records come from, which table they become, and by which rules.
 
     `desire` reads snapshots and expected state and says what each source record should become.
-    `always` are the fields SafetyAmp insists on in every update (contract SafetyAmp §6).
+    `always` are the fields SafetyAmp insists on in every update.
     `access` names the field that switches a record off for leavers. With `holds_switched_off`, a record that somebody
     switched off by hand waits for a person; `reactivates` says whether one that we never pushed is switched on.
     `place` is the reference that says where a record stands: changing it is a move, and guards count by place.

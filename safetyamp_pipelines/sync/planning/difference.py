@@ -1,4 +1,4 @@
-"""The difference of one matched record, field by field and policy by policy (DESIGN §4)."""
+"""The difference of one matched record, field by field and policy by policy (docs/architecture.md)."""
 
 from __future__ import annotations
 

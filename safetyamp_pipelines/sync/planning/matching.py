@@ -39,8 +39,8 @@ def match_records(
 ) -> Matches:
     """Recognise every source record. No observed record is given to two source records.
 
-    A linked record that SafetyAmp no longer lists is never created anew: absence from one listing is not deletion
-    (contract SafetyAmp §2), so it waits for a person. Leavers are recognised only by keys that prove who they are.
+    A linked record that SafetyAmp no longer lists is never created anew: absence from one listing is not deletion,
+    so it waits for a person. Leavers are recognised only by keys that prove who they are.
     """
     matches = Matches()
     for record in desired:

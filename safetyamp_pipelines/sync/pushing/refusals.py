@@ -31,7 +31,7 @@ WORDS = (
     (Category.REFERENCE, re.compile(r"does not exist|not found|validation\.exists", re.IGNORECASE)),
     (Category.FORMAT, re.compile(r"format|valid|must be|must have|not be greater|too long", re.IGNORECASE)),
 )
-"""SafetyAmp's texts are Laravel's, some untranslated keys such as `validation.phone` (contract SafetyAmp §5)."""
+"""SafetyAmp's texts are Laravel's, some untranslated keys such as `validation.phone`."""
 
 OwnerOf = Callable[[Id], str | None]
 """The source key linked to a SafetyAmp id, if any."""
