@@ -1,4 +1,4 @@
-"""The list of synced entities, in the order in which they are pushed: a sixth is a module beside these and a line here."""
+"""The synced entities, in the order in which they are pushed: a sixth is a module beside these and a line here."""
 
 from __future__ import annotations
 
