@@ -50,7 +50,7 @@ def plain(settings: Settings) -> int:
     with open_ledger(settings) as ledger:
         for spec in ENTITIES:
             expected = expected_references({t: s.records for t, s in observed.items()}, earlier)
-            inputs = Inputs(snapshots, expected, remembered(ledger, spec.name), config.employees.timezone)
+            inputs = Inputs(snapshots, expected, remembered(ledger, spec.name), config)
             earlier.append((spec, plan_entity(spec, inputs, config)))
     return sum(len(plan.changes) for _, plan in earlier)
 

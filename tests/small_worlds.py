@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, references
 from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
 from safetyamp_pipelines.sync.model.plan import Change, Plan, Verdict
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot, canonical_json
-from safetyamp_pipelines.sync.model.tables import Id, References
+from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.planning.derive import plan_entity
 from safetyamp_pipelines.sync.planning.expected import apply_plan, expected_references
 from safetyamp_pipelines.sync.rules.config import SyncConfig
@@ -72,7 +72,7 @@ def plan_of(
     snapshots = {name: snapshot(name, world.get(name.removeprefix(OBSERVED), ())) for name in names}
     expected = expected_references(observed_in(world), [(BY_NAME[plan.entity], plan) for plan in after])
     memory = Memory(links or {}, failures or {}, source_rows or {}, is_loaded)
-    return plan_entity(spec, Inputs(snapshots, expected, memory, rules.employees.timezone), rules, tuple(keys))
+    return plan_entity(spec, Inputs(snapshots, expected, memory, rules), rules, tuple(keys))
 
 
 def plan_all(world: World, rules: SyncConfig | None = None) -> dict[str, Plan]:
@@ -85,8 +85,8 @@ def plan_all(world: World, rules: SyncConfig | None = None) -> dict[str, Plan]:
 
 def applied(plan: Plan, world: World) -> World:
     """The world with the plan carried out in SafetyAmp as planned."""
-    references = References(observed_in(world))
-    return {**world, plan.table: apply_plan(BY_NAME[plan.entity], plan, world.get(plan.table, ()), references)}
+    keyed = references(observed_in(world))
+    return {**world, plan.table: apply_plan(BY_NAME[plan.entity], plan, world.get(plan.table, ()), keyed)}
 
 
 def verdicts(plan: Plan) -> dict[str, str]:

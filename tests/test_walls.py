@@ -268,12 +268,6 @@ ALLOWED: dict[str, set[str]] = {
         "operations.push_step -> resources.push_log",
         "operations.undo_step -> resources.push_log",
         "report_job",
-        "sync.entities.departments -> sync.rules.config",
-        "sync.entities.employees -> sync.rules.config",
-        "sync.entities.jobs -> sync.rules.config",
-        "sync.entities.titles -> sync.rules.config",
-        "sync.entities.vehicles -> sync.rules.config",
-        "sync.model.spec -> sync.rules.config",
     },
     "dagster_below": {
         "operations.alerts.channels",

@@ -30,12 +30,11 @@ from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.resources.systems import SafetyAmp
 from safetyamp_pipelines.settings.logs import log_context
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name, references
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
-from safetyamp_pipelines.sync.model.tables import References
 from safetyamp_pipelines.sync.planning.expected import expected_references
 
 
@@ -73,7 +72,7 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
         earlier = [(BY_NAME[name], inputs[f"plan__{name}"]) for name in spec.after]
         expected = expected_references(_observed(snapshots), earlier)
         memory = remembered(ledger.get(), spec.name)
-        given = Inputs(snapshots, expected, memory, config.employees.timezone)
+        given = Inputs(snapshots, expected, memory, config)
         made = plan_entity(spec, given, config, push_config.keys_of(spec.name))
         looked_at = min(datetime.fromisoformat(given.as_of(source)) for source in spec.sources)
         ledger.get().log_verdicts(context.run_id, spec.name, looked_at, made.verdicts)
@@ -90,10 +89,10 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
     """`safetyamp/<table>`: the remote table itself, as planned. Waits for every plan of the run and the push before."""
     before = entities[: entities.index(spec)]
     waits_for = [f"plan/{other.name}" for other in entities if other is not spec]
-    waits_for += [f"safetyamp/{other.table}" for other in before[-1:]]
+    waits_for += [asset_name(other) for other in before[-1:]]
 
     @dg.asset(
-        key=asset_key(f"safetyamp/{spec.table}"),
+        key=asset_key(asset_name(spec)),
         ins={**plan_inputs([spec.name]), **snapshot_inputs(observed_tables(spec))},
         deps=[asset_key(name) for name in waits_for],
         group_name="safetyamp",
@@ -136,7 +135,7 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
                 client=client,
                 ledger=ledger.get(),
                 settings=sync_settings.get(),
-                references=References(_observed(snapshots)),
+                references=references(_observed(snapshots)),
                 observed_at=datetime.fromisoformat(_read_at(snapshots[f"{OBSERVED}/{spec.table}"])),
                 run_id=context.run_id,
                 progress=progress.of(spec.name, lambda: client.http.calls),
@@ -152,7 +151,7 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
         pushed.heed_interrupt()
         if pushed.error is not None:
             raise dg.Failure(str(pushed.error), metadata=metadata, allow_retries=False) from pushed.error
-        yield dg.Output(pushed.table_after(snapshots[f"{OBSERVED}/{spec.table}"]))
+        yield dg.Output(pushed.table_after(asset_name(spec), snapshots[f"{OBSERVED}/{spec.table}"]))
 
     return push
 

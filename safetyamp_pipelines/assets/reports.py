@@ -11,7 +11,7 @@ import dagster as dg
 from safetyamp_pipelines.resources.keys import OWNERS, asset_key
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DAILY_CHANGES = "reports/daily_changes"
 FIRST_DAY = "2026-01-01"
-EACH_DAY = dg.DailyPartitionsDefinition(FIRST_DAY, timezone=SyncConfig().employees.timezone, end_offset=1)
+EACH_DAY = dg.DailyPartitionsDefinition(FIRST_DAY, timezone=SyncConfig().timezone, end_offset=1)
 """The last day is the one that still goes on. The list of days follows the default time zone, because loading the
 definitions reads no settings; where a day begins and ends is decided by sync.yaml when its report is made."""
 
@@ -43,7 +43,7 @@ def daily_changes_asset() -> dg.AssetsDefinition:
 
     @dg.asset(
         key=asset_key(DAILY_CHANGES),
-        deps=[asset_key(f"safetyamp/{spec.table}") for spec in ENTITIES],
+        deps=[asset_key(asset_name(spec)) for spec in ENTITIES],
         partitions_def=EACH_DAY,
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name="reports",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, BY_TABLE
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, pushed_as
 
 ROOT = Path(__file__).parents[2]
 """The folder of the repository: paths in it are the same on the machine and in git."""
@@ -62,8 +63,8 @@ def _linked(function: Any, link: Link) -> Callable[[dg.AssetSpec], dg.AssetSpec]
 
 def _declarations(key: dg.AssetKey, link: Link) -> Iterator[dg.UrlCodeReference]:
     """Plans and pushes of all entities are made by one function: what is special about one is its declaration."""
-    group, _, name = key.to_user_string().partition("/")
-    spec = BY_NAME.get(name) if group == "plan" else BY_TABLE.get(name) if group == "safetyamp" else None
+    name = key.to_user_string()
+    spec = BY_NAME.get(name.removeprefix("plan/")) if name.startswith("plan/") else pushed_as(name)
     if spec is not None:
-        path = Path("safetyamp_pipelines", "sync", "entities", f"{spec.name}.py")
+        path = Path(inspect.getfile(spec.desire)).relative_to(ROOT)
         yield link(path, 1, f"{path.name}: fields and rules")

@@ -8,7 +8,8 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from safetyamp_pipelines.resources.keys import OBSERVED, asset_key
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name
+from safetyamp_pipelines.sync.model.columns import SOURCES
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 
 Job = UnresolvedAssetJobDefinition
@@ -29,14 +30,14 @@ def plan_keys(entities: Iterable[EntitySpec]) -> list[dg.AssetKey]:
 
 def _read_together(names: set[str]) -> set[str]:
     """Viewpoint is one transaction: who reads one of its tables reads all."""
-    tables = ("employees", "departments", "jobs", "recent_jobs")
-    return {f"viewpoint/{table}" for table in tables} if any(name.startswith("viewpoint/") for name in names) else set()
+    together = {name for name in SOURCES if name.startswith("viewpoint/")}
+    return together if names & together else set()
 
 
 def push_keys(entities: Iterable[EntitySpec]) -> list[dg.AssetKey]:
     """Everything `plan_keys` names, and the pushes of these entities."""
     chosen = list(entities)
-    return [*plan_keys(chosen), *(asset_key(f"safetyamp/{spec.table}") for spec in chosen)]
+    return [*plan_keys(chosen), *(asset_key(asset_name(spec)) for spec in chosen)]
 
 
 def _job(name: str, keys: Iterable[dg.AssetKey], description: str, **tags: str) -> Job:
@@ -51,7 +52,7 @@ def _job(name: str, keys: Iterable[dg.AssetKey], description: str, **tags: str) 
 sync_all = _job(
     "sync_all",
     push_keys(ENTITIES),
-    "Snapshot everything, plan everything, then push: departments, jobs, titles, employees, vehicles.",
+    f"Snapshot everything, plan everything, then push: {', '.join(BY_NAME)}.",
     **{SYNC_TAG: "push"},
 )
 plan_all = _job("plan_all", plan_keys(ENTITIES), "Snapshot and plan everything. A safe dry run: it writes nothing.")

@@ -11,7 +11,7 @@ from safetyamp_pipelines.checks.judged import Judged, Level, worst
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
 from safetyamp_pipelines.resources.keys import OBSERVED, asset_key, input_name
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, references
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.model.tables import References
@@ -49,7 +49,7 @@ def plan_proofs(spec: EntitySpec) -> dg.AssetChecksDefinition:
         plan: Plan,
     ) -> Iterator[dg.AssetCheckResult]:
         limits = sync_settings.get().sync_config().checks.rejected
-        expected = _expected(spec, io_manager, context.run.run_id) if plan.changes else References({})
+        expected = _expected(spec, io_manager, context.run.run_id) if plan.changes else references({})
         judged = {
             "references": judge_faults(plan, unresolved(spec, plan, expected), "refer to what is not there"),
             "collisions": judge_faults(plan, collided(spec, plan, expected), "would write a value that another has"),

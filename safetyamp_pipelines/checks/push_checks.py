@@ -13,8 +13,7 @@ from safetyamp_pipelines.resources.keys import asset_key, input_name
 from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.settings import SettingsResource
 from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
-from safetyamp_pipelines.sync.entities.registry import ENTITIES
-from safetyamp_pipelines.sync.entities.shared import SOURCE
+from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 
@@ -36,11 +35,11 @@ LEAVERS = (
 
 def push_checks(spec: EntitySpec) -> dg.AssetChecksDefinition:
     """The checks of one table after its push, in one step."""
-    key = asset_key(f"safetyamp/{spec.table}")
+    key = asset_key(asset_name(spec))
 
     @dg.multi_asset_check(
         specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in CHECKS.items()],
-        name=f"{input_name(f'safetyamp/{spec.table}')}_checks",
+        name=f"{input_name(asset_name(spec))}_checks",
     )
     def checks(sync_settings: SettingsResource, ledger: LedgerResource) -> Iterator[dg.AssetCheckResult]:
         settings, book = sync_settings.get(), ledger.get()
@@ -57,13 +56,13 @@ def push_checks(spec: EntitySpec) -> dg.AssetChecksDefinition:
 
 def leavers_check() -> dg.AssetChecksDefinition:
     """Whether everybody who left is switched off, by Viewpoint's own dates and SafetyAmp's rows after the push."""
-    key = asset_key(f"safetyamp/{EMPLOYEES.table}")
+    key = asset_key(asset_name(EMPLOYEES))
 
     @dg.asset_check(
         asset=key,
         name="leavers_off",
         description=LEAVERS,
-        additional_ins={"employees": dg.AssetIn(asset_key(SOURCE))},
+        additional_ins={"employees": dg.AssetIn(asset_key(EMPLOYEES.key.table))},
     )
     def leavers_off(
         sync_settings: SettingsResource, ledger: LedgerResource, users: Snapshot, employees: Snapshot

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from safetyamp_pipelines.checks.judged import Judged, Level, worst
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
+from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Outcome
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
-from safetyamp_pipelines.sync.model.tables import References
 from safetyamp_pipelines.sync.planning.proofs import still_on
 from safetyamp_pipelines.sync.rules.limits import Limit
 
@@ -81,9 +81,9 @@ def judge_leavers(employees: Snapshot, users: Snapshot, ledger: Ledger, settings
     to the next whole sync."""
     config = settings.sync_config()
     promised, at = timedelta(hours=config.checks.leaver_hours), datetime.fromisoformat(_read_at(employees))
-    table = References({EMPLOYEES.table: users.records})[EMPLOYEES.table]
+    table = references({EMPLOYEES.table: users.records})[EMPLOYEES.table]
     links = ledger.links(EMPLOYEES.name)
-    on = still_on(employees.records, table, links, at=at, promised=promised, timezone=config.employees.timezone)
+    on = still_on(employees.records, table, links, at=at, promised=promised, timezone=config.timezone)
     aside = ledger.standing(EMPLOYEES.name, [Outcome.NOT_PUSHED])
     overdue = {
         key: ended

@@ -13,7 +13,7 @@ from safetyamp_pipelines.checks.judged import Judged, Level
 from safetyamp_pipelines.checks.row_count import judge_rows, sizes_before
 from safetyamp_pipelines.resources.keys import OBSERVED, asset_key, input_name
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.sync.model.columns import SCHEMAS
+from safetyamp_pipelines.sync.entities.registry import SCHEMAS
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 
 CHECKS = {

@@ -21,7 +21,7 @@ from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.resources.dagster_storage import instance_of_home
 from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name
 from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Outcome, Plan, Verdict
 
@@ -169,7 +169,7 @@ def _gather(
         ran.fewest_calls += int(values.get("fewest_calls", 0))
         ran.writes += int(values.get("writes", 0))
     for name in entities:
-        if name in pushed and ("safetyamp", BY_NAME[name].table) not in metadata:  # interrupted
+        if name in pushed and tuple(asset_name(BY_NAME[name]).split("/")) not in metadata:  # interrupted
             ran.writes += sum(verdict.outcome in OUTCOME_OF.values() for verdict in pushed[name])
         if ("plan", name) not in metadata:
             continue

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from safetyamp_pipelines.ledger import Intent
 from safetyamp_pipelines.settings.logs import get_logger
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, BY_TABLE
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, writers
 from safetyamp_pipelines.sync.model.errors import RecordRefused
 from safetyamp_pipelines.sync.model.inputs import Memory
 from safetyamp_pipelines.sync.model.plan import Agreed, Change
@@ -29,9 +29,16 @@ EVER = datetime(1970, 1, 1, tzinfo=UTC)
 def remembered(ledger: Ledger, entity: str) -> Memory:
     """What the planner may know of earlier pushes: links, and the refusals that still stand."""
     failures = {key: failure for key, failure in ledger.failures(entity).items() if failure.state != "retry"}
-    rows = ledger.previous_rows_of(BY_NAME[entity].sources)
-    is_loaded = ledger.was_pushed_whole(entity)
-    return Memory(ledger.links(entity), failures, rows, is_loaded, ledger.keyed_hash)
+    spec = BY_NAME[entity]
+    others = [other.name for other in writers(spec.table) if other is not spec]
+    return Memory(
+        links=ledger.links(entity),
+        failures=failures,
+        source_rows=ledger.previous_rows_of(spec.sources),
+        is_loaded=ledger.was_pushed_whole(entity),
+        keyed_hash=ledger.keyed_hash,
+        foreign=frozenset(link.target_id for other in others for link in ledger.links(other).values()),
+    )
 
 
 @dataclass
@@ -137,11 +144,14 @@ class LedgerJournal:
 
     def linked(self, table: str) -> Iterable[Linked]:
         """Roles and asset types belong to no entity: nothing of them is linked."""
-        owner = BY_TABLE.get(table)
-        return () if owner is None else self.ledger.links(owner.name).values()
+        return [link for owner in writers(table) for link in self.ledger.links(owner.name).values()]
+
+    def links(self) -> Iterable[Linked]:
+        return self.ledger.links(self.entity).values()
 
     def has_written_since(self, moment: datetime) -> bool:
-        return self.ledger.has_written_since(self.entity, moment)
+        owners = writers(BY_NAME[self.entity].table)
+        return any(self.ledger.has_written_since(owner.name, moment) for owner in owners)
 
     def beat(self) -> None:
         self.heartbeat()

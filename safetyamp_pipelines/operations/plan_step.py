@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.journal import remembered
-from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, asset_name, references, writers
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Plan
@@ -58,17 +58,17 @@ def load_stored(spec: EntitySpec, store: SnapshotStore, ledger: Ledger, config: 
     earlier = [(BY_NAME[name], _plan(store, _ref(store, f"plan/{name}", ref.run_id))) for name in spec.after]
     observed = {table: snapshots[f"{OBSERVED}/{table}"].records for table in spec.observed}
     expected = expected_references(observed, earlier)
-    inputs = Inputs(snapshots, expected, remembered(ledger, spec.name), config.employees.timezone)
+    inputs = Inputs(snapshots, expected, remembered(ledger, spec.name), config)
     pushed = {table: _pushed(store, table, ref.run_id) for table in spec.observed}
-    shown = References({table: pushed[table] or rows for table, rows in observed.items()})
-    desired = tuple(spec.desire(inputs, config))
+    shown = references({table: pushed[table] or rows for table, rows in observed.items()})
+    desired = tuple(spec.desire(inputs, config.of(spec)))
     return Stored(spec, config, ref.run_id, _plan(store, ref), snapshots, inputs, shown, desired)
 
 
 def _pushed(store: SnapshotStore, table: str, run_id: str) -> tuple[Record, ...] | None:
     """The table as a push of that run left it; None when the run did not push it."""
-    ref = store.newest(f"safetyamp/{table}", run_id)
-    return None if ref is None else _snapshot(store, ref).records
+    stored = [ref for spec in writers(table) if (ref := store.newest(asset_name(spec), run_id)) is not None]
+    return _snapshot(store, stored[-1]).records if stored else None
 
 
 def _ref(store: SnapshotStore, name: str, run_id: str | None) -> SnapshotRef:

@@ -57,10 +57,9 @@ class Pushed:
         if self.is_interrupted:
             raise DagsterExecutionInterruptedError
 
-    def table_after(self, observed: Snapshot) -> Snapshot:
+    def table_after(self, name: str, observed: Snapshot) -> Snapshot:
         """SafetyAmp's table as the push left it: what was observed, with every answered write on top."""
         pages = observed.certificate.pages if observed.certificate else 0
-        name = observed.table.replace("safetyamp_observed/", "safetyamp/")
         read_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return Snapshot.certified(
             name, self.result.rows.values(), key=lambda row: row["id"], pages=pages, read_at=read_at

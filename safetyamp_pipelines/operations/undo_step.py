@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from safetyamp_pipelines.operations.push_step import LEASE, Pushed, push_plan
 from safetyamp_pipelines.resources.push_log import log_plan
 from safetyamp_pipelines.settings.logs import get_logger, log_context
-from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, references
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.tables import References
@@ -74,15 +74,15 @@ class Undoing:
         observed = {table: self._read(table) for table in spec.observed}
         own = observed[spec.table].certificate
         hashes = {taken.table: taken.certificate.content_hash for taken in observed.values() if taken.certificate}
-        references = References({table: taken.records for table, taken in observed.items()})
-        ground = Ground(references, self.ledger.links(spec.name), own.read_at if own else "", hashes)
+        shown = references({table: taken.records for table, taken in observed.items()})
+        ground = Ground(shown, self.ledger.links(spec.name), own.read_at if own else "", hashes)
         plan = plan_undo(spec, session_id, self.ledger.changes_done(session_id), ground, config)
         name = f"undo/{spec.name}"
         self.store.publish(name, self.run_id, plan.to_bytes(), plan.manifest(), kind="Plan")
         self.store.prune(name)
         with log_context(run_id=self.run_id, entity=spec.name):
             log_plan(plan)
-        return PlannedUndo(session, plan, references, sum(change.status is None for change in changes))
+        return PlannedUndo(session, plan, shown, sum(change.status is None for change in changes))
 
     def undo(self, session_id: int, who: str, reason: str) -> Undone:
         """Take the session back. Raises as `plan` does, and PlanRefused when a guard or another push is in the way.

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from safetyamp_pipelines.checks.column_checks import judge_schema
 from safetyamp_pipelines.checks.judged import Level
-from safetyamp_pipelines.sync.model.columns import SCHEMAS, Column, Kind, Presence, Schema
+from safetyamp_pipelines.sync.entities.registry import SCHEMAS
+from safetyamp_pipelines.sync.model.columns import Column, Kind, Presence, Schema
 from safetyamp_pipelines.sync.model.snapshot import Record
 
 PEOPLE = SCHEMAS["viewpoint/employees"]

@@ -19,11 +19,10 @@ from safetyamp_pipelines.operations.journal import remembered
 from safetyamp_pipelines.operations.push_step import Pushed, push_plan
 from safetyamp_pipelines.sandbox import FaultRule, RequestRecord, Sandbox, WorldSpec
 from safetyamp_pipelines.settings.loading import load_settings
-from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, references
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
-from safetyamp_pipelines.sync.model.tables import References
 from safetyamp_pipelines.sync.planning.derive import plan_entity
 from safetyamp_pipelines.sync.planning.expected import expected_references
 from safetyamp_pipelines.sync.pushing.outcomes import Progress, no_progress
@@ -132,7 +131,7 @@ class PushWorld:
         before = [(BY_NAME[plan.entity], plan) for plan in earlier]
         expected = expected_references({table: taken.records for table, taken in observed.items()}, before)
         memory = remembered(self.ledger, entity)
-        return plan_entity(spec, Inputs(snapshots, expected, memory, rules.employees.timezone), rules)
+        return plan_entity(spec, Inputs(snapshots, expected, memory, rules), rules)
 
     def push(
         self, plan: Plan, observed: Mapping[str, Snapshot], *, progress: Progress = no_progress, **settings: Any
@@ -144,7 +143,7 @@ class PushWorld:
             client=self.client,
             ledger=self.ledger,
             settings=self.settings.model_copy(update=settings),
-            references=References({table: taken.records for table, taken in observed.items()}),
+            references=references({table: taken.records for table, taken in observed.items()}),
             observed_at=datetime.fromisoformat(observed[BY_NAME[plan.entity].table].certificate.read_at),
             run_id="run-1",
             progress=progress,

@@ -65,7 +65,7 @@ def test_the_table_after_a_push_is_what_safetyamp_lists_then(box: Sandbox, world
     observed = world.observe("employees")
     pushed = world.push(world.plan("employees", staff(1, 2), observed), observed)
 
-    after = pushed.table_after(observed["users"])
+    after = pushed.table_after("safetyamp/users", observed["users"])
 
     assert after.table == "safetyamp/users"
     assert {row["id"]: row for row in after.records} == {

@@ -17,12 +17,11 @@ from safetyamp_pipelines.operations.journal import remembered
 from safetyamp_pipelines.operations.push_step import push_plan, refuse_guarded
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, references
 from safetyamp_pipelines.sync.model.errors import SyncError
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
-from safetyamp_pipelines.sync.model.tables import References
 from safetyamp_pipelines.sync.planning.derive import plan_entity
 from safetyamp_pipelines.sync.planning.expected import expected_references
 from safetyamp_pipelines.systems.entra import graph_client
@@ -100,7 +99,7 @@ def _run(settings: Settings, ledger: Ledger, run: LeanRun, settled: Settled) -> 
                 client=client,
                 ledger=ledger,
                 settings=settings,
-                references=References({t: snapshots[OBSERVED + t].records for t in spec.observed}),
+                references=references({t: snapshots[OBSERVED + t].records for t in spec.observed}),
                 observed_at=datetime.fromisoformat(plan.as_of),
                 run_id="lean",
                 progress=lambda *_: settled(),
@@ -127,7 +126,7 @@ def _plans(settings: Settings, ledger: Ledger, snapshots: dict[str, Snapshot]) -
     observed = {name.removeprefix(OBSERVED): s.records for name, s in snapshots.items() if name.startswith(OBSERVED)}
     for spec in ENTITIES:
         expected = expected_references(observed, [(BY_NAME[plan.entity], plan) for plan in plans])
-        inputs = Inputs(snapshots, expected, remembered(ledger, spec.name), config.employees.timezone)
+        inputs = Inputs(snapshots, expected, remembered(ledger, spec.name), config)
         plans.append(plan_entity(spec, inputs, config))
     return plans
 

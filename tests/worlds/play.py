@@ -13,13 +13,12 @@ from safetyamp_pipelines.operations.push_step import refuse_guarded
 from safetyamp_pipelines.sandbox.safetyamp_options import TargetOptions
 from safetyamp_pipelines.sandbox.safetyamp_schema import TABLES as SCHEMA
 from safetyamp_pipelines.sandbox.safetyamp_state import SafetyAmpState
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, BY_TABLE
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, BY_TABLE, references
 from safetyamp_pipelines.sync.model.errors import PlanRefused, SyncError
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Plan, Verdict
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot, canonical_json
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec
-from safetyamp_pipelines.sync.model.tables import References
 from safetyamp_pipelines.sync.planning.derive import plan_entity
 from safetyamp_pipelines.sync.planning.expected import expected_references
 from safetyamp_pipelines.sync.pushing.outcomes import PushOptions
@@ -204,7 +203,7 @@ class _Process:
         earlier = [(self._world.specs[other], self._log.plans[other]) for other in spec.after]
         expected = expected_references({table: observed[table].records for table in spec.observed}, earlier)
         memory, config = remembered(self._ledger, name), self._world.config
-        return plan_entity(spec, Inputs(snapshots, expected, memory, config.employees.timezone), config)
+        return plan_entity(spec, Inputs(snapshots, expected, memory, config), config)
 
     def _push(self, name: str, plan: Plan, observed: Mapping[str, Snapshot]) -> None:
         spec, ledger, limits = self._world.specs[name], self._ledger, self._world.config.target
@@ -218,7 +217,7 @@ class _Process:
             plan,
             self._target,
             MortalJournal(journal, self._fate),
-            References({table: observed[table].records for table in spec.observed}),
+            references({table: observed[table].records for table in spec.observed}),
             # Calls wait for no budget here: what was intended is sent at once.
             PushOptions(in_flight=1, late_arrival=limits.late_arrival_seconds, longest_queue=0),
             now=self._world.clock,

@@ -17,7 +17,7 @@ from safetyamp_pipelines.automation.alerting.failed_runs import FailedStep, job_
 from safetyamp_pipelines.automation.named_jobs import JOBS
 from safetyamp_pipelines.automation.starting.timing import is_partial, is_whole_sync
 from safetyamp_pipelines.operations.alerts.problems import Green, Level, Red, Signal
-from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.sync.entities.registry import pushed_as
 
 _UNNAMED_JOB = "__ASSET_JOB"
 """What Dagster calls the run of assets that somebody materialised by the button."""
@@ -154,7 +154,8 @@ def _materialised(entry: dg.EventLogEntry, made: dg.AssetMaterialization) -> Ite
         return
     room, *rest = made.asset_key.path
     kinds = {"plan": (("rejected",), "not_in_step"), "safetyamp": (("failed",), "not_as_planned")}
-    entity = next((spec.name for spec in ENTITIES if rest and rest[-1] in (spec.name, spec.table)), "")
+    pushed = pushed_as(made.asset_key.to_user_string())
+    entity = pushed.name if pushed is not None else "".join(rest)
     if room in kinds and entity:
         yield _records(entry, made, entity, *kinds[room])
 

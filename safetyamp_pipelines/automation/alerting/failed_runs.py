@@ -16,7 +16,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from safetyamp_pipelines.automation.named_jobs import SYNC_TAG
 from safetyamp_pipelines.operations.alerts.problems import Level, Red
-from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.sync.entities.registry import pushed_as
 from safetyamp_pipelines.sync.model.errors import (
     AuthRefused,
     CallError,
@@ -100,8 +100,9 @@ def reds_of(
 
 def entity_of(step: str) -> str | None:
     """The entity that a step plans or pushes: `safetyamp__users` → `employees`."""
-    names = {f"plan__{spec.name}": spec.name for spec in ENTITIES}
-    return {**names, **{f"safetyamp__{spec.table}": spec.name for spec in ENTITIES}}.get(step)
+    pushed = pushed_as(step.replace("__", "/"))
+    planned = step.removeprefix("plan__") if step.startswith("plan__") else None
+    return pushed.name if pushed is not None else planned
 
 
 def step_token(step: str) -> str:

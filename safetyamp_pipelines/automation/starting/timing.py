@@ -16,7 +16,7 @@ import dagster as dg
 from safetyamp_pipelines.automation.named_jobs import SYNC_TAG
 from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name
 from safetyamp_pipelines.sync.rules.calendar import Ended, ScheduleConfig, freeze_at, quarantine_after
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _whole_syncs(instance: dg.DagsterInstance) -> list[Ended]:
 
 def is_whole_sync(run: dg.DagsterRun) -> bool:
     """Whether this run of sync_all was to push every entity, and every record of it."""
-    pushes = {asset_key(f"safetyamp/{spec.table}") for spec in ENTITIES}
+    pushes = {asset_key(asset_name(spec)) for spec in ENTITIES}
     is_whole = run.job_name == "sync_all" and pushes <= (run.asset_selection or pushes)
     return is_whole and not is_partial(run.run_config)
 

@@ -9,33 +9,25 @@ from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.plan_step import OBSERVED, Stored
 from safetyamp_pipelines.sync.model import clean
 
-KEY_COLUMNS = {
-    "employees": "Employee",
-    "jobs": "Job",
-    "departments": "PRDept",
-    "titles": "udEmpTitle",
-    "vehicles": "id",
-}
-"""By which column a record is asked for."""
-OTHER_COLUMNS = {"vehicles": ("name", "vin", "serial", "licensePlate"), "jobs": ("Description",)}
-"""What people take for the key."""
-
 
 def why_absent(stored: Stored, key: str, ledger: Ledger) -> list[str]:
     """The reasons, the most likely first."""
-    source = stored.spec.sources[0]
-    companies = ", ".join(map(str, stored.config.companies))
-    rows = len(stored.records(source))
-    where = f" of companies {companies}" if source.startswith("viewpoint/") else ""
-    reasons = [f"{stored.spec.noun} {key} is not in {source}{where}: {rows} rows, read {stored.read_at(source)}"]
-    reasons += _of_another_company(stored, key)
-    if stored.spec.name == "titles":
-        reasons = list(_title(stored, key)) or reasons
-    reasons += _similar(stored, key)
-    reasons += _remembered(stored, key, ledger)
-    reasons += _in_safetyamp(stored, key)
-    reasons += _in_entra(stored, key)
-    return reasons
+    return [
+        *_not_in_source(stored, key),
+        *_of_another_company(stored, key),
+        *_similar(stored, key),
+        *_remembered(stored, key, ledger),
+        *_in_safetyamp(stored, key),
+        *stored.spec.why_absent(stored.inputs, key),
+    ]
+
+
+def _not_in_source(stored: Stored, key: str) -> Iterator[str]:
+    source, rows = stored.spec.sources[0], stored.records(stored.spec.sources[0])
+    if all(_folded(stored.spec.key.of(row)) != _folded(key) for row in rows):
+        companies = ", ".join(map(str, stored.config.companies))
+        where = f" of companies {companies}" if source.startswith("viewpoint/") else ""
+        yield f"{stored.spec.noun} {key} is not in {source}{where}: {len(rows)} rows, read {stored.read_at(source)}"
 
 
 def _of_another_company(stored: Stored, key: str) -> Iterator[str]:
@@ -45,25 +37,15 @@ def _of_another_company(stored: Stored, key: str) -> Iterator[str]:
         yield f"company {company} is none of the companies in sync.yaml, so its records are not read"
 
 
-def _title(stored: Stored, key: str) -> Iterator[str]:
-    bearers = [row for row in stored.records("viewpoint/employees") if _folded(row.get("udEmpTitle")) == _folded(key)]
-    if bearers:
-        yield (
-            f"title {key} is held by {len(bearers)} employees, and none of them is employed: only the titles of "
-            "active employees are synced"
-        )
-
-
 def _similar(stored: Stored, key: str) -> Iterator[str]:
     """Keys that differ by the company, the trailing dot, case or zeros only, and records known by another of their
     values. Only the number of several companies is keyed `company/number`, and only for those that do not own it."""
     company, _, number = key.partition("/")
     wanted = {_bare(key), _bare(number if number and company in map(str, stored.config.companies) else key)}
     near = {record.source_key for record in stored.desired if _bare(record.source_key) in wanted}
-    for row in stored.records(stored.spec.sources[0]):
-        for column in OTHER_COLUMNS.get(stored.spec.name, ()):
-            if row.get(column) is not None and _folded(row[column]) == _folded(key):
-                near.add(str(row[KEY_COLUMNS[stored.spec.name]]).strip())
+    for row in stored.records(stored.spec.key.table):
+        if any(row.get(name) is not None and _folded(row[name]) == _folded(key) for name in stored.spec.key.others):
+            near.add(stored.spec.key.of(row))
     for found in sorted(near):
         yield f"do you mean {found}? `safetyamp explain {stored.spec.noun} '{found}'`"
 
@@ -81,14 +63,6 @@ def _in_safetyamp(stored: Stored, key: str) -> Iterator[str]:
     found = stored.inputs.expected[table].id_of(key)
     if found is not None and any(row["id"] == found for row in stored.records(f"{OBSERVED}/{table}")):
         yield f"SafetyAmp has {key} in {table} (id {found}), which no source lists: unmanaged, never changed"
-
-
-def _in_entra(stored: Stored, key: str) -> Iterator[str]:
-    if stored.spec.name != "employees":
-        return
-    accounts = sum(_number(row.get("employeeId")) == _number(key) for row in stored.records("entra/users"))
-    if accounts:
-        yield f"Entra has {accounts} account(s) with this employeeId, but people are taken from Viewpoint only"
 
 
 def finder(key: str) -> tuple[Callable[[Any], bool], ...]:

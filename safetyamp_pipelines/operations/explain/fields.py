@@ -6,34 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from safetyamp_pipelines.ledger import Link
-from safetyamp_pipelines.operations.explain.source_rows import Rows, rows_of
 from safetyamp_pipelines.operations.plan_step import Stored
 from safetyamp_pipelines.sync.model.clean import CLEANERS, Unclean
 from safetyamp_pipelines.sync.model.mapping import source_label
 from safetyamp_pipelines.sync.model.snapshot import Record
-from safetyamp_pipelines.sync.model.spec import Desired, Field
+from safetyamp_pipelines.sync.model.spec import Desired, Field, Rows
 from safetyamp_pipelines.sync.planning.difference import observed_value
-
-RULES = {
-    ("departments", "rule.code"): "the department's code, or the name of the region",
-    ("departments", "rule.name"): "code and description, or the name of the region",
-    ("departments", "rule.region"): "the region of the department, and the root for a region",
-    ("jobs", "rule.name"): "job number and description",
-    ("employees", "rule.home_site"): "the open job worked last, else the home office of the department",
-    ("employees", "rule.role"): "employees.default_role of sync.yaml",
-    ("employees", "rule.access"): "on while employed",
-    ("vehicles", "rule.site"): "the driver's home site, else the site of a Samsara tag, else vehicles.default_site",
-    ("vehicles", "rule.asset_type"): "vehicles.asset_type of sync.yaml at that site",
-    ("vehicles", "rule.user"): "the driver assigned in Samsara",
-    ("vehicles", "rule.status"): "active while Samsara lists the vehicle",
-}
-"""What the derived values come from, in words: by entity and source."""
 
 
 def explain_fields(stored: Stored, record: Desired, row: Record | None, link: Link | None) -> list[dict[str, Any]]:
     """One entry a declared field. `row` is what SafetyAmp shows of the record, None when it is not there."""
     rows = rows_of(stored, record)
-    fields = record.under(stored.spec.with_policies(stored.config))
+    fields = record.under(stored.spec.with_policies(stored.config.of(stored.spec)))
     return [_field(stored, field, record, rows, row, link) for field in fields]
 
 
@@ -64,10 +48,10 @@ def _source(stored: Stored, field: Field, source: str, record: Desired, rows: Ro
     usable, trouble = None, None
     if raw is not None:
         try:
-            usable = CLEANERS[field.clean](raw, stored.config.employees.default_phone_region)
+            usable = CLEANERS[field.clean](raw, stored.config.of(stored.spec).phone_region)
         except Unclean as unclean:
             trouble = str(unclean)
-    words = RULES.get((stored.spec.name, source))
+    words = stored.spec.words.get(source)
     label = source_label(source) if words is None else f"rule ({words})"
     return {"source": label, "raw": raw, "usable": usable, "trouble": trouble}
 
@@ -83,3 +67,26 @@ def _raw(stored: Stored, field: Field, source: str, record: Desired, rows: Rows)
             value = getattr(value, part)
         return value
     return rows.get(table, {}).get(column)
+
+
+def rows_of(stored: Stored, record: Desired) -> Rows:
+    """The rows behind a record; a table that says nothing of it is left out. A region of departments has no row."""
+    spec = stored.spec
+    beside = spec.row_of(stored.inputs, record) if spec.row_of is not None else {}
+    own = _own_row(stored, record)
+    return {**({spec.key.table: own} if own is not None else {}), **beside}
+
+
+def _own_row(stored: Stored, record: Desired) -> Record | None:
+    """The row of the record's key. The owner of a number that several companies have is keyed by the number alone, the
+    others by `company/number`."""
+    key, rows = stored.spec.key, stored.records(stored.spec.key.table)
+    if key.company is None:
+        by_key = {key.of(row): row for row in reversed(rows)}
+        return by_key.get(record.source_key) or by_key.get(record.natural_key)
+    same = [row for row in rows if key.of(row) == record.natural_key]
+    named = {f"{row[key.company]}/{record.natural_key}": row for row in same}
+    if record.source_key in named:
+        return named[record.source_key]
+    taken = {other.source_key for other in stored.desired}
+    return next((row for name, row in named.items() if name not in taken), None)

@@ -3,53 +3,76 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Literal
 
-import pandas as pd
+from pydantic import Field as Setting
 
+from safetyamp_pipelines.sync.entities.shared import owners
+from safetyamp_pipelines.sync.model import clean
+from safetyamp_pipelines.sync.model.columns import AUDIT, Kind, Schema, columns, keys
 from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.model.kinds import EntityRules, Text
 from safetyamp_pipelines.sync.model.mapping import map_fields
-from safetyamp_pipelines.sync.model.spec import Collision, Desired, EntitySpec, Field, MatchKey, Policy
-from safetyamp_pipelines.sync.rules.config import SyncConfig
+from safetyamp_pipelines.sync.model.snapshot import Record
+from safetyamp_pipelines.sync.model.spec import Collision, Desired, EntitySpec, Field, MatchKey, Policy, SourceKey
+from safetyamp_pipelines.sync.model.tables import Table, TargetTable
 
 SOURCE = "viewpoint/departments"
+KEY = SourceKey(SOURCE, "PRDept", company="PRCo")
 _REGION_TAKEN = "the region is named like the root cluster or a department code: rename it in Viewpoint udRegion"
 
 
-def desire_departments(inputs: Inputs, config: SyncConfig) -> list[Desired]:
+class DepartmentsConfig(EntityRules):
+    """Departments become site clusters."""
+
+    root_cluster: Text | None = Setting(
+        default=None, description="Name of the root site cluster in SafetyAmp; null takes the only root there is."
+    )
+    osha_establishment: Literal[0, 1] = Setting(default=0, description="OSHA flag of new clusters, 0 or 1.")
+
+
+def desire_departments(inputs: Inputs, rules: DepartmentsConfig) -> list[Desired]:
     """One record per department row, and one per region they name; the regions come first."""
-    frame = inputs.frame(SOURCE, ("PRCo", "PRDept", "Description", "udRegion"))
-    company = frame[f"{SOURCE}.PRCo"]
-    code = frame[f"{SOURCE}.PRDept"].map(lambda value: _trimmed(value) or "")
-    frame["rule.region"] = _one_spelling(frame[f"{SOURCE}.udRegion"].map(_trimmed))
-    frame["rule.code"] = code
-    frame["rule.name"] = [_name(c, _trimmed(d)) for c, d in zip(code, frame[f"{SOURCE}.Description"], strict=True)]
-    frame["sync.yaml.departments.osha_establishment"] = config.departments.osha_establishment
-    mapped = map_fields(frame, FIELDS)
-    first_company = _first_company(company, code, config.companies)
-    root = _root(inputs, config)
-    taken = {root.casefold(), *code.map(str.casefold)}
-    region = [str(values["parent_cluster_id"]) for values in mapped.values]
-    mine = [company[row] == first_company[code[row]] for row in frame.index]
-    departments = [
-        Desired(
-            source_key=code[row] if mine[row] else f"{company[row]}/{code[row]}",
-            natural_key=code[row],
-            values=mapped.values[row],
-            match={"code": (code[row],), "name": (frame["rule.name"][row],)} if mine[row] else {},
-            reasons=(
-                *mapped.reasons[row],
-                *_clash(company[row], code[row], first_company),
-                *((_REGION_TAKEN,) if region[row].casefold() in taken else ()),
-            ),
-            notes=tuple(mapped.notes[row]),
+    rows = inputs.snapshot(SOURCE).records
+    codes, companies = [KEY.of(row) for row in rows], [row["PRCo"] for row in rows]
+    names = [_name(code, _text(row.get("Description"))) for code, row in zip(codes, rows, strict=True)]
+    mapped = map_fields(
+        {
+            **inputs.columns(SOURCE, ("PRCo", "PRDept", "Description", "udRegion")),
+            "rule.region": _one_spelling([_text(row.get("udRegion")) for row in rows]),
+            "rule.code": codes,
+            "rule.name": names,
+            "sync.yaml.departments.osha_establishment": [rules.osha_establishment] * len(rows),
+        },
+        FIELDS,
+    )
+    owner = owners(((code, company, True) for code, company in zip(codes, companies, strict=True)), inputs.companies)
+    root = _root(inputs, rules)
+    taken = {root.casefold(), *map(str.casefold, codes)}
+    departments = []
+    for code, company, name, found in zip(codes, companies, names, mapped, strict=True):
+        mine, reasons = owner[code] == company, list(found.reasons)
+        if not mine:
+            whose = f"department code {code} belongs to company {owner[code]} already"
+            reasons.append(f"{whose}: give it a code of its own")
+        if str(found.values["parent_cluster_id"]).casefold() in taken:
+            reasons.append(_REGION_TAKEN)
+        departments.append(
+            Desired(
+                source_key=code if mine else f"{company}/{code}",
+                natural_key=code,
+                values=found.values,
+                match={"code": (code,), "name": (name,)} if mine else {},
+                reasons=tuple(reasons),
+                notes=tuple(found.notes),
+            )
         )
-        for row in frame.index
-    ]
-    return [*_regions(departments, root, config), *departments]
+    return [*_regions(departments, root, rules), *departments]
 
 
-def _regions(departments: list[Desired], root: str, config: SyncConfig) -> list[Desired]:
+def _regions(departments: list[Desired], root: str, rules: DepartmentsConfig) -> list[Desired]:
     """Regions that at least one department needs; a region is only a name in the department's row."""
     wanted = {str(d.values["parent_cluster_id"]) for d in departments if not d.reasons}
     return [
@@ -60,7 +83,7 @@ def _regions(departments: list[Desired], root: str, config: SyncConfig) -> list[
                 "external_code": region,
                 "name": region,
                 "parent_cluster_id": root,
-                "osha_establishment": config.departments.osha_establishment,
+                "osha_establishment": rules.osha_establishment,
             },
             match={"code": (region,), "name": (region,)},
         )
@@ -68,11 +91,10 @@ def _regions(departments: list[Desired], root: str, config: SyncConfig) -> list[
     ]
 
 
-def _root(inputs: Inputs, config: SyncConfig) -> str:
+def _root(inputs: Inputs, rules: DepartmentsConfig) -> str:
     """The natural key of the root cluster: found by the configured name, else the only root there is."""
-    clusters = inputs.expected["site_clusters"]
+    clusters, name = inputs.expected["site_clusters"], rules.root_cluster
     roots = {row_id: row for row_id, row in clusters.rows.items() if row.get("parent_cluster_id") is None}
-    name = config.departments.root_cluster
     if name is not None:
         roots = {row_id: row for row_id, row in roots.items() if str(row.get("name")).strip() == name.strip()}
     if len(roots) != 1:
@@ -84,43 +106,44 @@ def _root(inputs: Inputs, config: SyncConfig) -> str:
     return str(clusters.key_of(next(iter(roots))))
 
 
-def _records(inputs: Inputs) -> list[tuple[object, str]]:
-    """Every department row; the regions they name have verdicts of their own on top."""
-    return [(row["PRCo"], _trimmed(row["PRDept"]) or "") for row in inputs.snapshot(SOURCE).records]
+def _text(value: object) -> str | None:
+    return clean.text(value, "") if value is not None else None
 
 
-def _trimmed(value: object) -> str | None:
-    return (str(value).strip() or None) if value is not None else None
-
-
-def _name(code: str | None, description: str | None) -> str | None:
+def _name(code: str, description: str | None) -> str:
     return f"{code} - {description}" if description else code
 
 
-def _one_spelling(names: pd.Series) -> pd.Series:
+def _one_spelling(names: list[str | None]) -> list[str | None]:
     """Spellings that differ only by case are one region: the most frequent one, then the first by alphabet."""
     spellings: dict[str, Counter[str]] = {}
-    for name in names.dropna():
+    for name in filter(None, names):
         spellings.setdefault(name.casefold(), Counter())[name] += 1
     chosen = {folded: min(found, key=lambda n: (-found[n], n)) for folded, found in spellings.items()}
-    return pd.Series([chosen[n.casefold()] if isinstance(n, str) else None for n in names], dtype=object)
+    return [chosen[name.casefold()] if name is not None else None for name in names]
 
 
-def _first_company(company: pd.Series, code: pd.Series, companies: tuple[int, ...]) -> dict[str, int]:
-    """The company whose department keeps a code that several companies use: the first in sync.yaml."""
-    first: dict[str, int] = {}
-    for co, dept in zip(company, code, strict=True):
-        best = first.get(dept)
-        if best is None or companies.index(co) < companies.index(best):
-            first[dept] = co
-    return first
+def _cluster_key(row: Record, _tables: Mapping[str, TargetTable]) -> str | None:
+    return clean.text(row.get("external_code") or row.get("name") or "", "")
 
 
-def _clash(company: int, code: str, first_company: dict[str, int]) -> tuple[str, ...]:
-    if company == first_company[code]:
-        return ()
-    return (f"department code {code} belongs to company {first_company[code]} already: give it a code of its own",)
-
+SITE_CLUSTERS = Table(
+    "site_clusters",
+    "Site clusters, the tree of root, regions and departments,",
+    Schema(
+        (
+            *keys(Kind.WHOLE, "id"),
+            *columns(Kind.TEXT, "name external_code"),
+            *columns(Kind.WHOLE, "parent_cluster_id"),
+            *columns(Kind.FLAG, "osha_establishment"),
+        ),
+        others=f"path depth {AUDIT}",
+    ),
+    _cluster_key,
+    fold_case=True,
+    update="PUT",
+    always=("name", "parent_cluster_id", "osha_establishment"),
+)
 
 FIELDS = (
     Field(
@@ -153,7 +176,7 @@ FIELDS = (
 
 SPEC = EntitySpec(
     name="departments",
-    table="site_clusters",
+    target=SITE_CLUSTERS,
     title="Site clusters from departments",
     description="Viewpoint departments, each under its region, as SafetyAmp site clusters.",
     sources=(SOURCE,),
@@ -164,9 +187,13 @@ SPEC = EntitySpec(
         MatchKey("code", "external_code", fold_case=True),
         MatchKey("name", "name", fold_case=True, owner="external_code"),
     ),
+    key=KEY,
+    rules=DepartmentsConfig,
     desire=desire_departments,
-    records=_records,
+    words={
+        "rule.code": "the department's code, or the name of the region",
+        "rule.name": "code and description, or the name of the region",
+        "rule.region": "the region of the department, and the root for a region",
+    },
     place="parent_cluster_id",
-    always=("name", "parent_cluster_id", "osha_establishment"),
-    policies=lambda config: config.departments.policies,
 )

@@ -3,152 +3,151 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-import pandas as pd
+from pydantic import Field as Setting
 
-from safetyamp_pipelines.sync.entities import shared as employment
+from safetyamp_pipelines.sync.entities.shared import EMPLOYEES, EMPLOYMENT, HomeSites, has_left, is_active, owners
 from safetyamp_pipelines.sync.model import clean
+from safetyamp_pipelines.sync.model.columns import ADDRESS, AUDIT, Kind, Presence, Schema, columns, keys
 from safetyamp_pipelines.sync.model.inputs import Inputs
-from safetyamp_pipelines.sync.model.mapping import Mapped, map_fields
-from safetyamp_pipelines.sync.model.snapshot import Record
-from safetyamp_pipelines.sync.model.spec import Collision, Desired, EntitySpec, Field, MatchKey, Policy, Scope
-from safetyamp_pipelines.sync.rules.config import SyncConfig
-
-SOURCE = employment.SOURCE
-COLUMNS = (
-    "PRCo",
-    "Employee",
-    "LastName",
-    "FirstName",
-    "MidName",
-    "Sex",
-    "BirthDate",
-    "HireDate",
-    "TermDate",
-    "PRDept",
-    "Email",
-    "Phone",
-    "CellPhone",
-    "Address",
-    "Address2",
-    "City",
-    "State",
-    "Zip",
-    "Country",
-    "udEmpTitle",
+from safetyamp_pipelines.sync.model.kinds import (
+    DEFAULT_PHONE_REGION,
+    CountryHere,
+    EntityRules,
+    PhoneRegion,
+    StateHere,
+    Text,
+    TimeZoneHere,
 )
+from safetyamp_pipelines.sync.model.mapping import MappedRow, map_fields
+from safetyamp_pipelines.sync.model.snapshot import Columns, Record
+from safetyamp_pipelines.sync.model.spec import (
+    Collision,
+    Desired,
+    EntitySpec,
+    Field,
+    MatchKey,
+    Policy,
+    Rows,
+    Scope,
+    SourceKey,
+)
+from safetyamp_pipelines.sync.model.tables import Table
+
+ENTRA = "entra/users"
+RECENT_JOBS = "viewpoint/recent_jobs"
+KEY = SourceKey(EMPLOYEES, "Employee", clean="number", company="PRCo")
+OPTIONS = ("timezone", "country", "default_state")
 
 
-def desire_employees(inputs: Inputs, config: SyncConfig) -> list[Desired]:
+class EmployeesConfig(EntityRules):
+    """Employees become users."""
+
+    default_role: Text = Setting(default="Field", description="Name of the SafetyAmp role given to a new user.")
+    timezone: TimeZoneHere = "America/Chicago"
+    country: CountryHere = "US"
+    default_state: StateHere = None
+    reactivate_without_history: bool = Setting(
+        default=True,
+        description="An active employee whose account is off and whom this project never pushed: true switches "
+        "the account on, false holds and reports it.",
+    )
+    default_phone_region: PhoneRegion = Setting(
+        default=DEFAULT_PHONE_REGION,
+        description="Region in which telephone numbers without a country code are read.",
+    )
+    protected_roles: tuple[Text, ...] = Setting(
+        default=(),
+        description="Accounts that have one of these SafetyAmp roles are never touched, also when the person leaves.",
+    )
+
+    @property
+    def phone_region(self) -> str:
+        """The region of sync.yaml."""
+        return self.default_phone_region
+
+
+def desire_employees(inputs: Inputs, rules: EmployeesConfig) -> list[Desired]:
     """One record per employee row of the configured companies, whoever they are."""
-    frame = inputs.frame(SOURCE, COLUMNS)
-    frame["rule.number"] = clean.clean(frame[f"{SOURCE}.Employee"], "number").values
-    frame["rule.active"] = employment.is_active(frame, inputs.today(SOURCE))
-    frame["rule.left"] = employment.has_left(frame, inputs.today(SOURCE))
-    frame = join_entra(frame, inputs)
-    frame = with_home_site(frame, inputs)
-    frame = with_role(frame, inputs, config.employees.default_role)
-    frame["rule.access"] = 1
-    frame["rule.ended"] = clean.clean(frame[f"{SOURCE}.TermDate"], "date").values
-    for option in ("timezone", "country", "default_state"):
-        values = [getattr(config.employees, option)] * len(frame)
-        frame[f"sync.yaml.employees.{option}"] = pd.Series(values, dtype=object)
-    mapped = map_fields(frame, FIELDS, config.employees.default_phone_region)
-    claims = _claims(frame, config.companies)
-    return [_desired(frame, row, claims, mapped) for row in frame.index]
+    rows, today = inputs.snapshot(EMPLOYEES).records, inputs.today(EMPLOYEES)
+    numbers = [KEY.of(row) for row in rows]
+    employment = inputs.columns(EMPLOYEES, EMPLOYMENT)
+    active, left = is_active(employment, today), has_left(employment, today)
+    mapped = map_fields(
+        {
+            **inputs.columns(EMPLOYEES, _read_columns()),
+            **_entra_columns(inputs, numbers),
+            **_home_sites(inputs, numbers),
+            "rule.role": [_role(inputs, rules)] * len(rows),
+            "rule.access": [1] * len(rows),
+            **{f"sync.yaml.employees.{option}": [getattr(rules, option)] * len(rows) for option in OPTIONS},
+        },
+        FIELDS,
+        rules.phone_region,
+    )
+    claims = [(number, int(row["PRCo"]), on) for number, row, on in zip(numbers, rows, active, strict=True)]
+    owner = owners(claims, inputs.companies)
+    rivals: dict[str, list[int]] = defaultdict(list)
+    for number, company, on in claims:
+        if on:
+            rivals[number].append(company)
+    return [
+        _desired(row, claim, owner, rivals[claim[0]], has_gone, found)
+        for row, claim, has_gone, found in zip(rows, claims, left, mapped, strict=True)
+    ]
+
+
+def _read_columns() -> list[str]:
+    """The columns of the employees table that fields are read from."""
+    prefix = f"{EMPLOYEES}."
+    return sorted({s.removeprefix(prefix) for f in FIELDS for s in f.sources if s.startswith(prefix)})
 
 
 def _desired(
-    frame: pd.DataFrame,
-    row: int,
-    claims: dict[str, list[tuple[bool, int]]],
-    mapped: Mapped,
+    row: Record, claim: tuple[str, int, bool], owner: Mapping[str, int], rivals: list[int], left: bool, found: MappedRow
 ) -> Desired:
-    values, reasons = mapped.values[row], mapped.reasons[row]
-    number, company = str(frame["rule.number"][row]), int(frame[f"{SOURCE}.PRCo"][row])
-    active = bool(frame["rule.active"][row])
-    owner = claims[number][0][1] == company
-    rivals = [co for is_active, co in claims[number] if is_active]
+    number, company, active = claim
+    mine, reasons, email = owner[number] == company, list(found.reasons), found.values.get("email")
     if active and len(rivals) > 1:
-        names = " and ".join(str(co) for co in sorted(rivals))
-        reasons = [*reasons, f"employee number {number} is in companies {names}: one of them needs another number"]
-    email = values.get("email")
-    scope, rule = _scope(active, bool(frame["rule.left"][row]), frame["rule.ended"][row])
+        names = " and ".join(str(rival) for rival in sorted(rivals))
+        reasons.append(f"employee number {number} is in companies {names}: one of them needs another number")
+    scope, rule = _scope(row, active, left)
+    department = row.get("PRDept")
     return Desired(
-        source_key=number if owner else f"{company}/{number}",
+        source_key=number if mine else f"{company}/{number}",
         natural_key=number,
-        values=values if active else {},
-        match={"emp_id": (number,), "email": (str(email),) if email else ()} if owner else {},
+        values=found.values if active else {},
+        match={"emp_id": (number,), "email": (str(email),) if email else ()} if mine else {},
         scope=scope,
         rule=rule,
         reasons=tuple(reasons) if active else (),
-        groups=(f"department {str(department).strip()}",) if (department := frame[f"{SOURCE}.PRDept"][row]) else (),
-        notes=tuple(mapped.notes[row]) if active else (),
-        stand_ins=frozenset(mapped.stand_ins[row]),
+        groups=(f"department {str(department).strip()}",) if department else (),
+        notes=tuple(found.notes) if active else (),
+        stand_ins=frozenset(found.stand_ins),
     )
 
 
-def _scope(active: bool, left: bool, ended: str | None) -> tuple[Scope, str]:
+def _scope(row: Record, active: bool, left: bool) -> tuple[Scope, str]:
     """Only who has left loses access. Without a hire date nobody is employed, but a date that got lost must not lock
     out somebody at work: the account stays as it is, and is reported."""
     if active:
         return Scope.ACTIVE, ""
     if left:
-        return Scope.LEAVER, f"employment ended {ended}"
+        return Scope.LEAVER, f"employment ended {clean.date(row['TermDate'], '')}"
     return Scope.OUT, "no hire date in Viewpoint; the account, if any, stays as it is"
 
 
-def _claims(frame: pd.DataFrame, companies: tuple[int, ...]) -> dict[str, list[tuple[bool, int]]]:
-    """Per employee number the (is active, company) pairs, the owner first: the active one, then sync.yaml's order."""
-    claims: dict[str, list[tuple[bool, int]]] = {}
-    for number, company, active in zip(
-        frame["rule.number"], frame[f"{SOURCE}.PRCo"], frame["rule.active"], strict=True
-    ):
-        claims.setdefault(str(number), []).append((bool(active), int(company)))
-    return {
-        number: sorted(found, key=lambda claim: (not claim[0], companies.index(claim[1])))
-        for number, found in claims.items()
-    }
-
-
-def _records(inputs: Inputs) -> list[tuple[object, str]]:
-    """Every employee row, employed or not."""
-    rows = inputs.snapshot(SOURCE).records
-    numbers = clean.clean(pd.Series([row["Employee"] for row in rows], dtype=object), "number").values
-    return [(row["PRCo"], str(number)) for row, number in zip(rows, numbers, strict=True)]
-
-
-def _protected_by(row: Record, config: SyncConfig) -> str | None:
-    """The role of the account that sync.yaml protects, if it has one of them."""
-    protected = {name.strip().casefold(): name for name in config.employees.protected_roles}
-    shown = row.get("roles") or ()
-    roles = [shown] if isinstance(shown, Mapping) else shown
-    names = [str(role.get("name") or "").strip().casefold() for role in roles]
-    found = next((protected[name] for name in names if name in protected), None)
-    return None if found is None else f"has the role {found} (employees.protected_roles of sync.yaml)"
-
-
-ENTRA = "entra/users"
-RECENT_JOBS = "viewpoint/recent_jobs"
-
-
-def join_entra(frame: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
-    """Add `entra/users.*` columns by employee number; leading zeros and blanks in `employeeId` do not matter."""
+def _accounts(inputs: Inputs) -> dict[str, Record | None]:
+    """Employee number → the Entra account; leading zeros and blanks in `employeeId` do not matter. None where several
+    accounts have the number and it is unknown which is whose."""
     accounts: dict[str, list[Record]] = defaultdict(list)
     for account in inputs.snapshot(ENTRA).records:
         number = clean.number(account.get("employeeId") or "", "")
         if number is not None and account.get("userType") != "Guest":
             accounts[number].append(account)
-    chosen = {number: _one_account(found) for number, found in accounts.items()}
-    rows = [chosen.get(str(number)) or {} for number in frame["rule.number"]]
-    reads: dict[str, Callable[[Record], object]] = {
-        "mail": lambda account: account.get("mail"),
-        "mobilePhone": lambda account: account.get("mobilePhone"),
-        "businessPhones": lambda account: next(iter(account.get("businessPhones") or ()), None),
-        "manager": lambda account: (account.get("manager") or {}).get("employeeId"),
-    }
-    return _with(frame, {f"{ENTRA}.{name}": [read(row) for row in rows] for name, read in reads.items()})
+    return {number: _one_account(found) for number, found in accounts.items()}
 
 
 def _one_account(found: Sequence[Record]) -> Record | None:
@@ -170,39 +169,107 @@ def _mailbox(account: Record) -> str | None:
         return None
 
 
-def with_home_site(frame: pd.DataFrame, inputs: Inputs) -> pd.DataFrame:
-    """Add `rule.home_site`: the site of the latest open job worked, else the department's home office."""
-    sites = employment.HomeSites(inputs.expected)
+def _entra_columns(inputs: Inputs, numbers: Sequence[str]) -> Columns:
+    """The `entra/users.*` columns of these employees."""
+    accounts = _accounts(inputs)
+    rows = [_entra_row(accounts.get(number)) for number in numbers]
+    return {f"{ENTRA}.{name}": [row[name] for row in rows] for name in _entra_row(None)}
+
+
+def _entra_row(account: Record | None) -> dict[str, Any]:
+    """What is read of an account, each as one value."""
+    found: Record = account or {}
+    return {
+        "mail": found.get("mail"),
+        "mobilePhone": found.get("mobilePhone"),
+        "businessPhones": next(iter(found.get("businessPhones") or ()), None),
+        "manager": (found.get("manager") or {}).get("employeeId"),
+    }
+
+
+def _home_sites(inputs: Inputs, numbers: Sequence[str]) -> Columns:
+    """`rule.home_site`: the site of the latest open job worked, else the department's home office."""
+    sites = HomeSites(inputs.expected)
     latest = {
-        (job["PRCo"], clean.number(job["Employee"], "")): clean.key(job["Job"], "")
+        (job["PRCo"], clean.number(job["Employee"], "")): clean.key(job["Job"] or "", "")
         for job in inputs.snapshot(RECENT_JOBS).records
     }
     homes: list[str | None] = []
     whys: list[str] = []
-    keys = ("PRCo", "PRDept")
-    columns = [frame[f"{employment.SOURCE}.{key}"] for key in keys]
-    for company, department, number in zip(*columns, frame["rule.number"], strict=True):
-        job = latest.get((company, number))
+    for row, number in zip(inputs.snapshot(EMPLOYEES).records, numbers, strict=True):
+        job, department = latest.get((row["PRCo"], number)), row.get("PRDept")
         code = clean.text(department, "") if department is not None else None
         homes.append(sites.of_job(job) or sites.home_office(code))
         worked = f"job {job} has no site" if job else "no timecard on an open job"
         office = f"department {code} has no home office in SafetyAmp" if code else "no department is given"
         whys.append(f"Home site: {worked}, and {office}")
-    return _with(frame, {"rule.home_site": homes, "rule.home_site.why": whys})
+    return {"rule.home_site": list(homes), "rule.home_site.why": list(whys)}
 
 
-def with_role(frame: pd.DataFrame, inputs: Inputs, default_role: str) -> pd.DataFrame:
-    """Add `rule.role`: the configured role, else the one SafetyAmp marks as its default. Ids are tenant data."""
+def _role(inputs: Inputs, rules: EmployeesConfig) -> str:
+    """The configured role, else the one SafetyAmp marks as its default. Ids are tenant data."""
     roles = inputs.expected["roles"]
     marked = [str(row["name"]) for row in roles.rows.values() if row.get("account_default") == 1]
-    role = default_role if roles.id_of(default_role) is not None or not marked else min(marked)
-    return _with(frame, {"rule.role": [role] * len(frame)})
+    return rules.default_role if roles.id_of(rules.default_role) is not None or not marked else min(marked)
 
 
-def _with(frame: pd.DataFrame, columns: Mapping[str, Sequence[object]]) -> pd.DataFrame:
-    """The frame with object columns added; None stays None."""
-    added = {name: pd.Series(list(values), index=frame.index, dtype=object) for name, values in columns.items()}
-    return pd.concat([frame, pd.DataFrame(added, index=frame.index)], axis=1)
+def _row_of(inputs: Inputs, record: Desired) -> Rows:
+    """The Entra account beside the employee's own row."""
+    return {ENTRA: _entra_row(_accounts(inputs).get(record.natural_key))}
+
+
+def _why_absent(inputs: Inputs, key: str) -> Iterator[str]:
+    number = clean.number(key, "")
+    accounts = inputs.snapshot(ENTRA).records
+    found = sum(clean.number(account.get("employeeId") or "", "") == number for account in accounts)
+    if found:
+        yield f"Entra has {found} account(s) with this employeeId, but people are taken from Viewpoint only"
+
+
+def _protected_by(row: Record, rules: EmployeesConfig) -> str | None:
+    """The role of the account that sync.yaml protects, if it has one of them."""
+    protected = {name.strip().casefold(): name for name in rules.protected_roles}
+    held = row.get("roles") or ()
+    roles = [held] if isinstance(held, Mapping) else held
+    names = [str(role.get("name") or "").strip().casefold() for role in roles]
+    found = next((protected[name] for name in names if name in protected), None)
+    return None if found is None else f"has the role {found} (employees.protected_roles of sync.yaml)"
+
+
+ROLES = Table(
+    "roles",
+    "Roles, which plans name and pushes look up,",
+    Schema(
+        (*keys(Kind.WHOLE, "id"), *columns(Kind.TEXT, "name"), *columns(Kind.FLAG, "account_default")),
+        others=f"guard_name default_role_id scim_external_id {AUDIT}",
+    ),
+    lambda row, _tables: clean.text(row.get("name") or "", ""),
+    fold_case=True,
+)
+
+USERS = Table(
+    "users",
+    "Users, active or not,",
+    Schema(
+        (
+            *keys(Kind.TEXT, "id"),
+            *columns(Kind.TEXT, "emp_id first_name middle_name last_name email mobile_phone work_phone"),
+            *columns(Kind.TEXT, f"date_of_birth current_hire_date {ADDRESS}"),
+            *columns(Kind.WHOLE, "gender home_site_id"),
+            *columns(Kind.OBJECT, "current_title"),
+            *columns(Kind.OBJECT, "current_supervisor", Presence.LOOSE),
+            *columns(Kind.LIST, "roles"),
+            *columns(Kind.FLAG, "system_access"),
+        ),
+        others=(
+            "nickname rehire_date home_phone extension home_site current_department sites activated owner bypass_sso "
+            "text_opt_out type avatar_location last_logged_in deleted_at"
+        ),
+    ),
+    lambda row, _tables: clean.number(row.get("emp_id") or "", ""),
+    update="PATCH",
+    always=("first_name", "last_name", "email"),
+)
 
 
 def _personal(name: str, label: str, *sources: str, **options: object) -> Field:
@@ -211,15 +278,15 @@ def _personal(name: str, label: str, *sources: str, **options: object) -> Field:
 
 
 FIELDS = (
-    Field("emp_id", "Employee number", (f"{SOURCE}.Employee",), "emp_id", clean="number", required=True),
-    _personal("first_name", "First name", f"{SOURCE}.FirstName", required=True, telling=True),
-    _personal("middle_name", "Middle name", f"{SOURCE}.MidName"),
-    _personal("last_name", "Last name", f"{SOURCE}.LastName", required=True, telling=True),
+    Field("emp_id", "Employee number", (f"{EMPLOYEES}.Employee",), "emp_id", clean="number", required=True),
+    _personal("first_name", "First name", f"{EMPLOYEES}.FirstName", required=True, distinctive=True),
+    _personal("middle_name", "Middle name", f"{EMPLOYEES}.MidName"),
+    _personal("last_name", "Last name", f"{EMPLOYEES}.LastName", required=True, distinctive=True),
     _personal(
         "email",
         "E-mail",
         f"{ENTRA}.mail",
-        f"{SOURCE}.Email",
+        f"{EMPLOYEES}.Email",
         clean="email",
         required=True,
         unique=Collision.REJECT,
@@ -229,24 +296,31 @@ FIELDS = (
         "mobile_phone",
         "Mobile phone",
         f"{ENTRA}.mobilePhone",
-        f"{SOURCE}.CellPhone",
-        f"{SOURCE}.Phone",
+        f"{EMPLOYEES}.CellPhone",
+        f"{EMPLOYEES}.Phone",
         clean="phone",
         unique=Collision.OMIT,
     ),
-    _personal("work_phone", "Work phone", f"{ENTRA}.businessPhones", f"{SOURCE}.Phone", clean="phone"),
-    _personal("gender", "Gender", f"{SOURCE}.Sex", clean="gender"),
-    _personal("date_of_birth", "Date of birth", f"{SOURCE}.BirthDate", clean="date", telling=True),
-    _personal("current_hire_date", "Hire date", f"{SOURCE}.HireDate", clean="date"),
-    _personal("street", "Street", f"{SOURCE}.Address", telling=True),
-    _personal("street2", "Street, second line", f"{SOURCE}.Address2"),
-    _personal("city", "City", f"{SOURCE}.City"),
-    _personal("state", "State", f"{SOURCE}.State", "sync.yaml.employees.default_state", clean="state"),
-    _personal("zip_code", "Zip code", f"{SOURCE}.Zip", clean="zip_code"),
-    Field("country", "Country", (f"{SOURCE}.Country", "sync.yaml.employees.country"), "country"),
-    Field("timezone", "Time zone", ("sync.yaml.employees.timezone",), "timezone", policy=Policy.INITIAL),
+    _personal("work_phone", "Work phone", f"{ENTRA}.businessPhones", f"{EMPLOYEES}.Phone", clean="phone"),
+    _personal("gender", "Gender", f"{EMPLOYEES}.Sex", clean="gender"),
+    _personal("date_of_birth", "Date of birth", f"{EMPLOYEES}.BirthDate", clean="date", distinctive=True),
+    _personal("current_hire_date", "Hire date", f"{EMPLOYEES}.HireDate", clean="date"),
+    _personal("street", "Street", f"{EMPLOYEES}.Address", distinctive=True),
+    _personal("street2", "Street, second line", f"{EMPLOYEES}.Address2"),
+    _personal("city", "City", f"{EMPLOYEES}.City"),
+    _personal("state", "State", f"{EMPLOYEES}.State", "sync.yaml.employees.default_state", clean="state"),
+    _personal("zip_code", "Zip code", f"{EMPLOYEES}.Zip", clean="zip_code"),
+    _personal("country", "Country", f"{EMPLOYEES}.Country", "sync.yaml.employees.country"),
+    _personal("timezone", "Time zone", "sync.yaml.employees.timezone", policy=Policy.INITIAL),
     Field("home_site_id", "Home site", ("rule.home_site",), "home_site_id", required=True, references="sites"),
-    Field("current_title_id", "Title", (f"{SOURCE}.udEmpTitle",), "current_title.id", references="user_titles"),
+    Field(
+        "current_title_id",
+        "Title",
+        (f"{EMPLOYEES}.udEmpTitle",),
+        "current_title.id",
+        references="user_titles",
+        personal=True,
+    ),
     Field(
         "roles",
         "Role",
@@ -263,16 +337,17 @@ FIELDS = (
         "current_supervisor.id",
         clean="number",
         references="users",
+        personal=True,
     ),
     Field("system_access", "Access", ("rule.access",), "system_access", clean="as_is"),
 )
 
 SPEC = EntitySpec(
     name="employees",
-    table="users",
+    target=USERS,
     title="Users from employees",
     description="Active employees as SafetyAmp users, with e-mail from Entra; leavers lose access, nobody is deleted.",
-    sources=(SOURCE, RECENT_JOBS, ENTRA),
+    sources=(EMPLOYEES, RECENT_JOBS, ENTRA),
     observed=("site_clusters", "sites", "user_titles", "roles", "users"),
     after=("departments", "jobs", "titles"),
     fields=FIELDS,
@@ -280,13 +355,20 @@ SPEC = EntitySpec(
         MatchKey("emp_id", "emp_id", numeric=True),
         MatchKey("email", "email", fold_case=True, owner="emp_id", action="link"),
     ),
+    key=KEY,
+    rules=EmployeesConfig,
     desire=desire_employees,
-    records=_records,
-    always=("first_name", "last_name", "email"),
+    words={
+        "rule.home_site": "the open job worked last, else the home office of the department",
+        "rule.role": "employees.default_role of sync.yaml",
+        "rule.access": "on while employed",
+    },
+    reads=(ROLES,),
+    row_of=_row_of,
+    why_absent=_why_absent,
     access="system_access",
     holds_switched_off=True,
     place="home_site_id",
-    policies=lambda config: config.employees.policies,
-    reactivates=lambda config: config.employees.reactivate_without_history,
+    reactivates=lambda rules: rules.reactivate_without_history,
     protected_by=_protected_by,
 )

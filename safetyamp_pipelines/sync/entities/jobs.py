@@ -2,74 +2,89 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Mapping
 
+from pydantic import Field as Setting
+
+from safetyamp_pipelines.sync.entities.shared import owners
+from safetyamp_pipelines.sync.model.clean import key as cleaned_key
+from safetyamp_pipelines.sync.model.clean import text
+from safetyamp_pipelines.sync.model.columns import ADDRESS, AUDIT, Kind, Schema, columns, keys
 from safetyamp_pipelines.sync.model.inputs import Inputs
-from safetyamp_pipelines.sync.model.mapping import Mapped, map_fields
-from safetyamp_pipelines.sync.model.spec import Collision, Desired, EntitySpec, Field, MatchKey, Policy, Scope
-from safetyamp_pipelines.sync.rules.config import SyncConfig
+from safetyamp_pipelines.sync.model.kinds import Codes, CountryHere, EntityRules, StateHere, TimeZoneHere
+from safetyamp_pipelines.sync.model.mapping import map_fields
+from safetyamp_pipelines.sync.model.snapshot import Record
+from safetyamp_pipelines.sync.model.spec import (
+    Collision,
+    Desired,
+    EntitySpec,
+    Field,
+    MatchKey,
+    Policy,
+    Scope,
+    SourceKey,
+)
+from safetyamp_pipelines.sync.model.tables import Table, TargetTable
 
 SOURCE = "viewpoint/jobs"
-COLUMNS = (
-    "JCCo",
-    "Job",
-    "Description",
-    "JobStatus",
-    "PCVisibleInJC",
-    "Department",
-    "ShipAddress",
-    "ShipAddress2",
-    "ShipCity",
-    "ShipState",
-    "ShipZip",
-    "ShipCountry",
-)
+KEY = SourceKey(SOURCE, "Job", clean="key", company="JCCo", others=("Description",))
+ADDRESS_COLUMNS = ("ShipAddress", "ShipAddress2", "ShipCity", "ShipState", "ShipZip", "ShipCountry")
 
 
-def desire_jobs(inputs: Inputs, config: SyncConfig) -> list[Desired]:
-    """One record per job. Only open jobs are kept in step; a job that closes is reported, its site stays."""
-    frame = inputs.frame(SOURCE, COLUMNS)
-    key = frame[f"{SOURCE}.Job"].map(lambda value: str(value).rstrip())
-    frame["rule.name"] = [_name(k, d) for k, d in zip(key, frame[f"{SOURCE}.Description"], strict=True)]
-    frame[f"{SOURCE}.Department.why"] = "Department is missing: give the job's contract a department in Viewpoint"
-    for option in ("timezone", "country", "default_state"):
-        frame[f"sync.yaml.jobs.{option}"] = pd.Series([getattr(config.jobs, option)] * len(frame), dtype=object)
-    mapped = map_fields(frame, FIELDS)
-    scopes = [
-        _scope(status, visible, config.jobs.open_statuses)
-        for status, visible in zip(frame[f"{SOURCE}.JobStatus"], frame[f"{SOURCE}.PCVisibleInJC"], strict=True)
-    ]
-    owner = _owning_company(frame, key, scopes, config.companies)
-    return [_desired(row, key[row], frame, mapped, scopes[row], owner) for row in frame.index]
+class JobsConfig(EntityRules):
+    """Jobs become sites."""
 
-
-def _desired(
-    row: int,
-    key: str,
-    frame: pd.DataFrame,
-    mapped: Mapped,
-    scope: tuple[Scope, str],
-    owner: dict[str, int],
-) -> Desired:
-    company = frame[f"{SOURCE}.JCCo"][row]
-    mine = owner[key] == company
-    clash = () if mine else (f"company {owner[key]} has a job with the same number: a site code must be unique",)
-    return Desired(
-        source_key=key if mine else f"{company}/{key}",
-        natural_key=key,
-        values=mapped.values[row],
-        match={"site code": (key,), "name": (frame["rule.name"][row],)} if mine else {},
-        scope=scope[0],
-        rule=scope[1],
-        reasons=(*mapped.reasons[row], *clash),
-        notes=tuple(mapped.notes[row]),
-        stand_ins=frozenset(mapped.stand_ins[row]),
+    open_statuses: Codes = Setting(
+        default=(1,), description="JobStatus values of an open job: 0 pending, 1 open, 2 and 3 closed."
     )
+    timezone: TimeZoneHere = "America/Chicago"
+    country: CountryHere = "US"
+    default_state: StateHere = None
 
 
-def _name(key: str, description: object) -> str:
-    trimmed = str(description).strip() if description is not None else ""
-    return f"{key} - {trimmed}" if trimmed else key
+def desire_jobs(inputs: Inputs, rules: JobsConfig) -> list[Desired]:
+    """One record per job. Only open jobs are kept in step; a job that closes is reported, its site stays."""
+    rows = inputs.snapshot(SOURCE).records
+    numbers, companies = [KEY.of(row) for row in rows], [row["JCCo"] for row in rows]
+    names = [_name(number, row.get("Description")) for number, row in zip(numbers, rows, strict=True)]
+    why = "Department is missing: give the job's contract a department in Viewpoint"
+    mapped = map_fields(
+        {
+            **inputs.columns(SOURCE, ("Job", "Department", *ADDRESS_COLUMNS)),
+            "rule.name": names,
+            f"{SOURCE}.Department.why": [why] * len(rows),
+            "sync.yaml.jobs.timezone": [rules.timezone] * len(rows),
+            "sync.yaml.jobs.country": [rules.country] * len(rows),
+            "sync.yaml.jobs.default_state": [rules.default_state] * len(rows),
+        },
+        FIELDS,
+    )
+    scopes = [_scope(row.get("JobStatus"), row.get("PCVisibleInJC"), rules.open_statuses) for row in rows]
+    claims = ((n, c, s[0] is Scope.ACTIVE) for n, c, s in zip(numbers, companies, scopes, strict=True))
+    owner = owners(claims, inputs.companies)
+    desired = []
+    for number, company, name, (scope, rule), found in zip(numbers, companies, names, scopes, mapped, strict=True):
+        mine = owner[number] == company
+        clash = f"company {owner[number]} has a job with the same number: a site code must be unique"
+        desired.append(
+            Desired(
+                source_key=number if mine else f"{company}/{number}",
+                natural_key=number,
+                values=found.values,
+                match={"site code": (number,), "name": (name,)} if mine else {},
+                scope=scope,
+                rule=rule,
+                reasons=tuple(found.reasons if mine else [*found.reasons, clash]),
+                notes=tuple(found.notes),
+                stand_ins=frozenset(found.stand_ins),
+            )
+        )
+    return desired
+
+
+def _name(number: str, description: object) -> str:
+    trimmed = text(description, "") if description is not None else None
+    return f"{number} - {trimmed}" if trimmed else number
 
 
 def _scope(status: object, visible: object, open_statuses: tuple[int, ...]) -> tuple[Scope, str]:
@@ -77,26 +92,27 @@ def _scope(status: object, visible: object, open_statuses: tuple[int, ...]) -> t
     if visible is not None and str(visible).strip().upper() not in ("", "Y"):
         return Scope.OUT, "a potential project, not yet a job"
     if status not in open_statuses:
-        names = {0: "pending", 2: "soft closed", 3: "hard closed"}
-        return Scope.OUT, f"the job is {names.get(status, f'in status {status}')}; its site, if any, stays"  # type: ignore[call-overload]
+        names: dict[object, str] = {0: "pending", 2: "soft closed", 3: "hard closed"}
+        return Scope.OUT, f"the job is {names.get(status, f'in status {status}')}; its site, if any, stays"
     return Scope.ACTIVE, ""
 
 
-def _owning_company(
-    frame: pd.DataFrame, key: pd.Series, scopes: list[tuple[Scope, str]], companies: tuple[int, ...]
-) -> dict[str, int]:
-    """The company whose job keeps a number that several have: an open job first, then the order of sync.yaml."""
-    rank: dict[str, tuple[bool, int]] = {}
-    for job, company, (scope, _) in zip(key, frame[f"{SOURCE}.JCCo"], scopes, strict=True):
-        mine = (scope is not Scope.ACTIVE, companies.index(company))
-        rank[job] = min(rank.get(job, mine), mine)
-    return {job: companies[index] for job, (_, index) in rank.items()}
+def _site_key(row: Record, tables: Mapping[str, TargetTable]) -> str | None:
+    if code := cleaned_key(row.get("ext_id") or "", ""):
+        return code
+    return f"{row.get('name')} @ {tables['site_clusters'].key_of(row.get('cluster_id')) or 'no cluster'}"
 
 
-def _records(inputs: Inputs) -> list[tuple[object, str]]:
-    """Every job row, open or not."""
-    return [(row["JCCo"], str(row["Job"]).rstrip()) for row in inputs.snapshot(SOURCE).records]
-
+SITES = Table(
+    "sites",
+    "Sites, which are jobs and home offices,",
+    Schema(
+        (*keys(Kind.WHOLE, "id"), *columns(Kind.TEXT, f"name ext_id {ADDRESS}"), *columns(Kind.WHOLE, "cluster_id")),
+        others=f"latitude longitude em_enabled em_weather_override naics_code industry_description {AUDIT}",
+    ),
+    _site_key,
+    update="PUT",
+)
 
 FIELDS = (
     Field("ext_id", "Site code", (f"{SOURCE}.Job",), "ext_id", clean="key", required=True, unique=Collision.REJECT),
@@ -120,7 +136,7 @@ FIELDS = (
 
 SPEC = EntitySpec(
     name="jobs",
-    table="sites",
+    target=SITES,
     title="Sites from jobs",
     description="Open Viewpoint jobs as SafetyAmp sites, under the cluster of their contract's department.",
     sources=(SOURCE,),
@@ -128,8 +144,9 @@ SPEC = EntitySpec(
     after=("departments",),
     fields=FIELDS,
     match=(MatchKey("site code", "ext_id"), MatchKey("name", "name", owner="ext_id")),
+    key=KEY,
+    rules=JobsConfig,
     desire=desire_jobs,
-    records=_records,
+    words={"rule.name": "job number and description"},
     place="cluster_id",
-    policies=lambda config: config.jobs.policies,
 )

@@ -1,31 +1,40 @@
-"""What several entities share: who is employed, and where a person or a vehicle is at home."""
+"""What several entities share: who is employed, where a person or a vehicle is at home, who keeps a shared number."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-import pandas as pd
-
 from safetyamp_pipelines.sync.model.clean import clean
+from safetyamp_pipelines.sync.model.snapshot import Columns
 from safetyamp_pipelines.sync.model.tables import Id, References
 
-SOURCE = "viewpoint/employees"
-COLUMNS = ("HireDate", "TermDate")
+EMPLOYEES = "viewpoint/employees"
+EMPLOYMENT = ("HireDate", "TermDate")
 
 
-def is_active(frame: pd.DataFrame, today: date) -> pd.Series:
-    """Boolean column: a hire date, and no termination date or one still to come. `ActiveYN` is not asked: it and
-    `TermDate` disagree in practice."""
-    hired = clean(frame[f"{SOURCE}.HireDate"], "date")
-    return hired.values.notna() & ~has_left(frame, today)
+def is_active(columns: Columns, today: date) -> list[bool]:
+    """By row: a hire date, and no termination date or one still to come. `ActiveYN` is not asked: it and `TermDate`
+    disagree in practice."""
+    hired = clean(columns[f"{EMPLOYEES}.HireDate"], "date").values
+    return [start is not None and not left for start, left in zip(hired, has_left(columns, today), strict=True)]
 
 
-def has_left(frame: pd.DataFrame, today: date) -> pd.Series:
-    """Boolean column: a termination date that has come."""
-    ends = clean(frame[f"{SOURCE}.TermDate"], "date")
-    has_ended = [end is not None and end <= today.isoformat() for end in ends.values]
-    return pd.Series(has_ended, index=frame.index, dtype=bool)
+def has_left(columns: Columns, today: date) -> list[bool]:
+    """By row: a termination date that has come."""
+    ends = clean(columns[f"{EMPLOYEES}.TermDate"], "date").values
+    return [end is not None and end <= today.isoformat() for end in ends]
+
+
+def owners(claims: Iterable[tuple[str, int, bool]], companies: tuple[int, ...]) -> dict[str, int]:
+    """Number → the company whose record keeps it, of (number, company, is active): an active record goes before the
+    others, then the order of sync.yaml decides."""
+    best: dict[str, tuple[bool, int]] = {}
+    for number, company, active in claims:
+        mine = (not active, companies.index(company))
+        best[number] = min(best.get(number, mine), mine)
+    return {number: companies[index] for number, (_, index) in best.items()}
 
 
 class HomeSites:

@@ -3,54 +3,70 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
-from safetyamp_pipelines.sync.entities import shared as employment
+from safetyamp_pipelines.sync.entities.shared import EMPLOYEES, EMPLOYMENT, is_active
 from safetyamp_pipelines.sync.model.clean import text
+from safetyamp_pipelines.sync.model.columns import AUDIT, Kind, Schema, columns, keys
 from safetyamp_pipelines.sync.model.inputs import Inputs
-from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Field, MatchKey, Policy
-from safetyamp_pipelines.sync.rules.config import SyncConfig
+from safetyamp_pipelines.sync.model.kinds import EntityRules
+from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Field, MatchKey, Policy, SourceKey
+from safetyamp_pipelines.sync.model.tables import Table
 
-SOURCE = employment.SOURCE
+
+class TitlesConfig(EntityRules):
+    """Job titles become user titles; nothing to choose beyond what every entity can be told."""
 
 
-def desire_titles(inputs: Inputs, _config: SyncConfig) -> list[Desired]:
-    """One record per distinct title; spellings that differ only by case or outer blanks are one title."""
-    frame = inputs.frame(SOURCE, (*employment.COLUMNS, "udEmpTitle"))
-    active = employment.is_active(frame, inputs.today(SOURCE))
+def desire_titles(inputs: Inputs, _rules: TitlesConfig) -> list[Desired]:
+    """One record per distinct title; spellings that differ only by case or outer blanks are one title. The most
+    frequent spelling stands; the key has none, so that a new favourite is not a new title."""
     spellings: dict[str, Counter[str]] = {}
-    for raw in frame.loc[active, f"{SOURCE}.udEmpTitle"].dropna():
-        title = text(raw, "")
-        if title is not None:
-            spellings.setdefault(title.casefold(), Counter())[title] += 1
-    return [_desired(folded, min(found, key=lambda t: (-found[t], t))) for folded, found in sorted(spellings.items())]
+    for title in _titles(inputs):
+        spellings.setdefault(title.casefold(), Counter())[title] += 1
+    chosen = {folded: min(found, key=lambda t: (-found[t], t)) for folded, found in sorted(spellings.items())}
+    return [Desired(folded, title, {"name": title}, {"name": (title,)}) for folded, title in chosen.items()]
 
 
-def _desired(folded: str, title: str) -> Desired:
-    """The most frequent spelling stands; the key has none, so that a new favourite is not a new title."""
-    return Desired(source_key=folded, natural_key=title, values={"name": title}, match={"name": (title,)})
+def _titles(inputs: Inputs) -> Iterator[str]:
+    """The title of each active employee that has one."""
+    active = is_active(inputs.columns(EMPLOYEES, EMPLOYMENT), inputs.today(EMPLOYEES))
+    for row, is_on in zip(inputs.snapshot(EMPLOYEES).records, active, strict=True):
+        if is_on and (title := text(row.get("udEmpTitle") or "", "")) is not None:
+            yield title
 
 
-def _records(inputs: Inputs) -> set[tuple[object, str]]:
-    """Every title that an active employee bears, once."""
-    rows, today = inputs.snapshot(SOURCE).records, inputs.today(SOURCE)
-    active = employment.is_active(inputs.frame(SOURCE, employment.COLUMNS), today)
-    borne = (text(row.get("udEmpTitle") or "", "") for row, is_on in zip(rows, active, strict=True) if is_on)
-    return {(None, title.casefold()) for title in borne if title is not None}
+def _why_absent(inputs: Inputs, key: str) -> Iterator[str]:
+    titles = [SPEC.key.of(row).casefold() for row in inputs.snapshot(EMPLOYEES).records]
+    if bearers := titles.count(key.strip().casefold()):
+        yield (
+            f"title {key} is held by {bearers} employees, and none of them is employed: only the titles of active "
+            "employees are synced"
+        )
 
+
+USER_TITLES = Table(
+    "user_titles",
+    "User titles",
+    Schema((*keys(Kind.WHOLE, "id"), *columns(Kind.TEXT, "name")), others=AUDIT),
+    lambda row, _tables: text(row.get("name") or "", ""),
+    fold_case=True,
+    update="PUT",
+)
 
 SPEC = EntitySpec(
     name="titles",
-    table="user_titles",
+    target=USER_TITLES,
     title="User titles from job titles",
     description="The distinct job titles of active employees, compared without regard to case.",
-    sources=(SOURCE,),
+    sources=(EMPLOYEES,),
     observed=("user_titles",),
     after=(),
     fields=(
         Field(
             "name",
             "Title",
-            (f"{SOURCE}.udEmpTitle",),
+            (f"{EMPLOYEES}.udEmpTitle",),
             "name",
             required=True,
             fold_case=True,
@@ -58,7 +74,9 @@ SPEC = EntitySpec(
         ),
     ),
     match=(MatchKey("name", "name", fold_case=True),),
+    key=SourceKey(EMPLOYEES, "udEmpTitle"),
+    rules=TitlesConfig,
     desire=desire_titles,
-    records=_records,
-    policies=lambda config: config.titles.policies,
+    records=lambda inputs: {(None, title.casefold()) for title in _titles(inputs)},
+    why_absent=_why_absent,
 )

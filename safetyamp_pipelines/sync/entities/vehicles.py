@@ -4,54 +4,111 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Set
-from typing import Any
+from typing import Any, Self
 
-import pandas as pd
+from pydantic import Field as Setting
+from pydantic import model_validator
 
 from safetyamp_pipelines.sync.entities.shared import HomeSites
 from safetyamp_pipelines.sync.model import clean
+from safetyamp_pipelines.sync.model.columns import AUDIT, Kind, Schema, columns, keys
 from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.model.kinds import DepartmentPattern, EmployeeNumberPattern, EntityRules, Text
 from safetyamp_pipelines.sync.model.mapping import map_fields
 from safetyamp_pipelines.sync.model.snapshot import Record
-from safetyamp_pipelines.sync.model.spec import Collision, Desired, EntitySpec, Field, MatchKey, Scope
-from safetyamp_pipelines.sync.model.tables import References, at_path, fold
-from safetyamp_pipelines.sync.rules.config import SyncConfig, VehiclesConfig
+from safetyamp_pipelines.sync.model.spec import (
+    Collision,
+    Desired,
+    EntitySpec,
+    Field,
+    MatchKey,
+    Scope,
+    SourceKey,
+)
+from safetyamp_pipelines.sync.model.tables import References, Table, at_path, fold
 
 VEHICLES, DRIVERS = "samsara/vehicles", "samsara/drivers"
-COLUMNS = ("id", "name", "vin", "serial", "licensePlate", "model", "make", "year")
+READ = ("name", "vin", "serial", "licensePlate", "model")
 
 
-def desire_vehicles(inputs: Inputs, config: SyncConfig) -> list[Desired]:
+class VehiclesConfig(EntityRules):
+    """Vehicles become assets."""
+
+    asset_type: Text = Setting(
+        default="Vehicle", description="Name of the asset type that vehicles have; each site has its own."
+    )
+    default_site: Text | None = Setting(
+        default=None,
+        description="Site code or name for a vehicle without driver and mapped tag; null rejects such a vehicle.",
+    )
+    default_asset_type: Text | None = Setting(
+        default=None, description="Asset type name at the default site; null is the name given as asset_type."
+    )
+    driver_external_id: Text = Setting(
+        default="employeeId", description="Key of the Samsara driver's external id that holds the employee number."
+    )
+    driver_notes_pattern: EmployeeNumberPattern = Setting(
+        default=r"^\s*(\d{4,6})\s*$",
+        description="How the driver's notes hold the employee number; one group, the number.",
+    )
+    tag_sites: dict[Text, Text] = Setting(default={}, description="Samsara tag name to site code or name.")
+    tag_department_pattern: DepartmentPattern = Setting(
+        default=r"^Department (?P<department>\w+)",
+        description="How a Samsara tag names a department; the group `department` is its code.",
+    )
+    status_from_regulation_mode: bool = Setting(
+        default=False,
+        description="Take the status from vehicleRegulationMode, an hours-of-service flag; false: listed is active.",
+    )
+    decommission_vanished: bool = Setting(
+        default=False,
+        description="Decommission the asset of a vehicle that Samsara no longer lists; false only reports it.",
+    )
+
+    @model_validator(mode="after")
+    def _default_asset_type_needs_its_site(self) -> Self:
+        if self.default_asset_type is not None and self.default_site is None:
+            raise ValueError("default_asset_type is set without default_site: name that site too")
+        return self
+
+
+def desire_vehicles(inputs: Inputs, rules: VehiclesConfig) -> list[Desired]:
     """One record per Samsara vehicle, keyed by its Samsara id: the gateway serial changes when it is swapped."""
-    frame = inputs.frame(VEHICLES, COLUMNS)
     vehicles = inputs.snapshot(VEHICLES).records
-    drivers = _employee_of_driver(inputs, config.vehicles)
+    numbers = {str(driver["id"]): driver_number(driver, rules) for driver in inputs.snapshot(DRIVERS).records}
+    drivers = {driver: number for driver, number in numbers.items() if number}
     homes = HomeSites(inputs.expected)
-    places = [_Place(vehicle, drivers, inputs.expected, homes, config.vehicles) for vehicle in vehicles]
-    frame["rule.site"] = pd.Series([place.site for place in places], dtype=object)
-    frame["rule.site.why"] = pd.Series([place.why for place in places], dtype=object)
-    frame["rule.asset_type"] = pd.Series([place.asset_type for place in places], dtype=object)
-    frame["rule.asset_type.why"] = frame["rule.site.why"]
-    frame["rule.user"] = pd.Series([place.user for place in places], dtype=object)
-    frame["rule.status"] = pd.Series([_status(vehicle, config.vehicles) for vehicle in vehicles], dtype=object)
-    mapped = map_fields(frame, FIELDS)
-    return _vanished(inputs, config.vehicles) + [
+    places = [_Place(vehicle, drivers, inputs.expected, homes, rules) for vehicle in vehicles]
+    whys = [place.why for place in places]
+    mapped = map_fields(
+        {
+            **inputs.columns(VEHICLES, READ),
+            "rule.site": [place.site for place in places],
+            "rule.site.why": list(whys),
+            "rule.asset_type": [place.asset_type for place in places],
+            "rule.asset_type.why": list(whys),
+            "rule.user": [place.user for place in places],
+            "rule.status": [_status(vehicle, rules) for vehicle in vehicles],
+        },
+        FIELDS,
+    )
+    return _vanished(inputs, rules) + [
         Desired(
             source_key=str(vehicle["id"]),
-            natural_key=str(values["serial"] or vehicle["id"]),
-            values=values,
+            natural_key=str(found.values["serial"] or vehicle["id"]),
+            values=found.values,
             match=_match(vehicle),
-            reasons=tuple(dict.fromkeys(reasons)),
-            notes=tuple(notes),
+            reasons=tuple(dict.fromkeys(found.reasons)),
+            notes=tuple(found.notes),
         )
-        for vehicle, values, reasons, notes in zip(vehicles, mapped.values, mapped.reasons, mapped.notes, strict=True)
+        for vehicle, found in zip(vehicles, mapped, strict=True)
     ]
 
 
-def _vanished(inputs: Inputs, config: VehiclesConfig) -> list[Desired]:
+def _vanished(inputs: Inputs, rules: VehiclesConfig) -> list[Desired]:
     """Linked vehicles that Samsara no longer lists, if sync.yaml says that their assets are to be decommissioned;
     else they are only reported. One that was entered anew has not gone: its asset goes on under the new id."""
-    if not config.decommission_vanished:
+    if not rules.decommission_vanished:
         return []
     links, assets = inputs.memory.links, inputs.expected["assets"].rows
     listed = {str(vehicle["id"]): vehicle for vehicle in inputs.snapshot(VEHICLES).records}
@@ -73,22 +130,18 @@ def _match(vehicle: Record) -> dict[str, tuple[str, ...]]:
     return {name: (str(vehicle[column]),) for name, column in keys.items() if vehicle.get(column)}
 
 
-def _status(vehicle: Record, config: VehiclesConfig) -> int:
-    """1 active while listed. `vehicleRegulationMode` is an hours-of-service flag and decides
-    only where sync.yaml says so."""
-    return int(not (config.status_from_regulation_mode and vehicle.get("vehicleRegulationMode") == "unregulated"))
+def _status(vehicle: Record, rules: VehiclesConfig) -> int:
+    """1 active while listed. `vehicleRegulationMode` is an hours-of-service flag and decides only where
+    sync.yaml says so."""
+    return int(not (rules.status_from_regulation_mode and vehicle.get("vehicleRegulationMode") == "unregulated"))
 
 
-def _employee_of_driver(inputs: Inputs, config: VehiclesConfig) -> dict[str, str]:
-    """Driver id → employee number: the configured external id, else a number that is all the notes hold."""
-    found: dict[str, str] = {}
-    for driver in inputs.snapshot(DRIVERS).records:
-        number = (driver.get("externalIds") or {}).get(config.driver_external_id)
-        if not number and (noted := re.search(config.driver_notes_pattern, driver.get("notes") or "")):
-            number = noted.group(1)
-        if number and (cleaned := clean.number(number, "")):
-            found[str(driver["id"])] = cleaned
-    return found
+def driver_number(driver: Record, rules: VehiclesConfig) -> str | None:
+    """The employee number of a driver: the configured external id, else a number that is all the notes hold."""
+    number = (driver.get("externalIds") or {}).get(rules.driver_external_id)
+    if not number and (noted := re.search(rules.driver_notes_pattern, driver.get("notes") or "")):
+        number = noted.group(1)
+    return clean.number(number, "") if number else None
 
 
 class _Place:
@@ -100,21 +153,21 @@ class _Place:
         drivers: Mapping[str, str],
         expected: References,
         homes: HomeSites,
-        config: VehiclesConfig,
+        rules: VehiclesConfig,
     ) -> None:
-        self._expected, self._homes, self._config = expected, homes, config
+        self._expected, self._homes, self._rules = expected, homes, rules
         number = drivers.get(str(at_path(vehicle, "staticAssignedDriver.id")))
         users = expected["users"]
         row: Mapping[str, Any] = users.rows.get(users.id_of(number), {}) if number else {}  # type: ignore[arg-type]
         self.user = number if row else None
         self.site = self._sites_in_order(row, vehicle)
-        self.asset_type = self._type_at(self.site, config.asset_type)
+        self.asset_type = self._type_at(self.site, rules.asset_type)
         if self.asset_type is None:
-            self.site = config.default_site and self._site_key(config.default_site)
-            self.asset_type = self._type_at(self.site, config.default_asset_type or config.asset_type)
+            self.site = rules.default_site and self._site_key(rules.default_site)
+            self.asset_type = self._type_at(self.site, rules.default_asset_type or rules.asset_type)
         self.why = (
             "no driver, tag or default gives this vehicle a site that has the asset type "
-            f"{config.asset_type!r}: set vehicles.default_site in sync.yaml, or add the type to the site"
+            f"{rules.asset_type!r}: set vehicles.default_site in sync.yaml, or add the type to the site"
         )
         if self.asset_type is None:
             self.site = None
@@ -125,13 +178,13 @@ class _Place:
             return home
         if tagged := self._site_of_tags({str(tag.get("name") or "") for tag in vehicle.get("tags") or ()}):
             return tagged
-        return self._site_key(self._config.default_site) if self._config.default_site else None
+        return self._site_key(self._rules.default_site) if self._rules.default_site else None
 
     def _site_of_tags(self, tags: Set[str]) -> str | None:
         """What sync.yaml says of a tag, in its order, goes before the department that a tag names. Samsara promises no
         order of a vehicle's tags: by theirs a vehicle could change its site from one run to the next."""
-        mapped = [self._site_key(site) for tag, site in self._config.tag_sites.items() if tag in tags]
-        named = [re.search(self._config.tag_department_pattern, tag) for tag in sorted(tags)]
+        mapped = [self._site_key(site) for tag, site in self._rules.tag_sites.items() if tag in tags]
+        named = [re.search(self._rules.tag_department_pattern, tag) for tag in sorted(tags)]
         offices = [self._homes.home_office(found.group("department")) for found in named if found]
         return next((site for site in (*mapped, *offices) if site is not None), None)
 
@@ -149,8 +202,36 @@ class _Place:
         return key if site is not None and self._expected["asset_types"].id_of(key) is not None else None
 
 
+ASSET_TYPES = Table(
+    "asset_types",
+    "Asset types, one of each name per site,",
+    Schema(
+        (*keys(Kind.WHOLE, "id"), *columns(Kind.TEXT, "name"), *columns(Kind.WHOLE, "site_id")),
+        others="asset_category_id relationships",
+    ),
+    lambda row, tables: f"{row.get('name')} @ {tables['sites'].key_of(row.get('site_id')) or 'no site'}",
+    fold_case=True,
+)
+
+ASSETS = Table(
+    "assets",
+    "Assets, which are vehicles and whatever people added by hand,",
+    Schema(
+        (
+            *keys(Kind.WHOLE, "id"),
+            *columns(Kind.TEXT, "name serial code model current_user_id"),
+            *columns(Kind.WHOLE, "site_id asset_type_id"),
+            *columns(Kind.FLAG, "status"),
+        ),
+        others=f"description asset_type current_user location_id location site {AUDIT}",
+    ),
+    lambda row, _tables: clean.text(row.get("serial") or "", ""),
+    update="PUT",
+    always=("site_id",),
+)
+
 FIELDS = (
-    Field("name", "Name", (f"{VEHICLES}.name", f"{VEHICLES}.serial"), "name", required=True),
+    Field("name", "Name", (f"{VEHICLES}.name", f"{VEHICLES}.serial"), "name", required=True, personal=True),
     Field(
         "serial",
         "Serial",
@@ -176,7 +257,7 @@ FIELDS = (
 
 SPEC = EntitySpec(
     name="vehicles",
-    table="assets",
+    target=ASSETS,
     title="Assets from vehicles",
     description="Samsara vehicles as SafetyAmp assets, at the site of their driver.",
     sources=(VEHICLES, DRIVERS),
@@ -188,10 +269,16 @@ SPEC = EntitySpec(
         MatchKey("gateway serial", "serial", fold_case=True),
         MatchKey("licence plate", "code", fold_case=True, owner="serial"),
     ),
+    key=SourceKey(VEHICLES, "id", clean="as_is", others=("name", "vin", "serial", "licensePlate")),
+    rules=VehiclesConfig,
     desire=desire_vehicles,
-    records=lambda inputs: [(None, str(row["id"])) for row in inputs.snapshot(VEHICLES).records],
-    always=("site_id",),
+    words={
+        "rule.site": "the driver's home site, else the site of a Samsara tag, else vehicles.default_site",
+        "rule.asset_type": "vehicles.asset_type of sync.yaml at that site",
+        "rule.user": "the driver assigned in Samsara",
+        "rule.status": "active while Samsara lists the vehicle",
+    },
+    reads=(ASSET_TYPES,),
     access="status",
     place="site_id",
-    policies=lambda config: config.vehicles.policies,
 )

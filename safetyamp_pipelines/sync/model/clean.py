@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-import pandas as pd
 
 PhoneRegion = str
 # Text copied from mails and address books brings characters of no width along, such as U+200B and U+202A.
@@ -27,7 +25,10 @@ class Unclean(ValueError):
 
 def text(value: Any, _region: PhoneRegion) -> str | None:
     """Blanks trimmed on both sides, visible or not, one Unicode form (NFC); nothing left means no value."""
-    return unicodedata.normalize("NFC", str(value)).strip(_BLANKS) or None
+    found = str(value)
+    if found.isascii():
+        return found.strip() or None
+    return unicodedata.normalize("NFC", found).strip(_BLANKS) or None
 
 
 def key(value: Any, _region: PhoneRegion) -> str | None:
@@ -119,25 +120,31 @@ CLEANERS: dict[str, Cleaner] = {
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Two object columns on the same index: the value or None, and the reason it was not usable or None."""
+    """By row: the value or None, and the reason it was not usable or None."""
 
-    values: pd.Series
-    reasons: pd.Series
+    values: list[Any]
+    reasons: list[str | None]
 
 
-def clean(column: pd.Series, cleaner: str, region: PhoneRegion = "US") -> Cleaned:
-    """Clean a whole column; each distinct value is looked at once."""
+def clean(column: Sequence[Any], cleaner: str, region: PhoneRegion = "US") -> Cleaned:
+    """Clean a whole column; each distinct value is cleaned once."""
     function = CLEANERS[cleaner]
-    values: dict[Any, Any] = {}
-    reasons: dict[Any, str] = {}
-    for value in column.dropna().unique().tolist():
-        try:
-            values[value] = function(value, region)
-        except Unclean as unclean:
-            reasons[value] = str(unclean)
-    return Cleaned(_looked_up(column, values), _looked_up(column, reasons))
+    found: dict[Any, tuple[Any, str | None]] = {}
+    rows = []
+    for value in column:
+        key = (type(value), value if isinstance(value, str | int | float | None) else repr(value))
+        if key not in found:
+            found[key] = _cleaned(function, value, region)
+        rows.append(found[key])
+    return Cleaned([value for value, _ in rows], [reason for _, reason in rows])
 
 
-def _looked_up(column: pd.Series, answers: dict[Any, Any]) -> pd.Series:
-    """`Series.map` would turn a column of ints with gaps into floats; keep Python objects and None."""
-    return pd.Series([answers.get(value) for value in column.tolist()], index=column.index, dtype=object)
+def _cleaned(function: Cleaner, value: Any, region: PhoneRegion) -> tuple[Any, str | None]:
+    if value is None:
+        return None, None
+    if isinstance(value, list | dict) and function is not as_is:
+        return None, "is no single value"
+    try:
+        return function(value, region), None
+    except Unclean as unclean:
+        return None, str(unclean)

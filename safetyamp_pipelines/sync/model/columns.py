@@ -1,4 +1,4 @@
-"""What every snapshot must look like: its columns, their JSON types and its key. Declared once; no check runs here.
+"""What a snapshot must look like: its columns, their JSON types and its key. Declared once; no check runs here.
 
 The columns are those that the entities read, with the types of the systems' contracts; what else a system is known to
 send is named too, so that only a column nobody has seen before counts as new.
@@ -65,60 +65,68 @@ class Schema:
         """The columns that identify a record."""
         return tuple(column.name for column in self.columns if column.presence is Presence.KEY)
 
+    @property
+    def names(self) -> set[str]:
+        """The columns that are read."""
+        return {column.name for column in self.columns}
+
     def known(self) -> set[str]:
         """Every column that is no news."""
-        return {*self.others.split(), *(column.name for column in self.columns)}
+        return {*self.others.split(), *self.names}
 
 
-def _columns(kind: Kind, names: str, presence: Presence = Presence.NEEDED) -> tuple[Column, ...]:
+def columns(kind: Kind, names: str, presence: Presence = Presence.NEEDED) -> tuple[Column, ...]:
+    """Columns of one kind, their names between blanks."""
     return tuple(Column(name, kind, presence) for name in names.split())
 
 
-def _keys(kind: Kind, names: str) -> tuple[Column, ...]:
-    return _columns(kind, names, Presence.KEY)
+def keys(kind: Kind, names: str) -> tuple[Column, ...]:
+    """Columns that identify a record, their names between blanks."""
+    return columns(kind, names, Presence.KEY)
 
 
 AUDIT = "created_at updated_at deleted_at created_by updated_by deleted_by"
+ADDRESS = "street street2 city state zip_code country timezone"
 
 _VIEWPOINT = {
     "viewpoint/employees": Schema(
         (
-            *_keys(Kind.WHOLE, "PRCo Employee"),
-            *_columns(Kind.TEXT, "LastName FirstName HireDate TermDate PRDept MidName Sex BirthDate Email Phone"),
-            *_columns(Kind.TEXT, "CellPhone Address Address2 City State Zip Country"),
-            *_columns(Kind.TEXT, "udEmpTitle", Presence.SITE),
+            *keys(Kind.WHOLE, "PRCo Employee"),
+            *columns(Kind.TEXT, "LastName FirstName HireDate TermDate PRDept MidName Sex BirthDate Email Phone"),
+            *columns(Kind.TEXT, "CellPhone Address Address2 City State Zip Country"),
+            *columns(Kind.TEXT, "udEmpTitle", Presence.SITE),
         ),
         others="Suffix ActiveYN JCCo Job",
     ),
     "viewpoint/departments": Schema(
         (
-            *_keys(Kind.WHOLE, "PRCo"),
-            *_keys(Kind.TEXT, "PRDept"),
-            *_columns(Kind.TEXT, "Description"),
-            *_columns(Kind.TEXT, "udRegion", Presence.SITE),
+            *keys(Kind.WHOLE, "PRCo"),
+            *keys(Kind.TEXT, "PRDept"),
+            *columns(Kind.TEXT, "Description"),
+            *columns(Kind.TEXT, "udRegion", Presence.SITE),
         )
     ),
     "viewpoint/jobs": Schema(
         (
-            *_keys(Kind.WHOLE, "JCCo"),
-            *_keys(Kind.TEXT, "Job"),
-            *_columns(Kind.WHOLE, "JobStatus"),
-            *_columns(Kind.TEXT, "Description PCVisibleInJC Department ShipAddress ShipAddress2 ShipCity ShipState"),
-            *_columns(Kind.TEXT, "ShipZip ShipCountry"),
+            *keys(Kind.WHOLE, "JCCo"),
+            *keys(Kind.TEXT, "Job"),
+            *columns(Kind.WHOLE, "JobStatus"),
+            *columns(Kind.TEXT, "Description PCVisibleInJC Department ShipAddress ShipAddress2 ShipCity ShipState"),
+            *columns(Kind.TEXT, "ShipZip ShipCountry"),
         ),
         others="Contract",
     ),
     "viewpoint/recent_jobs": Schema(
-        (*_keys(Kind.WHOLE, "PRCo Employee"), *_columns(Kind.TEXT, "Job")), others="JCCo LastWorked"
+        (*keys(Kind.WHOLE, "PRCo Employee"), *columns(Kind.TEXT, "Job")), others="JCCo LastWorked"
     ),
 }
 _ENTRA = {
     "entra/users": Schema(
         (
-            *_keys(Kind.TEXT, "id"),
-            *_columns(Kind.TEXT, "employeeId mail mobilePhone userType"),
-            *_columns(Kind.LIST, "businessPhones"),
-            *_columns(Kind.OBJECT, "manager", Presence.LOOSE),
+            *keys(Kind.TEXT, "id"),
+            *columns(Kind.TEXT, "employeeId mail mobilePhone userType"),
+            *columns(Kind.LIST, "businessPhones"),
+            *columns(Kind.OBJECT, "manager", Presence.LOOSE),
         ),
         others=(
             "accountEnabled userPrincipalName otherMails proxyAddresses givenName surname displayName jobTitle "
@@ -126,14 +134,14 @@ _ENTRA = {
         ),
     )
 }
-_TAGGED = (*_columns(Kind.LIST, "tags", Presence.LOOSE), *_columns(Kind.OBJECT, "externalIds", Presence.LOOSE))
+_TAGGED = (*columns(Kind.LIST, "tags", Presence.LOOSE), *columns(Kind.OBJECT, "externalIds", Presence.LOOSE))
 _SAMSARA = {
     "samsara/vehicles": Schema(
         (
-            *_keys(Kind.TEXT, "id"),
-            *_columns(Kind.TEXT, "name vin serial licensePlate model make year", Presence.LOOSE),
-            *_columns(Kind.TEXT, "vehicleRegulationMode", Presence.LOOSE),
-            *_columns(Kind.OBJECT, "staticAssignedDriver", Presence.LOOSE),
+            *keys(Kind.TEXT, "id"),
+            *columns(Kind.TEXT, "name vin serial licensePlate model make year", Presence.LOOSE),
+            *columns(Kind.TEXT, "vehicleRegulationMode", Presence.LOOSE),
+            *columns(Kind.OBJECT, "staticAssignedDriver", Presence.LOOSE),
             *_TAGGED,
         ),
         others=(
@@ -144,7 +152,7 @@ _SAMSARA = {
         ),
     ),
     "samsara/drivers": Schema(
-        (*_keys(Kind.TEXT, "id"), *_columns(Kind.TEXT, "notes", Presence.LOOSE), *_TAGGED),
+        (*keys(Kind.TEXT, "id"), *columns(Kind.TEXT, "notes", Presence.LOOSE), *_TAGGED),
         others=(
             "name username phone timezone locale attributes driverActivationStatus "
             "isDeactivated staticAssignedVehicle peerGroupTag vehicleGroupTag trailerGroupTag carrierSettings "
@@ -155,64 +163,5 @@ _SAMSARA = {
         ),
     ),
 }
-_ADDRESS = "street street2 city state zip_code country timezone"
-_OBSERVED = {
-    "site_clusters": Schema(
-        (
-            *_keys(Kind.WHOLE, "id"),
-            *_columns(Kind.TEXT, "name external_code"),
-            *_columns(Kind.WHOLE, "parent_cluster_id"),
-            *_columns(Kind.FLAG, "osha_establishment"),
-        ),
-        others=f"path depth {AUDIT}",
-    ),
-    "sites": Schema(
-        (
-            *_keys(Kind.WHOLE, "id"),
-            *_columns(Kind.TEXT, f"name ext_id {_ADDRESS}"),
-            *_columns(Kind.WHOLE, "cluster_id"),
-        ),
-        others=f"latitude longitude em_enabled em_weather_override naics_code industry_description {AUDIT}",
-    ),
-    "user_titles": Schema((*_keys(Kind.WHOLE, "id"), *_columns(Kind.TEXT, "name")), others=AUDIT),
-    "roles": Schema(
-        (*_keys(Kind.WHOLE, "id"), *_columns(Kind.TEXT, "name"), *_columns(Kind.FLAG, "account_default")),
-        others=f"guard_name default_role_id scim_external_id {AUDIT}",
-    ),
-    "users": Schema(
-        (
-            *_keys(Kind.TEXT, "id"),
-            *_columns(Kind.TEXT, "emp_id first_name middle_name last_name email mobile_phone work_phone"),
-            *_columns(Kind.TEXT, f"date_of_birth current_hire_date {_ADDRESS}"),
-            *_columns(Kind.WHOLE, "gender home_site_id"),
-            *_columns(Kind.OBJECT, "current_title"),
-            *_columns(Kind.OBJECT, "current_supervisor", Presence.LOOSE),
-            *_columns(Kind.LIST, "roles"),
-            *_columns(Kind.FLAG, "system_access"),
-        ),
-        others=(
-            "nickname rehire_date home_phone extension home_site current_department sites activated owner bypass_sso "
-            "text_opt_out type avatar_location last_logged_in deleted_at"
-        ),
-    ),
-    "asset_types": Schema(
-        (*_keys(Kind.WHOLE, "id"), *_columns(Kind.TEXT, "name"), *_columns(Kind.WHOLE, "site_id")),
-        others="asset_category_id relationships",
-    ),
-    "assets": Schema(
-        (
-            *_keys(Kind.WHOLE, "id"),
-            *_columns(Kind.TEXT, "name serial code model current_user_id"),
-            *_columns(Kind.WHOLE, "site_id asset_type_id"),
-            *_columns(Kind.FLAG, "status"),
-        ),
-        others=f"description asset_type current_user location_id location site {AUDIT}",
-    ),
-}
-
-SCHEMAS: Mapping[str, Schema] = {
-    **_VIEWPOINT,
-    **_ENTRA,
-    **_SAMSARA,
-    **{f"safetyamp_observed/{table}": schema for table, schema in _OBSERVED.items()},
-}
+SOURCES: Mapping[str, Schema] = {**_VIEWPOINT, **_ENTRA, **_SAMSARA}
+"""By the name of its snapshot. SafetyAmp's tables are declared with the entities that write or read them."""

@@ -8,10 +8,8 @@ from datetime import date, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-import pandas as pd
-
 from safetyamp_pipelines.sync.model.errors import SnapshotError
-from safetyamp_pipelines.sync.model.snapshot import Certificate, Snapshot, canonical_json
+from safetyamp_pipelines.sync.model.snapshot import Certificate, Columns, Snapshot, canonical_json
 from safetyamp_pipelines.sync.model.tables import Id, References
 
 
@@ -51,7 +49,8 @@ class Memory:
 
     `source_rows` are the rows each source had when this entity was last pushed. `is_loaded` says whether a whole plan
     was ever pushed to its end: single records tried before that are no first load, and one cut short goes on.
-    `keyed_hash` is how the ledger hashed the values of refused fields.
+    `keyed_hash` is how the ledger hashed the values of refused fields. `foreign` are rows of the entity's table
+    that are linked to records of another entity which writes it too.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
@@ -59,17 +58,30 @@ class Memory:
     source_rows: Mapping[str, int] = field(default_factory=dict)
     is_loaded: bool = True
     keyed_hash: Callable[[Any], str] = canonical_json
+    foreign: frozenset[Id] = frozenset()
+
+
+class CompanyRules(Protocol):
+    """What of sync.yaml concerns every entity."""
+
+    @property
+    def companies(self) -> tuple[int, ...]: ...
+    @property
+    def timezone(self) -> str: ...
 
 
 class Inputs:
     """The certified snapshots one planner reads, and SafetyAmp as the plans before it leave it."""
 
-    def __init__(self, snapshots: Mapping[str, Snapshot], expected: References, memory: Memory, timezone: str) -> None:
+    def __init__(
+        self, snapshots: Mapping[str, Snapshot], expected: References, memory: Memory, rules: CompanyRules
+    ) -> None:
         """Refuses (SnapshotError) any snapshot without a fitting certificate."""
         self._snapshots = {name: snapshot.verified() for name, snapshot in snapshots.items()}
         self.expected = expected
         self.memory = memory
-        self._timezone = ZoneInfo(timezone)
+        self.companies = rules.companies
+        self._timezone = ZoneInfo(rules.timezone)
 
     def snapshot(self, table: str) -> Snapshot:
         """The snapshot of that table; SnapshotError when the planner was not given it."""
@@ -97,15 +109,10 @@ class Inputs:
         return min((self.as_of(table) for table in self._snapshots), key=datetime.fromisoformat)
 
     def today(self, table: str) -> date:
-        """The calendar day of that read in the time zone of the employees."""
+        """The calendar day of that read in the time zone of the company."""
         return datetime.fromisoformat(self.as_of(table)).astimezone(self._timezone).date()
 
-    def frame(self, table: str, columns: Iterable[str]) -> pd.DataFrame:
-        """The records as an object frame, columns named `<table>.<Column>`; a column no record has is empty."""
+    def columns(self, table: str, names: Iterable[str]) -> Columns:
+        """The records by column, named `<table>.<Column>`; a column that no record has is empty."""
         records = self.snapshot(table).records
-        return pd.DataFrame(
-            {
-                f"{table}.{column}": pd.Series([record.get(column) for record in records], dtype=object)
-                for column in columns
-            }
-        )
+        return {f"{table}.{name}": [record.get(name) for record in records] for name in names}

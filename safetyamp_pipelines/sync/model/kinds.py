@@ -1,12 +1,15 @@
-"""The kinds of value that sync.yaml may hold, each with the check that its writer needs. The keys are in config.py."""
+"""The kinds of value that sync.yaml may hold, each with the check its writer needs, and what all its sections share.
+
+The keys are in `rules/`, and for each entity in its declaration.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 DEFAULT_PHONE_REGION = "US"
 
@@ -86,3 +89,46 @@ SourceKey = Annotated[str, Field(coerce_numbers_to_str=True), AfterValidator(_no
 Keys = Annotated[tuple[SourceKey, ...], AfterValidator(_once)]
 EmployeeNumberPattern = Annotated[str, AfterValidator(_pattern_with_one_group)]
 DepartmentPattern = Annotated[str, AfterValidator(_pattern_with_department)]
+
+Policy = Literal["source", "initial", "fill", "merge"]
+UpdateMethod = Literal["PUT", "PATCH"]
+Policies = Annotated[
+    dict[Identifier, Policy],
+    Field(
+        description="Field name to policy, where the declared one does not fit: source (the source wins), initial (set "
+        "on create only), fill (only where SafetyAmp has nothing), merge (three-way against what was last pushed)."
+    ),
+]
+Protected = Annotated[
+    Keys, Field(description="Source keys of records that are never touched in SafetyAmp, nor created there.")
+]
+Suppressed = Annotated[
+    Keys, Field(description="Source keys that stay out of SafetyAmp; a record that is there stays as it is.")
+]
+TimeZoneHere = Annotated[TimeZone, Field(description="IANA time zone written to SafetyAmp for new records.")]
+CountryHere = Annotated[
+    Country, Field(description="Country written where neither the source nor SafetyAmp has one: two capitals.")
+]
+StateHere = Annotated[
+    StateCode | None,
+    Field(description="State written where neither the source nor SafetyAmp has one; null leaves it out."),
+]
+
+
+class Section(BaseModel):
+    """One section of sync.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class EntityRules(Section):
+    """What sync.yaml can say about every entity; an entity adds the keys of its own."""
+
+    policies: Policies = {}
+    protected: Protected = ()
+    suppressed: Suppressed = ()
+
+    @property
+    def phone_region(self) -> str:
+        """The region in which telephone numbers without a country code are read."""
+        return DEFAULT_PHONE_REGION

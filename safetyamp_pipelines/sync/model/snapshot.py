@@ -11,6 +11,8 @@ from typing import Any
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 
 Record = Mapping[str, Any]
+Columns = dict[str, list[Any]]
+"""Working columns of an entity, all of one length: by `table.Column`, `sync.yaml.<path>` and `rule.<name>`."""
 
 
 def canonical_json(value: Any) -> str:

@@ -1,20 +1,27 @@
-"""How an entity is declared: fields, sources, policies, match keys. Declarations only; no rule is carried out here."""
+"""How an entity is declared: fields, sources, policies, match keys, its table and its section of sync.yaml.
+
+Declarations only; no rule is carried out here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from safetyamp_pipelines.sync.model import clean
+from safetyamp_pipelines.sync.model.kinds import EntityRules
+from safetyamp_pipelines.sync.model.snapshot import Record
+from safetyamp_pipelines.sync.model.tables import Table
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.sync.model.inputs import Inputs
-    from safetyamp_pipelines.sync.model.snapshot import Record
-    from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 
 class Policy(StrEnum):
-    """Who decides a field's value when the source and SafetyAmp differ (docs/architecture.md)."""
+    """Who decides a field's value when the source and SafetyAmp differ."""
 
     SOURCE = "source"
     INITIAL = "initial"
@@ -43,7 +50,8 @@ class Field:
 
     `name` is where it is written, `read` the dotted path where it is read (None: SafetyAmp never shows it).
     `sources` are columns of the entity's working frame in order of preference: `table.Column`,
-    `sync.yaml.<path>` for a constant, `rule.<name>` for a derived value. A `telling` field tells records apart: the
+    `sync.yaml.<path>` for a constant, `rule.<name>` for a derived value. The values of a `personal` field are a
+    person's: they are what `safetyamp forget` takes out. A `distinctive` field is rarely the same in two records: the
     same new value in many of them is a fault of the source.
     """
 
@@ -57,7 +65,7 @@ class Field:
     references: str | None = None
     policy: Policy = Policy.SOURCE
     personal: bool = False
-    telling: bool = False
+    distinctive: bool = False
     fold_case: bool = False
     as_list_of_ids: bool = False
 
@@ -106,21 +114,54 @@ class Desired:
         return tuple(replace(field, policy=Policy.FILL) if field in filled else field for field in fields)
 
 
+Rows = dict[str, Record]
+"""Snapshot → the row of it that a source record is read from."""
+
+
 @dataclass(frozen=True)
+class SourceKey:
+    """How a source record is found by its key: the table, the column and how it is cleaned.
+
+    Where several companies may use one key, `company` is the column that tells them apart: the owner's record has the
+    key alone, the others' `company/key`. `others` are columns whose values people take for the key.
+    """
+
+    table: str
+    column: str
+    clean: str = "text"
+    company: str | None = None
+    others: tuple[str, ...] = ()
+
+    def of(self, row: Record) -> str:
+        """The key of a row, as it stands in natural keys."""
+        value = row.get(self.column)
+        return "" if value is None else str(clean.CLEANERS[self.clean](value, "") or "")
+
+    def records(self, inputs: Inputs) -> Iterable[tuple[object, str]]:
+        """(company, key) of every row."""
+        rows = inputs.snapshot(self.table).records
+        return [(row[self.company] if self.company else None, self.of(row)) for row in rows]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class EntitySpec:
     """One synced entity: where its records come from, which table they become, and by which rules.
 
-    `desire` reads snapshots and expected state and says what each source record should become.
-    `always` are the fields SafetyAmp insists on in every update.
+    `target` is the table it writes; two entities may write one. `reads` declares further tables of SafetyAmp that it
+    looks things up in, `observed` names all that it is planned against. `rules` is its section of sync.yaml.
+    `desire` reads snapshots and expected state and gives what each source record should become. `key` finds a record's
+    row, `row_of` the rows beside it or instead of it. `records` names, as (company, key), every source record that must
+    end in a verdict, where these are not just the rows of the key's table; it is asked beside `desire` to check it.
+    `words` says for each `rule.<name>` among the fields' sources where its values come from.
     `access` names the field that switches a record off for leavers. With `holds_switched_off`, a record that somebody
     switched off by hand waits for a person; `reactivates` says whether one that we never pushed is switched on.
     `place` is the reference that says where a record stands: changing it is a move, and guards count by place.
-    `records` names, as (company, key), every source record that must end in a verdict; it is asked beside `desire` to
-    check it. `protected_by` says why an observed record is never touched, None when it may be.
+    `protected_by` says why an observed record is never touched, None when it may be. `why_absent` adds reasons why a
+    key that somebody asks for is no source record.
     """
 
     name: str
-    table: str
+    target: Table
     title: str
     description: str
     sources: tuple[str, ...]
@@ -128,30 +169,56 @@ class EntitySpec:
     after: tuple[str, ...]
     fields: tuple[Field, ...]
     match: tuple[MatchKey, ...]
-    desire: Callable[[Inputs, SyncConfig], list[Desired]]
-    records: Callable[[Inputs], Iterable[tuple[object, str]]]
-    always: tuple[str, ...] = ()
+    key: SourceKey
+    rules: type[EntityRules]
+    desire: Callable[[Inputs, Any], list[Desired]]
+    words: Mapping[str, str] = field(default_factory=dict)
+    reads: tuple[Table, ...] = ()
+    records: Callable[[Inputs], Iterable[tuple[object, str]]] | None = None
+    row_of: Callable[[Inputs, Desired], Rows] | None = None
+    why_absent: Callable[[Inputs, str], Iterable[str]] = field(default=lambda _inputs, _key: ())
     access: str | None = None
     holds_switched_off: bool = False
     place: str | None = None
-    policies: Callable[[SyncConfig], Mapping[str, str]] = field(default=lambda _config: {})
-    reactivates: Callable[[SyncConfig], bool] = field(default=lambda _config: True)
-    protected_by: Callable[[Record, SyncConfig], str | None] = field(default=lambda _row, _config: None)
+    reactivates: Callable[[Any], bool] = field(default=lambda _rules: True)
+    protected_by: Callable[[Record, Any], str | None] = field(default=lambda _row, _rules: None)
+
+    @property
+    def table(self) -> str:
+        """The name of the table it writes."""
+        return self.target.name
 
     @property
     def noun(self) -> str:
         """One record of the entity, in words: `employee`."""
         return self.name.removesuffix("s")
 
+    @property
+    def is_personal(self) -> bool:
+        """Whether any of its values are a person's."""
+        return any(declared.personal for declared in self.fields)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Field]:
+        return {declared.name: declared for declared in self.fields}
+
     def field(self, name: str) -> Field:
         """The field of that write name; KeyError when the entity has none."""
-        return {declared.name: declared for declared in self.fields}[name]
+        return self._by_name[name]
+
+    def label(self, name: str) -> str:
+        """What people call the field of that write name; the name itself when the entity has none."""
+        return self._by_name[name].label if name in self._by_name else name
 
     def label_read_at(self, path: str) -> str:
         """What people call the value at that path of an observed record."""
         return next((declared.label for declared in self.fields if declared.read == path), path)
 
-    def with_policies(self, config: SyncConfig) -> tuple[Field, ...]:
+    def with_policies(self, rules: EntityRules) -> tuple[Field, ...]:
         """The fields with the policies that sync.yaml changes."""
-        changed = self.policies(config)
+        changed = rules.policies
         return tuple(replace(f, policy=Policy(changed[f.name])) if f.name in changed else f for f in self.fields)
+
+    def all_records(self, inputs: Inputs) -> Iterable[tuple[object, str]]:
+        """(company, key) of every source record that must end in a verdict."""
+        return (self.records or self.key.records)(inputs)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass
 from typing import Any
 
 from safetyamp_pipelines.sync.model import clean
+from safetyamp_pipelines.sync.model.columns import Schema
+from safetyamp_pipelines.sync.model.kinds import UpdateMethod
 from safetyamp_pipelines.sync.model.snapshot import Record
 
 Id = str | int
@@ -13,6 +16,8 @@ Id = str | int
 
 def at_path(record: Mapping[str, Any], path: str) -> Any:
     """The value at a dotted path (`current_title.id`); a list on the way means its first item; None when absent."""
+    if "." not in path:
+        return record.get(path)
     value: Any = record
     for part in path.split("."):
         if isinstance(value, list):
@@ -25,6 +30,8 @@ def at_path(record: Mapping[str, Any], path: str) -> Any:
 
 def has_path(record: Mapping[str, Any], path: str) -> bool:
     """Whether the record speaks of that path at all; null is speaking."""
+    if "." not in path:
+        return path in record
     parent, _, last = path.rpartition(".")
     holder = at_path(record, parent) if parent else record
     if parent and holder is None:
@@ -35,7 +42,7 @@ def has_path(record: Mapping[str, Any], path: str) -> bool:
 
 
 def set_path(record: dict[str, Any], path: str, value: Any) -> None:
-    """Write a value where it is read; a nested object is replaced by one that holds only that value."""
+    """Write a value where it is read; a nested object is replaced by one that holds only that value, never changed."""
     parent, _, last = path.partition(".")
     record[parent] = value if not last else (None if value is None else {last: value})
 
@@ -46,30 +53,46 @@ def fold(value: Any, *, case: bool = False, numeric: bool = False) -> str:
     return folded.casefold() if case else folded
 
 
+@dataclass(frozen=True)
+class Table:
+    """One of SafetyAmp's tables, as an entity that writes or reads it declares it.
+
+    `text` begins the sentence that describes it. `natural_key` reads the key that plans speak of from a row; it may ask
+    the tables declared before. `update` is the verb of an update (None: nothing is ever written here), `always` are the
+    fields that SafetyAmp insists on in every update.
+    """
+
+    name: str
+    text: str
+    schema: Schema
+    natural_key: Callable[[Record, Mapping[str, TargetTable]], str | None]
+    fold_case: bool = False
+    update: UpdateMethod | None = None
+    always: tuple[str, ...] = ()
+
+
 class TargetTable:
     """Rows of one SafetyAmp table. Ids are compared as they are: user ids are case-sensitive."""
 
     def __init__(
         self,
-        name: str,
+        table: Table,
         records: Iterable[Record],
-        natural_key: Callable[[Record], str | None],
-        *,
-        fold_case: bool = False,
+        others: Mapping[str, TargetTable],
         linked: Mapping[Id, str] | None = None,
     ) -> None:
         """`linked` gives rows the key they are linked by, whatever they say themselves; they go before the others."""
-        self.name = name
+        self.name = table.name
         self.rows: dict[Id, Record] = {record["id"]: record for record in records}
-        self._fold_case = fold_case
+        self._fold_case = table.fold_case
         self._keys: dict[Id, str] = {}
         self._ids: dict[str, Id] = {}
         linked = linked or {}
         for row_id in sorted(self.rows, key=lambda i: (i not in linked, isinstance(i, str), str(i).zfill(12))):
-            named = linked.get(row_id) or natural_key(self.rows[row_id])
+            named = linked.get(row_id) or table.natural_key(self.rows[row_id], others)
             folded = self.folded(named) if named else None
             if named is None or folded is None or folded in self._ids:
-                self._keys[row_id] = f"{named or name} [{row_id}]"
+                self._keys[row_id] = f"{named or table.name} [{row_id}]"
                 continue
             self._keys[row_id] = named
             self._ids[folded] = row_id
@@ -87,53 +110,35 @@ class TargetTable:
         return self._ids.get(self.folded(key))
 
 
-def _site_key(clusters: TargetTable) -> Callable[[Record], str | None]:
-    def natural_key(record: Record) -> str | None:
-        code = clean.key(record.get("ext_id") or "", "")
-        if code:
-            return code
-        return f"{record.get('name')} @ {clusters.key_of(record.get('cluster_id')) or 'no cluster'}"
-
-    return natural_key
-
-
 class References:
-    """All SafetyAmp tables at hand, keyed so that references resolve: clusters before sites before asset types."""
+    """All of SafetyAmp's tables, keyed so that references resolve; a table that was not read is empty."""
 
     def __init__(
-        self, records: Mapping[str, Iterable[Record]], linked: Mapping[str, Mapping[Id, str]] | None = None
+        self,
+        tables: Iterable[Table],
+        records: Mapping[str, Iterable[Record]],
+        linked: Mapping[str, Mapping[Id, str]] | None = None,
+        claimed: Mapping[str, frozenset[Id]] | None = None,
     ) -> None:
-        """`linked` gives the keys of rows that are linked, by table and id; the other rows speak for themselves."""
-        keys = linked or {}
-
-        def table(name: str, key: Callable[[Record], str | None], *, fold_case: bool = False) -> TargetTable:
-            return TargetTable(name, records.get(name, ()), key, fold_case=fold_case, linked=keys.get(name))
-
-        clusters = table(
-            "site_clusters", lambda r: clean.text(r.get("external_code") or r.get("name") or "", ""), fold_case=True
-        )
-        sites = table("sites", _site_key(clusters))
-        self.tables: dict[str, TargetTable] = {
-            "site_clusters": clusters,
-            "sites": sites,
-            "user_titles": table("user_titles", lambda r: clean.text(r.get("name") or "", ""), fold_case=True),
-            "roles": table("roles", lambda r: clean.text(r.get("name") or "", ""), fold_case=True),
-            "users": table("users", lambda r: clean.number(r.get("emp_id") or "", "")),
-            "asset_types": table(
-                "asset_types",
-                lambda r: f"{r.get('name')} @ {sites.key_of(r.get('site_id')) or 'no site'}",
-                fold_case=True,
-            ),
-            "assets": table("assets", lambda r: clean.text(r.get("serial") or "", "")),
-        }
+        """`linked` gives the keys of rows that are linked, by table and id; the other rows speak for themselves.
+        `claimed` are rows that earlier plans of the run have recognised or will create, by table."""
+        self._declared, self.claimed = tuple(tables), claimed or {}
+        self.tables: dict[str, TargetTable] = {}
+        for table in self._declared:
+            rows, keys = records.get(table.name, ()), (linked or {}).get(table.name)
+            self.tables[table.name] = TargetTable(table, rows, self.tables, keys)
 
     def renamed(self, linked: Mapping[str, Mapping[Id, str]]) -> References:
         """The same rows under the keys they are linked by, and under those that follow from these."""
-        return References({name: table.rows.values() for name, table in self.tables.items()}, linked)
+        return References(self._declared, self._rows(), linked, self.claimed)
 
-    def with_rows(self, table: str, rows: Iterable[Record]) -> References:
-        """The same tables, one of them as it was read again."""
-        return References({name: known.rows.values() for name, known in self.tables.items()} | {table: rows})
+    def with_rows(self, table: str, rows: Iterable[Record], claimed: Set[Id] = frozenset()) -> References:
+        """The same tables, one of them with other rows, of which these have been claimed besides."""
+        known = {**self.claimed, table: self.claimed.get(table, frozenset()) | claimed}
+        return References(self._declared, {**self._rows(), table: rows}, claimed=known)
+
+    def _rows(self) -> dict[str, Iterable[Record]]:
+        return {name: table.rows.values() for name, table in self.tables.items()}
 
     def __getitem__(self, table: str) -> TargetTable:
         return self.tables[table]

@@ -20,7 +20,7 @@ Cause = Mapping[str, Any]
 def mapping_hash(spec: EntitySpec, config: SyncConfig) -> str:
     """What decides how a source record becomes this entity's body: its section of sync.yaml, how it is sent, and the
     declared fields. Guards, schedules and lists of keys have no part in it."""
-    section = getattr(config, spec.name).model_dump(mode="json", exclude={"protected", "protected_roles", "suppressed"})
+    section = config.of(spec).model_dump(mode="json", exclude={"protected", "protected_roles", "suppressed"})
     fields = [[f.name, f.sources, f.clean, f.references, f.as_list_of_ids, str(f.policy)] for f in spec.fields]
     return value_hash([config.companies, section, config.target.update_methods[spec.table], fields])
 

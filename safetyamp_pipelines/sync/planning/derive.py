@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from safetyamp_pipelines.sync.entities.registry import writers
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Action, Change, Finding, Plan, Refused
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Scope
@@ -45,10 +46,11 @@ class _Planner:
 
     def __init__(self, spec: EntitySpec, inputs: Inputs, config: SyncConfig) -> None:
         self.spec, self.inputs, self.config = spec, inputs, config
-        self.fields = spec.with_policies(config)
+        self.fields = spec.with_policies(config.of(spec))
         self.observed = inputs.expected[spec.table]
-        desired = sorted(spec.desire(inputs, config), key=lambda record: record.source_key)
-        self.matches = match_records(desired, self.observed, inputs.memory.links, spec.match)
+        desired = sorted(spec.desire(inputs, config.of(spec)), key=lambda record: record.source_key)
+        self.foreign = inputs.memory.foreign | inputs.expected.claimed.get(spec.table, frozenset())
+        self.matches = match_records(desired, self.observed, inputs.memory.links, spec.match, self.foreign)
         self.left_alone = left_alone(spec, config, desired, self.matches, self.observed)
         self.desired = [record for record in desired if record.source_key not in self.left_alone]
         self.others = [record for record in desired if record.source_key in self.left_alone]
@@ -176,7 +178,10 @@ class _Planner:
         """What has no source record: links whose source vanished, and SafetyAmp records nobody manages."""
         links, known = self.inputs.memory.links, {record.source_key for record in [*self.desired, *self.others]}
         linked = {link.target_id for link in links.values()}
-        unmanaged = self.observed.rows.keys() - self.matches.claimed() - linked.union(*self.matches.rivals.values())
+        ours = linked.union(self.matches.claimed(), self.foreign, *self.matches.rivals.values())
+        # Of several entities that write the table the last one knows which rows all of them claim.
+        is_last = writers(self.spec.table)[-1:] in ((), (self.spec,))
+        unmanaged = self.observed.rows.keys() - ours if is_last else ()
         return [
             *(Finding("vanished", key, "the source no longer lists this record") for key in links.keys() - known),
             *(

@@ -90,7 +90,7 @@ def _concentrated(guard: str, changes: Sequence[Change], scale: Scale, guards: G
 def _same_value(spec: EntitySpec, changes: Sequence[Change], size: int, limit: Limit) -> Iterable[Refused]:
     """One value written over many records' own is a fault of the source, not news. The value itself is not told."""
     for field in spec.fields:
-        if not field.telling:
+        if not field.distinctive:
             continue
         holders: dict[str, list[Change]] = defaultdict(list)
         for change in changes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from safetyamp_pipelines.sync.model.inputs import Link
+from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, MatchKey, Scope
 from safetyamp_pipelines.sync.model.tables import Id, TargetTable, at_path, fold
 
@@ -35,12 +36,17 @@ class Matches:
 
 
 def match_records(
-    desired: Sequence[Desired], observed: TargetTable, links: Mapping[str, Link], keys: Sequence[MatchKey]
+    desired: Sequence[Desired],
+    observed: TargetTable,
+    links: Mapping[str, Link],
+    keys: Sequence[MatchKey],
+    foreign: Set[Id] = frozenset(),
 ) -> Matches:
     """Recognise every source record. No observed record is given to two source records.
 
     A linked record that SafetyAmp no longer lists is never created anew: absence from one listing is not deletion,
-    so it waits for a person. Leavers are recognised only by keys that prove who they are.
+    so it waits for a person. `foreign` rows belong to another entity that writes the table: no key adopts them. Leavers
+    are recognised only by keys that prove who they are.
     """
     matches = Matches()
     for record in desired:
@@ -53,7 +59,7 @@ def match_records(
             matches.troubles[record.source_key] = "SafetyAmp no longer lists the record this one was linked to"
     for key in keys:
         owners = [owner for owner in keys if owner.read == key.owner]
-        _match_by(key, desired, observed, matches, _Ownership(key, owners, desired))
+        _match_by(key, desired, observed, matches, _Ownership(key, owners, desired, foreign))
     return matches
 
 
@@ -72,11 +78,13 @@ def key_written(spec: EntitySpec, key: MatchKey, after: Mapping[str, Any]) -> st
 class _Ownership:
     """Whether an observed record may be adopted by a secondary key: only if no other source record owns it."""
 
-    def __init__(self, key: MatchKey, owners: Sequence[MatchKey], desired: Iterable[Desired]) -> None:
-        self._key, self._owners = key, owners
+    def __init__(self, key: MatchKey, owners: Sequence[MatchKey], desired: Iterable[Desired], foreign: Set[Id]) -> None:
+        self._key, self._owners, self._foreign = key, owners, foreign
         self._taken = {_fold(o, value) for record in desired for o in owners for value in record.match.get(o.name, ())}
 
-    def allows(self, row: Mapping[str, object]) -> bool:
+    def allows(self, row: Record) -> bool:
+        if row["id"] in self._foreign:
+            return False
         owner = at_path(row, self._key.owner) if self._key.owner else None
         if owner in (None, ""):
             return True

@@ -105,7 +105,7 @@ def account_of(spec: EntitySpec, inputs: Inputs, verdicts: Iterable[Verdict]) ->
     """
     wanted: Counter[str] = Counter()
     names: dict[str, set[str]] = defaultdict(set)
-    for company, key in spec.records(inputs):
+    for company, key in spec.all_records(inputs):
         wanted[key] += 1
         names[key] |= {key, f"{company}/{key}"}
     given = Counter(verdict.source_key for verdict in verdicts)

@@ -145,7 +145,7 @@ class Decisions:
         pushed = link.pushed.get(str(spec.access)) if link is not None else None
         if pushed == 1:
             return "somebody switched this account off in SafetyAmp while the person is active in Viewpoint"
-        if pushed is None and not spec.reactivates(self.ground.config):
+        if pushed is None and not spec.reactivates(self.ground.config.of(spec)):
             return "the account is off and sync.yaml says not to switch on accounts without history"
         return None
 
@@ -229,7 +229,7 @@ def left_alone(
 ) -> dict[str, str]:
     """Source key → the rule that keeps the record as it is in SafetyAmp, or out of it. A protected key that SafetyAmp
     does not know is not created either: its account may be there under another number."""
-    section = getattr(config, spec.name)
+    section = config.of(spec)
     # People write a title as they read it, and blanks are not seen.
     suppressed, protected = ({fold(key, case=True) for key in keys} for keys in (section.suppressed, section.protected))
     found: dict[str, str] = {}
@@ -239,7 +239,7 @@ def left_alone(
             found[key] = f"suppressed: named in {spec.name}.suppressed of sync.yaml"
         elif folded in protected:
             found[key] = f"protected: named in {spec.name}.protected of sync.yaml"
-        elif match is not None and (why := spec.protected_by(observed.rows[match.target_id], config)) is not None:
+        elif match is not None and (why := spec.protected_by(observed.rows[match.target_id], section)) is not None:
             found[key] = f"protected: {why}"
     return found
 

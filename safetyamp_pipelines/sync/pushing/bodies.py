@@ -24,7 +24,7 @@ def build_body(spec: EntitySpec, change: Change, row: Record | None, resolve: Re
     body = {name: write_value(spec.field(name), value, resolve) for name, value in change.after().items()}
     if change.action is Action.CREATE:
         return body
-    for name in spec.always:
+    for name in spec.target.always:
         if name not in body and row is not None:
             raw = at_path(row, spec.field(name).read or name)
             body[name] = int(raw) if isinstance(raw, bool) else raw

@@ -25,7 +25,7 @@ class Comparison:
 
     def __init__(self, spec: EntitySpec, plan: Plan, journal: Journal, sight: Sight) -> None:
         self._spec, self._plan, self._journal, self._sight = spec, plan, journal, sight
-        self._linked: dict[str, Linked] = {link.source_key: link for link in journal.linked(spec.table)}
+        self._linked: dict[str, Linked] = {link.source_key: link for link in journal.links()}
         self._strangers: tuple[datetime, Mapping[tuple[str, str], str]] | None = None
 
     def found(self, change: Change) -> Found | None:

@@ -95,11 +95,15 @@ class Journal(Protocol):
         ...
 
     def linked(self, table: str) -> Iterable[Linked]:
-        """Everything linked in that table, however it came there."""
+        """Everything linked in that table, by whichever entity writes it."""
+        ...
+
+    def links(self) -> Iterable[Linked]:
+        """The records of this entity that are linked."""
         ...
 
     def has_written_since(self, moment: datetime) -> bool:
-        """Whether an earlier push has changed anything in the entity's table since then."""
+        """Whether an earlier push has changed anything in the entity's table since then, of whichever entity."""
         ...
 
     def beat(self) -> None:

@@ -249,7 +249,7 @@ class Push:
 
     def _explained(self, change: Change, refusal: RecordRefused) -> Explained:
         """The refusal field by field, and what it hangs on as far as this push can see."""
-        linked = {link.target_id: link.source_key for link in self.journal.linked(self.spec.table)}
+        linked = {link.target_id: link.source_key for link in self.journal.links()}
         now = Circumstances(self.spec, self.plan.mapping_hash, self._sight.rows, self._sight.names.id_of)
         return explain_refusal(change, refusal, now, linked.get)
 

@@ -69,7 +69,7 @@ def explain_refusal(change: Change, refusal: RecordRefused, now: Circumstances, 
         if field is None:
             offences[name] = Offence(name, category, "SafetyAmp names a field that is not synced: look there")
             continue
-        if name in spec.always and name not in values and change.action is not Action.CREATE:
+        if name in spec.target.always and name not in values and change.action is not Action.CREATE:
             offences[name] = Offence(field.label, category, _told_back(spec, field, change.source_key))
             continue
         is_looked_for = name in duplicates and values.get(name) is not None and field.references is None

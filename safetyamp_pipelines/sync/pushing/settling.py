@@ -62,7 +62,8 @@ def _found(
     spec: EntitySpec, intent: OpenIntent, rows: Mapping[Id, Record], names: Names, journal: Journal
 ) -> Id | None:
     if intent.target_id is None:
-        others = {link.target_id for link in journal.linked(spec.table) if link.source_key != intent.source_key}
+        own = {link.target_id for link in journal.links() if link.source_key == intent.source_key}
+        others = {link.target_id for link in journal.linked(spec.table)} - own
         return _created(spec, intent.after, {key: row for key, row in rows.items() if key not in others}, names)
     row = rows.get(intent.target_id)
     return intent.target_id if row is not None and says(spec, row, intent.after, names) else None

@@ -10,9 +10,9 @@ from itertools import takewhile
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from safetyamp_pipelines.sync.model.kinds import Positive, Text, TimeZone
+from safetyamp_pipelines.sync.model.kinds import Positive, Section, Text, TimeZone
 
 Kind = Literal["once", "each week", "each day"]
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -63,10 +63,8 @@ def _moment_text(value: Any) -> str:
 MomentText = Annotated[str, BeforeValidator(_moment_text)]
 
 
-class Freeze(BaseModel):
+class Freeze(Section):
     """One time in which no schedule starts a sync."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     starts: MomentText = Field(
         description='From when on: "2026-12-24 18:00" (once), "Fri 18:00" (each week) or "18:00" (each day).'
@@ -160,10 +158,8 @@ def _every(step: int) -> str:
     return "*" if step == 1 else f"*/{step}"
 
 
-class ScheduleConfig(BaseModel):
+class ScheduleConfig(Section):
     """When schedules and sensors start a sync. A person may start one at any time."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     timezone: TimeZone = Field(
         default="America/Chicago", description="IANA time zone of the schedules and of the freezes."

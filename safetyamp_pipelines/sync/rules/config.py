@@ -1,62 +1,23 @@
-"""The business rules of sync.yaml as one validated, frozen model. Every key has a default and a description.
+"""The business rules of sync.yaml as one validated, frozen model, put together from what the entities declare.
 
-No YAML (`yaml_file.py`), no files (`settings/`), and no secrets: they live in the environment.
+Every key has a default and a description. No YAML (`yaml_file.py`), no files (`settings/`), no secrets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, create_model, model_validator
 
-from safetyamp_pipelines.sync.model.kinds import (
-    Codes,
-    Country,
-    DepartmentPattern,
-    EmployeeNumberPattern,
-    Identifier,
-    Keys,
-    PhoneRegion,
-    Positive,
-    StateCode,
-    Text,
-    TimeZone,
-)
+from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.sync.model.kinds import Codes, Identifier, Positive, Section, UpdateMethod
+from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.rules.calendar import ScheduleConfig
 from safetyamp_pipelines.sync.rules.limits import ChecksConfig, GuardsConfig
 
-Policy = Literal["source", "initial", "fill", "merge"]
-UpdateMethod = Literal["PUT", "PATCH"]
 
-Policies = Annotated[
-    dict[Identifier, Policy],
-    Field(
-        description="Field name to policy, where the declared one does not fit: source (the source wins), initial (set "
-        "on create only), fill (only where SafetyAmp has nothing), merge (three-way against what was last pushed)."
-    ),
-]
-Protected = Annotated[
-    Keys, Field(description="Source keys of records that are never touched in SafetyAmp, nor created there.")
-]
-Suppressed = Annotated[
-    Keys, Field(description="Source keys that stay out of SafetyAmp; a record that is there stays as it is.")
-]
-TimeZoneHere = Annotated[TimeZone, Field(description="IANA time zone written to SafetyAmp for new records.")]
-CountryHere = Annotated[
-    Country, Field(description="Country written where neither the source nor SafetyAmp has one: two capitals.")
-]
-StateHere = Annotated[
-    StateCode | None,
-    Field(description="State written where neither the source nor SafetyAmp has one; null leaves it out."),
-]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-class ViewpointTables(_Section):
+class ViewpointTables(Section):
     """Vista tables or views to read, without schema; b-tables are not filtered by Vista's data security."""
 
     employees: Identifier = Field(default="bPREH", description="Employees, key PRCo and Employee.")
@@ -73,14 +34,14 @@ class ViewpointTables(_Section):
     )
 
 
-class ViewpointColumns(_Section):
+class ViewpointColumns(Section):
     """Names of the columns this site has added to Vista; a column that is missing reads as empty, with a notice."""
 
     title: Identifier = Field(default="udEmpTitle", description="Job title, in the employees table.")
     region: Identifier = Field(default="udRegion", description="Region, in the departments table.")
 
 
-class ViewpointConfig(_Section):
+class ViewpointConfig(Section):
     """How Viewpoint Vista is read."""
 
     db_schema: Identifier | None = Field(
@@ -105,116 +66,18 @@ class ViewpointConfig(_Section):
     )
 
 
-class EntraConfig(_Section):
+class EntraConfig(Section):
     """How Microsoft Entra ID is read."""
 
     expand_manager: bool = Field(default=True, description="Read each user's manager too, for supervisors.")
 
 
-class DepartmentsConfig(_Section):
-    """Departments become site clusters."""
-
-    root_cluster: Text | None = Field(
-        default=None, description="Name of the root site cluster in SafetyAmp; null takes the only root there is."
-    )
-    osha_establishment: Literal[0, 1] = Field(default=0, description="OSHA flag of new clusters, 0 or 1.")
-    policies: Policies = {}
-    protected: Protected = ()
-    suppressed: Suppressed = ()
+_VERBS: dict[str, Any] = {spec.table: (UpdateMethod, spec.target.update) for spec in ENTITIES}
+_Verbs: Any = create_model("_Verbs", __base__=Section, **_VERBS)
 
 
-class JobsConfig(_Section):
-    """Jobs become sites."""
-
-    open_statuses: Codes = Field(
-        default=(1,), description="JobStatus values of an open job: 0 pending, 1 open, 2 and 3 closed."
-    )
-    timezone: TimeZoneHere = "America/Chicago"
-    country: CountryHere = "US"
-    default_state: StateHere = None
-    policies: Policies = {}
-    protected: Protected = ()
-    suppressed: Suppressed = ()
-
-
-class TitlesConfig(_Section):
-    """Job titles become user titles; nothing to choose beyond what every entity can be told."""
-
-    policies: Policies = {}
-    protected: Protected = ()
-    suppressed: Suppressed = ()
-
-
-class EmployeesConfig(_Section):
-    """Employees become users."""
-
-    default_role: Text = Field(default="Field", description="Name of the SafetyAmp role given to a new user.")
-    timezone: TimeZoneHere = "America/Chicago"
-    country: CountryHere = "US"
-    default_state: StateHere = None
-    reactivate_without_history: bool = Field(
-        default=True,
-        description="An active employee whose account is off and whom this project never pushed: true switches "
-        "the account on, false holds and reports it.",
-    )
-    default_phone_region: PhoneRegion = Field(
-        default="US", description="Region in which telephone numbers without a country code are read."
-    )
-    protected_roles: tuple[Text, ...] = Field(
-        default=(),
-        description="Accounts that have one of these SafetyAmp roles are never touched, also when the person leaves.",
-    )
-    policies: Policies = {}
-    protected: Protected = ()
-    suppressed: Suppressed = ()
-
-
-class VehiclesConfig(_Section):
-    """Vehicles become assets."""
-
-    asset_type: Text = Field(
-        default="Vehicle", description="Name of the asset type that vehicles have; each site has its own."
-    )
-    default_site: Text | None = Field(
-        default=None,
-        description="Site code or name for a vehicle without driver and mapped tag; null rejects such a vehicle.",
-    )
-    default_asset_type: Text | None = Field(
-        default=None, description="Asset type name at the default site; null is the name given as asset_type."
-    )
-    driver_external_id: Text = Field(
-        default="employeeId", description="Key of the Samsara driver's external id that holds the employee number."
-    )
-    driver_notes_pattern: EmployeeNumberPattern = Field(
-        default=r"^\s*(\d{4,6})\s*$",
-        description="How the driver's notes hold the employee number; one group, the number.",
-    )
-    tag_sites: dict[Text, Text] = Field(default={}, description="Samsara tag name to site code or name.")
-    tag_department_pattern: DepartmentPattern = Field(
-        default=r"^Department (?P<department>\w+)",
-        description="How a Samsara tag names a department; the group `department` is its code.",
-    )
-    status_from_regulation_mode: bool = Field(
-        default=False,
-        description="Take the status from vehicleRegulationMode, an hours-of-service flag; false: listed is active.",
-    )
-    decommission_vanished: bool = Field(
-        default=False,
-        description="Decommission the asset of a vehicle that Samsara no longer lists; false only reports it.",
-    )
-    policies: Policies = {}
-    protected: Protected = ()
-    suppressed: Suppressed = ()
-
-
-class UpdateMethods(_Section):
+class UpdateMethods(_Verbs):  # type: ignore[misc]  # its tables are known when the registry is
     """HTTP verb of an update; the vendor's semantics of the two are not fully known."""
-
-    site_clusters: UpdateMethod = "PUT"
-    sites: UpdateMethod = "PUT"
-    user_titles: UpdateMethod = "PUT"
-    users: UpdateMethod = "PATCH"
-    assets: UpdateMethod = "PUT"
 
     def __getitem__(self, table: str) -> UpdateMethod:
         """The verb for one SafetyAmp table, by its name."""
@@ -222,7 +85,7 @@ class UpdateMethods(_Section):
         return method
 
 
-class TargetConfig(_Section):
+class TargetConfig(Section):
     """How SafetyAmp is written."""
 
     update_methods: UpdateMethods = Field(
@@ -250,23 +113,35 @@ class TargetConfig(_Section):
     )
 
 
-class SyncConfig(_Section):
-    """The business rules of the synchronisation; every key has a default, so an empty file is valid."""
-
+class _Sources(Section):
     companies: Codes = Field(
         default=(1,), description="Company numbers: PRCo of employees and departments, JCCo of jobs."
     )
     viewpoint: ViewpointConfig = ViewpointConfig()
     entra: EntraConfig = EntraConfig()
-    departments: DepartmentsConfig = DepartmentsConfig()
-    jobs: JobsConfig = JobsConfig()
-    titles: TitlesConfig = TitlesConfig()
-    employees: EmployeesConfig = EmployeesConfig()
-    vehicles: VehiclesConfig = VehiclesConfig()
+
+
+_SECTIONS: dict[str, Any] = {spec.name: (spec.rules, spec.rules()) for spec in ENTITIES}
+_Entities: Any = create_model("_Entities", __base__=_Sources, **_SECTIONS)
+
+
+class SyncConfig(_Entities):  # type: ignore[misc]  # its sections of entities are known when the registry is
+    """The business rules of the synchronisation; every key has a default, so an empty file is valid."""
+
     target: TargetConfig = TargetConfig()
     guards: GuardsConfig = GuardsConfig()
     checks: ChecksConfig = ChecksConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+
+    @property
+    def timezone(self) -> str:
+        """The time zone in which a calendar day of the company begins."""
+        zone: str = self.employees.timezone
+        return zone
+
+    def of(self, spec: EntitySpec) -> Any:
+        """The section of an entity."""
+        return getattr(self, spec.name)
 
     @model_validator(mode="before")
     @classmethod
@@ -275,9 +150,3 @@ class SyncConfig(_Section):
         if not isinstance(data, Mapping):
             return data
         return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
-
-    @model_validator(mode="after")
-    def _default_asset_type_needs_its_site(self) -> Self:
-        if self.vehicles.default_asset_type is not None and self.vehicles.default_site is None:
-            raise ValueError("vehicles.default_asset_type is set without vehicles.default_site: name that site too")
-        return self

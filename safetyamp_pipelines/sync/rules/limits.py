@@ -5,16 +5,12 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from safetyamp_pipelines.sync.model.kinds import Positive
-
-
-class _Limits(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+from safetyamp_pipelines.sync.model.kinds import Positive, Section
 
 
-class Limit(_Limits):
+class Limit(Section):
     """A plan may change the larger of `records` and `share` of the entity's records; more is refused."""
 
     records: Positive = Field(default=10, description="So many records are always allowed.")
@@ -29,14 +25,14 @@ class Limit(_Limits):
         return max(self.records, int(self.share * size))
 
 
-class Concentration(_Limits):
+class Concentration(Section):
     """Switching people off, or clearing their values, may not hit one department or site too hard."""
 
     share: float = Field(default=0.5, gt=0, le=1, description="More than this share of a group is refused.")
     from_people: Positive = Field(default=5, description="Groups of fewer people are not looked at.")
 
 
-class GuardsConfig(_Limits):
+class GuardsConfig(Section):
     """When a plan is refused until a person approves exactly that plan."""
 
     deactivations: Limit = Field(default=Limit(share=0.05), description="Records switched off.")
@@ -63,7 +59,7 @@ class GuardsConfig(_Limits):
     )
 
 
-class RowCountLimits(_Limits):
+class RowCountLimits(Section):
     """When the size of a snapshot is worth a look, measured against the median of its last sizes."""
 
     history: Positive = Field(default=10, description="So many earlier snapshots are looked back upon.")
@@ -72,7 +68,7 @@ class RowCountLimits(_Limits):
     rise: float = Field(default=0.5, gt=0, description="A warning above the usual size by more than this share.")
 
 
-class RejectedLimits(_Limits):
+class RejectedLimits(Section):
     """How many of an entity's records may be rejected."""
 
     from_records: Positive = Field(default=20, description="Entities of fewer records are not looked at.")
@@ -86,7 +82,7 @@ class RejectedLimits(_Limits):
         return self
 
 
-class ChecksConfig(_Limits):
+class ChecksConfig(Section):
     """The limits of the checks that people see on the assets."""
 
     row_count: RowCountLimits = Field(default=RowCountLimits(), description="The size of a snapshot.")

@@ -32,9 +32,10 @@ def parse_sync_config(text: str) -> SyncConfig:
     if data is None:
         return SyncConfig()
     try:
-        return SyncConfig.model_validate(data)
+        config: SyncConfig = SyncConfig.model_validate(data)
     except ValidationError as error:
         raise SyncConfigError(tuple((_where(one["loc"]), _what(one)) for one in error.errors())) from error
+    return config
 
 
 class _OnceEachLoader(yaml.SafeLoader):

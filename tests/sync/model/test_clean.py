@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,12 +14,11 @@ TEXTS = st.text(max_size=20)
 
 
 def cleaned(cleaner: str, *values: Any, region: str = "US") -> list[Any]:
-    return clean(pd.Series(list(values), dtype=object), cleaner, region).values.tolist()
+    return clean(values, cleaner, region).values
 
 
 def reason(cleaner: str, value: Any) -> str | None:
-    found: str | None = clean(pd.Series([value], dtype=object), cleaner).reasons[0]
-    return found
+    return clean([value], cleaner).reasons[0]
 
 
 @pytest.mark.parametrize(
@@ -96,13 +94,15 @@ def test_a_missing_value_stays_missing_without_a_reason(cleaner: str) -> None:
     assert reason(cleaner, None) is None
 
 
-def test_a_column_keeps_its_index_and_its_types_however_many_gaps_it_has() -> None:
-    column = pd.Series(["F", None, "M"], index=[5, 7, 9], dtype=object)
+def test_values_that_are_equal_in_python_and_differ_in_json_are_cleaned_apart() -> None:
+    assert cleaned("as_is", 1, True, 1.0) == [1, True, 1.0]
+    assert [type(value) for value in cleaned("as_is", 1, True, 1.0)] == [int, bool, float]
 
-    result = clean(column, "gender")
 
-    assert result.values.to_dict() == {5: 0, 7: None, 9: 1}
-    assert [type(value) for value in result.values] == [int, type(None), int]
+@pytest.mark.parametrize("cleaner", sorted(set(CLEANERS) - {"as_is"}))
+def test_a_list_where_one_value_belongs_is_one_unusable_value(cleaner: str) -> None:
+    assert cleaned(cleaner, ["a"], {"b": 1}) == [None, None]
+    assert reason(cleaner, ["a"]) == "is no single value"
 
 
 @pytest.mark.parametrize("cleaner", ["text", "key", "email", "phone", "date", "zip_code", "state", "number"])

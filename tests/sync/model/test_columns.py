@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from safetyamp_pipelines.sync.entities import employees, jobs, vehicles
-from safetyamp_pipelines.sync.entities.registry import ENTITIES
-from safetyamp_pipelines.sync.model.columns import SCHEMAS, TYPES, Kind, Presence
+from safetyamp_pipelines.sync.entities import vehicles
+from safetyamp_pipelines.sync.entities.jobs import ADDRESS_COLUMNS
+from safetyamp_pipelines.sync.entities.jobs import SOURCE as JOBS
+from safetyamp_pipelines.sync.entities.registry import ENTITIES, SCHEMAS
+from safetyamp_pipelines.sync.entities.shared import EMPLOYEES, EMPLOYMENT
+from safetyamp_pipelines.sync.model.columns import TYPES, Kind, Presence
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 
 FRAMES = {
-    employees.SOURCE: employees.COLUMNS,
-    jobs.SOURCE: jobs.COLUMNS,
-    vehicles.VEHICLES: vehicles.COLUMNS,
+    EMPLOYEES: ("PRCo", "PRDept", *EMPLOYMENT),
+    JOBS: ("JCCo", "JobStatus", "PCVisibleInJC", *ADDRESS_COLUMNS),
+    vehicles.VEHICLES: vehicles.READ,
 }
 
 

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_worlds import READ_AT
 
+from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot, canonical_json, content_hash
-from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 ROWS = st.lists(st.fixed_dictionaries({"id": st.integers(0, 5), "name": st.text(max_size=5)}), max_size=6)
 
@@ -48,11 +49,11 @@ def test_a_planner_takes_no_snapshot_without_a_fitting_certificate() -> None:
     uncertified = Snapshot("viewpoint/jobs", ({"id": 1},), None)
 
     with pytest.raises(SnapshotError, match="has no certificate"):
-        Inputs({"viewpoint/jobs": uncertified}, References({}), Memory(), "America/Chicago")
+        Inputs({"viewpoint/jobs": uncertified}, references({}), Memory(), SyncConfig())
 
 
 def test_a_planner_names_the_snapshot_it_was_not_given() -> None:
-    inputs = Inputs({}, References({}), Memory(), "America/Chicago")
+    inputs = Inputs({}, references({}), Memory(), SyncConfig())
 
     with pytest.raises(SnapshotError, match="viewpoint/jobs: the plan needs this snapshot"):
         inputs.snapshot("viewpoint/jobs")
@@ -61,7 +62,7 @@ def test_a_planner_names_the_snapshot_it_was_not_given() -> None:
 def test_today_is_the_day_of_the_reading_where_the_employees_are() -> None:
     late = Snapshot.certified("viewpoint/employees", [], key=str, pages=1, read_at="2026-11-20T03:00:00Z")
 
-    day = Inputs({late.table: late}, References({}), Memory(), "America/Chicago").today(late.table)
+    day = Inputs({late.table: late}, references({}), Memory(), SyncConfig()).today(late.table)
 
     assert day.isoformat() == "2026-11-19"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from small_worlds import CIVIL, ROOT, SOUTH, YARD, asset_type, cluster, site, title, user
 
-from safetyamp_pipelines.sync.model.tables import References, at_path, fold, has_path, set_path
+from safetyamp_pipelines.sync.entities.registry import references
+from safetyamp_pipelines.sync.model.tables import at_path, fold, has_path, set_path
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_keys_are_compared_trimmed_and_where_asked_without_case_or_leading_zeros
 
 
 def test_clusters_and_titles_are_found_without_regard_to_case_and_sites_are_not() -> None:
-    tables = References(
+    tables = references(
         {"site_clusters": [ROOT, SOUTH], "user_titles": [title(7, "Fitter")], "sites": [site(20, "x", 2, "Ab.")]}
     )
 
@@ -57,14 +58,14 @@ def test_clusters_and_titles_are_found_without_regard_to_case_and_sites_are_not(
 
 
 def test_of_two_rows_with_one_key_the_older_answers_and_each_keeps_a_key_of_its_own() -> None:
-    titles = References({"user_titles": [title(30, "Fitter"), title(7, "fitter"), title(100, "FITTER")]})["user_titles"]
+    titles = references({"user_titles": [title(30, "Fitter"), title(7, "fitter"), title(100, "FITTER")]})["user_titles"]
 
     assert titles.id_of("Fitter") == 7
     assert [titles.key_of(row_id) for row_id in (7, 30, 100)] == ["fitter", "Fitter [30]", "FITTER [100]"]
 
 
 def test_user_ids_are_told_apart_by_case_and_rows_without_a_key_have_one_of_their_own() -> None:
-    users = References({"users": [user("aB3dE", "00482"), user("ab3de", None)]})["users"]
+    users = references({"users": [user("aB3dE", "00482"), user("ab3de", None)]})["users"]
 
     assert users.id_of("482") == "aB3dE"
     assert users.key_of("ab3de") == "users [ab3de]"
@@ -72,7 +73,7 @@ def test_user_ids_are_told_apart_by_case_and_rows_without_a_key_have_one_of_thei
 
 
 def test_a_site_without_a_code_is_known_by_its_name_and_cluster_and_its_asset_types_by_that() -> None:
-    tables = References(
+    tables = references(
         {
             "site_clusters": [ROOT, SOUTH],
             "sites": [site(20, "Yard", 2), site(21, "Yard", 99)],
@@ -87,7 +88,7 @@ def test_a_site_without_a_code_is_known_by_its_name_and_cluster_and_its_asset_ty
 
 
 def test_a_linked_row_goes_by_the_key_of_its_link_and_so_does_what_stands_on_it() -> None:
-    tables = References(
+    tables = references(
         {
             "site_clusters": [ROOT, SOUTH, CIVIL],
             "sites": [site(22, "24113. - Works", 3), YARD],
@@ -104,7 +105,7 @@ def test_a_linked_row_goes_by_the_key_of_its_link_and_so_does_what_stands_on_it(
 
 
 def test_a_linked_row_answers_before_an_older_one_with_the_same_key() -> None:
-    clusters = References({"site_clusters": [cluster(5, "x", None, "10"), cluster(9, "y", None, "11")]})
+    clusters = references({"site_clusters": [cluster(5, "x", None, "10"), cluster(9, "y", None, "11")]})
 
     renamed = clusters.renamed({"site_clusters": {9: "10"}})["site_clusters"]
 

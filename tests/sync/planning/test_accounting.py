@@ -22,11 +22,11 @@ from small_worlds import (
     vehicle,
 )
 
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, references
 from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
 from safetyamp_pipelines.sync.model.plan import Outcome, Plan, Verdict
-from safetyamp_pipelines.sync.model.tables import References
 from safetyamp_pipelines.sync.planning.proofs import account_of
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 assert READ_AT.startswith("2026-11-20")
 WORLD = company(
@@ -54,7 +54,7 @@ RULES = config(companies=[1, 2], vehicles={"decommission_vanished": True})
 def given(entity: str) -> Inputs:
     spec = BY_NAME[entity]
     tables = {name: snapshot(name, WORLD.get(name, ())) for name in spec.sources}
-    return Inputs(tables, References({}), Memory(), "America/Chicago")
+    return Inputs(tables, references({}), Memory(), SyncConfig())
 
 
 def missing(entity: str, keys: Iterable[str]) -> tuple[str, ...]:

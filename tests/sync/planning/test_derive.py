@@ -20,11 +20,12 @@ from small_worlds import (
 )
 
 from safetyamp_pipelines.sync.entities.employees import SPEC
+from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
-from safetyamp_pipelines.sync.model.tables import References
 from safetyamp_pipelines.sync.planning.derive import plan_entity
 from safetyamp_pipelines.sync.planning.difference import offered
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 FIRED = "2026-01-31 00:00:00"
 
@@ -61,7 +62,7 @@ def test_when_and_how_a_plan_is_pushed_makes_no_other_plan_so_that_approvals_sta
 
 def test_a_plan_without_one_of_its_snapshots_is_refused() -> None:
     with pytest.raises(SnapshotError, match="the plan needs this snapshot"):
-        plan_entity(SPEC, Inputs({}, References({}), Memory(), "America/Chicago"), config())
+        plan_entity(SPEC, Inputs({}, references({}), Memory(), SyncConfig()), config())
 
 
 def test_a_record_in_step_is_unchanged_and_remembered_with_what_both_sides_say() -> None:

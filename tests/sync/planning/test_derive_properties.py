@@ -185,4 +185,4 @@ def plan_in_given_order(entity: str, world: Mapping[str, list[Record]], after: I
         rows = tuple(world[name.removeprefix(OBSERVED)])
         snapshots[name] = Snapshot(name, rows, Certificate(1, len(rows), len(rows), content_hash(rows), READ_AT))
     expected = expected_references(observed_in(dict(world)), [(BY_NAME[plan.entity], plan) for plan in after])
-    return plan_entity(spec, Inputs(snapshots, expected, Memory(), RULES.employees.timezone), RULES)
+    return plan_entity(spec, Inputs(snapshots, expected, Memory(), RULES), RULES)

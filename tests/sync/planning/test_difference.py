@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from small_worlds import FIELD_ROLE, FITTER, Remembered, title, user
 
 from safetyamp_pipelines.sync.entities.employees import SPEC
+from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.spec import Field, Policy
-from safetyamp_pipelines.sync.model.tables import References
 from safetyamp_pipelines.sync.planning.difference import diff_record, observed_value, offered
 
-TABLES = References({"user_titles": [FITTER, title(8, "Welder")], "users": [user("boss1", "9")], "roles": [FIELD_ROLE]})
+TABLES = references({"user_titles": [FITTER, title(8, "Welder")], "users": [user("boss1", "9")], "roles": [FIELD_ROLE]})
 NAME = Field("name", "Name", (), "name")
 VALUES = st.sampled_from(["a", "b", "c", None])
 

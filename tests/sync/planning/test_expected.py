@@ -8,7 +8,7 @@ from small_worlds import CIVIL, ROOT, applied, company, department, employee, jo
 
 from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
 from safetyamp_pipelines.sync.entities.jobs import SPEC as JOBS
-from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.planning.expected import apply_plan, expected_references, new_id
 
 
@@ -57,7 +57,7 @@ def test_a_change_without_effect_on_other_tables_leaves_them_alone() -> None:
     expected = expected_references(observed_in(world), [(JOBS, plan)])
 
     assert expected["sites"].id_of("1.") == new_id("sites", "1.")
-    assert expected["site_clusters"].rows == References(observed_in(world))["site_clusters"].rows
+    assert expected["site_clusters"].rows == references(observed_in(world))["site_clusters"].rows
 
 
 def test_a_record_of_two_changes_ends_with_both() -> None:
@@ -65,7 +65,7 @@ def test_a_record_of_two_changes_ends_with_both() -> None:
     world = company(viewpoint__employees=[employee(1), employee(2)], entra__users=managers)
     plan = plan_of("employees", world)
 
-    rows = {row["emp_id"]: row for row in apply_plan(EMPLOYEES, plan, [], References(observed_in(world)))}
+    rows = {row["emp_id"]: row for row in apply_plan(EMPLOYEES, plan, [], references(observed_in(world)))}
 
     assert {key: row["current_supervisor"]["id"] for key, row in rows.items()} == {
         "1": new_id("users", "2"),

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from small_worlds import Remembered, employee, user
 
+from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.snapshot import Record
-from safetyamp_pipelines.sync.model.tables import References
 from safetyamp_pipelines.sync.planning.proofs import still_on
 
 NOON = datetime(2026, 11, 20, 18, tzinfo=UTC)  # in Chicago
@@ -17,7 +17,7 @@ DAY = timedelta(hours=24)
 
 
 def found(employees: list[Record], users: list[Record], links: dict[str, Remembered] | None = None) -> dict[str, Any]:
-    table = References({"users": users})["users"]
+    table = references({"users": users})["users"]
     return still_on(employees, table, links or {}, at=NOON, promised=DAY, timezone="America/Chicago")
 
 

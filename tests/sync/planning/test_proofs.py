@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from random_worlds import worlds
 from small_worlds import World, change, company, config, employee, observed_in, plan_all, plan_of, site, user, verdict
 
-from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, references
 from safetyamp_pipelines.sync.model.plan import Outcome, Plan, Verdict
 from safetyamp_pipelines.sync.model.tables import References
 from safetyamp_pipelines.sync.planning.expected import expected_references
@@ -49,7 +49,7 @@ def spoilt(plan: Plan, key: str, **after: Any) -> Plan:
 
 def test_what_the_planner_makes_is_proved() -> None:
     world = hired(101, 102)
-    plan, at = plan_of("employees", world), References(observed_in(world))
+    plan, at = plan_of("employees", world), references(observed_in(world))
 
     assert len(plan.changes) == 2
     assert unresolved(BY_NAME["employees"], plan, at) == {}
@@ -60,7 +60,7 @@ def test_a_reference_to_what_nobody_has_is_found_by_record_and_field() -> None:
     world = hired(101, 102)
     plan = spoilt(plan_of("employees", world), "102", home_site_id="99999.", current_title_id="Astronaut")
 
-    found = unresolved(BY_NAME["employees"], plan, References(observed_in(world)))
+    found = unresolved(BY_NAME["employees"], plan, references(observed_in(world)))
 
     assert found == {"102": ("Home site", "Title")}
 
@@ -69,9 +69,9 @@ def test_a_reference_may_lead_to_a_record_of_the_same_plan() -> None:
     world = hired(101, 102)
     plan = spoilt(plan_of("employees", world), "102", current_supervisor_id="101")
 
-    assert unresolved(BY_NAME["employees"], plan, References(observed_in(world))) == {}
+    assert unresolved(BY_NAME["employees"], plan, references(observed_in(world))) == {}
     without = replace(plan, changes=(change(plan, "102"),), verdicts=())
-    assert unresolved(BY_NAME["employees"], without, References(observed_in(world))) == {"102": ("Supervisor",)}
+    assert unresolved(BY_NAME["employees"], without, references(observed_in(world))) == {"102": ("Supervisor",)}
 
 
 def test_a_record_that_stays_as_it_is_may_stand_in_safetyamp_under_another_key() -> None:
@@ -81,14 +81,14 @@ def test_a_record_that_stays_as_it_is_may_stand_in_safetyamp_under_another_key()
 
     linked = replace(plan, changes=(change(plan, "102"),), verdicts=(kept,))
 
-    assert unresolved(BY_NAME["employees"], linked, References(observed_in(world))) == {}
+    assert unresolved(BY_NAME["employees"], linked, references(observed_in(world))) == {}
 
 
 def test_two_changes_that_write_one_unique_value_collide_whatever_its_case() -> None:
     world = hired(101, 102)
     plan = spoilt(plan_of("employees", world), "102", email="P101@example.com")
 
-    assert collided(BY_NAME["employees"], plan, References(observed_in(world))) == {
+    assert collided(BY_NAME["employees"], plan, references(observed_in(world))) == {
         "101": ("E-mail",),
         "102": ("E-mail",),
     }
@@ -98,7 +98,7 @@ def test_a_value_that_stays_with_somebody_else_collides() -> None:
     world = hired(101, users=[user("aB3dE", "7", email="held@example.com")])
     plan = spoilt(plan_of("employees", world), "101", email="held@example.com")
 
-    assert collided(BY_NAME["employees"], plan, References(observed_in(world))) == {"101": ("E-mail",)}
+    assert collided(BY_NAME["employees"], plan, references(observed_in(world))) == {"101": ("E-mail",)}
 
 
 def test_a_value_that_its_holder_gives_up_in_the_same_plan_is_free() -> None:
@@ -107,7 +107,7 @@ def test_a_value_that_its_holder_gives_up_in_the_same_plan_is_free() -> None:
     plan = plan_of("employees", world)
 
     assert change(plan, "102").after()["email"] == "p102@example.com"
-    assert collided(BY_NAME["employees"], plan, References(observed_in(world))) == {}
+    assert collided(BY_NAME["employees"], plan, references(observed_in(world))) == {}
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])

@@ -8,9 +8,9 @@ from typing import Any
 
 from small_worlds import READ_AT, Remembered, World, company, config, observed_in, user, verdict, verdicts
 
-from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, references
 from safetyamp_pipelines.sync.model.plan import Plan
-from safetyamp_pipelines.sync.model.tables import Id, References
+from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.planning.reversal import Ground, plan_undo
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
@@ -30,7 +30,7 @@ class Wrote:
 def undo_of(world: World, *done: Wrote, entity: str = "employees", rules: SyncConfig | None = None) -> Plan:
     """The plan to take back what session 7 wrote, everybody it wrote being linked."""
     links = {change.source_key: Remembered(change.target_id, change.payload) for change in done if change.target_id}
-    ground = Ground(References(observed_in(world)), links, READ_AT, {"safetyamp_observed/users": "hash"})
+    ground = Ground(references(observed_in(world)), links, READ_AT, {"safetyamp_observed/users": "hash"})
     return plan_undo(BY_NAME[entity], 7, done, ground, rules or config())
 
 

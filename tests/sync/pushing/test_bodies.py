@@ -8,12 +8,12 @@ import pytest
 from small_worlds import CIVIL, FIELD_ROLE, FITTER, ROOT, SOUTH, YARD, change, company, employee, plan_of, user
 
 from safetyamp_pipelines.sync.entities import departments, employees
+from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.plan import Action, Change
-from safetyamp_pipelines.sync.model.tables import References
 from safetyamp_pipelines.sync.planning.difference import offered
 from safetyamp_pipelines.sync.pushing.bodies import Unresolved, build_body, compare_answer, row_after
 
-TABLES = References(
+TABLES = references(
     {"site_clusters": [ROOT, SOUTH, CIVIL], "sites": [YARD], "user_titles": [FITTER], "roles": [FIELD_ROLE]}
 )
 

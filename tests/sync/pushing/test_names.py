@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 from small_worlds import CIVIL, ROOT, SOUTH, YARD, asset_type, site
 
-from safetyamp_pipelines.sync.model.tables import Id, References
+from safetyamp_pipelines.sync.entities.registry import references
+from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.pushing.sight import Names
 
 READ = datetime(2026, 11, 20, 10, tzinfo=UTC)
 BEFORE, AFTER = READ - timedelta(days=1), READ + timedelta(minutes=1)
-OBSERVED = References(
+OBSERVED = references(
     {
         "site_clusters": [ROOT, SOUTH, CIVIL],
         "sites": [YARD, site(21, "1. - Works", 3), site(22, "x", 3, "2.")],

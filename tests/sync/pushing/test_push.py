@@ -13,10 +13,11 @@ from typing import Any
 from small_worlds import READ_AT, company, employee, observed_in, plan_of, user
 
 from safetyamp_pipelines.sync.entities.employees import SPEC
+from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.errors import NotSent, RecordRefused
 from safetyamp_pipelines.sync.model.plan import Agreed, Change
 from safetyamp_pipelines.sync.model.snapshot import Record
-from safetyamp_pipelines.sync.model.tables import Id, References
+from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.pushing.outcomes import Progress, PushOptions, PushResult, no_progress
 from safetyamp_pipelines.sync.pushing.ports import Linked, OpenIntent
 from safetyamp_pipelines.sync.pushing.push import Push
@@ -62,6 +63,9 @@ class Book:
     def linked(self, table: str) -> Iterable[Linked]:
         return ()
 
+    def links(self) -> Iterable[Linked]:
+        return ()
+
     def has_written_since(self, moment: datetime) -> bool:
         return False
 
@@ -103,9 +107,9 @@ def push(
     book: Book, target: Target, *numbers: int, progress: Progress = no_progress, age: float = 0, **options: Any
 ) -> PushResult:
     world = company(viewpoint__employees=[employee(number) for number in numbers])
-    plan, references = plan_of("employees", world), References(observed_in(world))
+    plan, observed = plan_of("employees", world), references(observed_in(world))
     now = datetime.fromisoformat(plan.as_of) + timedelta(seconds=age)
-    return Push(SPEC, plan, target, book, references, PushOptions(**options), progress, now=lambda: now).run()
+    return Push(SPEC, plan, target, book, observed, PushOptions(**options), progress, now=lambda: now).run()
 
 
 def test_signs_of_life_go_on_while_answers_are_awaited() -> None:
@@ -194,7 +198,7 @@ def test_an_address_that_its_holder_did_not_give_up_after_all_is_not_asked_for()
     world = company(viewpoint__employees=people, users=[user("u1", "1", email="Old@example.com")])
     plan, book = plan_of("employees", world), Book()
 
-    result = Push(SPEC, plan, Stubborn(book), book, References(observed_in(world)), now=lambda: AT).run()
+    result = Push(SPEC, plan, Stubborn(book), book, references(observed_in(world)), now=lambda: AT).run()
 
     assert {verdict.source_key: str(verdict.outcome) for verdict in result.verdicts} == {"1": "failed", "2": "blocked"}
     assert result.verdicts[1].rule == (

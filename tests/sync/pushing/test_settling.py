@@ -11,13 +11,14 @@ import pytest
 from small_worlds import asset, site, title, user
 
 from safetyamp_pipelines.sync.entities import employees, titles, vehicles
-from safetyamp_pipelines.sync.model.tables import Id, References
+from safetyamp_pipelines.sync.entities.registry import references
+from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.pushing.ports import OpenIntent
 from safetyamp_pipelines.sync.pushing.settling import says, settle
 from safetyamp_pipelines.sync.pushing.sight import Names
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
-REFERENCES = References({"sites": [site(20, "Yard", 2, "YARD")], "users": [user("u1", "1"), user("u2", "2")]})
+REFERENCES = references({"sites": [site(20, "Yard", 2, "YARD")], "users": [user("u1", "1"), user("u2", "2")]})
 NAMES = Names(REFERENCES, {}, since=AT)
 
 
@@ -25,15 +26,18 @@ NAMES = Names(REFERENCES, {}, since=AT)
 class Book:
     """As much of a journal as settling writes to."""
 
-    links: dict[str, Id] = field(default_factory=dict)
+    known: dict[str, Id] = field(default_factory=dict)
     answers: dict[int, Id | None] = field(default_factory=dict)
 
     def linked(self, table: str) -> list[Any]:
-        return [SimpleNamespace(source_key=key, target_id=target_id) for key, target_id in self.links.items()]
+        return self.links()
+
+    def links(self) -> list[Any]:
+        return [SimpleNamespace(source_key=key, target_id=target_id) for key, target_id in self.known.items()]
 
     def done(self, intent: int, target_id: Id, *_: Any) -> None:
         self.answers[intent] = target_id
-        self.links[f"of {intent}"] = target_id
+        self.known[f"of {intent}"] = target_id
 
     def undone(self, intent: int, rule: str) -> None:
         self.answers[intent] = None
@@ -60,10 +64,10 @@ def test_what_a_read_does_not_show_stays_open_as_long_as_it_may_arrive() -> None
     assert settled([create(1, "Fitter"), create(2, "Welder")], over=set()) == ({2: True}, {2: 30})
 
 
-def lost_trucks(rows: list[dict[str, Any]], *lost: dict[str, Any], links: dict[str, Id]) -> dict[int, Id | None]:
+def lost_trucks(rows: list[dict[str, Any]], *lost: dict[str, Any], known: dict[str, Id]) -> dict[int, Id | None]:
     """What becomes of creates of vehicles that were lost for good, by number."""
     intents = [OpenIntent(n, f"v{n}", f"v{n}", None, after, AT) for n, after in enumerate(lost, 1)]
-    book = Book(links)
+    book = Book(known)
     settle(vehicles.SPEC, book, intents, {row["id"]: row for row in rows}, NAMES, over={1, 2})  # type: ignore[arg-type]
     return book.answers
 
@@ -72,15 +76,15 @@ def test_a_create_is_never_taken_for_the_record_of_somebody_else() -> None:
     """A licence plate may stand twice: the truck that has it already is another one."""
     other = asset(40, serial="VIN1", code="ABC")
 
-    assert lost_trucks([other], {"name": "Crane", "code": "ABC"}, links={"v9": 40}) == {1: None}
-    assert lost_trucks([other], {"name": "Crane", "code": "ABC"}, links={}) == {1: 40}
+    assert lost_trucks([other], {"name": "Crane", "code": "ABC"}, known={"v9": 40}) == {1: None}
+    assert lost_trucks([other], {"name": "Crane", "code": "ABC"}, known={}) == {1: 40}
 
 
 def test_a_create_without_any_key_is_known_by_all_that_it_wrote_and_each_row_by_one() -> None:
     truck = {"name": "Truck", "status": 1, "site_id": "YARD"}
     rows = [asset(40, site_id=20), asset(41, name="Crane", site_id=20), asset(42, site_id=20)]
 
-    assert lost_trucks(rows, truck, truck, links={"v9": 40}) == {1: 42, 2: None}
+    assert lost_trucks(rows, truck, truck, known={"v9": 40}) == {1: 42, 2: None}
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_a_configuration_cannot_be_changed_after_it_was_checked() -> None:
         (r"vehicles: {driver_notes_pattern: '\d+' }", "vehicles.driver_notes_pattern", "exactly one group"),
         (r"vehicles: {driver_notes_pattern: '(\d)(\d)' }", "vehicles.driver_notes_pattern", "exactly one group"),
         (r"vehicles: {tag_department_pattern: '(\w+)' }", "vehicles.tag_department_pattern", "named department"),
-        ("vehicles: {default_asset_type: Truck}", "the file", "vehicles.default_site"),
+        ("vehicles: {default_asset_type: Truck}", "vehicles", "default_site"),
         ("vehicles: {tag_sites: [a]}", "vehicles.tag_sites", "section of keys and values"),
         ("departments: {osha_establishment: 2}", "departments.osha_establishment", "must be 0 or 1"),
         ("target: {update_methods: {users: POST}}", "target.update_methods.users", "'PUT' or 'PATCH'"),
