@@ -13,11 +13,11 @@ RUN /opt/safetyamp/bin/pip install --no-cache-dir --disable-pip-version-check --
 COPY pyproject.toml README.md ./
 COPY safetyamp_pipelines safetyamp_pipelines
 RUN /opt/safetyamp/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps .
-# What no role needs: tests and headers of libraries, place names of phone numbers, Arrow Flight, the second Kubernetes client,
+# What no role needs: tests and headers of libraries, place names of phone numbers, Arrow Flight, a second Kubernetes client,
 # the driver's builds for other systems, and at last pip.
 RUN cd /opt/safetyamp/lib/python3.11/site-packages \
     && if [ "${ODBC_DRIVER}" = freetds ]; then /opt/safetyamp/bin/pip uninstall --yes mssql-python-odbc; fi \
-    && rm -rf pandas/tests pyarrow/tests pyarrow/include pyarrow/*flight* pyarrow/*substrait* phonenumbers/geodata \
+    && rm -rf pandas/tests pyarrow/tests pyarrow/include pyarrow/*flight* phonenumbers/geodata \
          kubernetes/aio mssql_python_odbc/libs/linux/rhel mssql_python_odbc/libs/linux/suse \
          pip pip-* ../../../bin/pip*
 

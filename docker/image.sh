@@ -48,7 +48,7 @@ run() {
     return
   fi
   # buildah has no such options: namespaces and mounts are made by hand, as root.
-  local container root
+  local root
   container=$(buildah from --pull-never "$IMAGE")
   trap 'buildah rm "$container" >/dev/null' EXIT
   root=$(buildah mount "$container")
@@ -62,7 +62,7 @@ run() {
     mount --rbind /dev "$root/dev"
     for place in /tmp /opt/dagster/dagster_home /var/lib/safetyamp; do mount -t tmpfs -o uid=10001,gid=10001,mode=1777 tmpfs "$root$place"; done
     mount -o remount,bind,ro "$root"
-    env -i PATH=/opt/safetyamp/bin:/usr/local/bin:/usr/bin:/bin DAGSTER_HOME=/opt/dagster/dagster_home \
+    env -i PATH=/opt/safetyamp/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin DAGSTER_HOME=/opt/dagster/dagster_home \
       SAFETYAMP_DATA_DIR=/var/lib/safetyamp HOME=/tmp PYTHONDONTWRITEBYTECODE=1 \
       setpriv --no-new-privs --bounding-set=-all,+sys_chroot,+setuid,+setgid \
       chroot --userspec=10001:10001 "$root" /bin/bash -c "$story"

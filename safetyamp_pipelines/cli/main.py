@@ -36,6 +36,7 @@ class Entry:
 COMMANDS = {
     "sync": Entry("run_entities", "sync", "Snapshot, plan and push."),
     "plan": Entry("run_entities", "plan", "Show what a sync would change, before → after. Writes nothing."),
+    "compare": Entry("compare", "compare", "What another plan, other rules or another release would do differently."),
     "status": Entry("overview", "status", "What is going on, what the last pushes did, and what waits for people."),
     "explain": Entry("lookup", "explain", "Why a record looks as it does in SafetyAmp, or why it is not there."),
     "history": Entry("overview", "history", "The last pushes, newest first; or the changes of one."),

@@ -64,9 +64,9 @@ def with_settings(
 
 
 @contextmanager
-def with_ledger(as_json: bool = False) -> Iterator[tuple[Ledger, Settings]]:
+def with_ledger(as_json: bool = False, *, empty: Mapping[str, Any] | None = None) -> Iterator[tuple[Ledger, Settings]]:
     """The open ledger and the settings, as `with_settings`."""
-    with with_settings(as_json) as settings, Ledger.open(settings.ledger_url.get_secret_value()) as ledger:
+    with with_settings(as_json, empty=empty) as settings, Ledger.open(settings.ledger_url.get_secret_value()) as ledger:
         yield ledger, settings
 
 

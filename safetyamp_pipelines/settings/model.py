@@ -228,7 +228,7 @@ class Settings(BaseModel):
     def sync_config(self) -> SyncConfig:
         """The business rules from SYNC_CONFIG, else from the packaged sync.yaml; SettingsError when it is wrong."""
         if self._sync_config is None:
-            self._sync_config = _read_sync_config(self.sync_config_path)
+            self._sync_config = read_sync_config(self.sync_config_path)
         return self._sync_config
 
     def with_origins(self, origins: Mapping[str, str]) -> Self:
@@ -276,7 +276,7 @@ def _holds_secret(annotation: Any) -> bool:
     return annotation is SecretStr or any(_holds_secret(part) for part in get_args(annotation))
 
 
-def _read_sync_config(path: Path | None) -> SyncConfig:
+def read_sync_config(path: Path | None) -> SyncConfig:
     """The business rules in this file, else in the packaged one."""
     try:
         packaged = resources.files("safetyamp_pipelines") / "sync.yaml"

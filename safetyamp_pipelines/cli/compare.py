@@ -1,0 +1,50 @@
+"""The command `compare`: what another plan, other rules or another release would do differently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from safetyamp_pipelines.cli.shell import LARGEST, AsJson, print_json, print_lines, with_ledger
+from safetyamp_pipelines.operations.plan_difference import render, replanned, stored_plans
+from safetyamp_pipelines.settings.model import read_sync_config
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.systems.snapshots.store import snapshot_store
+
+DIFFERENT = 1
+
+
+def compare(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PLAN PLAN | [ENTITY]…", help="Two hashes of kept plans; or entities to plan anew."),
+    ] = None,
+    rules: Annotated[Path | None, typer.Option("--rules", help="A sync.yaml to plan with, beside today's.")] = None,
+    last: Annotated[int, typer.Option(min=1, max=LARGEST, help="How many of the last runs to plan anew.")] = 1,
+    values: Annotated[bool, typer.Option("--values", help="Show values: personal data.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What two plans would do differently, record by record. Exit code 1: they differ.
+
+    Without two plans the last runs are planned anew of their own snapshots, by this release: against --rules if given,
+    else against the plans that were made then.
+    """
+    given = names or []
+    with with_ledger(as_json, empty={"comparisons": []}) as (ledger, settings):
+        store = snapshot_store(settings)
+        if set(given) <= set(BY_NAME):
+            new = None if rules is None else read_sync_config(rules)
+            found = list(replanned(store, ledger, settings.sync_config(), new_config=new, entities=given, runs=last))
+        elif len(given) == 2 and rules is None:
+            found = [stored_plans(store, *given)]
+        else:
+            raise Refusal("give two hashes of kept plans, or entities; --rules goes with entities")
+    if as_json:
+        print_json({"comparisons": [one.document(values=values) for one in found]})
+    else:
+        for one in found:
+            print_lines(*render(one, values=values))
+    raise typer.Exit(DIFFERENT if any(one.differences for one in found) else 0)

@@ -1,0 +1,107 @@
+"""`safetyamp compare` on the whole system: other rules, another release and kept plans, record by record, no writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from commands import Answer, assert_declined, assert_nothing_leaks, in_this_process, small_world
+
+from safetyamp_pipelines.sandbox import Sandbox
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    with small_world() as started:
+        yield started
+
+
+def _rules(box: Sandbox, tmp_path: Path, **employees: Any) -> str:
+    """A copy of the world's sync.yaml with other rules for employees."""
+    rules = yaml.safe_load(Path(box.environment["SYNC_CONFIG"]).read_text(encoding="utf-8"))
+    rules["employees"] = {**rules.get("employees", {}), **employees}
+    path = tmp_path / "sync.yaml"
+    path.write_text(yaml.safe_dump(rules), encoding="utf-8")
+    return str(path)
+
+
+def _comparisons(answer: Answer) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = answer.document()["comparisons"]
+    return found
+
+
+def test_this_release_plans_kept_snapshots_as_it_did_then(box: Sandbox) -> None:
+    in_this_process(box, "plan")
+
+    same = in_this_process(box, "compare", "--json")
+
+    assert same.exit_code == 0, same.stdout + same.stderr
+    assert [one["entity"] for one in _comparisons(same)] == ["departments", "jobs", "titles", "employees", "vehicles"]
+    assert [one["differences"] for one in _comparisons(same)] == [[], [], [], [], []]
+    assert sum(one["changes"][1] for one in _comparisons(same)) > 5
+    assert same.calls == []
+
+
+def test_other_rules_are_tried_on_the_same_snapshots_and_show_no_value_unless_asked(
+    box: Sandbox, tmp_path: Path
+) -> None:
+    in_this_process(box, "plan")
+    numbers = sorted({str(row["Employee"]) for row in box.world.viewpoint["bPREH"]})
+    rules = _rules(box, tmp_path, suppressed=numbers)
+
+    shown = in_this_process(box, "compare", "employees", "--rules", rules)
+    (document,) = _comparisons(in_this_process(box, "compare", "employees", "--rules", rules, "--json"))
+    valued = in_this_process(box, "compare", "employees", "--rules", rules, "--values")
+
+    assert shown.exit_code == 1
+    assert shown.calls == []
+    assert document["same_snapshots"] is True
+    assert document["changes"][0] > 3 > document["changes"][1] == 0
+    assert {one["key"] for one in document["differences"]} <= set(numbers)
+    assert all(one["verdicts"][0] != one["verdicts"][1] for one in document["differences"])
+    assert "created (create) → " in shown.stdout
+    assert_nothing_leaks(box, shown)
+    names = {str(row["LastName"]).strip() for row in box.world.viewpoint["bPREH"]}
+    assert any(name in valued.stdout for name in names)
+
+
+def test_each_of_the_last_runs_is_tried(box: Sandbox, tmp_path: Path) -> None:
+    for _ in range(3):
+        in_this_process(box, "plan")
+
+    last = in_this_process(box, "compare", "titles", "--rules", _rules(box, tmp_path), "--last", "2", "--json")
+
+    assert len({one["run"] for one in _comparisons(last)}) == 2
+
+
+def test_two_kept_plans_are_compared_by_their_hashes(box: Sandbox) -> None:
+    in_this_process(box, "plan")
+    first = _comparisons(in_this_process(box, "compare", "titles", "--json"))[0]["plans"][0]
+    in_this_process(box, "sync", "titles")
+    in_this_process(box, "plan")
+    second = _comparisons(in_this_process(box, "compare", "titles", "--json"))[0]["plans"][0]
+
+    answer = in_this_process(box, "compare", first[:12], second[:12], "--json")
+
+    (document,) = _comparisons(answer)
+    assert first != second
+    assert answer.exit_code == 1
+    assert document["same_snapshots"] is False
+    assert {tuple(one["verdicts"]) for one in document["differences"]} == {("created", "unchanged")}
+
+
+def test_what_cannot_be_compared_is_refused(box: Sandbox, tmp_path: Path) -> None:
+    assert_declined(in_this_process(box, "compare", "titles"), "snapshots", "safetyamp plan")
+    in_this_process(box, "plan")
+    assert_declined(in_this_process(box, "compare", "abc", "abd"), "too short")
+    assert_declined(in_this_process(box, "compare", "0123456789", "0123456789"), "no kept plan")
+    assert_declined(in_this_process(box, "compare", "0123456789"), "two hashes")
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("employees: {default_rolle: x}\n", encoding="utf-8")
+    assert_declined(in_this_process(box, "compare", "--rules", str(wrong)), "default_rolle")
+    refused = in_this_process(box, "compare", "--rules", str(wrong), "--json")
+    assert json.loads(refused.stdout)["exit_code"] == 2
