@@ -17,8 +17,8 @@ import dagster as dg
 
 from safetyamp_pipelines.cli.running import run_entities
 from safetyamp_pipelines.operations.journal import remembered
+from safetyamp_pipelines.operations.opening import open_ledger
 from safetyamp_pipelines.operations.progress import LogProgress
-from safetyamp_pipelines.resources.ledger import open_ledger
 from safetyamp_pipelines.sandbox import Sandbox, TargetOptions, WorldSpec
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.model import Settings

@@ -7,19 +7,12 @@ from typing import Any
 
 import dagster as dg
 
-from safetyamp_pipelines.assets.departments import plan_departments, push_site_clusters
-from safetyamp_pipelines.assets.employees import plan_employees, push_users
-from safetyamp_pipelines.assets.entra import entra_users
+from safetyamp_pipelines.assets.entities import PLANS, PUSHES
 from safetyamp_pipelines.assets.freshness import with_freshness
-from safetyamp_pipelines.assets.jobs import plan_jobs, push_sites
 from safetyamp_pipelines.assets.push_config import PushConfig
 from safetyamp_pipelines.assets.reports import daily_changes
-from safetyamp_pipelines.assets.safetyamp_observed import observed_assets
-from safetyamp_pipelines.assets.samsara import samsara_drivers, samsara_vehicles
 from safetyamp_pipelines.assets.source_links import with_source_links
-from safetyamp_pipelines.assets.sources import viewpoint_tables
-from safetyamp_pipelines.assets.titles import plan_titles, push_user_titles
-from safetyamp_pipelines.assets.vehicles import plan_vehicles, push_assets
+from safetyamp_pipelines.assets.sources import SNAPSHOTS
 from safetyamp_pipelines.automation.alerting.sensor import alert_sensor
 from safetyamp_pipelines.automation.housekeeping import forget_old_runs, forget_schedule
 from safetyamp_pipelines.automation.named_jobs import JOBS
@@ -31,34 +24,22 @@ from safetyamp_pipelines.checks.plan_checks import guard_checks, verdict_checks
 from safetyamp_pipelines.checks.proof_checks import proof_checks
 from safetyamp_pipelines.checks.push_checks import table_push_checks
 from safetyamp_pipelines.checks.snapshot_checks import table_checks
-from safetyamp_pipelines.operations.alerts.channels import NotifierResource
 from safetyamp_pipelines.operations.progress import LogProgress
 from safetyamp_pipelines.report_job import report_daily, report_schedule
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
-from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.run_console import console_logger
-from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.systems import Graph, SafetyAmp, Samsara, Viewpoint
+from safetyamp_pipelines.resources.systems import (
+    Graph,
+    LedgerResource,
+    NotifierResource,
+    SafetyAmp,
+    Samsara,
+    SettingsResource,
+    Viewpoint,
+)
 from safetyamp_pipelines.settings.loading import timing_settings
 
-ASSETS = [
-    viewpoint_tables,
-    entra_users,
-    samsara_vehicles,
-    samsara_drivers,
-    *observed_assets,
-    plan_departments,
-    plan_jobs,
-    plan_titles,
-    plan_employees,
-    plan_vehicles,
-    push_site_clusters,
-    push_sites,
-    push_user_titles,
-    push_users,
-    push_assets,
-    daily_changes,
-]
+ASSETS = [*SNAPSHOTS, *PLANS, *PUSHES, daily_changes]
 
 
 def resources_for(settings: SettingsResource) -> dict[str, Any]:

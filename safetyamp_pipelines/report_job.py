@@ -5,10 +5,9 @@ from datetime import timedelta
 import dagster as dg
 
 from safetyamp_pipelines.assets.reports import DAILY_CHANGES
-from safetyamp_pipelines.automation.named_jobs import CAUSE_TAG
 from safetyamp_pipelines.operations.reports.daily import day_of
-from safetyamp_pipelines.resources.keys import asset_key
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.keys import CAUSE_TAG, asset_key
+from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings
 
 report_daily = dg.define_asset_job(

@@ -36,7 +36,7 @@ ROOMS = {room.partition(".")[0] for floor in FLOORS for room in floor} | {"sandb
 DAGSTER_STANDS_IN = set().union(*FLOORS[: FLOORS.index({"resources"}) + 1])
 ENTRIES = 13
 NOT_COUNTED = {"sync.yaml", "sync.schema.json", "desk", "jira"}
-IMPORTS_INSIDE_FUNCTIONS = 48  # at most 15 are to stay
+IMPORTS_INSIDE_FUNCTIONS = 25  # at most 15 are to stay
 ENDINGS = ("ing", "ed", "er", "es", "s", "")
 IRREGULAR = {"undone": "undo", "told": "tell", "ran": "run", "sent": "send", "kept": "keep", "held": "hold"}
 ENVIRONMENT = {"environ", "environb", "getenv", "EnvVar"}
@@ -259,37 +259,13 @@ RULES: tuple[Rule, ...] = (
 # What still stands in the way, rule by rule. It only shrinks: what no longer exists must be deleted here.
 ALLOWED: dict[str, set[str]] = {
     "upwards": {
-        "answers",
-        "answers.failing",
-        "answers.undone",
-        "answers.unlinking",
-        "operations.alerts.channels -> resources.settings",
-        "operations.doctor -> resources.ledger",
-        "operations.push_step -> resources.push_log",
-        "operations.undo_step -> resources.push_log",
         "report_job",
     },
     "dagster_below": {
-        "operations.alerts.channels",
-        "operations.journal",
-        "operations.push_step",
         "report_job",
-    },
-    "alike": {
-        "answers.undone ~ cli.undo",
-        "assets.departments ~ sync.entities.departments",
-        "assets.employees ~ sync.entities.employees",
-        "assets.entra ~ systems.entra",
-        "assets.jobs ~ sync.entities.jobs",
-        "assets.samsara ~ systems.samsara",
-        "assets.titles ~ sync.entities.titles",
-        "assets.vehicles ~ sync.entities.vehicles",
-        "ledger.ledger ~ resources.ledger",
-        "resources.budget ~ systems.http.budget",
     },
     "entries": {
         "__init__.py",
-        "answers",
         "assets",
         "automation",
         "checks",
@@ -305,29 +281,12 @@ ALLOWED: dict[str, set[str]] = {
         "systems",
     },
     "imports_unexplained": {
-        "assets.entities.plan",
-        "assets.entities.push",
-        "assets.reports.daily_changes",
-        "assets.reports.report_metadata",
-        "automation.operator_jobs.undo",
-        "checks.column_checks._declared",
-        "checks.snapshot_checks.checks",
         "ledger.__getattr__",
-        "operations.alerts.channels.beat",
         "operations.alerts.channels.channels_of",
         "operations.doctor._mail",
-        "operations.push_step.heed_interrupt",
-        "operations.push_step.push_plan",
-        "resources.dagster_storage.from_config_value",
-        "resources.systems.client",
-        "resources.systems.reader",
         "sync.model.clean.email",
         "sync.model.clean.phone",
         "sync.model.kinds._phone_region",
-        "systems.snapshots.parquet.snapshot_from_parquet",
-        "systems.snapshots.parquet.snapshot_to_parquet",
-        "systems.snapshots.store._fernet",
-        "systems.snapshots.store.read",
     },
 }
 

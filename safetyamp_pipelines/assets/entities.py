@@ -1,7 +1,4 @@
-"""The two assets of a synced entity, made from its declaration: the plan, which is pure, and the push.
-
-The planner and the push are imported by the steps that use them: whatever looks at the definitions loads this module.
-"""
+"""The two assets of every declared entity, made from its declaration: the plan, which is pure, and the push."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -14,7 +11,10 @@ from safetyamp_pipelines.assets.describe import field_mapping
 from safetyamp_pipelines.assets.push_config import PushConfig
 from safetyamp_pipelines.assets.results import dry_run_metadata, plan_metadata, push_metadata
 from safetyamp_pipelines.assets.verified import refuse_unchecked
+from safetyamp_pipelines.operations.interrupts import interrupts_deferred
+from safetyamp_pipelines.operations.plan_step import make_plan, observed_tables
 from safetyamp_pipelines.operations.progress import ProgressReporter
+from safetyamp_pipelines.operations.push_step import push_plan
 from safetyamp_pipelines.resources.keys import (
     OBSERVED,
     OWNERS,
@@ -24,23 +24,14 @@ from safetyamp_pipelines.resources.keys import (
     plan_inputs,
     session_tag,
     snapshot_inputs,
-    snapshots_of,
+    values_of,
 )
-from safetyamp_pipelines.resources.ledger import LedgerResource
-from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.systems import SafetyAmp
+from safetyamp_pipelines.resources.systems import LedgerResource, SafetyAmp, SettingsResource
 from safetyamp_pipelines.settings.logs import log_context
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name, references
-from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name, references
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
-from safetyamp_pipelines.sync.planning.expected import expected_references
-
-
-def observed_tables(spec: EntitySpec) -> list[str]:
-    """The SafetyAmp snapshots an entity is planned and pushed against."""
-    return [f"{OBSERVED}/{table}" for table in spec.observed]
 
 
 def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
@@ -63,21 +54,15 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
         push_config: PushConfig,
         **inputs: Any,
     ) -> Plan:
-        from safetyamp_pipelines.operations.journal import remembered
-        from safetyamp_pipelines.resources.push_log import log_plan
-        from safetyamp_pipelines.sync.planning.derive import plan_entity
-
-        started, config = monotonic(), sync_settings.get().sync_config()
-        snapshots = snapshots_of(inputs)
-        earlier = [(BY_NAME[name], inputs[f"plan__{name}"]) for name in spec.after]
-        expected = expected_references(_observed(snapshots), earlier)
-        memory = remembered(ledger.get(), spec.name)
-        given = Inputs(snapshots, expected, memory, config)
-        made = plan_entity(spec, given, config, push_config.keys_of(spec.name))
-        looked_at = min(datetime.fromisoformat(given.as_of(source)) for source in spec.sources)
-        ledger.get().log_verdicts(context.run_id, spec.name, looked_at, made.verdicts)
-        with log_context(run_id=context.run_id, entity=spec.name):
-            log_plan(made)
+        started, given = monotonic(), values_of(inputs)
+        made = make_plan(
+            spec,
+            given.__getitem__,
+            ledger=ledger.get(),
+            config=sync_settings.get().sync_config(),
+            run_id=context.run_id,
+            keys=push_config.keys_of(spec.name),
+        )
         push_config.approve_if_meant(made, ledger.get())
         context.add_output_metadata(plan_metadata(made, seconds=monotonic() - started))
         return made
@@ -113,8 +98,6 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
         push_config: PushConfig,
         **inputs: Any,
     ) -> Iterator[dg.Output[Snapshot]]:
-        from safetyamp_pipelines.operations.push_step import push_plan
-
         made: Plan = inputs[f"plan__{spec.name}"]
         push_config.refuse_unasked(made)
         push_config.approve_if_meant(made, ledger.get())
@@ -127,40 +110,37 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
             return
         client, started = safetyamp.client(), monotonic()
         calls_before = client.http.calls
-        snapshots = snapshots_of(inputs)
-        with log_context(run_id=context.run_id, entity=spec.name):
+        given = values_of(inputs)
+        observed: Snapshot = given[f"{OBSERVED}/{spec.table}"]
+        tables = {table: given[f"{OBSERVED}/{table}"].records for table in spec.observed}
+        # An interrupt stops the push between two calls, and ends the run once what became of it is written down.
+        with log_context(run_id=context.run_id, entity=spec.name), interrupts_deferred() as is_interrupted:
             pushed = push_plan(
                 spec,
                 made,
                 client=client,
                 ledger=ledger.get(),
                 settings=sync_settings.get(),
-                references=references(_observed(snapshots)),
-                observed_at=datetime.fromisoformat(_read_at(snapshots[f"{OBSERVED}/{spec.table}"])),
+                references=references(tables),
+                observed_at=datetime.fromisoformat(observed.read_at),
                 run_id=context.run_id,
                 progress=progress.of(spec.name, lambda: client.http.calls),
+                is_interrupted=is_interrupted,
             )
-        progress.pushed(spec.name, pushed.result.verdicts)
-        looked_at = datetime.fromisoformat(made.as_of)
-        ledger.get().log_verdicts(context.run_id, spec.name, looked_at, pushed.result.verdicts)
-        (session,) = ledger.get().sessions(1, entity=spec.name, run_id=context.run_id)
-        context.instance.add_run_tags(context.run_id, session_tag(spec.name, session.id))
-        metadata = push_metadata(made, pushed, client.http.calls - calls_before, monotonic() - started)
-        metadata = {"session": session.id, **metadata}
-        context.add_output_metadata(metadata)
-        pushed.heed_interrupt()
+            progress.pushed(spec.name, pushed.result.verdicts)
+            looked_at = datetime.fromisoformat(made.as_of)
+            ledger.get().log_verdicts(context.run_id, spec.name, looked_at, pushed.result.verdicts)
+            (session,) = ledger.get().sessions(1, entity=spec.name, run_id=context.run_id)
+            context.instance.add_run_tags(context.run_id, session_tag(spec.name, session.id))
+            metadata = push_metadata(made, pushed, client.http.calls - calls_before, monotonic() - started)
+            metadata = {"session": session.id, **metadata}
+            context.add_output_metadata(metadata)
         if pushed.error is not None:
             raise dg.Failure(str(pushed.error), metadata=metadata, allow_retries=False) from pushed.error
-        yield dg.Output(pushed.table_after(asset_name(spec), snapshots[f"{OBSERVED}/{spec.table}"]))
+        yield dg.Output(pushed.table_after(asset_name(spec), observed))
 
     return push
 
 
-def _read_at(observed: Snapshot) -> str:
-    assert observed.certificate is not None, "it was verified when it was read"
-    return observed.certificate.read_at
-
-
-def _observed(snapshots: dict[str, Snapshot]) -> dict[str, Sequence[Any]]:
-    prefix = f"{OBSERVED}/"
-    return {name.removeprefix(prefix): s.records for name, s in snapshots.items() if name.startswith(prefix)}
+PLANS = [plan_asset(spec) for spec in ENTITIES]
+PUSHES = [push_asset(spec) for spec in ENTITIES]

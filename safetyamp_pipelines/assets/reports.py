@@ -1,21 +1,21 @@
-"""The reports as assets: one partition a day, made from the ledger alone. Their figures are decided in `reports/`,
-which is imported by the run that makes one."""
+"""The reports as assets: one partition a day, made from the ledger alone. Their figures are decided in
+`operations/reports/`."""
 
 import warnings
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
+from safetyamp_pipelines.operations.reports.chart import DAYS, chart_of
+from safetyamp_pipelines.operations.reports.csv_table import csv_of
+from safetyamp_pipelines.operations.reports.daily import DailyReport, daily_reports, summary_of
 from safetyamp_pipelines.resources.keys import OWNERS, asset_key
-from safetyamp_pipelines.resources.ledger import LedgerResource
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name
 from safetyamp_pipelines.sync.rules.config import SyncConfig
-
-if TYPE_CHECKING:
-    from safetyamp_pipelines.operations.reports.daily import DailyReport
+from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
 DAILY_CHANGES = "reports/daily_changes"
 FIRST_DAY = "2026-01-01"
@@ -55,11 +55,6 @@ def daily_changes_asset() -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, sync_settings: SettingsResource, ledger: LedgerResource
     ) -> dg.MaterializeResult[None]:
         """Store each day's rows as CSV beside the snapshots, and show its figures. A backfill is one run."""
-        from safetyamp_pipelines.operations.reports.chart import DAYS
-        from safetyamp_pipelines.operations.reports.csv_table import csv_of
-        from safetyamp_pipelines.operations.reports.daily import daily_reports, summary_of
-        from safetyamp_pipelines.systems.snapshots.store import snapshot_store
-
         settings = sync_settings.get()
         store, days = snapshot_store(settings), [date.fromisoformat(key) for key in context.partition_keys]
         earliest = min(days) - timedelta(days=DAYS - 1)
@@ -78,10 +73,8 @@ def daily_changes_asset() -> dg.AssetsDefinition:
     return daily_changes
 
 
-def report_metadata(summary: dict[str, Any], days: "Sequence[DailyReport]") -> dict[str, Any]:
+def report_metadata(summary: dict[str, Any], days: Sequence[DailyReport]) -> dict[str, Any]:
     """The figures of a day, each a number of its own so that the UI plots it over the days, and the chart of `days`."""
-    from safetyamp_pipelines.operations.reports.chart import chart_of
-
     wait, leavers = summary["wait_minutes"], summary["leavers"]
     figures = {
         "dagster/row_count": summary["changes"],

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from safetyamp_pipelines.automation.named_jobs import CAUSE_TAG, JOBS
+from safetyamp_pipelines.automation.named_jobs import JOBS
 from safetyamp_pipelines.automation.starting.timing import ENDED
+from safetyamp_pipelines.resources.keys import CAUSE_TAG
 from safetyamp_pipelines.settings.loading import TimingSettings
 
 MOST_AT_ONCE = 5000

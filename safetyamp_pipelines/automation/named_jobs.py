@@ -7,16 +7,12 @@ from collections.abc import Iterable
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from safetyamp_pipelines.resources.keys import OBSERVED, asset_key
+from safetyamp_pipelines.resources.keys import CAUSE_TAG, OBSERVED, SYNC_TAG, asset_key
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name
 from safetyamp_pipelines.sync.model.columns import SOURCES
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 
 Job = UnresolvedAssetJobDefinition
-SYNC_TAG = "safetyamp/sync"
-"""dagster.yaml allows one queued run with this tag at a time."""
-CAUSE_TAG = "safetyamp/cause"
-"""Why a run started: schedule, retry, source_change or shell; manual is what a job says where nobody says otherwise."""
 
 
 def plan_keys(entities: Iterable[EntitySpec]) -> list[dg.AssetKey]:

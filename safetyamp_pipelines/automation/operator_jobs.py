@@ -10,14 +10,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from safetyamp_pipelines.answers.failing import decide
-from safetyamp_pipelines.automation.named_jobs import CAUSE_TAG, SYNC_TAG
-from safetyamp_pipelines.operations.decisions import refused_plan
+from safetyamp_pipelines.operations.decisions import decide, refused_plan
 from safetyamp_pipelines.operations.progress import ProgressReporter
-from safetyamp_pipelines.resources.keys import POOL, session_tag
-from safetyamp_pipelines.resources.ledger import LedgerResource
-from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.systems import SafetyAmp
+from safetyamp_pipelines.operations.undo_step import Undoing, told_undo, undo_document
+from safetyamp_pipelines.resources.keys import CAUSE_TAG, POOL, SYNC_TAG, session_tag
+from safetyamp_pipelines.resources.systems import LedgerResource, SafetyAmp, SettingsResource
 from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
@@ -117,9 +114,6 @@ def undo(
     progress: dg.ResourceParam[ProgressReporter],
 ) -> None:
     """Syncing is paused first and stays so: the next sync would write again what the sources say."""
-    from safetyamp_pipelines.answers.undone import told_undo, undo_document
-    from safetyamp_pipelines.operations.undo_step import Undoing
-
     with _told():
         _require_words(reason=config.reason, by=config.by)
         settings = sync_settings.get()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
 from safetyamp_pipelines.checks.judged import Judged, Level, shown, worst
 from safetyamp_pipelines.sync.model.columns import Column, Presence, Schema
 from safetyamp_pipelines.sync.model.snapshot import Record
-
-if TYPE_CHECKING:
-    import pandera.pandas as pa
 
 MISSING, EMPTY = "column_in_dataframe", "not_nullable"
 """How pandera names its own checks for a column that is not there and for a null where none may be."""
@@ -54,7 +52,7 @@ def _violations(schema: Schema, records: Sequence[Record], present: set[str]) ->
         }
     )
     try:
-        pa.DataFrameSchema({column.name: _declared(column) for column in schema.columns}).validate(frame, lazy=True)
+        pa.DataFrameSchema({column.name: _declared(pa, column) for column in schema.columns}).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as found:
         cases = found.failure_cases
     else:
@@ -67,9 +65,7 @@ def _violations(schema: Schema, records: Sequence[Record], present: set[str]) ->
     return told, sorted(rows)
 
 
-def _declared(column: Column) -> pa.Column:
-    import pandera.pandas as pa
-
+def _declared(pa: ModuleType, column: Column) -> Any:
     types = column.kind.types
     return pa.Column(
         checks=pa.Check(lambda values: values.map(type).isin(types), name=f"{KIND}{column.kind}"),

@@ -6,7 +6,7 @@ import dagster as dg
 
 from safetyamp_pipelines.checks.judged import Judged, Level, shown, worst
 from safetyamp_pipelines.resources.keys import asset_key
-from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.systems import LedgerResource
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Plan
 

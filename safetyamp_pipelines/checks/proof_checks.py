@@ -4,18 +4,18 @@ One step for the three, which loads what the plan was made from only when the pl
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import dagster as dg
 
 from safetyamp_pipelines.checks.judged import Judged, Level, worst
+from safetyamp_pipelines.operations.plan_step import expected_state
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
-from safetyamp_pipelines.resources.keys import OBSERVED, asset_key, input_name
-from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, references
+from safetyamp_pipelines.resources.keys import asset_key, input_name
+from safetyamp_pipelines.resources.systems import SettingsResource
+from safetyamp_pipelines.sync.entities.registry import ENTITIES, references
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.spec import EntitySpec
-from safetyamp_pipelines.sync.model.tables import References
-from safetyamp_pipelines.sync.planning.expected import expected_references
 from safetyamp_pipelines.sync.planning.proofs import (
     allowed_rejections,
     collided,
@@ -49,7 +49,8 @@ def plan_proofs(spec: EntitySpec) -> dg.AssetChecksDefinition:
         plan: Plan,
     ) -> Iterator[dg.AssetCheckResult]:
         limits = sync_settings.get().sync_config().checks.rejected
-        expected = _expected(spec, io_manager, context.run.run_id) if plan.changes else references({})
+        fetch = partial(io_manager.newest, run_id=context.run.run_id, wanted=Plan)
+        expected = expected_state(spec, fetch) if plan.changes else references({})
         judged = {
             "references": judge_faults(plan, unresolved(spec, plan, expected), "refer to what is not there"),
             "collisions": judge_faults(plan, collided(spec, plan, expected), "would write a value that another has"),
@@ -59,14 +60,6 @@ def plan_proofs(spec: EntitySpec) -> dg.AssetChecksDefinition:
             yield found.result(dg.AssetCheckKey(key, name), f"safetyamp plan {spec.name}")
 
     return proofs
-
-
-def _expected(spec: EntitySpec, stored: SnapshotIOManager, run_id: str) -> References:
-    """SafetyAmp as the plans before this one leave it: what this plan was made from."""
-    observed = {table: stored.newest(f"{OBSERVED}/{table}", run_id).records for table in spec.observed}
-    return expected_references(
-        observed, [(BY_NAME[name], stored.newest(f"plan/{name}", run_id, Plan)) for name in spec.after]
-    )
 
 
 def judge_faults(plan: Plan, faults: Mapping[str, tuple[str, ...]], what: str) -> Judged:

@@ -10,8 +10,7 @@ import dagster as dg
 
 from safetyamp_pipelines.checks.push_judges import judge_budget, judge_leavers, judge_left, judge_refused
 from safetyamp_pipelines.resources.keys import asset_key, input_name
-from safetyamp_pipelines.resources.ledger import LedgerResource
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name
 from safetyamp_pipelines.sync.model.snapshot import Snapshot

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import takewhile
-from typing import TYPE_CHECKING
 
 from safetyamp_pipelines.checks.judged import Judged, Level, worst
+from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
 from safetyamp_pipelines.sync.entities.registry import references
@@ -15,9 +17,8 @@ from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.planning.proofs import still_on
 from safetyamp_pipelines.sync.rules.limits import Limit
-
-if TYPE_CHECKING:
-    from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.systems.http.budget import LONGEST_SETTLE, budget_key
+from safetyamp_pipelines.systems.http.budget_postgres import bucket_factory
 
 
 def judge_refused(ledger: Ledger, spec: EntitySpec, limit: Limit) -> Judged:
@@ -59,9 +60,6 @@ def judge_left(ledger: Ledger, spec: EntitySpec) -> Judged:
 
 def judge_budget(settings: Settings) -> Judged:
     """Whether the calls on record kept the budget, whoever made them."""
-    # Brings SQLAlchemy, which loading the definitions does without.
-    from safetyamp_pipelines.resources.budget import booked_calls, most_at_once
-
     calls, period = settings.api_rate_limit_calls, settings.api_rate_limit_period
     booked = booked_calls(settings)
     most = most_at_once(booked, period)
@@ -72,6 +70,30 @@ def judge_budget(settings: Settings) -> Judged:
     )
 
 
+def booked_calls(settings: Settings) -> list[float]:
+    """When calls to SafetyAmp were made, as far as they are still on record, by whatever process or pod."""
+    settings.require("safetyamp")
+    assert settings.safetyamp_token is not None
+    make_bucket = bucket_factory(settings.ledger_url.get_secret_value(), settings.budget_path)
+    bucket = make_bucket(budget_key(settings.safetyamp_base_url, settings.safetyamp_token.get_secret_value()))
+    try:
+        return bucket.booked()
+    finally:
+        bucket.close()
+
+
+def most_at_once(moments: Iterable[float], period: float) -> int:
+    """The most calls in any `period` seconds. A booking moves to its call's answer, by `LONGEST_SETTLE` at most, so
+    two calls a whole period apart may stand that much nearer in the record."""
+    window, most = deque[float](), 0
+    for moment in sorted(moments):
+        window.append(moment)
+        while window and window[0] <= moment - (period - LONGEST_SETTLE):
+            window.popleft()
+        most = max(most, len(window))
+    return most
+
+
 def _counts(ledger: Ledger, spec: EntitySpec) -> dict[str, int]:
     return next((dict(run.counts) for run in ledger.runs(spec.name, 1)), {})
 
@@ -80,7 +102,7 @@ def judge_leavers(employees: Snapshot, users: Snapshot, ledger: Ledger, settings
     """Overdue is who left, and was known to have left, longer ago than promised. Whoever this run was not about is left
     to the next whole sync."""
     config = settings.sync_config()
-    promised, at = timedelta(hours=config.checks.leaver_hours), datetime.fromisoformat(_read_at(employees))
+    promised, at = timedelta(hours=config.checks.leaver_hours), datetime.fromisoformat(employees.read_at)
     table = references({EMPLOYEES.table: users.records})[EMPLOYEES.table]
     links = ledger.links(EMPLOYEES.name)
     on = still_on(employees.records, table, links, at=at, promised=promised, timezone=config.timezone)
@@ -105,8 +127,3 @@ def _known_since(ledger: Ledger, key: str, ended: datetime) -> datetime:
     tried = [one for one in ledger.changes(entity=EMPLOYEES.name, source_key=key) if one.action == "deactivate"]
     in_vain = [one.intended_at for one in takewhile(lambda one: one.status != "done", tried)]
     return min(in_vain, default=ended)
-
-
-def _read_at(snapshot: Snapshot) -> str:
-    assert snapshot.certificate is not None
-    return snapshot.certificate.read_at

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from safetyamp_pipelines.checks.column_checks import judge_schema
 from safetyamp_pipelines.checks.judged import Judged, Level
 from safetyamp_pipelines.checks.row_count import judge_rows, sizes_before
 from safetyamp_pipelines.resources.keys import OBSERVED, asset_key, input_name
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.entities.registry import SCHEMAS
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 
@@ -37,8 +38,6 @@ def snapshot_checks(table: str) -> dg.AssetChecksDefinition:
     def checks(
         context: dg.AssetCheckExecutionContext, sync_settings: SettingsResource, snapshot: Snapshot
     ) -> Iterator[dg.AssetCheckResult]:
-        from safetyamp_pipelines.checks.column_checks import judge_schema
-
         limits = sync_settings.get().sync_config().checks.row_count
         before = sizes_before(context.instance, key, limits.history)
         judged = {

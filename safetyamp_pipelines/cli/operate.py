@@ -8,9 +8,6 @@ from typing import Annotated
 
 import typer
 
-from safetyamp_pipelines.answers.failing import decide, failures_of, told_failure
-from safetyamp_pipelines.answers.unlinking import told_unlinked, unlinked_of
-from safetyamp_pipelines.answers.unlinking import unlink as forget_link
 from safetyamp_pipelines.cli.shell import (
     AsJson,
     By,
@@ -25,7 +22,15 @@ from safetyamp_pipelines.cli.shell import (
     respond,
     with_ledger,
 )
-from safetyamp_pipelines.operations.decisions import refused_plan
+from safetyamp_pipelines.operations.decisions import (
+    decide,
+    failures_of,
+    refused_plan,
+    told_failure,
+    told_unlinked,
+    unlinked_of,
+)
+from safetyamp_pipelines.operations.decisions import unlink as forget_link
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.operations.status import require_entity
 from safetyamp_pipelines.sync.model.errors import Refusal

@@ -20,7 +20,7 @@ from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.resources.dagster_storage import instance_of_home
 from safetyamp_pipelines.resources.keys import asset_key
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name
 from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Outcome, Plan, Verdict

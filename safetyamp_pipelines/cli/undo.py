@@ -11,11 +11,10 @@ from typing import Annotated
 
 import typer
 
-from safetyamp_pipelines.answers.undone import told_plan, told_undo, undo_document
 from safetyamp_pipelines.cli.rendering import TerminalProgress
 from safetyamp_pipelines.cli.shell import LARGEST, AsJson, By, Key, console, login_name, respond, with_ledger
 from safetyamp_pipelines.operations.forget.forgetting import Forgetting, render_forgotten
-from safetyamp_pipelines.operations.undo_step import Undoing
+from safetyamp_pipelines.operations.undo_step import Undoing, told_plan, told_undo, undo_document
 from safetyamp_pipelines.sync.model.errors import PushStopped, Refusal
 from safetyamp_pipelines.systems.safetyamp import safetyamp_client
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
@@ -75,11 +74,9 @@ def _is_agreed(key: str) -> bool:
 @contextmanager
 def _interrupt_reported(session: int) -> Iterator[None]:
     """A push that Ctrl-C stopped between two calls is reported in one message, as any other that was cut short."""
-    from dagster._core.errors import DagsterExecutionInterruptedError  # slow; forget needs none
-
     try:
         yield
-    except DagsterExecutionInterruptedError:
+    except KeyboardInterrupt:
         raise PushStopped(
             f"interrupted, and syncing stays paused. `safetyamp undo {session}` again goes on: it looks up what was "
             "under way, and sends nothing twice"

@@ -1,9 +1,17 @@
-"""`safetyamp approve`: finding the stored plan a person means. Recording the approval is the ledger's."""
+"""What people decide: which plan they approve, which refused records are tried again, which pairs are forgotten.
+
+Each is recorded by the ledger.
+"""
 
 from __future__ import annotations
 
-from safetyamp_pipelines.sync.entities.registry import ENTITIES
-from safetyamp_pipelines.sync.model.errors import PlanRefused
+from datetime import datetime
+from typing import Any
+
+from safetyamp_pipelines.ledger import FailureState, Ledger, Unlinked
+from safetyamp_pipelines.operations.plain import plain
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
@@ -43,3 +51,76 @@ def _why_unknown(store: SnapshotStore, wanted: str, plans: list[Plan]) -> str:
             )
     waiting = ", ".join(f"{plan.hash[:12]} ({plan.entity})" for plan in plans if plan.refused) or "none"
     return f"no newest plan begins with {wanted}. Waiting for an approval: {waiting}"
+
+
+def failures_of(ledger: Ledger, now: datetime) -> list[dict[str, Any]]:
+    """Every failure that stands at `now`, without hashes: they mean nothing to a reader."""
+    return [shown_failure(entity, plain(failure)) for entity, failure in ledger.all_failures(now=now)]
+
+
+def decide(ledger: Ledger, entity: str | None, key: str | None, state: FailureState, now: datetime) -> list[str]:
+    """Mark the failures that are meant; without a key all of the entity, without an entity all. Gives their names.
+
+    Raises Refusal when there is no such entity or failure.
+    """
+    if entity is not None and entity not in BY_NAME:
+        raise Refusal(f"no such entity: {entity}. There are {', '.join(BY_NAME)}")
+    standing = [(name, failure.source_key) for name, failure in ledger.all_failures(now=now)]
+    meant = [found for found in standing if entity in (None, found[0]) and key in (None, found[1])]
+    if not meant and key is not None:
+        raise Refusal(f"no failure of {key} in {entity} is remembered. `safetyamp failures list` shows those that are")
+    for name, source_key in meant:
+        ledger.mark_failure(name, source_key, state)
+    return [f"{name} {source_key}" for name, source_key in meant]
+
+
+def told_failure(failure: dict[str, Any]) -> list[str]:
+    """The lines of one failure of `failures_of`."""
+    state = {"open": "stands", "retry": "is tried again", "dismissed": "dismissed"}[failure["state"]]
+    until = "" if failure["state"] != "open" else f" until {failure['expires_at']}"
+    head = (
+        f"{failure['entity']} {failure['source_key']}: {failure['action']} refused {failure['attempts']} times, "
+        f"last {failure['last_seen']} with status {failure['http_status']}; {state}{until}"
+    )
+    labels = {field.name: field.label for field in BY_NAME[failure["entity"]].fields}
+    lines = [
+        f"  {labels.get(name, name)}: {facts['category']}"
+        + (f" — {facts['suggestion']}" if facts["suggestion"] else "")
+        for name, facts in failure["fields"].items()
+    ]
+    return [head, *lines]
+
+
+def shown_failure(entity: str, failure: dict[str, Any]) -> dict[str, Any]:
+    """The failure as it is shown: without hashes and without what only the planner compares."""
+    told = {name: value for name, value in failure.items() if name not in ("payload_hash", "cause", "fields")}
+    fields = {
+        name: {"category": facts.get("category", "unknown"), "suggestion": facts.get("suggestion", "")}
+        for name, facts in failure["fields"].items()
+    }
+    return {"entity": entity, **told, "fields": fields}
+
+
+def unlink(ledger: Ledger, entity: str, key: str, who: str, reason: str) -> Unlinked:
+    """Forget the pair. Raises Refusal when there is no such entity or link, IntentUnsettled while a call is open."""
+    if entity not in BY_NAME:
+        raise Refusal(f"no such entity: {entity}. There are {', '.join(BY_NAME)}")
+    unlinked = ledger.unlink(entity, key, who, reason)
+    if unlinked is None:
+        raise Refusal(
+            f"{BY_NAME[entity].noun} {key} is linked to nothing: `safetyamp explain {BY_NAME[entity].noun} {key}`"
+        )
+    return unlinked
+
+
+def unlinked_of(ledger: Ledger, entity: str | None) -> list[dict[str, Any]]:
+    """Every pair that was forgotten, newest first."""
+    return [plain(unlinked) for unlinked in ledger.unlinked(entity)]
+
+
+def told_unlinked(unlinked: dict[str, Any]) -> str:
+    """The line of one of them."""
+    return (
+        f"{unlinked['entity']} {unlinked['source_key']}: forgotten by {unlinked['who']} at {unlinked['at']} that it is "
+        f"SafetyAmp id {unlinked['target_id']}: {unlinked['reason']}"
+    )

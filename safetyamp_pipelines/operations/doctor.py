@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from safetyamp_pipelines.operations.advice import told
-from safetyamp_pipelines.resources.ledger import open_ledger
+from safetyamp_pipelines.operations.opening import open_ledger
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import SyncError
 from safetyamp_pipelines.systems.entra import graph_client

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
-from safetyamp_pipelines.ledger import Intent
+from safetyamp_pipelines.ledger import Intent, Ledger
 from safetyamp_pipelines.settings.logs import get_logger
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, writers
 from safetyamp_pipelines.sync.model.errors import RecordRefused
@@ -16,9 +16,6 @@ from safetyamp_pipelines.sync.model.plan import Agreed, Change
 from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.pushing.ports import Linked, OpenIntent
 from safetyamp_pipelines.sync.pushing.refusals import Explained
-
-if TYPE_CHECKING:
-    from safetyamp_pipelines.ledger import Ledger
 
 log = get_logger(__name__)
 
@@ -53,6 +50,7 @@ class LedgerJournal:
     entity: str
     failure_expires_days: int
     heartbeat: Callable[[], object]
+    is_interrupted: Callable[[], bool]
     is_undo: bool = False
     _source_keys: dict[int, str] = field(default_factory=dict, init=False)
     _failed: dict[str, Set[str]] = field(init=False)
@@ -157,10 +155,8 @@ class LedgerJournal:
         self.heartbeat()
 
     def why_stop(self) -> str | None:
-        from dagster._utils.interrupts import check_captured_interrupt  # brings all of Dagster
-
         self.heartbeat()
-        if check_captured_interrupt():
+        if self.is_interrupted():
             return "interrupted"
         pause = None if self.is_undo else self.ledger.pause_state()
         return f"paused by {pause.who}: {pause.reason}" if pause is not None else None

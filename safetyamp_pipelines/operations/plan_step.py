@@ -1,15 +1,19 @@
-"""What the newest run left of one entity: its plan, the snapshots it was made from, and SafetyAmp after its pushes.
+"""One plan from outside in, twin of the push: snapshots → earlier plans → expected state → memory → plan.
 
-Asks no outside system.
+Asks no outside system. Where the snapshots and plans come from is handed in: a step of a run has them, the checks that
+prove a plan and `safetyamp explain` read them from the store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.journal import remembered
+from safetyamp_pipelines.settings.logs import get_logger, log_context
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, asset_name, references, writers
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.sync.model.inputs import Inputs
@@ -17,12 +21,58 @@ from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec
 from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.derive import plan_entity
 from safetyamp_pipelines.sync.planning.expected import expected_references
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 from safetyamp_pipelines.systems.snapshots.parquet import snapshot_from_parquet
 from safetyamp_pipelines.systems.snapshots.store import SnapshotRef, SnapshotStore
 
+log = get_logger(__name__)
+
 OBSERVED = "safetyamp_observed"
+Fetch = Callable[[str], Any]
+"""Gives the snapshot or plan of an asset's name, such as `viewpoint/employees` or `plan/jobs`."""
+
+
+def observed_tables(spec: EntitySpec) -> list[str]:
+    """The SafetyAmp snapshots an entity is planned and pushed against."""
+    return [f"{OBSERVED}/{table}" for table in spec.observed]
+
+
+def expected_state(spec: EntitySpec, fetch: Fetch) -> References:
+    """SafetyAmp as the plans before this entity's leave it: what its plan is compared with."""
+    observed = {table: fetch(f"{OBSERVED}/{table}").records for table in spec.observed}
+    return expected_references(observed, [(BY_NAME[name], fetch(f"plan/{name}")) for name in spec.after])
+
+
+def plan_inputs(spec: EntitySpec, fetch: Fetch, ledger: Ledger, config: SyncConfig) -> Inputs:
+    """All that the entity is planned from. Raises SnapshotError for a snapshot that is not whole."""
+    snapshots = {table: fetch(table) for table in (*spec.sources, *observed_tables(spec))}
+    expected = expected_state(spec, fetch)
+    return Inputs(snapshots, expected, remembered(ledger, spec.name), config)
+
+
+def make_plan(
+    spec: EntitySpec, fetch: Fetch, *, ledger: Ledger, config: SyncConfig, run_id: str, keys: Collection[str] = ()
+) -> Plan:
+    """Plan the entity, or some of its source keys, and record the verdicts. Writes nothing to SafetyAmp.
+
+    Raises SnapshotError for a snapshot that is not whole, PlanRefused for a key that is no record.
+    """
+    inputs = plan_inputs(spec, fetch, ledger, config)
+    plan = plan_entity(spec, inputs, config, keys)
+    looked_at = min(datetime.fromisoformat(inputs.as_of(source)) for source in spec.sources)
+    ledger.log_verdicts(run_id, spec.name, looked_at, plan.verdicts)
+    with log_context(run_id=run_id, entity=spec.name):
+        log_plan(plan)
+    return plan
+
+
+def log_plan(plan: Plan) -> None:
+    """One line with counts, and one for each guard that refuses the plan."""
+    log.info("planned", plan=plan.hash[:12], changes=len(plan.changes), verdicts=plan.counts())
+    for refused in plan.refused:
+        log.warning("guard_refuses", guard=refused.guard, figures=refused.figures, setting=refused.setting)
 
 
 @dataclass(frozen=True)
@@ -53,22 +103,25 @@ class Stored:
 def load_stored(spec: EntitySpec, store: SnapshotStore, ledger: Ledger, config: SyncConfig) -> Stored:
     """Read the plan and its snapshots. Raises SnapshotError when the entity was never planned, or one is gone."""
     ref = _ref(store, f"plan/{spec.name}", None)
-    tables = [*spec.sources, *(f"{OBSERVED}/{table}" for table in spec.observed)]
-    snapshots = {table: _snapshot(store, _ref(store, table, ref.run_id)) for table in tables}
-    earlier = [(BY_NAME[name], _plan(store, _ref(store, f"plan/{name}", ref.run_id))) for name in spec.after]
-    observed = {table: snapshots[f"{OBSERVED}/{table}"].records for table in spec.observed}
-    expected = expected_references(observed, earlier)
-    inputs = Inputs(snapshots, expected, remembered(ledger, spec.name), config)
-    pushed = {table: _pushed(store, table, ref.run_id) for table in spec.observed}
-    shown = references({table: pushed[table] or rows for table, rows in observed.items()})
+    fetched: dict[str, Any] = {}
+
+    def fetch(name: str) -> Any:
+        if name not in fetched:
+            fetched[name] = _value(store, _ref(store, name, ref.run_id))
+        return fetched[name]
+
+    inputs = plan_inputs(spec, fetch, ledger, config)
+    snapshots = {table: fetch(table) for table in (*spec.sources, *observed_tables(spec))}
+    shown = references({table: _shown(store, table, ref.run_id, fetch) for table in spec.observed})
     desired = tuple(spec.desire(inputs, config.of(spec)))
-    return Stored(spec, config, ref.run_id, _plan(store, ref), snapshots, inputs, shown, desired)
+    return Stored(spec, config, ref.run_id, _value(store, ref), snapshots, inputs, shown, desired)
 
 
-def _pushed(store: SnapshotStore, table: str, run_id: str) -> tuple[Record, ...] | None:
-    """The table as a push of that run left it; None when the run did not push it."""
+def _shown(store: SnapshotStore, table: str, run_id: str, fetch: Fetch) -> tuple[Record, ...]:
+    """The table as a push of that run left it, else as it was observed."""
     stored = [ref for spec in writers(table) if (ref := store.newest(asset_name(spec), run_id)) is not None]
-    return _snapshot(store, stored[-1]).records if stored else None
+    found: Snapshot = _value(store, stored[-1]) if stored else fetch(f"{OBSERVED}/{table}")
+    return found.records
 
 
 def _ref(store: SnapshotStore, name: str, run_id: str | None) -> SnapshotRef:
@@ -79,9 +132,6 @@ def _ref(store: SnapshotStore, name: str, run_id: str | None) -> SnapshotRef:
     return ref
 
 
-def _plan(store: SnapshotStore, ref: SnapshotRef) -> Plan:
-    return Plan.from_bytes(store.read(ref))
-
-
-def _snapshot(store: SnapshotStore, ref: SnapshotRef) -> Snapshot:
-    return snapshot_from_parquet(store.read(ref), ref.content)
+def _value(store: SnapshotStore, ref: SnapshotRef) -> Any:
+    payload = store.read(ref)
+    return Plan.from_bytes(payload) if ref.kind == "Plan" else snapshot_from_parquet(payload, ref.content)

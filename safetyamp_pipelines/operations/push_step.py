@@ -1,25 +1,19 @@
-"""One push from outside in: age, pause and lease first, then the session around `sync/push.py`.
-
-The functions that need Dagster import it: commands that only look import this module, and do without its seconds.
-"""
+"""One push from outside in: age, pause and lease first, then the session around `sync/pushing/`, and its log lines."""
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from safetyamp_pipelines.ledger import Lease
+from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.journal import LedgerJournal
-from safetyamp_pipelines.resources.push_log import run_logged
-from safetyamp_pipelines.settings.logs import get_logger
+from safetyamp_pipelines.operations.lease import heartbeat, leased
+from safetyamp_pipelines.settings.logs import get_logger, log_context
+from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import PlanRefused, PushStopped, SyncError
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Outcome, Plan
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
@@ -31,15 +25,9 @@ from safetyamp_pipelines.sync.pushing.push import Push
 from safetyamp_pipelines.sync.rules.config import SyncConfig, TargetConfig, UpdateMethods
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from safetyamp_pipelines.ledger import Ledger
-    from safetyamp_pipelines.settings.model import Settings
     from safetyamp_pipelines.systems.safetyamp import SafetyAmpClient
 
 log = get_logger(__name__)
-
-LEASE, LEASE_SECONDS, BEAT_EVERY = "push", 120.0, 20.0
 
 
 @dataclass(frozen=True)
@@ -48,14 +36,6 @@ class Pushed:
 
     result: PushResult
     error: SyncError | None
-    is_interrupted: bool = False
-
-    def heed_interrupt(self) -> None:
-        """Let an interrupt that came during the push take its course, once what became of it is written down."""
-        from dagster._core.errors import DagsterExecutionInterruptedError
-
-        if self.is_interrupted:
-            raise DagsterExecutionInterruptedError
 
     def table_after(self, name: str, observed: Snapshot) -> Snapshot:
         """SafetyAmp's table as the push left it: what was observed, with every answered write on top."""
@@ -98,13 +78,13 @@ def push_plan(
     run_id: str,
     progress: Progress,
     undoes: int | None = None,
+    is_interrupted: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Pushed:
     """Push one plan. `references` are observed tables, of which the entity's own was read at `observed_at`. Raises
     PlanRefused before the first write: paused, plan too old or made under other rules, refused by a guard and not
-    approved, or somebody else is pushing. One that undoes a session goes on during a pause: syncs wait for it."""
-    from dagster._utils.interrupts import capture_interrupts, check_captured_interrupt
-
+    approved, or somebody else is pushing. One that undoes a session goes on during a pause: syncs wait for it.
+    `is_interrupted` tells that the process is to end: the push then stops between two calls."""
     refuse_old(plan, settings.plan_max_age_minutes)
     refuse_guarded(plan, ledger)
     if undoes is None:
@@ -112,16 +92,15 @@ def push_plan(
     if undoes is None and (pause := ledger.pause_state()) is not None:
         raise PlanRefused(f"syncing is paused by {pause.who}: {pause.reason}. `safetyamp resume` ends the pause")
     config = settings.sync_config().target
-    # An interrupt stops the push between two calls: raised in the midst of one, it could leave the ledger locked.
-    with capture_interrupts(), _lease(ledger, run_id) as lease:
+    with leased(ledger, run_id) as lease:
         planned = Counter(str(change.action) for change in plan.changes)
-        _bury_dead_sessions(ledger, spec.name)
+        _abandon_dead_sessions(ledger, spec.name)
         session = ledger.start_session(
             run_id, spec.name, plan.hash, planned, lease, is_whole=not plan.only, undoes=undoes
         )
         is_undo = undoes is not None
-        beat = _beating(ledger, lease)
-        journal = LedgerJournal(ledger, session, spec.name, config.failure_expires_days, beat, is_undo)
+        beat = heartbeat(ledger, lease)
+        journal = LedgerJournal(ledger, session, spec.name, config.failure_expires_days, beat, is_interrupted, is_undo)
         push = Push(
             spec,
             plan,
@@ -135,13 +114,13 @@ def push_plan(
             sleep,
         )
         try:
-            result = run_logged(push, session)
+            result = _run_logged(push, session)
         except BaseException:
             ledger.end_session(session, "failed", *_known_of(ledger, session, planned))
             raise
         ledger.end_session(session, "stopped" if result.stopped else "done", result.counts(), result.attempts)
         _remember_sources(ledger, plan)
-        return Pushed(result, _error(result), is_interrupted=check_captured_interrupt())
+        return Pushed(result, _error(result))
 
 
 def refuse_old(plan: Plan, minutes: int, now: datetime | None = None) -> None:
@@ -197,7 +176,7 @@ def _options(config: TargetConfig, settings: Settings) -> PushOptions:
     )
 
 
-def _bury_dead_sessions(ledger: Ledger, entity: str) -> None:
+def _abandon_dead_sessions(ledger: Ledger, entity: str) -> None:
     """Whoever holds the lease knows that a session still open belongs to a push that died."""
     while (dead := ledger.open_session(entity)) is not None:
         ledger.end_session(dead.id, "abandoned", *_known_of(ledger, dead.id, dead.planned))
@@ -218,25 +197,22 @@ def _known_of(ledger: Ledger, session: int, planned: Mapping[str, int]) -> tuple
     return {name: number for name, number in counts.items() if number > 0}, len(sent)
 
 
-@contextmanager
-def _lease(ledger: Ledger, run_id: str) -> Iterator[Lease]:
-    """One writer at a time. A dead holder's lease runs out by itself."""
-    holder = f"run {run_id} on {socket.gethostname()} (process {os.getpid()})"
-    lease = ledger.acquire_lease(LEASE, holder, LEASE_SECONDS)
-    try:
-        yield lease
-    finally:
-        ledger.release(lease)
-
-
-def _beating(ledger: Ledger, lease: Lease) -> Callable[[], None]:
-    """A heartbeat for every call that beats at most every twenty seconds."""
-    last = monotonic()
-
-    def beat() -> None:
-        nonlocal last
-        if monotonic() - last >= BEAT_EVERY:
-            ledger.heartbeat(lease)
-            last = monotonic()
-
-    return beat
+def _run_logged(push: Push, session: int) -> PushResult:
+    """Run the push; whoever reads the log finds the session in the ledger."""
+    planned = Counter(str(change.action) for change in push.plan.changes)
+    with log_context(session=session):
+        log.info("push_begins", plan=push.plan.hash[:12], planned=dict(sorted(planned.items())))
+        try:
+            result = push.run()
+        except BaseException as error:
+            log.error("push_broke_off", error=type(error).__name__)
+            raise
+        tell = log.info if result.stopped is None and not result.has_failed() else log.warning
+        tell(
+            "push_ended",
+            verdicts=result.counts(),
+            writes=result.writes,
+            calls=result.attempts,
+            **({} if result.stopped is None else {"stopped": result.stopped}),
+        )
+    return result

@@ -8,8 +8,8 @@ from typing import Any
 
 from safetyamp_pipelines.ledger import Change, Ledger
 from safetyamp_pipelines.operations.explain.calls import call_document
+from safetyamp_pipelines.operations.lease import LEASE
 from safetyamp_pipelines.operations.plain import plain
-from safetyamp_pipelines.operations.push_step import LEASE
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.model.errors import Refusal
 

@@ -1,34 +1,41 @@
-"""Undoing one session from outside in: read SafetyAmp afresh, plan, pause the syncs, push. The plan: `sync/undo.py`.
+"""Undoing one session from outside in: read SafetyAmp afresh, plan, pause the syncs, push, report.
 
 The next sync would write again what the sources say, so syncing is paused first, and stays so until a person resumes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from safetyamp_pipelines.operations.push_step import LEASE, Pushed, push_plan
-from safetyamp_pipelines.resources.push_log import log_plan
+from safetyamp_pipelines.ledger import Ledger, Pause, Session
+from safetyamp_pipelines.operations.explain.calls import render_value
+from safetyamp_pipelines.operations.interrupts import interrupts_deferred
+from safetyamp_pipelines.operations.lease import LEASE
+from safetyamp_pipelines.operations.plain import plain
+from safetyamp_pipelines.operations.plan_step import log_plan
+from safetyamp_pipelines.operations.progress import ProgressReporter
+from safetyamp_pipelines.operations.push_step import Pushed, push_plan
 from safetyamp_pipelines.settings.logs import get_logger, log_context
+from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, references
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
+from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Plan, Verdict
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.tables import References
 from safetyamp_pipelines.sync.planning.reversal import Ground, plan_undo
+from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
 if TYPE_CHECKING:
-    from safetyamp_pipelines.ledger import Ledger, Pause, Session
-    from safetyamp_pipelines.operations.progress import ProgressReporter
-    from safetyamp_pipelines.settings.model import Settings
-    from safetyamp_pipelines.sync.model.plan import Plan
     from safetyamp_pipelines.systems.safetyamp import SafetyAmpClient
-    from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
 log = get_logger(__name__)
+
+DONE_OR_LEFT = {*map(str, OUTCOME_OF.values()), "unchanged", "held"}
 
 
 @dataclass(frozen=True)
@@ -121,7 +128,7 @@ class Undoing:
 
     def _push(self, planned: PlannedUndo) -> Pushed:
         entity = planned.session.entity
-        with log_context(run_id=self.run_id, entity=entity):
+        with log_context(run_id=self.run_id, entity=entity), interrupts_deferred() as is_interrupted:
             pushed = push_plan(
                 BY_NAME[entity],
                 planned.plan,
@@ -133,9 +140,9 @@ class Undoing:
                 run_id=self.run_id,
                 progress=self.progress.of(entity, lambda: self.client.http.calls),
                 undoes=planned.session.id,
+                is_interrupted=is_interrupted,
             )
-        self.progress.pushed(entity, pushed.result.verdicts)
-        pushed.heed_interrupt()
+            self.progress.pushed(entity, pushed.result.verdicts)
         return pushed
 
     @contextmanager
@@ -166,3 +173,82 @@ def refuse_guarded(planned: PlannedUndo, ledger: Ledger) -> None:
             f"`safetyamp undo {number} --dry-run`; if it is right: `safetyamp approve {plan.hash[:12]} --reason …`, "
             "then undo again"
         )
+
+
+def undo_document(planned: PlannedUndo, undone: Undone | None) -> dict[str, Any]:
+    """The document of `undo --json`, without values. `undone` is None for a dry run."""
+    pushed = undone.pushed if undone is not None else None
+    verdicts = planned.plan.verdicts if pushed is None else pushed.result.verdicts
+    counts = dict(sorted(Counter(str(verdict.outcome) for verdict in verdicts).items()))
+    stopped = None if pushed is None or pushed.error is None else str(pushed.error)
+    is_over = set(counts) <= DONE_OR_LEFT and not (pushed is not None and planned.unanswered)
+    return {
+        "undoes": planned.session.id,
+        "entity": planned.session.entity,
+        "session": undone.session_id if undone is not None else None,
+        "plan": planned.plan.hash,
+        "verdicts": counts,
+        "changes": _changes(planned.plan),
+        "left_alone": _left_alone(verdicts),
+        "unanswered": planned.unanswered,
+        "refused": plain(planned.plan.refused),
+        "writes": 0 if pushed is None else pushed.result.writes,
+        "paused": plain(undone.pause) if undone is not None else None,
+        "errors": [] if stopped is None else [{"error": stopped}],
+        "exit_code": 0 if stopped is None and is_over else 1,
+    }
+
+
+def _changes(plan: Plan) -> list[dict[str, Any]]:
+    labels = {field.name: field.label for field in BY_NAME[plan.entity].fields}
+    return [
+        {"key": change.source_key, "action": str(change.action), "fields": [labels[name] for name in change.fields]}
+        for change in plan.changes
+    ]
+
+
+def _left_alone(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """Every record of which something was left as it is, or that did not end as planned, with the reasons."""
+    found = []
+    for verdict in verdicts:
+        why = [*verdict.reasons, *verdict.notes]
+        if why or str(verdict.outcome) not in DONE_OR_LEFT:
+            found.append({"key": verdict.source_key, "verdict": str(verdict.outcome), "why": why or [verdict.rule]})
+    return found
+
+
+def told_plan(plan: Plan) -> Iterator[str]:
+    """What would be set back, now → before. Shows values."""
+    labels = {field.name: field.label for field in BY_NAME[plan.entity].fields}
+    for change in plan.changes:
+        yield f"{change.source_key} — {change.action}"
+        for name, (now, before) in change.fields.items():
+            yield f"  {labels[name]}: {render_value(now)} → {render_value(before)}"
+
+
+def told_undo(document: dict[str, Any]) -> Iterator[str]:
+    """The lines of `undo_document`."""
+    for left in document["left_alone"]:
+        yield f"{left['key']} {left['verdict']}: {'; '.join(left['why'])}"
+    for refused in document["refused"]:
+        yield f"refused by a guard: {refused['guard']}: {refused['figures']} [{refused['setting']}]"
+    counts = ", ".join(f"{number} {name}" for name, number in document["verdicts"].items()) or "nothing was done"
+    if document["session"] is None:
+        yield f"undo of session {document['undoes']} of {document['entity']}: {counts}; nothing was written"
+    else:
+        yield (
+            f"session {document['session']} takes back session {document['undoes']} of {document['entity']}: {counts}, "
+            f"{document['writes']} writes"
+        )
+    if document["unanswered"]:
+        yield (
+            f"{document['unanswered']} calls of that session had no answer when this was planned; the push of an undo "
+            f"looks them up: `safetyamp undo {document['undoes']}` once more takes back what they did"
+        )
+    if document["paused"] is not None:
+        yield (
+            f"syncing is paused by {document['paused']['who']}: {document['paused']['reason']}. The next sync would "
+            "write again what the sources say: correct that first, then `safetyamp resume`"
+        )
+    for error in document["errors"]:
+        yield error["error"]

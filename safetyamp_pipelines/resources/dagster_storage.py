@@ -37,7 +37,7 @@ class StorageByEnvironment(DagsterSqliteStorage):
         url = dagster_postgres_url()
         if url is None:
             return DagsterSqliteStorage.from_local(str(dagster_home()))
-        from dagster_postgres.storage import DagsterPostgresStorage
+        from dagster_postgres.storage import DagsterPostgresStorage  # brings psycopg2
 
         return DagsterPostgresStorage(url.set(drivername=DRIVER).render_as_string(hide_password=False))
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import dagster as dg
 from pydantic import PrivateAttr
 
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.systems.snapshots.parquet import SNAPSHOT_KIND, snapshot_from_parquet, snapshot_to_parquet

@@ -16,6 +16,10 @@ steps that wait for a slot are asked again every 1 to 15 s (Dagster 1.13), which
 PLAN_CHECKS = ("one_verdict_each", "guards", "references", "collisions", "rejected_share")
 """The blocking checks of every plan: a push refuses a plan that has not passed each of them; a warning has passed."""
 OBSERVED = "safetyamp_observed"
+SYNC_TAG = "safetyamp/sync"
+"""dagster.yaml allows one queued run with this tag at a time."""
+CAUSE_TAG = "safetyamp/cause"
+"""Why a run started: schedule, retry, source_change or shell; manual is what a job says where nobody says otherwise."""
 SESSION_TAG = "safetyamp/session"
 """What the tag of a run begins with that tells its session of an entity, as the ledger numbers it."""
 
@@ -40,9 +44,9 @@ def plan_inputs(entities: Iterable[str]) -> dict[str, dg.AssetIn]:
     return {f"plan__{entity}": dg.AssetIn(key=asset_key(f"plan/{entity}"), dagster_type=Plan) for entity in entities}
 
 
-def snapshots_of(inputs: Mapping[str, Any]) -> dict[str, Snapshot]:
-    """The snapshots among an asset's inputs, by table name."""
-    return {value.table: value for value in inputs.values() if isinstance(value, Snapshot)}
+def values_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """An asset's inputs by the names of the assets they come from: `viewpoint/employees`, `plan/jobs`."""
+    return {name.replace("__", "/", 1): value for name, value in inputs.items()}
 
 
 def session_tag(entity: str, session: int) -> dict[str, str]:

@@ -1,18 +1,23 @@
-"""The outside systems as Dagster resources: who holds a client for a run. The clients are in the modules beside it.
+"""Settings, outside systems, the ledger and the channels of alerts as Dagster resources: who holds what for a run.
 
-A client's module brings the libraries it calls with, and is imported when a run first asks for the client: loading the
-definitions must not cost what reading a database costs.
+What they wrap is in `settings/`, `systems/`, `ledger/` and `operations/alerts/`.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import dagster as dg
 from pydantic import PrivateAttr
 
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.operations.alerts.channels import Channel, channels_of
+from safetyamp_pipelines.operations.opening import open_ledger
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.settings.model import Settings, SettingsError
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.systems.entra import GraphClient
@@ -21,88 +26,160 @@ if TYPE_CHECKING:
     from safetyamp_pipelines.systems.viewpoint.reader import ViewpointReader
 
 
-class SafetyAmp(dg.ConfigurableResource[Any]):
+class SettingsResource(dg.ConfigurableResource[Settings]):
+    """All settings, read when first asked for. It has no config, so that no secret can show in the UI."""
+
+    # On the class, not the instance: Dagster builds resources anew from their config for each run and for each
+    # resource that nests them, and the private state of an instance does not come along.
+    _source: ClassVar[_Source | None] = None
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str] | None = None) -> SettingsResource:
+        """A resource whose settings are read once, however many resources nest it.
+
+        `environ` replaces the process environment and .env; None means those two.
+        """
+        body = {"_source": _Source(environ), "__doc__": cls.__doc__, "__module__": cls.__module__}
+        kind: type[SettingsResource] = type(cls.__name__, (cls,), body)
+        return kind()
+
+    def get(self) -> Settings:
+        """The validated settings; raises SettingsError listing every problem."""
+        return (self._source or _Source(None)).settings
+
+
+class _Source:
+    """Where settings come from, and the settings once they were read."""
+
+    def __init__(self, environ: Mapping[str, str] | None) -> None:
+        self._environ = environ
+        self._lock = threading.Lock()
+
+    @property
+    def settings(self) -> Settings:
+        with self._lock:
+            return self._loaded
+
+    @cached_property
+    def _loaded(self) -> Settings:
+        return load_settings() if self._environ is None else load_settings(self._environ, env_file=None)
+
+
+class _Held(dg.ConfigurableResource[Any]):
+    """Something made from the settings on first use, the same for every thread of the run, and closed with the run."""
+
+    settings: SettingsResource
+    _made: Any = PrivateAttr(default=None)
+    _making: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+
+    def _make(self, settings: Settings) -> Any:
+        raise NotImplementedError
+
+    def _get(self) -> Any:
+        with self._making:
+            if self._made is None:
+                self._made = self._make(self.settings.get())
+            return self._made
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close it, if it was made."""
+        with self._making:
+            if self._made is not None:
+                self._made.close()
+                self._made = None
+
+
+class SafetyAmp(_Held):
     """SafetyAmp's REST API, within the call budget."""
 
-    settings: SettingsResource
-    _client: SafetyAmpClient | None = PrivateAttr(default=None)
-    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-
     def client(self) -> SafetyAmpClient:
-        """The client of this run, made when first asked for."""
-        from safetyamp_pipelines.systems.safetyamp import safetyamp_client
+        """The client of this run."""
+        client: SafetyAmpClient = self._get()
+        return client
 
-        with self._lock:
-            if self._client is None:
-                self._client = safetyamp_client(self.settings.get())
-            return self._client
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Close the client's connections."""
-        if self._client is not None:
-            self._client.close()
+    def _make(self, settings: Settings) -> Any:
+        return _connections().safetyamp_client(settings)
 
 
-class Graph(dg.ConfigurableResource[Any]):
+class Graph(_Held):
     """Microsoft Graph, for the users of Entra ID."""
 
-    settings: SettingsResource
-    _client: GraphClient | None = PrivateAttr(default=None)
-    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-
     def client(self) -> GraphClient:
-        """The client of this run, made when first asked for."""
-        from safetyamp_pipelines.systems.entra import graph_client
+        """The client of this run."""
+        client: GraphClient = self._get()
+        return client
 
-        with self._lock:
-            if self._client is None:
-                self._client = graph_client(self.settings.get())
-            return self._client
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Close the client's connections."""
-        if self._client is not None:
-            self._client.close()
+    def _make(self, settings: Settings) -> Any:
+        return _connections().graph_client(settings)
 
 
-class Samsara(dg.ConfigurableResource[Any]):
+class Samsara(_Held):
     """Samsara's fleet API, for vehicles and drivers."""
 
-    settings: SettingsResource
-    _client: SamsaraClient | None = PrivateAttr(default=None)
-    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-
     def client(self) -> SamsaraClient:
-        """The client of this run, made when first asked for."""
-        from safetyamp_pipelines.systems.samsara import samsara_client
+        """The client of this run."""
+        client: SamsaraClient = self._get()
+        return client
 
-        with self._lock:
-            if self._client is None:
-                self._client = samsara_client(self.settings.get())
-            return self._client
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Close the client's connections."""
-        if self._client is not None:
-            self._client.close()
+    def _make(self, settings: Settings) -> Any:
+        return _connections().samsara_client(settings)
 
 
-class Viewpoint(dg.ConfigurableResource[Any]):
-    """Viewpoint Vista: `reader()` connects at its first read and is closed with the run."""
-
-    settings: SettingsResource
-    _reader: ViewpointReader | None = PrivateAttr(default=None)
+class Viewpoint(_Held):
+    """Viewpoint Vista; its reader connects at the first read."""
 
     def reader(self) -> ViewpointReader:
-        """The one reader of this process."""
-        from safetyamp_pipelines.systems.viewpoint.reader import viewpoint_reader
+        """The reader of this run."""
+        reader: ViewpointReader = self._get()
+        return reader
 
-        if self._reader is None:
-            self._reader = viewpoint_reader(self.settings.get())
-        return self._reader
+    def _make(self, settings: Settings) -> Any:
+        return _connections().viewpoint_reader(settings)
 
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Close the reader's connections."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+
+class LedgerResource(_Held):
+    """The ledger of the settings. Its URL is in no run config."""
+
+    def get(self) -> Ledger:
+        """The open ledger."""
+        ledger: Ledger = self._get()
+        return ledger
+
+    def _make(self, settings: Settings) -> Ledger:
+        return open_ledger(settings)
+
+
+class NotifierResource(dg.ConfigurableResource[Any]):
+    """Notifies people, by mail and webhook. Addresses and logins are in no run config."""
+
+    settings: SettingsResource
+
+    def channels(self) -> Mapping[str, Channel]:
+        """The configured channels by name; none when there are none. While settings are wrong, those whose own are
+        right, since somebody must hear of it; raises SettingsError when nobody can."""
+        try:
+            return channels_of(self.settings.get())
+        except SettingsError as error:
+            usable = channels_of(error.usable) if error.usable is not None else {}
+            if not usable:
+                raise
+            return usable
+
+    def beat(self) -> bool:
+        """Call HEARTBEAT_URL, whose service notifies people when the calls stop; whether there is one.
+
+        Raises NotTold when it could not be called.
+        """
+        settings = self.settings.get()
+        if settings.heartbeat_url is None:
+            return False
+        from safetyamp_pipelines.operations.alerts.webhook import beat  # brings requests
+
+        beat(settings)
+        return True
+
+
+def _connections() -> Any:
+    from safetyamp_pipelines.systems import connections  # brings requests, msal, azure: only runs need them
+
+    return connections

@@ -13,7 +13,7 @@ from commands import small_world
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.resources.keys import asset_key
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
 

@@ -16,7 +16,7 @@ from safetyamp_pipelines.assets.reports import DAILY_CHANGES, EACH_DAY, daily_ch
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.operations.reports.daily import day_of
 from safetyamp_pipelines.report_job import report_schedule
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.settings.loading import load_settings, timing_settings
 from safetyamp_pipelines.systems.snapshots.store import SnapshotStore, snapshot_store

@@ -7,10 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from safetyamp_pipelines.assets.employees import plan_employees, push_users
-from safetyamp_pipelines.assets.entra import entra_users
+from safetyamp_pipelines.assets.entities import PLANS, PUSHES
 from safetyamp_pipelines.assets.source_links import ROOT, with_source_links
-from safetyamp_pipelines.assets.sources import viewpoint_tables
+from safetyamp_pipelines.assets.sources import entra_users, viewpoint_tables
 from safetyamp_pipelines.definitions import build_defs
 from safetyamp_pipelines.settings.loading import timing_settings
 
@@ -28,7 +27,7 @@ def references(assets: dg.AssetsDefinition, git_url: str) -> list[str]:
         ("https://gitlab.com/company/safety", "https://gitlab.com/company/safety/-/tree/main"),
     ],
 )
-@pytest.mark.parametrize("assets", [plan_employees, push_users])
+@pytest.mark.parametrize("assets", [PLANS[3], PUSHES[3]])
 def test_a_plan_and_a_push_lead_to_git_to_their_code_and_their_declaration(assets, repository: str, tree: str) -> None:
     code, declaration = references(assets, repository)
 

@@ -10,7 +10,7 @@ import pytest
 
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.model.plan import Plan, Refused
 from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 

@@ -12,8 +12,7 @@ from small_worlds import READ_AT
 
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
 from safetyamp_pipelines.resources.keys import asset_key
-from safetyamp_pipelines.resources.ledger import LedgerResource
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.sync.entities.registry import SCHEMAS
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_server import FakeTime
 
-from safetyamp_pipelines.resources.budget import booked_calls, most_at_once
+from safetyamp_pipelines.checks.push_judges import booked_calls, most_at_once
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.systems.http.budget import LONGEST_SETTLE, Budget, SqliteBucket, budget_key
 from safetyamp_pipelines.systems.http.budget_postgres import PostgresBucket

@@ -10,7 +10,7 @@ import pytest
 from check_run import PROMISED
 
 from safetyamp_pipelines.definitions import build_defs, resources_for
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox, TargetOptions, WorldSpec
 
 SMALL = WorldSpec(employees=12, jobs=6, vehicles=3, mess=False)

@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 from commands import COMMAND, Answer, environment_of, in_this_process, small_world
 
-from safetyamp_pipelines.answers.undone import undo_document
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.progress import LogProgress
-from safetyamp_pipelines.operations.undo_step import Undoing
+from safetyamp_pipelines.operations.undo_step import Undoing, undo_document
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.systems.safetyamp import safetyamp_client

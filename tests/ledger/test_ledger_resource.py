@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
-from safetyamp_pipelines.resources.ledger import LedgerResource, open_ledger
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.operations.opening import open_ledger
+from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.settings.loading import load_settings
 
 

@@ -20,7 +20,8 @@ import pytest
 from push_world import EMPTY, PushWorld, fault, outcomes, people, rule, staff, writes
 
 from safetyamp_pipelines.ledger import LeaseHeld, LedgerUnusable
-from safetyamp_pipelines.operations.push_step import LEASE, refuse_old
+from safetyamp_pipelines.operations.lease import LEASE
+from safetyamp_pipelines.operations.push_step import refuse_old
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox, TargetOptions
 from safetyamp_pipelines.sync.model.errors import AuthRefused, PlanRefused
 

@@ -18,9 +18,9 @@ from commands import small_world
 
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.operations.push_step import LEASE
+from safetyamp_pipelines.operations.lease import LEASE
 from safetyamp_pipelines.resources.run_console import CONSOLE
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 from safetyamp_pipelines.settings.logs import configure_logging
 

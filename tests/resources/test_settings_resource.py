@@ -7,8 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.systems import Samsara
+from safetyamp_pipelines.resources.systems import Samsara, SettingsResource
 from safetyamp_pipelines.settings.model import Settings, SettingsError
 
 ENVIRON = {"SAFETYAMP_FQDN": "acme.safetyamp.com", "SAFETYAMP_TOKEN": "secret-token-value"}

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.systems.snapshots.parquet import snapshot_from_parquet, snapshot_to_parquet

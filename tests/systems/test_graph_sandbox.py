@@ -9,8 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.systems import Graph
+from safetyamp_pipelines.resources.systems import Graph, SettingsResource
 from safetyamp_pipelines.sandbox import FaultRule, GraphOptions, Sandbox, WorldSpec
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.sync.model.errors import AnswerLost, AuthRefused, FatalCall, ReadError

@@ -10,8 +10,7 @@ import dagster as dg
 import pytest
 from scripted_server import ScriptedServer, answer, html, paged, raw
 
-from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.systems import SafetyAmp
+from safetyamp_pipelines.resources.systems import SafetyAmp, SettingsResource
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.model import Settings, SettingsError
 from safetyamp_pipelines.sync.model.errors import AnswerLost, AuthRefused, ReadError

@@ -9,8 +9,7 @@ import dagster as dg
 import pytest
 from scripted_server import Answer, ScriptedServer, answer
 
-from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.systems import Samsara
+from safetyamp_pipelines.resources.systems import Samsara, SettingsResource
 from safetyamp_pipelines.sandbox import FaultRule, SamsaraOptions, Sandbox, WorldSpec
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.model import SettingsError

@@ -14,8 +14,8 @@ import dagster as dg
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster_shared.error import SerializableErrorInfo
 
-from safetyamp_pipelines.automation.named_jobs import SYNC_TAG
 from safetyamp_pipelines.operations.alerts.problems import Level, Red
+from safetyamp_pipelines.resources.keys import SYNC_TAG
 from safetyamp_pipelines.sync.entities.registry import pushed_as
 from safetyamp_pipelines.sync.model.errors import (
     AuthRefused,

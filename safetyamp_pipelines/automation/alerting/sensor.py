@@ -19,13 +19,12 @@ from safetyamp_pipelines.automation.alerting.standing import (
     settings_signal,
 )
 from safetyamp_pipelines.automation.operator_jobs import OPERATOR_JOBS
-from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE, Channel, NotifierResource
+from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE, Channel
 from safetyamp_pipelines.operations.alerts.delivery import next_message
 from safetyamp_pipelines.operations.alerts.memory import Memory
 from safetyamp_pipelines.operations.alerts.messages import worded
 from safetyamp_pipelines.operations.alerts.problems import Signal, State, absorb
-from safetyamp_pipelines.resources.ledger import LedgerResource
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import LedgerResource, NotifierResource, SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings
 from safetyamp_pipelines.settings.logs import get_logger
 from safetyamp_pipelines.settings.model import SettingsError

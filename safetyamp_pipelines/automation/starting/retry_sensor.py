@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from safetyamp_pipelines.automation.named_jobs import CAUSE_TAG, sync_one
+from safetyamp_pipelines.automation.named_jobs import sync_one
 from safetyamp_pipelines.automation.starting.timing import why_paused_or_busy
-from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.keys import CAUSE_TAG
 from safetyamp_pipelines.resources.run_console import CONSOLE
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
 

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from safetyamp_pipelines.automation.named_jobs import CAUSE_TAG, Job, sync_all, sync_one
+from safetyamp_pipelines.automation.named_jobs import Job, sync_all, sync_one
 from safetyamp_pipelines.automation.starting.timing import why_paused_or_busy, why_wait
-from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.keys import CAUSE_TAG
 from safetyamp_pipelines.resources.run_console import CONSOLE
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings
 from safetyamp_pipelines.sync.rules.calendar import cron_of
 

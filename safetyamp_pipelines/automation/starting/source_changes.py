@@ -11,13 +11,11 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from safetyamp_pipelines.automation.named_jobs import CAUSE_TAG, sync_all
+from safetyamp_pipelines.automation.named_jobs import sync_all
 from safetyamp_pipelines.automation.starting.timing import why_wait
-from safetyamp_pipelines.resources.keys import now_text
-from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.keys import CAUSE_TAG, now_text
 from safetyamp_pipelines.resources.run_console import CONSOLE
-from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.systems import Graph, Viewpoint
+from safetyamp_pipelines.resources.systems import Graph, LedgerResource, SettingsResource, Viewpoint
 from safetyamp_pipelines.settings.loading import TimingSettings
 
 EVERY_SECONDS = 300

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from safetyamp_pipelines.automation.named_jobs import SYNC_TAG
-from safetyamp_pipelines.resources.keys import asset_key
+from safetyamp_pipelines.operations.lease import LEASE
+from safetyamp_pipelines.resources.keys import SYNC_TAG, asset_key
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name
 from safetyamp_pipelines.sync.rules.calendar import Ended, ScheduleConfig, freeze_at, quarantine_after
@@ -48,8 +48,6 @@ def why_paused_or_busy(
             f"the last run still goes on: {run.job_name} {run.run_id[:8]}, {run.status.value.lower()} since {since}. "
             "If it is dead, terminate it in the UI"
         )
-    from safetyamp_pipelines.operations.push_step import LEASE  # brings the whole push, which loading does without
-
     if (holder := ledger.lease_holder(LEASE)) is not None:
         return f"a push outside of Dagster's queue still goes on: {holder[0]}, since {_clock(holder[1], config)}"
     return None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from safetyamp_pipelines.answers.failing import shown_failure
 from safetyamp_pipelines.ledger import Ledger, Link
+from safetyamp_pipelines.operations.decisions import shown_failure
 from safetyamp_pipelines.operations.explain.absent import finder, why_absent
 from safetyamp_pipelines.operations.explain.calls import call_document
 from safetyamp_pipelines.operations.explain.fields import explain_fields

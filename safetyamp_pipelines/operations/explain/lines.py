@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from safetyamp_pipelines.answers.failing import told_failure
+from safetyamp_pipelines.operations.decisions import told_failure
 from safetyamp_pipelines.operations.explain.calls import render_call, render_value
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
 

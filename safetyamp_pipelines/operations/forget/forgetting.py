@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from safetyamp_pipelines.ledger import IntentUnsettled
 from safetyamp_pipelines.operations.forget.erasing import Person, erased_plan, erased_records, known_as
+from safetyamp_pipelines.operations.lease import LEASE
 from safetyamp_pipelines.operations.plain import plain
-from safetyamp_pipelines.operations.push_step import LEASE
 from safetyamp_pipelines.sync.model import clean
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.sync.model.plan import Plan

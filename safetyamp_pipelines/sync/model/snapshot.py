@@ -66,6 +66,13 @@ class Snapshot:
         certificate = Certificate(pages, len(rows), len(keys), content_hash(rows), read_at)
         return cls(table, rows, certificate, tuple(notices))
 
+    @property
+    def read_at(self) -> str:
+        """When it was read (ISO 8601 UTC); SnapshotError for one without a certificate."""
+        if self.certificate is None:
+            raise SnapshotError(f"{self.table}: the snapshot has no certificate; materialise it again")
+        return self.certificate.read_at
+
     def verified(self) -> Snapshot:
         """This snapshot, or SnapshotError when its certificate is missing or does not fit its records."""
         if self.certificate is None:

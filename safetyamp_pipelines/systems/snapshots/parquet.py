@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.sync.model.snapshot import Certificate, Snapshot
@@ -19,8 +20,6 @@ SNAPSHOT_KIND = "snapshot"
 
 def snapshot_to_parquet(snapshot: Snapshot) -> bytes:
     """The records, whole and in order: one column `record` of JSON text, zstd."""
-    import pyarrow.parquet as pq
-
     texts = [json.dumps(dict(record), ensure_ascii=False, allow_nan=False) for record in snapshot.records]
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"record": pa.array(texts, pa.large_string())}), sink, compression="zstd")
@@ -29,8 +28,6 @@ def snapshot_to_parquet(snapshot: Snapshot) -> bytes:
 
 def snapshot_from_parquet(payload: bytes, manifest: Mapping[str, Any]) -> Snapshot:
     """The snapshot again, verified against its certificate; raises SnapshotError when they do not fit."""
-    import pyarrow.parquet as pq
-
     try:
         texts = pq.read_table(pa.BufferReader(payload), columns=["record"]).column("record").to_pylist()
         certificate = Certificate(**manifest["certificate"])

@@ -16,14 +16,12 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from cryptography.fernet import Fernet, InvalidToken
+
+from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import SnapshotError
-
-if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
-
-    from safetyamp_pipelines.settings.model import Settings
 
 _FORMAT = 1
 _STAMP = "%Y%m%dT%H%M%S%fZ"
@@ -67,8 +65,7 @@ class SnapshotStore:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        # Brings the libraries of every kind of store, which loading the definitions does without.
-        from safetyamp_pipelines.systems.snapshots.files import SnapshotFiles
+        from safetyamp_pipelines.systems.snapshots.files import SnapshotFiles  # brings fsspec and azure
 
         self._files = SnapshotFiles(base_url)
         self._keep_count, self._keep_days = keep_count, keep_days
@@ -141,8 +138,6 @@ class SnapshotStore:
             return stored
         if self._fernet is None:
             raise SnapshotError(f"{ref.path} is encrypted: set SNAPSHOT_ENCRYPTION_KEY to the key it was written with")
-        from cryptography.fernet import InvalidToken
-
         try:
             return self._fernet.decrypt(stored)
         except InvalidToken:
@@ -229,8 +224,6 @@ def _parsed(name: str, path: str, text: bytes) -> SnapshotRef:
 def _fernet(key: str | None) -> Fernet | None:
     if key is None:
         return None
-    from cryptography.fernet import Fernet
-
     try:
         return Fernet(key)
     except ValueError:

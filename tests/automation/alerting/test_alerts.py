@@ -16,12 +16,10 @@ from alert_receivers import Calls, Mailbox, free_port, mail_server, receiver
 from safetyamp_pipelines.assets.push_config import PushConfig
 from safetyamp_pipelines.automation.alerting.sensor import EVERY_SECONDS, alert_sensor
 from safetyamp_pipelines.automation.alerting.standing import LONG_PAUSE
-from safetyamp_pipelines.automation.named_jobs import SYNC_TAG
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.operations.alerts.channels import NotifierResource
 from safetyamp_pipelines.operations.alerts.memory import Memory
-from safetyamp_pipelines.resources.ledger import LedgerResource
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.keys import SYNC_TAG
+from safetyamp_pipelines.resources.systems import LedgerResource, NotifierResource, SettingsResource
 from safetyamp_pipelines.settings.loading import timing_settings
 from safetyamp_pipelines.settings.model import SettingsError
 from safetyamp_pipelines.sync.model.errors import AuthRefused, PushStopped, ReadError

@@ -14,7 +14,7 @@ from alert_receivers import mail_server
 from commands import in_this_process, small_world
 
 from safetyamp_pipelines.definitions import build_defs, resources_for
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 
 ROOT = Path(__file__).parents[3]

@@ -14,9 +14,9 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 from dagster_shared.error import SerializableErrorInfo
 
 from safetyamp_pipelines.automation.alerting.failed_runs import FailedStep, reds_of
-from safetyamp_pipelines.automation.named_jobs import SYNC_TAG
 from safetyamp_pipelines.ledger import LedgerUnusable
 from safetyamp_pipelines.operations.alerts.problems import Level, Red
+from safetyamp_pipelines.resources.keys import SYNC_TAG
 from safetyamp_pipelines.settings.model import Problem, SettingsError
 from safetyamp_pipelines.sync.model.errors import (
     AnswerLost,

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from safetyamp_pipelines.automation.starting.retry_sensor import marked, next_retry, retry_sensor
 from safetyamp_pipelines.ledger import Failure, Ledger
-from safetyamp_pipelines.resources.ledger import LedgerResource
 from safetyamp_pipelines.resources.run_console import CONSOLE
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.settings.loading import timing_settings
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

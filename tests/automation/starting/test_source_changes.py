@@ -11,7 +11,7 @@ from safetyamp_pipelines.automation.starting.source_changes import changed_table
 from safetyamp_pipelines.definitions import resources_for
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.resources.run_console import CONSOLE
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.settings.loading import timing_settings
 

@@ -8,14 +8,12 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
-from safetyamp_pipelines.automation.named_jobs import SYNC_TAG
 from safetyamp_pipelines.automation.starting.schedules import sync_schedules
 from safetyamp_pipelines.automation.starting.timing import GOING_ON, is_partial, why_paused_or_busy, why_wait
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
-from safetyamp_pipelines.resources.keys import asset_key
-from safetyamp_pipelines.resources.ledger import LedgerResource
+from safetyamp_pipelines.resources.keys import SYNC_TAG, asset_key
 from safetyamp_pipelines.resources.run_console import CONSOLE
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings, timing_settings
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.rules.config import SyncConfig

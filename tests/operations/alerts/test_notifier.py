@@ -11,11 +11,11 @@ import pytest
 import trustme
 from alert_receivers import LOGIN, PASSWORD, Mailbox, bundle_of, free_port, mail_server, receiver
 
-from safetyamp_pipelines.operations.alerts.channels import NotifierResource, channels_of
+from safetyamp_pipelines.operations.alerts.channels import channels_of
 from safetyamp_pipelines.operations.alerts.mail import MailChannel
 from safetyamp_pipelines.operations.alerts.messages import TEST, Words
 from safetyamp_pipelines.operations.alerts.webhook import WebhookChannel, beat
-from safetyamp_pipelines.resources.settings import SettingsResource
+from safetyamp_pipelines.resources.systems import NotifierResource, SettingsResource
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.model import Settings, SettingsError
 from safetyamp_pipelines.sync.model.errors import NotTold

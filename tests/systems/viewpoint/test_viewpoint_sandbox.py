@@ -9,8 +9,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from safetyamp_pipelines.resources.settings import SettingsResource
-from safetyamp_pipelines.resources.systems import Viewpoint
+from safetyamp_pipelines.resources.systems import SettingsResource, Viewpoint
 from safetyamp_pipelines.sandbox.viewpoint import write_viewpoint
 from safetyamp_pipelines.sandbox.viewpoint_schema import MARKED
 from safetyamp_pipelines.sandbox.world import WorldSpec, build_world

@@ -1,0 +1,9 @@
+"""Opening the ledger that the settings describe. Its tables are in `ledger/`."""
+
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.settings.model import Settings
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger of LEDGER_URL, migrated. Raises LedgerUnusable, which tells the cause without the password."""
+    return Ledger.open(settings.ledger_url.get_secret_value())
