@@ -31,7 +31,8 @@ def peer() -> None:
         db.row_factory = sqlite3.Row
         tables = {name: [dict(row) for row in db.execute(f"select * from {name}")] for name in viewpoint_tables(db)}
     base, pages = env["SAFETYAMP_BASE_URL"], {}
-    session.headers["Authorization"] = f"Bearer {env['SAFETYAMP_TOKEN']}"
+    session.headers.update({"Authorization": f"Bearer {env['SAFETYAMP_TOKEN']}", "Fqdn": env["SAFETYAMP_FQDN"]})
+    session.headers["Accept"] = "application/json"
     for name in SAFETYAMP:
         rows: list[dict[str, Any]] = []
         while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.box import HEAVY_HEAD
@@ -128,8 +128,8 @@ def show_plan(console: Console, plan: Plan) -> None:
         groups[str(change.action)].append(change)
     for action, changes in groups.items():
         _line(console, f"\n[bold]{plan.entity}: {action}[/] {len(changes)}")
-        for change in changes:
-            _show_change(console, plan.entity, change)
+        lines = [line for change in changes for line in _change_lines(plan.entity, change)]
+        console.out("\n".join(lines), highlight=False)  # plain text: styling line by line took a fifth of a plan
     if notes := [verdict for verdict in plan.verdicts if verdict.notes]:
         _line(console, f"\n[bold]{plan.entity}: left out[/] {len(notes)} records")
         for verdict in notes:
@@ -137,11 +137,11 @@ def show_plan(console: Console, plan: Plan) -> None:
     _show_findings(console, plan)
 
 
-def _show_change(console: Console, entity: str, change: Change) -> None:
-    _line(console, f"  {escape(change.natural_key)} — {escape(change.cause)}")
+def _change_lines(entity: str, change: Change) -> Iterator[str]:
+    yield f"  {change.natural_key} — {change.cause}"
     for name, (before, after) in change.fields.items():
         shown = _value(after) if change.target_id is None else f"{_value(before)} → {_value(after)}"
-        _line(console, f"    {BY_NAME[entity].field(name).label}: {escape(shown)}")
+        yield f"    {BY_NAME[entity].field(name).label}: {shown}"
 
 
 def _show_findings(console: Console, plan: Plan) -> None:

@@ -1,6 +1,7 @@
 """Snapshots and plans between Dagster and the store: what an asset returns is published, what it takes is loaded.
 
-Storage is in `snapshot_store.py`; the record's meaning is nobody's business here.
+What a run has just written or read is kept in memory for the steps after it, within bounds: a snapshot has half a dozen
+readers. Storage is in `systems/snapshots/`; what a record means is of no concern here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.systems.snapshots.parquet import SNAPSHOT_KIND, snapshot_from_parquet, snapshot_to_parquet
 from safetyamp_pipelines.systems.snapshots.store import SnapshotRef, SnapshotStore, snapshot_store
+
+MOST_BYTES = 8_000_000
+"""Stored bytes of the values kept in memory, where they take about twenty times as much."""
 
 
 @runtime_checkable
@@ -36,6 +40,8 @@ class SnapshotIOManager(dg.ConfigurableIOManager):
 
     settings: SettingsResource
     _store: SnapshotStore | None = PrivateAttr(default=None)
+    _published: dict[tuple[str, str], SnapshotRef] = PrivateAttr(default_factory=dict)
+    _kept: dict[str, tuple[Any, int]] = PrivateAttr(default_factory=dict)
 
     def store(self) -> SnapshotStore:
         """The store behind this manager."""
@@ -53,6 +59,8 @@ class SnapshotIOManager(dg.ConfigurableIOManager):
         else:
             raise SnapshotError(f"{name} returned {type(obj).__name__}, which is no Snapshot and has no to_bytes")
         ref = self.store().publish(name, context.run_id, payload, manifest, kind=kind)
+        self._published[name, context.run_id] = ref
+        self._keep(ref, obj)
         context.add_output_metadata(_metadata(ref))
         self._prune(context, name)
 
@@ -63,7 +71,7 @@ class SnapshotIOManager(dg.ConfigurableIOManager):
 
     def newest(self, name: str, run_id: str | None, wanted: Any = Snapshot) -> Any:
         """The value that this run made, else the newest; for a step that learns only while it runs what it needs."""
-        own = None if run_id is None else self.store().newest(name, run_id)
+        own = None if run_id is None else self._published.get((name, run_id)) or self.store().newest(name, run_id)
         ref = own or self.store().newest(name)
         if ref is None:
             raise SnapshotError(f"{name} has never been materialised: materialise it first")
@@ -71,12 +79,24 @@ class SnapshotIOManager(dg.ConfigurableIOManager):
 
     def load(self, ref: SnapshotRef, wanted: Any = Snapshot) -> Any:
         """One stored value. `wanted` is the annotated type of the input; Snapshot needs none."""
-        payload = self.store().read(ref)
-        if ref.kind == SNAPSHOT_KIND:
-            return snapshot_from_parquet(payload, ref.content)
-        if not (isinstance(wanted, type) and hasattr(wanted, "from_bytes") and wanted.__name__ == ref.kind):
+        is_wanted = isinstance(wanted, type) and hasattr(wanted, "from_bytes") and wanted.__name__ == ref.kind
+        if ref.kind != SNAPSHOT_KIND and not is_wanted:
             raise SnapshotError(f"{ref.name} holds a {ref.kind}: annotate the input that takes it with that type")
-        return wanted.from_bytes(payload)
+        if ref.path in self._kept:
+            value, _ = self._kept[ref.path]
+        else:
+            payload = self.store().read(ref)
+            is_snapshot = ref.kind == SNAPSHOT_KIND
+            value = snapshot_from_parquet(payload, ref.content) if is_snapshot else wanted.from_bytes(payload)
+        self._keep(ref, value)
+        return value
+
+    def _keep(self, ref: SnapshotRef, value: Any) -> None:
+        """Keep it as the one used last, and let go of those not used for longest once all are too much."""
+        self._kept.pop(ref.path, None)
+        self._kept[ref.path] = (value, ref.size)
+        while sum(size for _, size in self._kept.values()) > MOST_BYTES:
+            del self._kept[next(iter(self._kept))]
 
     def _prune(self, context: dg.OutputContext, name: str) -> None:
         """Housekeeping must not fail a step whose snapshot is safely stored."""

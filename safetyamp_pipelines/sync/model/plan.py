@@ -7,12 +7,16 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from safetyamp_pipelines.sync.model.tables import Id
+
+# As `canonical_json`, which knows plain values only: the parts of a plan are written as their fields.
+_TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=vars)
 
 
 class Action(StrEnum):
@@ -173,20 +177,19 @@ class Plan:
 
     def to_text(self) -> str:
         """The plan's one canonical JSON text."""
-        return canonical_json(asdict(self))
+        return _TEXT.encode({one.name: getattr(self, one.name) for one in fields(self)})
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of what would be done and under which rules: what is reviewed, approved and pushed.
 
         When the snapshots were read is no part of it, so a plan made anew from the same facts is the same plan.
         """
-        changes = [asdict(change) for change in self.changes]
-        return hashlib.sha256(canonical_json([self.entity, self.config_hash, changes]).encode()).hexdigest()
+        return hashlib.sha256(_TEXT.encode([self.entity, self.config_hash, self.changes]).encode()).hexdigest()
 
     def to_bytes(self) -> bytes:
         """The canonical text, compressed without a time stamp so that equal plans are equal bytes."""
-        return gzip.compress(self.to_text().encode(), mtime=0)
+        return gzip.compress(self.to_text().encode(), compresslevel=6, mtime=0)
 
     def manifest(self) -> dict[str, Any]:
         """What may be known of the plan without opening it: no keys, no values."""

@@ -6,6 +6,8 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from safetyamp_pipelines.sync.model.errors import SnapshotError
@@ -15,16 +17,23 @@ Columns = dict[str, list[Any]]
 """Working columns of an entity, all of one length: by `table.Column`, `sync.yaml.<path>` and `rule.<name>`."""
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical_json(value: Any) -> str:
     """The one JSON text of a value: sorted keys, no blanks, UTF-8 kept. Equal values give equal texts."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def content_hash(records: Iterable[Record]) -> str:
     """SHA-256 over the records' canonical JSON, in the order given."""
+    return _hash_of(map(canonical_json, records))
+
+
+def _hash_of(texts: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for record in records:
-        digest.update(canonical_json(record).encode())
+    for text in texts:
+        digest.update(text.encode())
         digest.update(b"\n")
     return digest.hexdigest()
 
@@ -61,10 +70,15 @@ class Snapshot:
         notices: Iterable[str] = (),
     ) -> Snapshot:
         """Sort the records by key and certify them. The caller vouches that it saw every page."""
-        rows = tuple(sorted(records, key=lambda record: canonical_json([key(record), record])))
-        keys = {canonical_json(key(record)) for record in rows}
-        certificate = Certificate(pages, len(rows), len(keys), content_hash(rows), read_at)
-        return cls(table, rows, certificate, tuple(notices))
+        texts = sorted(
+            ((canonical_json(key(record)), canonical_json(record), record) for record in records), key=itemgetter(0, 1)
+        )
+        rows = tuple(record for _, _, record in texts)
+        keys = {text for text, _, _ in texts}
+        certificate = Certificate(pages, len(rows), len(keys), _hash_of(text for _, text, _ in texts), read_at)
+        made = cls(table, rows, certificate, tuple(notices))
+        vars(made)["_fits"] = True  # the hash is of these very rows
+        return made
 
     @property
     def read_at(self) -> str:
@@ -77,9 +91,15 @@ class Snapshot:
         """This snapshot, or SnapshotError when its certificate is missing or does not fit its records."""
         if self.certificate is None:
             raise SnapshotError(f"{self.table}: the snapshot has no certificate; materialise it again")
-        if self.certificate.rows != len(self.records) or self.certificate.content_hash != content_hash(self.records):
+        if not self._fits:
             raise SnapshotError(f"{self.table}: the snapshot does not match its certificate; materialise it again")
         return self
+
+    @cached_property
+    def _fits(self) -> bool:
+        """Whether the certificate is of these records; found out once, since neither ever changes."""
+        held = self.certificate
+        return held is not None and held.rows == len(self.records) and held.content_hash == content_hash(self.records)
 
     def manifest(self) -> dict[str, Any]:
         """The certificate and notices as plain values; raises SnapshotError without a certificate."""

@@ -31,7 +31,7 @@ def apply_plan(spec: EntitySpec, plan: Plan, records: Iterable[Record], keyed: R
         row_id = _row_id(plan, change)
         if change.action is Action.CREATE:
             rows[row_id] = {"id": row_id}
-        row = rows[row_id] = dict(rows[row_id])
+        row = rows[row_id]
         for name, value in change.after().items():
             field = spec.field(name)
             set_path(row, field.read or field.name, _referred(field, value, keyed))
