@@ -1,0 +1,50 @@
+"""The drill of docs/deployment.md: a ledger that is restored from a backup a day old makes no duplicate."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from commands import in_this_process, small_world
+
+from safetyamp_pipelines.sandbox import Sandbox
+
+
+def _ledger_of(box: Sandbox) -> str:
+    return box.environment["LEDGER_URL"].removeprefix("sqlite:///")
+
+
+def _copy(source: str, target: str) -> None:
+    with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as written:
+        read.backup(written)
+
+
+def test_a_ledger_restored_from_yesterday_makes_no_duplicate_and_loses_no_change(tmp_path: Path) -> None:
+    backup = str(tmp_path / "ledger-of-yesterday.db")
+    with small_world() as box:
+        in_this_process(box, "sync")
+        _copy(_ledger_of(box), backup)
+
+        # A day passes: people come, leave and change, and a sync pushes all of it.
+        box.sources.add_department("77", "Night shift", "South")
+        box.sources.add_job("77001.", "Night bridge", "77")
+        hired = [box.sources.hire(udEmpTitle="Night welder", job="77001.") for _ in range(3)]
+        leaver = int(next(row["Employee"] for row in box.world.viewpoint["bPREH"] if row["TermDate"] is None))
+        box.sources.terminate(leaver)
+        box.sources.samsara_add("vehicles", name="Truck 77", vin="1FTFW1ET5DFC10377")
+        day = in_this_process(box, "sync", "--json")
+        before = box.safetyamp.tables()
+
+        _copy(backup, _ledger_of(box))
+        restored = in_this_process(box, "sync", "--json")
+        after = box.safetyamp.tables()
+        again = in_this_process(box, "sync", "--json")
+
+    assert len([call for call in day.writes if call.method == "POST"]) >= len(hired) + 3
+    assert [call.path for call in restored.writes if call.method == "POST"] == []
+    assert {table: len(rows) for table, rows in after.items()} == {table: len(rows) for table, rows in before.items()}
+    numbers = Counter(str(user["emp_id"]) for user in after["users"] if user.get("emp_id"))
+    assert [number for number, accounts in numbers.items() if accounts > 1] == []
+    assert again.document()["writes"] == 0
