@@ -31,7 +31,7 @@ for name in gcc cc pip; do command -v $name >/dev/null && { echo "$name is in th
 python -m safetyamp_pipelines.sandbox --employees 60 --jobs 30 --vehicles 10 --no-mess --calls 6000 --env-file /tmp/world.env &
 trap 'kill $!' EXIT
 until [ -s /tmp/world.env ]; do sleep 0.2; done
-set -a; . /tmp/world.env; set +a
+while IFS= read -r line; do [[ $line = \#* ]] || export "${line?}"; done < /tmp/world.env
 cp /opt/dagster/dagster.yaml "$DAGSTER_HOME"
 dagster job execute -m safetyamp_pipelines.definitions -j sync_all
 safetyamp sync --json | python -c 'import json, sys; second = json.load(sys.stdin); print(second["entities"]); sys.exit(second["writes"])'

@@ -72,7 +72,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
         schedules=[report_schedule(timing), *sync_schedules(timing), forget_schedule(timing)],
         sensors=[retry_sensor(timing), source_sensor(timing), alert_sensor(timing)],
         resources=resources,
-        loggers={"console": console_logger(timing.log_format)},
+        loggers={"console": console_logger(timing.log_format, timing.log_file)},
         executor=dg.in_process_executor,
     )
 

@@ -51,7 +51,7 @@ def with_settings(
     try:
         settings = load_settings(systems=systems)
         level = settings.log_level if "log_level" in settings.model_fields_set else "WARNING"
-        configure_logging(settings.log_format, level)
+        configure_logging(settings.log_format, level, file=settings.log_file)
         yield settings
     except SyncError as error:
         exit_code = FAILED if isinstance(error, PushStopped) else REFUSED

@@ -7,17 +7,18 @@ name it for every run, but then the launchpad shows that config, and no longer t
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
 
-from safetyamp_pipelines.settings.logs import console_handler
+from safetyamp_pipelines.settings.logs import log_handlers
 
 CONSOLE: dict[str, Any] = {"loggers": {"console": {}}}
 """The run config that takes the logger of `console_logger`."""
 
 
-def console_logger(format: Literal["text", "json"]) -> dg.LoggerDefinition:
+def console_logger(format: Literal["text", "json"], file: Path | None = None) -> dg.LoggerDefinition:
     """The logger `console` of all jobs."""
 
     @dg.logger(
@@ -27,7 +28,8 @@ def console_logger(format: Literal["text", "json"]) -> dg.LoggerDefinition:
     def console(context: dg.InitLoggerContext) -> logging.Logger:
         # Made by hand, so that it has no parent: lines of ours would be written by that a second time.
         made = logging.Logger("dagster", context.logger_config["log_level"].upper())
-        made.addHandler(console_handler(format))
+        for handler in log_handlers(format, file=file):
+            made.addHandler(handler)
         return made
 
     return console

@@ -42,6 +42,7 @@ _TIMING = (
     "git_url",
     "git_branch",
     "log_format",
+    "log_file",
 )
 _ALERTING = ("alert_email_to", "alert_webhook_url", "heartbeat_url", "azure_key_vault_url", "azure_key_vault_name")
 
@@ -104,6 +105,7 @@ class TimingSettings:
     git_branch: str = "main"
     may_alert: bool = False
     log_format: Literal["text", "json"] = "text"
+    log_file: Path | None = None
 
 
 def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> TimingSettings:
@@ -132,6 +134,7 @@ def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | s
         git_branch=settings.git_branch,
         may_alert=any(getattr(settings, name) for name in _ALERTING),
         log_format=settings.log_format,
+        log_file=settings.log_file,
     )
 
 

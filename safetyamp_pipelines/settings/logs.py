@@ -15,8 +15,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from safetyamp_pipelines.settings.log_file import RotatedFile
 from safetyamp_pipelines.sync.model.text import displayed
 
 HIDDEN = "[hidden]"
@@ -131,27 +133,40 @@ def log_context(**fields: Any) -> Iterator[None]:
 
 
 def configure_logging(
-    format: Literal["text", "json"] = "text", level: str = "INFO", stream: TextIO | None = None
+    format: Literal["text", "json"] = "text",
+    level: str = "INFO",
+    stream: TextIO | None = None,
+    file: Path | None = None,
 ) -> None:
-    """Send this package's lines from `level` on, and others' warnings, to `stream` (standard error by default).
+    """Send this package's lines from `level` on, and others' warnings, to `stream` (standard error by default), and to
+    `file`, if any.
 
     May be called again: the last call wins. Standard output stays free for what a command reports.
     """
-    handler = console_handler(format, stream)
-    handler.set_name(PACKAGE)
-    handler.addFilter(_ours_or_a_warning)
-    # On the handler as well: a run of Dagster sets the logger to the level of dagster.yaml, for its event log.
-    handler.setLevel(level)
     root = logging.getLogger()
-    root.handlers = [*(one for one in root.handlers if one.get_name() != PACKAGE), handler]
+    handlers = log_handlers(format, stream, file)
+    for handler in handlers:
+        handler.set_name(PACKAGE)
+        handler.addFilter(_ours_or_a_warning)
+        # On the handler as well: a run of Dagster sets the logger to the level of dagster.yaml, for its event log.
+        handler.setLevel(level)
+    for replaced in [one for one in root.handlers if one.get_name() == PACKAGE]:
+        root.removeHandler(replaced)
+        replaced.close()
+    root.handlers = [*root.handlers, *handlers]
     logging.getLogger(PACKAGE).setLevel(level)
 
 
-def console_handler(format: Literal["text", "json"], stream: TextIO | None = None) -> logging.Handler:
-    """Writes each record as one line of text or JSON, redacted, to `stream` (standard error by default)."""
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_Json() if format == "json" else _Text())
-    return handler
+def log_handlers(
+    format: Literal["text", "json"], stream: TextIO | None = None, file: Path | None = None
+) -> list[logging.Handler]:
+    """Write each record as one line of text or JSON, redacted, to `stream` (standard error by default) and `file`."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stderr)]
+    if file is not None:
+        handlers.append(RotatedFile(file))
+    for handler in handlers:
+        handler.setFormatter(_Json() if format == "json" else _Text())
+    return handlers
 
 
 def _ours_or_a_warning(record: logging.LogRecord) -> bool:

@@ -152,6 +152,7 @@ class Settings(BaseModel):
 
     log_format: kinds.LogFormat = "text"
     log_level: kinds.LogLevel = "INFO"
+    log_file: kinds.NewFile | None = None
 
     git_url: kinds.HttpsUrl | None = None
     git_branch: str = "main"

@@ -217,6 +217,13 @@ def _data_dir(path: Path) -> Path:
     return path
 
 
+def _new_file(path: Path) -> Path:
+    path = path.expanduser().absolute()
+    if path.is_dir() or not path.parent.is_dir():
+        raise wrong("is not a file in an existing folder", "Give the path of a file, and make its folder first")
+    return path
+
+
 def _existing(path: Path) -> Path:
     path = path.expanduser().absolute()
     if not path.exists():
@@ -243,6 +250,7 @@ LedgerUrl = Annotated[SecretStr, AfterValidator(_ledger_url)]
 ViewpointUrl = Annotated[SecretStr, AfterValidator(_viewpoint_url)]
 SnapshotUrl = Annotated[str, AfterValidator(_snapshot_url)]
 DataDir = Annotated[Path, AfterValidator(_data_dir)]
+NewFile = Annotated[Path, AfterValidator(_new_file)]
 ExistingPath = Annotated[Path, AfterValidator(_existing)]
 FernetKey = Annotated[SecretStr, AfterValidator(_fernet_key)]
 EmailAddresses = Annotated[tuple[str, ...], BeforeValidator(_email_addresses)]
