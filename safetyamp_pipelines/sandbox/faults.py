@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 KINDS = (
@@ -17,6 +19,9 @@ KINDS = (
     "html",  # 200 with an HTML page; the application does not see the request, unless `acts`
     "repeat_page",  # the body of the page answered before on the same path
     "empty_page",  # a page without rows, in the system's own envelope
+    "poison",  # the application's answer, in whose first record `field` holds the JSON text `body`
+    "answer",  # `status`, `headers` and `body` as they are; the application does not see the request
+    "drip",  # the head of an answer that never ends, a byte every `delay` seconds; the application sees nothing
 )
 SYSTEMS = ("safetyamp", "samsara", "login", "graph", "jira_cloud", "jira_data_center")
 
@@ -29,6 +34,7 @@ class FaultRule:
     in `path?query`. It strikes the `nth` of them (from 1) and the `times - 1` after it; `times=None` never ends.
     `delay` is seconds to wait before acting (`slow_answer`: before answering), with every kind. `retry_after` becomes
     that header, verbatim, of a `status` fault. `acts` lets the application act before a `status` or `html` answer.
+    `body` may hold halves of surrogate pairs, which are sent as the three bytes that no UTF-8 has.
     """
 
     kind: str
@@ -41,6 +47,9 @@ class FaultRule:
     delay: float = 0.0
     retry_after: float | str | None = None
     acts: bool = False
+    field: str = ""
+    body: str = ""
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -17,7 +17,7 @@ from safetyamp_pipelines.sandbox.requestlog import RequestLog
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-_NOT_FORWARDED = ("cut_before", "status", "html")
+_NOT_FORWARDED = ("cut_before", "status", "html", "answer", "drip")
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,9 @@ class Gate:
         if fault.kind in ("cut_before", "cut_after"):
             await _cut(exchange)
             return
+        if fault.kind == "drip":
+            await _drip(fault, exchange)
+            return
         spoilt = self._spoil(fault, exchange, answer)
         if fault.kind == "truncate":
             self._log.note(exchange.seq, status=spoilt.status)
@@ -99,11 +102,16 @@ class Gate:
         """What the caller is answered in place of `answer`, which is None when the application was not asked."""
         if fault.kind == "html":
             return Answer.plain(200, b"text/html", HTML)
+        if fault.kind == "answer":
+            headers = tuple((name.lower().encode(), value.encode()) for name, value in fault.headers.items())
+            return Answer(fault.status, headers, b"").with_body(_bytes(fault.body))
         if fault.kind == "status" or answer is None:
             headers = () if fault.retry_after is None else ((b"retry-after", str(fault.retry_after).encode()),)
             return Answer.plain(fault.status, *error_answer(exchange.system, fault.status), headers)
         if fault.kind == "cut_json":
             return answer.with_body(answer.body[: len(answer.body) // 2])
+        if fault.kind == "poison" and answer.status < 400:
+            return answer.with_body(_poisoned(answer.body, fault))
         if fault.kind == "empty_page" and answer.status < 400:
             return answer.with_body(empty_page(exchange.system))
         if fault.kind == "repeat_page" and answer.status < 400:
@@ -135,6 +143,29 @@ class Gate:
         self._log.note(exchange.seq, status=answer.status)
         await _send_head(answer, exchange)
         await exchange.send({"type": "http.response.body", "body": answer.body})
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _poisoned(body: bytes, fault: FaultRule) -> bytes:
+    """The answer with the fault's JSON text, right or wrong, as a field of its first record."""
+    answer = json.loads(body)
+    rows = next((rows for rows in answer.values() if isinstance(rows, list)), [])
+    if not rows:
+        return body
+    rows[0][fault.field] = "the poison"
+    return json.dumps(answer).encode().replace(b'"the poison"', _bytes(fault.body))
+
+
+async def _drip(fault: FaultRule, exchange: _Exchange) -> None:
+    """Send a byte now and then until the caller has gone."""
+    await _send_head(Answer(200, ((b"content-type", b"application/json"),), b""), exchange)
+    gone = asyncio.ensure_future(_until_gone(exchange.receive))
+    while not gone.done():
+        await exchange.send({"type": "http.response.body", "body": b" ", "more_body": True})
+        await asyncio.wait((gone,), timeout=max(fault.delay, 0.001))
 
 
 async def _read(receive: Receive) -> bytes | None:

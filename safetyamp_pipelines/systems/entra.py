@@ -10,8 +10,9 @@ from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import ReadError, RecordRefused
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
 from safetyamp_pipelines.systems.entra_token import GraphToken
+from safetyamp_pipelines.systems.http.budget_postgres import pace_of
 from safetyamp_pipelines.systems.http.client import HttpClient
-from safetyamp_pipelines.systems.http.listing import reading, records_of
+from safetyamp_pipelines.systems.http.listing import Bounds, reading, records_of
 
 SYSTEM = "Microsoft Graph"
 TABLE = "entra/users"
@@ -73,8 +74,11 @@ class GraphClient:
         """All rows from this page on, and how many pages held them. An empty page with a link is not the end."""
         rows: dict[str | int, Record] = {}
         links: set[str] = set()
+        bounds = Bounds(TABLE)
         while True:
-            for row in records_of(page, "value", TABLE):
+            listed = records_of(page, "value", TABLE)
+            bounds.page(len(listed))
+            for row in listed:
                 # A user who moves while the pages are read may come twice; two versions of one user must not.
                 if rows.setdefault(row["id"], row) != row:
                     raise ReadError(TABLE, "a user came twice, changed in between")
@@ -120,6 +124,9 @@ def graph_client(settings: Settings) -> GraphClient:
         renew=token.renew,
         timeout=settings.http_request_timeout,
         ca_bundle=settings.requests_ca_bundle,
+        budget=pace_of(
+            settings, settings.ms_graph_base_url, f"{settings.ms_graph_tenant_id}\n{settings.ms_graph_client_id}"
+        ),
     )
     return GraphClient(http, token.close)
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 import threading
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import msal
-import requests
 
-from safetyamp_pipelines.sync.model.errors import AuthRefused
-from safetyamp_pipelines.systems.http.answers import Call, Reply, answer_of, failure_of_exception
-from safetyamp_pipelines.systems.http.client import LONGEST_CONNECT, plain_session, verify_option
+from safetyamp_pipelines.sync.model.errors import AnswerLost, AuthRefused
+from safetyamp_pipelines.systems.http.answers import Call, answer_of, object_of
 from safetyamp_pipelines.systems.http.clock import SYSTEM_CLOCK, Clock
+from safetyamp_pipelines.systems.http.exchange import HttpSession
 
 SYSTEM = "Microsoft login"
 MICROSOFT_AUTHORITY = "https://login.microsoftonline.com"
+LARGEST_LOGIN_ANSWER = 1024 * 1024
+# It writes what it cannot read into the log, with the request and the secret in it; what matters is raised here.
+logging.getLogger("msal").setLevel(logging.CRITICAL + 1)
 _AADSTS = re.compile(r"AADSTS\d+")
 
 
@@ -104,36 +108,43 @@ class GraphToken:
         )
 
 
+class _LoginAnswer(NamedTuple):
+    """What msal reads of an answer."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    text: str
+
+
 class _LoginHttp:
     """The HTTP client msal uses: msal's own has no time-out, and it replays a failure for seconds or minutes.
 
-    A failure of the login is raised here as CallError, past msal's cache, so that the next attempt really asks again.
+    A failure of the login is raised here as CallError, past msal's cache, so that the next attempt really asks again;
+    and so is an answer that is not the login's, such as a proxy's page, which msal would write into the log.
     """
 
     def __init__(self, timeout: float, ca_bundle: Path | None, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._session = plain_session()
-        self._timeout = (min(LONGEST_CONNECT, timeout), timeout)
-        self._verify = verify_option(ca_bundle)
+        self._session = HttpSession(timeout, ca_bundle, largest=LARGEST_LOGIN_ANSWER)
         self._clock = clock
 
-    def get(self, url: str, **request: Any) -> requests.Response:
-        return self._send(Call(SYSTEM, "GET", "/.well-known/openid-configuration"), url, request)
+    def get(self, url: str, **request: Any) -> _LoginAnswer:
+        call = Call(SYSTEM, "GET", "/.well-known/openid-configuration")
+        return self._send(call, url, request, ("authorization_endpoint", "token_endpoint"))
 
-    def post(self, url: str, **request: Any) -> requests.Response:
-        return self._send(Call(SYSTEM, "POST", "/oauth2/v2.0/token"), url, request)
+    def post(self, url: str, **request: Any) -> _LoginAnswer:
+        return self._send(Call(SYSTEM, "POST", "/oauth2/v2.0/token"), url, request, ("access_token",))
 
     def close(self) -> None:
         self._session.close()
 
-    def _send(self, call: Call, url: str, request: Mapping[str, Any]) -> requests.Response:
-        try:
-            response = self._session.request(
-                call.method, url, timeout=self._timeout, verify=self._verify, allow_redirects=False, **request
-            )
-        except requests.RequestException as error:
-            failure = failure_of_exception(call, error)
-        else:
-            if response.status_code not in (400, 401, 403, 404):  # those msal understands
-                answer_of(call, Reply(response.status_code, response.headers, response.content), now=self._clock.now())
-            return response
-        raise failure
+    def _send(self, call: Call, url: str, request: Mapping[str, Any], needed: tuple[str, ...]) -> _LoginAnswer:
+        reply = self._session.exchange(call, url, **request)
+        # Those that msal understands, if they are the login's own; of all others answer_of raises what they mean.
+        refused = reply.status in (400, 401, 403, 404)
+        answer = object_of(reply) if refused else answer_of(call, reply, now=self._clock.now())
+        for name in ("error",) if refused else needed:
+            value = answer.get(name) if isinstance(answer, dict) else None
+            if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
+                detail = f"the answer holds no {name}; is a proxy between?"
+                raise AnswerLost(*call, status=reply.status, detail=detail)
+        return _LoginAnswer(reply.status, reply.headers, json.dumps(answer))

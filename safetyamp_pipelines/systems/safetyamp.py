@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.sync.model.errors import AnswerLost, ReadError, RecordRefused
+from safetyamp_pipelines.sync.model.errors import AnswerLost, CallError, ReadError, RecordRefused
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
 from safetyamp_pipelines.systems.http.budget import BucketFactory, Budget, budget_key
 from safetyamp_pipelines.systems.http.budget_postgres import bucket_factory
 from safetyamp_pipelines.systems.http.client import HttpClient
-from safetyamp_pipelines.systems.http.listing import has_id, reading, records_of
+from safetyamp_pipelines.systems.http.listing import Bounds, has_id, reading, records_of
 from safetyamp_pipelines.systems.http.retry import Circuit, RetryPolicy
 
 SYSTEM = "SafetyAmp"
@@ -46,6 +46,7 @@ class PageWalk:
         self._table, self._fetch, self._limit, self._previous_rows = table, fetch, limit, previous_rows
         self._asked = limit
         self._rows: dict[str | int, Record] = {}
+        self._bounds = Bounds(table, previous_rows)
 
     def read(self) -> list[Record]:
         """All rows; ListingShifted when they cannot be of one moment, ReadError when an answer is no listing."""
@@ -80,6 +81,7 @@ class PageWalk:
         return records_of(self._fetch(page, self._limit), "data", self._table)
 
     def _keep(self, rows: list[Record]) -> None:
+        self._bounds.page(len(rows))
         for row in rows:
             if row["id"] in self._rows:
                 raise ListingShifted(self._table, "a row came twice")
@@ -155,6 +157,8 @@ class SafetyAmpClient:
     def update(self, table: str, record_id: str | int, body: Mapping[str, Any], method: str) -> dict[str, Any]:
         """Update one record with PUT or PATCH; gives the answer as `create` does. Raises CallError."""
         endpoint = f"/api/{table}/{{id}}"
+        if str(record_id) in (".", ".."):  # no quoting keeps them from being steps of a path
+            raise CallError(SYSTEM, method, endpoint, detail="the record's id cannot be part of an address")
         path = f"/api/{table}/{quote(str(record_id), safe='')}"
         return self._record(method, endpoint, self.http.write(method, path, body, endpoint=endpoint))
 

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import ReadError
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
+from safetyamp_pipelines.systems.http.budget_postgres import pace_of
 from safetyamp_pipelines.systems.http.client import HttpClient
-from safetyamp_pipelines.systems.http.listing import reading, records_of
+from safetyamp_pipelines.systems.http.listing import Bounds, reading, records_of
 
 SYSTEM = "Samsara"
 VEHICLES = "/fleet/vehicles"
@@ -37,10 +38,13 @@ class SamsaraClient:
         rows: dict[str | int, Record] = {}
         cursors: set[str] = set()
         params: dict[str, str | int] = {"limit": _LIMIT}
+        bounds = Bounds(table)
         with reading(table):
             while True:
                 answer = self.http.get(path, params)
-                for row in records_of(answer, "data", table):
+                page = records_of(answer, "data", table)
+                bounds.page(len(page))
+                for row in page:
                     if row["id"] in rows:
                         raise ReadError(table, "a record came twice")
                     rows[row["id"]] = {name: value for name, value in row.items() if name not in _NOT_KEPT}
@@ -92,5 +96,6 @@ def samsara_client(settings: Settings) -> SamsaraClient:
         headers=lambda: headers,
         timeout=settings.http_request_timeout,
         ca_bundle=settings.requests_ca_bundle,
+        budget=pace_of(settings, settings.samsara_base_url, settings.samsara_api_key.get_secret_value()),
     )
     return SamsaraClient(http)

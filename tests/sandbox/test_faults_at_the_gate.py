@@ -336,10 +336,29 @@ def test_a_rule_that_cannot_be_is_refused(wrong):
 def test_every_kind_is_logged_by_its_name(plain, kind):
     plain.faults.add(FaultRule(kind))
 
-    with suppress(requests.RequestException):
-        plain.get()
+    with suppress(requests.RequestException):  # not read: one kind of answer never ends
+        plain.session.get(f"{plain.server.url}/titles", stream=True, timeout=10).close()
 
     assert last(plain).fault == kind
+
+
+def test_an_answer_may_be_whatever_bytes_and_a_value_whatever_text(plain):
+    plain.faults.add(FaultRule("answer", status=201, body="\ud83d", headers={"X-Odd": "1"}))
+    plain.faults.add(FaultRule("poison", field="number", body="NaN", nth=2))
+
+    answered, poisoned = plain.get(), plain.get()
+
+    assert (answered.status_code, answered.content, answered.headers["X-Odd"]) == (201, b"\xed\xa0\xbd", "1")
+    assert poisoned.text == '{"data": [{"page": null, "number": NaN}]}'
+    assert len(plain.acted) == 1
+
+
+def test_a_drip_lasts_as_long_as_somebody_waits_for_it(plain):
+    plain.faults.add(FaultRule("drip", delay=0.01))
+
+    with plain.session.get(f"{plain.server.url}/titles", stream=True, timeout=10) as answer:
+        assert answer.raw.read(3) == b"   "
+    assert plain.get().status_code == 200
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

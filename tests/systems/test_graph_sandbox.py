@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -155,3 +156,41 @@ def test_a_login_that_does_not_answer_is_a_call_that_failed(box: Sandbox) -> Non
 
     with pytest.raises(AnswerLost, match="Microsoft login GET"):
         token.headers()
+
+
+PAGE = "<html>client_secret=S3CRET</html>"
+HTML = {"content-type": "text/html"}
+LOGIN_PAGES = {
+    "a proxy's page": {"body": PAGE, "headers": HTML},
+    "a proxy's page as an error": {"body": PAGE, "headers": HTML, "status": 403},
+    "no object": {"body": '["access_token"]'},
+    "nothing": {"body": ""},
+    "no token": {"body": '{"token_type": "Bearer", "expires_in": 3599}'},
+    "a token that is none": {"body": '{"access_token": null, "expires_in": 3599}'},
+    "a token of two lines": {"body": '{"access_token": "a\\nb", "expires_in": 3599}'},
+    "more than a login has to say": {"body": " " * 2_000_000},
+}
+
+
+@pytest.mark.parametrize("page", LOGIN_PAGES.values(), ids=LOGIN_PAGES)
+@pytest.mark.parametrize("path", ["openid-configuration", "token"])
+def test_an_answer_that_is_not_the_logins_is_an_error_of_the_login_and_leaves_no_secret_behind(
+    path: str, page: dict[str, Any], box: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    box.faults.add(FaultRule("answer", "login", path_regex=path, times=None, **{"status": 200, **page}))
+    token = GraphToken(
+        authority=box.environment["MS_GRAPH_AUTHORITY"],
+        tenant=box.environment["MS_GRAPH_TENANT_ID"],
+        client_id=box.environment["MS_GRAPH_CLIENT_ID"],
+        client_secret="S3CRET",
+        scope="https://graph.microsoft.com/.default",
+        timeout=5.0,
+        ca_bundle=Path(box.environment["REQUESTS_CA_BUNDLE"]),
+    )
+
+    with pytest.raises(AnswerLost, match=r"Microsoft login (GET|POST)") as error:
+        token.headers()
+
+    assert "S3CRET" not in caplog.text + str(error.value)
+    token.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -19,13 +20,13 @@ from safetyamp_pipelines.systems.samsara import SamsaraClient, samsara_client
 READ_AT = "2026-11-20T10:00:00Z"
 
 
-def environ_of(url: str) -> dict[str, str]:
-    return {"SAMSARA_BASE_URL": url, "SAMSARA_API_KEY": "secret-key-value"}
+def environ_of(url: str, folder: Path) -> dict[str, str]:
+    return {"SAMSARA_BASE_URL": url, "SAMSARA_API_KEY": "secret-key-value", "SAFETYAMP_DATA_DIR": str(folder)}
 
 
 @pytest.fixture
-def client(server: ScriptedServer) -> Iterator[SamsaraClient]:
-    client = samsara_client(load_settings(environ_of(server.url), env_file=None))
+def client(server: ScriptedServer, tmp_path: Path) -> Iterator[SamsaraClient]:
+    client = samsara_client(load_settings(environ_of(server.url, tmp_path), env_file=None))
     yield client
     client.close()
 
@@ -130,9 +131,9 @@ def test_a_missing_key_is_named() -> None:
         samsara_client(load_settings({}, env_file=None))
 
 
-def test_the_resource_shows_no_key(server: ScriptedServer) -> None:
+def test_the_resource_shows_no_key(server: ScriptedServer, tmp_path: Path) -> None:
     server.script(page("1"))
-    resource = Samsara(settings=SettingsResource.of(environ_of(server.url)))
+    resource = Samsara(settings=SettingsResource.of(environ_of(server.url, tmp_path)))
 
     @dg.asset
     def reads(samsara: Samsara) -> None:

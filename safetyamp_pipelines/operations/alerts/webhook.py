@@ -3,18 +3,19 @@ tells them."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import requests
-
 from safetyamp_pipelines.operations.alerts.messages import Words, webhook_body
 from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.sync.model.errors import NotTold
-from safetyamp_pipelines.systems.http.client import plain_session, verify_option
+from safetyamp_pipelines.sync.model.errors import CallError, NotTold
+from safetyamp_pipelines.systems.http.answers import Call
+from safetyamp_pipelines.systems.http.exchange import HttpSession
 
-TIMEOUT = (5.0, 10.0)
-"""Seconds to connect and to answer: a tick of a sensor has a minute for everything."""
+TIMEOUT = 10.0
+"""Seconds to connect, and to answer: a tick of a sensor has a minute for everything."""
+LARGEST_ANSWER = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -40,23 +41,15 @@ def beat(settings: Settings) -> str:
 
 def _called(settings: Settings, method: str, url: str, variable: str, **request: Any) -> int:
     """The status of the answer, which is a good one. Redirects are not followed: they lead to pages for people."""
-    verify = verify_option(settings.requests_ca_bundle)
+    session = HttpSession(TIMEOUT, settings.requests_ca_bundle, largest=LARGEST_ANSWER)
     try:
-        with (
-            plain_session() as session,
-            session.request(
-                method, url, timeout=TIMEOUT, verify=verify, allow_redirects=False, stream=True, **request
-            ) as answer,
-        ):
-            status = answer.status_code
-    except (requests.RequestException, UnicodeError) as error:
-        kind = type(error).__name__
-    else:
-        if 200 <= status < 300:
-            return status
-        raise NotTold(f"the address in {variable} answered {status}. {_advice(status, variable)}")
-    # Not `from error`: the errors of requests hold the whole address.
-    raise NotTold(f"the address in {variable} cannot be reached ({kind}). Check it, and the network")
+        with closing(session):
+            status = session.exchange(Call(variable, method, ""), url, **request).status
+    except CallError as error:
+        raise NotTold(f"the address in {variable}: {error.detail}. Check it, and the network") from None
+    if 200 <= status < 300:
+        return status
+    raise NotTold(f"the address in {variable} answered {status}. {_advice(status, variable)}")
 
 
 def _advice(status: int, variable: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import requests
 import urllib3.exceptions
@@ -30,8 +30,8 @@ from safetyamp_pipelines.sync.model.errors import (
 from safetyamp_pipelines.systems.http.retry import Busy
 
 _NAME = re.compile(r"[A-Za-z0-9_.*\[\]-]{1,64}")
+_LONGEST_NUMBER = 40  # digits; SQL Server has 38
 _NEVER_IMPLEMENTED = (501, 505)
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Call(NamedTuple):
@@ -60,6 +60,8 @@ def answer_of(call: Call, reply: Reply, *, now: float) -> Any:
         raise AnswerLost(*call, status=reply.status, detail="the answer is an HTML page, not JSON")
     try:
         return _json(reply.body)
+    except RecursionError:
+        raise AnswerLost(*call, status=reply.status, detail="the answer is nested too deeply") from None
     except ValueError:
         raise AnswerLost(*call, status=reply.status, detail="the answer is not JSON") from None
 
@@ -114,14 +116,14 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     with suppress(ValueError):
         seconds = float(text)
         return max(0.0, seconds) if math.isfinite(seconds) else None
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):  # a year or a zone beyond all calendars
         date = parsedate_to_datetime(text)
         return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
     return None
 
 
 def _field_errors(reply: Reply) -> Iterator[tuple[str, list[str]]]:
-    errors = _object(reply).get("errors")
+    errors = object_of(reply).get("errors")
     if not isinstance(errors, dict):
         return
     for field, texts in errors.items():
@@ -130,7 +132,7 @@ def _field_errors(reply: Reply) -> Iterator[tuple[str, list[str]]]:
 
 def _safe_detail(reply: Reply) -> str:
     """What may be repeated of a refusal: names of fields, Graph's error code, Samsara's request id. Never a text."""
-    body = _object(reply)
+    body = object_of(reply)
     nested = body.get("error")
     code = str(nested.get("code", "")) if isinstance(nested, dict) else ""
     names = [name for name, _ in _field_errors(reply)] or [code]
@@ -141,30 +143,21 @@ def _safe_detail(reply: Reply) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _object(reply: Reply) -> dict[str, Any]:
+def object_of(reply: Reply) -> dict[str, Any]:
     """The body as a JSON object, `{}` when it is anything else: an error answer need not be JSON."""
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         body = _json(reply.body)
         return body if isinstance(body, dict) else {}
     return {}
 
 
 def _json(body: bytes) -> Any:
-    """Strict JSON: no NaN, no infinity and no half of a character, which no snapshot could hold. Raises ValueError,
-    also for nesting without end."""
+    """JSON of any Unicode encoding. What no snapshot could hold passes, and is for the door of snapshots to deal with:
+    half a character, NaN, and numbers of many digits, which stay text. Raises ValueError, RecursionError.
+    """
+    encoding = json.detect_encoding(body)
     try:
-        parsed = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if _SURROGATE.search(body):
-        json.dumps(parsed, ensure_ascii=False).encode()  # a pair is one character, half of one cannot be encoded
-    return parsed
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if math.isfinite(number) else _refuse_constant(text)
+        text = body.decode(encoding, "surrogatepass")
+    except UnicodeDecodeError:
+        text = body.decode(encoding, "replace")
+    return json.loads(text, parse_int=lambda digits: digits if len(digits) > _LONGEST_NUMBER else int(digits))

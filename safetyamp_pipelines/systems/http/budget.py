@@ -12,7 +12,7 @@ import hashlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -28,6 +28,12 @@ server that thinks for three seconds."""
 
 LOGGED_WAIT = 5.0
 """Seconds: a longer wait for the budget is logged, about once a period; shorter ones are the ordinary pace."""
+
+LONGEST_HOLD = 300.0
+"""Seconds: what asks for a longer pause fails for the one who called; the others may find out for themselves."""
+
+HOLD = -1
+"""The number under which the end of a pause is kept; calls are numbered from 1."""
 
 DAY = 86_400.0
 CLEAN_EVERY = 256
@@ -54,6 +60,10 @@ class Bucket(Protocol):
 
     def settle(self, number: int, at: float) -> None:
         """Move a booked call to `at`, the time by which the server has surely seen it."""
+        ...
+
+    def hold(self, seconds: float) -> None:
+        """Let nobody make a call for so long."""
         ...
 
     def booked(self) -> list[float]:
@@ -93,6 +103,11 @@ class Budget:
             # The call was made and has its answer; losing that for a booking a quarter of a second off would be worse.
             log.warning("budget_not_settled", reason=str(refusal))
 
+    def hold(self, seconds: float) -> None:
+        """The system asked for a pause: it holds for everybody who shares the bucket."""
+        with suppress(Refusal):  # whoever was refused waits by himself anyhow
+            self._bucket.hold(min(seconds, LONGEST_HOLD))
+
     def _take(self) -> int:
         with self._turn:
             while True:
@@ -131,7 +146,10 @@ class SqliteBucket:
             newest = connection.execute("SELECT max(number) FROM calls WHERE budget = ?", (self._key,)).fetchone()[0]
             number = (newest or 0) + 1
             now = self._clock.now()  # read after the lock was got: waiting for it takes time
-            wait = self._wait_for_room(connection, number - calls, period, now)
+            wait = max(
+                self._wait_for_room(connection, number - calls, period, now),
+                min(self._wait_for_room(connection, HOLD, 0.0, now), LONGEST_HOLD),
+            )
             if wait > 0:
                 return Claim(None, wait)
             connection.execute("INSERT INTO calls VALUES (?, ?, ?)", (self._key, number, now))
@@ -143,11 +161,12 @@ class SqliteBucket:
             return Claim(number, 0.0)
 
     def _wait_for_room(self, connection: sqlite3.Connection, number: int, period: float, now: float) -> float:
+        """Seconds until the call booked under this number is `period` ago."""
         row = connection.execute("SELECT at FROM calls WHERE budget = ? AND number = ?", (self._key, number)).fetchone()
         if row is None:
             return 0.0
         booked_at = float(row[0])
-        if booked_at > now:  # the clock was set back: without this, nobody may call until it caught up
+        if number != HOLD and booked_at > now:  # the clock was set back: nobody could call until it caught up
             connection.execute("UPDATE calls SET at = ? WHERE budget = ? AND at > ?", (now, self._key, now))
             booked_at = now
         return booked_at + period - now
@@ -157,10 +176,20 @@ class SqliteBucket:
         with self._writing() as connection:
             connection.execute("UPDATE calls SET at = ? WHERE budget = ? AND number = ?", (at, self._key, number))
 
+    def hold(self, seconds: float) -> None:
+        """Keep the later end of this pause and one that holds already."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO calls VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET at = max(at, ?3)",
+                (self._key, HOLD, self._clock.now() + seconds),
+            )
+
     def booked(self) -> list[float]:
         """The bookings on record. Raises Refusal when the file cannot be used."""
         with self._writing() as connection:
-            rows = connection.execute("SELECT at FROM calls WHERE budget = ? ORDER BY at", (self._key,)).fetchall()
+            rows = connection.execute(
+                "SELECT at FROM calls WHERE budget = ? AND number > 0 ORDER BY at", (self._key,)
+            ).fetchall()
         return [float(at) for (at,) in rows]
 
     @contextmanager

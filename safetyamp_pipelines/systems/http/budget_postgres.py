@@ -23,14 +23,29 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
+    literal,
     select,
     text,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from safetyamp_pipelines.ledger.database import ledger_address, postgresql_engine, translated
-from safetyamp_pipelines.systems.http.budget import CLEAN_EVERY, DAY, BucketFactory, Claim, SqliteBucket
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.systems.http.budget import (
+    CLEAN_EVERY,
+    DAY,
+    HOLD,
+    LONGEST_HOLD,
+    BucketFactory,
+    Budget,
+    Claim,
+    SqliteBucket,
+    budget_key,
+)
 from safetyamp_pipelines.systems.http.clock import SYSTEM_CLOCK, Clock
+
+PACE_CALLS, PACE_SECONDS = 20, 1.0
 
 # Not one of the ledger's tables: the budget also holds for calls made before a ledger of this release was ever opened.
 calls_table = Table(
@@ -42,16 +57,18 @@ calls_table = Table(
 )
 
 # SQLAlchemy sends one statement a message; this is two. The second sees all that was booked until the first got the
-# lock, which ends with the message. `booked` adds no row while the window is full.
+# lock, which ends with the message. `booked` adds no row while the window is full. Number -1 is HOLD.
 CLAIM = text("""
     SELECT pg_advisory_xact_lock(:lock);
     WITH next AS (
         SELECT coalesce(max(number), 0) + 1 AS number, clock_timestamp() AS now
         FROM safetyamp_calls WHERE budget = :budget
     ), due AS (
-        SELECT number, now, coalesce(extract(epoch FROM (
+        SELECT number, now, greatest(coalesce(extract(epoch FROM (
             SELECT at FROM safetyamp_calls WHERE budget = :budget AND number = next.number - :calls
-        ) + make_interval(secs => :period) - now), 0) AS wait
+        ) + make_interval(secs => :period) - now), 0), coalesce(extract(epoch FROM (
+            SELECT at FROM safetyamp_calls WHERE budget = :budget AND number = -1
+        ) - now), 0)) AS wait
         FROM next
     ), booked AS (
         INSERT INTO safetyamp_calls SELECT :budget, number, now FROM due WHERE wait <= 0 RETURNING number
@@ -67,8 +84,14 @@ SETTLE = (
     .where(OWN, calls_table.c.number == bindparam("settled"))
     .values(at=func.greatest(calls_table.c.at, AGO))
 )
-BOOKED = select(calls_table.c.at).where(OWN).order_by(calls_table.c.at)
-SET_BACK = update(calls_table).where(OWN, calls_table.c.at > NOW).values(at=NOW)
+BOOKED = select(calls_table.c.at).where(OWN, calls_table.c.number > 0).order_by(calls_table.c.at)
+HELD = insert(calls_table).from_select(
+    ["budget", "number", "at"], select(bindparam("own"), literal(HOLD), AGO.label("at"))
+)
+HELD = HELD.on_conflict_do_update(
+    index_elements=["budget", "number"], set_={"at": func.greatest(calls_table.c.at, HELD.excluded.at)}
+)
+SET_BACK = update(calls_table).where(OWN, calls_table.c.number > 0, calls_table.c.at > NOW).values(at=NOW)
 CLEAN = delete(calls_table).where(OWN, calls_table.c.number <= bindparam("last"), calls_table.c.at < AGO)
 CLEAN_OLD = delete(calls_table).where(calls_table.c.at < AGO)
 
@@ -94,7 +117,9 @@ class PostgresBucket:
         with translated(self._engine), self._messages.connect() as connection:
             number, wait = connection.execute(CLAIM, asked).one()
         if number is None:
-            if wait > period:  # the server's clock was set back: without this, nobody may call until it caught up
+            if wait > max(
+                period, LONGEST_HOLD
+            ):  # the server's clock was set back: nobody could call until it caught up
                 self._do(SET_BACK, own=self._key)
             return Claim(None, min(float(wait), period))
         if number % CLEAN_EVERY == 0:
@@ -104,6 +129,11 @@ class PostgresBucket:
     def settle(self, number: int, at: float) -> None:
         """Move a booking to its call's answer: as long ago on the server's clock as `at` is on this machine's."""
         self._do(SETTLE, own=self._key, settled=number, seconds=max(0.0, self._clock.now() - at))
+
+    def hold(self, seconds: float) -> None:
+        """Keep the later end of this pause and one that holds already, by the server's clock."""
+        self._prepare()
+        self._do(HELD, own=self._key, seconds=-seconds)
 
     def booked(self) -> list[float]:
         """The bookings on record, by the server's clock."""
@@ -135,6 +165,14 @@ class PostgresBucket:
 def lock_of(key: str) -> int:
     """The number of a budget's advisory lock: 64 bits, so that no other program is likely to use the same."""
     return int.from_bytes(hashlib.sha256(f"safetyamp_calls/{key}".encode()).digest()[:8], "big", signed=True)
+
+
+def pace_of(settings: Settings, base_url: str, identity: str) -> Budget:
+    """The budget of a system that publishes no figure for us to keep: below the limits that Samsara (25 a second) and
+    Microsoft Graph (350 a second) are known to set, and shared, so that a pause they ask for holds for everybody.
+    """
+    make_bucket = bucket_factory(settings.ledger_url.get_secret_value(), settings.budget_path)
+    return Budget(PACE_CALLS, PACE_SECONDS, make_bucket(budget_key(base_url, identity)))
 
 
 def bucket_factory(ledger_url: str, budget_path: Path) -> BucketFactory:

@@ -9,14 +9,11 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 import tenacity
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
@@ -29,19 +26,13 @@ from safetyamp_pipelines.sync.model.errors import (
     RateLimited,
     RetriableCall,
 )
-from safetyamp_pipelines.systems.http.answers import Call, Reply, answer_of, failure_of_exception
+from safetyamp_pipelines.systems.http.answers import Call, answer_of
 from safetyamp_pipelines.systems.http.budget import Budget
 from safetyamp_pipelines.systems.http.clock import SYSTEM_CLOCK, Clock
-from safetyamp_pipelines.systems.http.retry import Circuit, RetryPolicy
+from safetyamp_pipelines.systems.http.exchange import HttpSession
+from safetyamp_pipelines.systems.http.retry import Busy, Circuit, RetryPolicy
 
 log = get_logger(__name__)
-
-LONGEST_CONNECT = 10.0
-"""Seconds: a connection that takes longer will not come; the answer may take the whole time-out."""
-LARGEST_ANSWER = 64 * 1024 * 1024
-"""Bytes: a page of 512 vehicles is below one megabyte, the largest cluster tree seen far below that."""
-_CHUNK = 64 * 1024
-_CONNECTIONS = 16
 
 
 class HttpClient:
@@ -71,12 +62,10 @@ class HttpClient:
         self.calls = 0
         self.waited = 0.0
         self._headers, self._renew, self._budget, self._clock = (headers, renew, budget, clock)
-        self._timeout = (min(LONGEST_CONNECT, timeout), timeout)
-        self._verify = verify_option(ca_bundle)
         self._policy = policy or RetryPolicy()
         self._circuit = circuit or Circuit(clock=clock)
         self._counting, self._own = threading.Lock(), threading.local()
-        self._session = plain_session()
+        self._session = HttpSession(timeout, ca_bundle)
 
     @property
     def calls_here(self) -> int:
@@ -144,6 +133,8 @@ class HttpClient:
             try:
                 answer = self._exchange(call, url, headers, request)
             except CallError as error:
+                if self._budget is not None and isinstance(error, RateLimited | Busy) and error.retry_after is not None:
+                    self._budget.hold(error.retry_after)
                 self._count(calls=1 if error.status is not None or isinstance(error, AnswerLost) else 0)
                 self._circuit.report(error)
                 raise
@@ -152,29 +143,9 @@ class HttpClient:
             return answer
 
     def _exchange(self, call: Call, url: str, headers: dict[str, str], request: Mapping[str, Any]) -> Any:
-        failure: CallError
-        try:
-            reply = self._request(call, url, headers, request)
-        except (requests.RequestException, UnicodeError) as error:
-            failure = failure_of_exception(call, error)
-        else:
-            return answer_of(call, reply, now=self._clock.now())
-        raise failure
-
-    def _request(self, call: Call, url: str, headers: dict[str, str], request: Mapping[str, Any]) -> Reply:
         if "data" in request:
             headers["Content-Type"] = "application/json"
-        with self._session.request(
-            call.method,
-            url,
-            headers=headers,
-            timeout=self._timeout,
-            verify=self._verify,
-            allow_redirects=False,
-            stream=True,
-            **request,
-        ) as response:
-            return Reply(response.status_code, response.headers, _whole_body(call, response))
+        return answer_of(call, self._session.exchange(call, url, headers, **request), now=self._clock.now())
 
     def _url(self, call: Call, path: str) -> str:
         if not path.lower().startswith(("http:", "https:")):
@@ -192,35 +163,6 @@ class HttpClient:
             self.calls += calls
             self.waited += waited
         self._own.calls = self.calls_here + calls
-
-
-def plain_session() -> requests.Session:
-    """A session that takes nothing from the environment and keeps no cookies: calls must not depend on earlier ones.
-
-    Pass `verify` with every request: requests prefers REQUESTS_CA_BUNDLE to the session's own.
-    """
-    session = requests.Session()
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = HTTPAdapter(pool_maxsize=_CONNECTIONS)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
-def verify_option(ca_bundle: Path | None) -> bool | str:
-    """requests' `verify`: the file of trusted certificates, or True for the usual ones."""
-    return True if ca_bundle is None else str(ca_bundle)
-
-
-def _whole_body(call: Call, response: requests.Response) -> bytes:
-    """All bytes of the answer; requests raises when fewer came than were announced."""
-    body = bytearray()
-    for chunk in response.iter_content(_CHUNK):
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise AnswerLost(*call, status=response.status_code, detail=f"the answer is over {LARGEST_ANSWER} bytes")
-    return bytes(body)
 
 
 def _origin(url: str) -> tuple[str | None, str | None, int | None, str | None] | None:

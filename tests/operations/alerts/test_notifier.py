@@ -157,9 +157,9 @@ def test_a_webhook_that_is_not_there_is_told_without_its_address():
     with pytest.raises(NotTold) as error:
         WebhookChannel(settings({"ALERT_WEBHOOK_URL": f"http://127.0.0.1:{free_port()}/s3cret-hook"})).send(WORDS)
 
-    assert str(error.value).startswith("the address in ALERT_WEBHOOK_URL cannot be reached (ConnectionError)")
+    assert str(error.value).startswith("the address in ALERT_WEBHOOK_URL: no connection could be made")
     assert "s3cret" not in str(error.value)
-    assert error.value.__context__ is None
+    assert "s3cret" not in "".join(traceback.format_exception(error.value))
 
 
 def test_the_heartbeat_is_one_call_and_none_where_there_is_no_address():

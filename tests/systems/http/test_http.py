@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 from collections.abc import Callable
 from email.utils import formatdate
+from time import sleep
 from typing import Any
 
 import pytest
@@ -19,7 +22,9 @@ from safetyamp_pipelines.sync.model.errors import (
     RateLimited,
     RecordRefused,
 )
+from safetyamp_pipelines.systems.http.answers import Call
 from safetyamp_pipelines.systems.http.client import HttpClient
+from safetyamp_pipelines.systems.http.exchange import HttpSession
 from safetyamp_pipelines.systems.http.retry import Circuit, RetryPolicy
 
 
@@ -86,6 +91,50 @@ def test_an_answer_that_stops_in_the_middle_is_lost_in_time(server: ScriptedServ
 
     with pytest.raises(AnswerLost, match="no answer in time"):
         client.get("/slow")
+
+
+@pytest.mark.parametrize("part", ["headers", "body", "body without a length"])
+def test_a_byte_now_and_then_does_not_keep_a_call_alive(part: str, server: ScriptedServer, time: FakeTime) -> None:
+    client = client_of(server.url, time, timeout=0.3, policy=RetryPolicy(attempts=1))
+
+    def drip(handler: Any) -> None:
+        if part == "body":
+            raw(200, b"{", length=1000)(handler)
+        elif part != "headers":
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while True:
+                handler.wfile.write(b"H" if part == "headers" else b" ")
+                handler.wfile.flush()
+                sleep(0.05)
+        handler.close_connection = True
+
+    server.script(drip)
+
+    with pytest.raises(AnswerLost, match=r"no whole answer within 0\.6 s"):
+        client.get("/slow")
+
+    server.script(OK)
+    assert client.get("/again") == {"data": [1]}
+
+
+def test_an_answer_that_unpacks_to_more_than_anybody_holds_is_given_up(server: ScriptedServer) -> None:
+    session = HttpSession(5.0, largest=100_000)
+    packed = gzip.compress(b" " * 50_000_000)
+    server.script(raw(200, packed, {"Content-Encoding": "gzip"}))
+
+    with pytest.raises(AnswerLost, match="over 100000 bytes"):
+        session.exchange(Call("Test", "GET", "/bomb"), f"{server.url}/bomb")
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 01 Jan 99999 00:00:00 GMT", "Mon, 01 Jan 2026 00:00:00 +9999", "1e999", "-5", "x"]
+)
+def test_an_absurd_retry_after_is_none(date: str, server: ScriptedServer, client: HttpClient, time: FakeTime) -> None:
+    server.script(answer({}, 429, Retry_After=date), OK)
+
+    assert client.get("/api/users") == {"data": [1]}
+    assert time.slept in ([61.0], [0.0])
 
 
 @pytest.mark.parametrize("send", [write, lambda client: client.get("/api/users")], ids=["write", "get"])

@@ -14,10 +14,11 @@ import pytest
 from scripted_server import Answer, Asked, FakeTime, ScriptedServer, answer
 from windows import most_in_a_window
 
-from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.sync.model.errors import RateLimited, Refusal
 from safetyamp_pipelines.systems.http.budget import LONGEST_SETTLE, Budget, Claim, SqliteBucket, budget_key
 from safetyamp_pipelines.systems.http.client import HttpClient
 from safetyamp_pipelines.systems.http.clock import Clock
+from safetyamp_pipelines.systems.http.retry import RetryPolicy
 
 WORKER = Path(__file__).with_name("budget_worker.py")
 
@@ -51,6 +52,26 @@ def test_calls_at_uneven_times_free_their_places_one_by_one(tmp_path: Path, time
     time.at += 6
 
     assert times_of_calls(budget, time, 4) == pytest.approx([0.0, 4.0, 10.0, 14.0], abs=1e-3)
+
+
+def test_a_pause_that_the_system_asks_for_holds_for_all_who_share_the_budget(
+    tmp_path: Path, time: FakeTime, server: ScriptedServer
+) -> None:
+    mine, theirs = (budget_of(tmp_path / "budget.db", time, calls=10, period=1.0) for _ in range(2))
+    client = HttpClient("Test", server.url, headers=dict, clock=time.clock, budget=mine, policy=RetryPolicy(attempts=1))
+    server.script(answer({}, 429, Retry_After="7.5"))
+    with pytest.raises(RateLimited):
+        client.get("/fleet/vehicles")
+
+    assert times_of_calls(theirs, time, 2) == pytest.approx([7.5, 7.5])
+    assert len(SqliteBucket(tmp_path / "budget.db", "key", clock=time.clock).booked()) == 3
+
+
+def test_no_pause_lasts_beyond_five_minutes(tmp_path: Path, time: FakeTime) -> None:
+    budget = budget_of(tmp_path / "budget.db", time, calls=10, period=1.0)
+    budget.hold(86_400.0)
+
+    assert times_of_calls(budget, time, 1) == pytest.approx([300.0])
 
 
 def test_the_seconds_waited_are_told(tmp_path: Path, time: FakeTime) -> None:

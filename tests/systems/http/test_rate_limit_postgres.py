@@ -83,6 +83,18 @@ def test_the_whole_budget_is_used_and_never_more(bucket: PostgresBucket, databas
     assert 2 * period < took < 4 * period, "three windows, of which the last need not pass"
 
 
+def test_a_pause_holds_for_all_and_the_later_end_counts(postgres_url: str, bucket: PostgresBucket) -> None:
+    PostgresBucket(postgres_url, "key").hold(60.0)
+    bucket.hold(0.0)
+
+    claim = bucket.claim(3, HOUR)
+
+    assert claim.number is None
+    assert claim.wait == pytest.approx(60.0, abs=30.0)
+    assert bucket.booked() == []
+    assert PostgresBucket(postgres_url, "other").claim(1, HOUR).number == 1
+
+
 def test_budgets_of_two_tokens_are_apart(postgres_url: str) -> None:
     for key in ("one", "other"):
         assert PostgresBucket(postgres_url, key).claim(1, HOUR).number == 1
@@ -219,7 +231,7 @@ def test_the_table_stays_small(bucket: PostgresBucket, postgres_url: str, databa
     assert len(bookings(database)) == 1
 
 
-def test_a_claim_looks_at_two_bookings_however_large_the_budget(bucket: PostgresBucket, database: Engine) -> None:
+def test_a_claim_looks_at_three_rows_however_large_the_budget(bucket: PostgresBucket, database: Engine) -> None:
     # given a budget that is never used up, and a great many bookings
     bucket.claim(1_000_000, HOUR)
     execute(
@@ -234,7 +246,7 @@ def test_a_claim_looks_at_two_bookings_however_large_the_budget(bucket: Postgres
     with database.connect() as connection:
         plan = "\n".join(line for (line,) in connection.execute(text(f"EXPLAIN {lookup}"), values))
 
-    assert plan.count("using safetyamp_calls_pkey") == 2
+    assert plan.count("using safetyamp_calls_pkey") == 3
     assert "Seq Scan" not in plan
 
 
