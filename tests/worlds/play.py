@@ -13,7 +13,7 @@ from safetyamp_pipelines.operations.push_step import refuse_guarded
 from safetyamp_pipelines.sandbox.safetyamp_options import TargetOptions
 from safetyamp_pipelines.sandbox.safetyamp_schema import TABLES as SCHEMA
 from safetyamp_pipelines.sandbox.safetyamp_state import SafetyAmpState
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, BY_TABLE, references
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, references, writers
 from safetyamp_pipelines.sync.model.errors import PlanRefused, SyncError
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Plan, Verdict
@@ -158,7 +158,7 @@ class World:
         return given
 
     def _is_intended(self, table: str) -> bool:
-        return bool(self.ledger().open_intents(BY_TABLE[table].name))
+        return bool(self.ledger().open_intents(writers(table)[0].name))
 
     def run(self, step: Run = Run()) -> RunLog:  # noqa: B008 - frozen
         """One sync of everything, as a process of its own."""

@@ -11,7 +11,7 @@ from typing import Any
 from reliability.small import duplicates, end_state
 
 from safetyamp_pipelines.sandbox.safetyamp_state import SafetyAmpState
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, BY_TABLE
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, writers
 from safetyamp_pipelines.sync.model.clean import number
 from worlds.fate import Write
 from worlds.play import RunLog, Stage, World
@@ -90,7 +90,7 @@ def wasted(world: World, log: RunLog) -> Iterator[str]:
         yield "a record was written twice"
     ignored = world.safetyamp.options.ignored_fields
     for write in log.writes:
-        always = BY_TABLE[write.table].always
+        always = writers(write.table)[0].target.always
         idle = [
             name
             for name in write.body

@@ -64,7 +64,7 @@ class _After:
             yield f"{entity} {source_key} is unchanged, and is nowhere"
             return
         spec, link, verdict = BY_NAME[entity], self.links[entity][source_key], self.verdicts[entity][source_key]
-        policies = spec.policies(self.world.config)
+        policies = self.world.config.of(spec).policies
         for name, value in wanted.items():
             told = spec.field(name)
             is_excused = name in link.not_taken or policies.get(name) == "merge" or _speaks_of(verdict, told.label)
