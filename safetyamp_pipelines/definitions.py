@@ -24,6 +24,7 @@ from safetyamp_pipelines.checks.plan_checks import guard_checks, verdict_checks
 from safetyamp_pipelines.checks.proof_checks import proof_checks
 from safetyamp_pipelines.checks.push_checks import table_push_checks
 from safetyamp_pipelines.checks.snapshot_checks import table_checks
+from safetyamp_pipelines.jira.defs import with_jira
 from safetyamp_pipelines.operations.progress import LogProgress
 from safetyamp_pipelines.report_job import report_daily, report_schedule
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
@@ -65,7 +66,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """
     resources = {**resources_for(SettingsResource.of()), **(overrides or {})}
     timing = timing_settings()
-    return dg.Definitions(
+    ours = dg.Definitions(
         assets=with_freshness(with_source_links(ASSETS, timing.git_url, timing.git_branch), timing),
         asset_checks=[*table_checks, *verdict_checks, *guard_checks, *proof_checks, *table_push_checks],
         jobs=[*JOBS, report_daily, *OPERATOR_JOBS, forget_old_runs],
@@ -75,6 +76,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
         loggers={"console": console_logger(timing.log_format, timing.log_file)},
         executor=dg.in_process_executor,
     )
+    return with_jira(ours, timing)
 
 
 defs = build_defs()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from safetyamp_pipelines.jira.field_mapping import parse_mapping
 from safetyamp_pipelines.jira.issue_tables import issues_table
@@ -14,6 +16,7 @@ from safetyamp_pipelines.jira.partitions import JiraSession, Outcome
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox, WorldSpec
 from safetyamp_pipelines.sandbox.jira_state import FIELDS, JiraState
 from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.model.errors import SyncError
 from safetyamp_pipelines.systems.http.retry import RetryPolicy
 
 QUICK = RetryPolicy(attempts=6, base=0.01, window=0.3)
@@ -50,6 +53,11 @@ COLUMNS: dict[str, Any] = {
 MAPPING = parse_mapping({"columns": COLUMNS})
 
 
+def errors(outcomes: Mapping[str, Outcome]) -> dict[str, str]:
+    """Why partitions or instances could not be read."""
+    return {key: str(found) for key, found in outcomes.items() if isinstance(found, SyncError)}
+
+
 @dataclass
 class Jiras:
     """The sandbox, the settings that lead to it, and what is in the tables."""
@@ -63,6 +71,11 @@ class Jiras:
 
     def __getitem__(self, instance: str) -> JiraState:
         return self.box.jiras[f"jira_{instance}"]
+
+    def with_projects(self, *projects: str) -> Settings:
+        """The same settings, reading only these projects."""
+        about = [{**one, "projects": projects} for one in json.loads(self.box.environment["JIRA_INSTANCES"])]
+        return self.settings.model_copy(update={"jira_instances": SecretStr(json.dumps(about))})
 
     def session(self) -> JiraSession:
         return JiraSession(self.settings, run_id="a run", policy=QUICK)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import typer
@@ -12,7 +13,13 @@ from rich.markup import escape
 
 from safetyamp_pipelines.cli.rendering import show_pairs
 from safetyamp_pipelines.cli.shell import REFUSED, AsJson, command_group, console, print_json, with_settings
-from safetyamp_pipelines.operations.doctor import examine
+from safetyamp_pipelines.jira.api import jira_client
+from safetyamp_pipelines.jira.book import open_book
+from safetyamp_pipelines.jira.instances import instances_of
+from safetyamp_pipelines.operations.advice import told
+from safetyamp_pipelines.operations.doctor import Finding, examine
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.model.errors import SyncError
 
 config = command_group("What this installation is set to.")
 
@@ -20,7 +27,7 @@ config = command_group("What this installation is set to.")
 def doctor(as_json: AsJson = False) -> None:
     """Ask every outside system one question; exit code 2 when one fails."""
     with with_settings(as_json) as settings:
-        findings = list(examine(settings))
+        findings = [*examine(settings), *_examine_jira(settings)]
     if as_json:
         print_json({f.system: {"ok": f.ok, "text": f.text} for f in findings})
     else:
@@ -46,6 +53,28 @@ def config_show(as_json: AsJson = False) -> None:
         return
     show_pairs(console(sys.stdout), "Settings", settings.masked())
     show_pairs(console(sys.stdout), "sync.yaml", dict(_flat(rules)))
+
+
+def _examine_jira(settings: Settings) -> Iterator[Finding]:
+    """One finding for each instance and its database, for `doctor`; none where no Jira is configured."""
+    try:
+        instances = instances_of(settings)
+    except SyncError as error:
+        yield Finding("jira", False, told(error))
+        return
+    for instance in instances:
+        try:
+            with closing(jira_client(instance, settings)) as client:
+                yield Finding(f"jira {instance.name}", True, client.check())
+        except SyncError as error:
+            yield Finding(f"jira {instance.name}", False, told(error))
+    if instances:
+        try:
+            with closing(open_book(settings)) as book:
+                newest = book.newest()
+                yield Finding("jira tables", True, f"open, migrated; mapping version {newest.version if newest else 0}")
+        except SyncError as error:
+            yield Finding("jira tables", False, told(error))
 
 
 def _flat(rules: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -50,6 +50,7 @@ COMMANDS = {
     "unlinked": Entry("operate", "unlinked", "The links that people had forgotten: who, when and why."),
     "forget": Entry("undo", "forget", "Take a person's values out of the ledger and every kept snapshot."),
     "alerts": Entry("alerts", "alerts", "Whether alerts can be delivered, and which problems are known."),
+    "jira": Entry("jira", "jira", "Jira: its issues in a table, through a mapping of fields to columns."),
     "doctor": Entry("installation", "doctor", "Ask every outside system one question."),
     "config": Entry("installation", "config", "What this installation is set to."),
 }

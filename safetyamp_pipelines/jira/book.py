@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -204,6 +204,10 @@ class JiraBook:
             rows = db.execute(query.order_by(t.partitions.c.instance, t.partitions.c.project))
             return [dict(row._mapping) for row in rows]
 
+    def by_partition(self) -> dict[str, dict[str, Any]]:
+        """The same by Dagster's key, `instance|PROJECT`."""
+        return {f"{row['instance']}|{row['project']}": row for row in self.partitions()}
+
     def partition(self, instance: str, project: str) -> dict[str, Any]:
         """One partition; without a watermark where it was never read."""
         with self.reading() as db:
@@ -291,8 +295,3 @@ def open_book(settings: Settings) -> JiraBook:
     """The Jira database of the settings, migrated. Raises LedgerUnusable."""
     text = settings.jira_mapping.read_text(encoding="utf-8") if settings.jira_mapping is not None else None
     return JiraBook(open_engine(settings.jira_database_url.get_secret_value(), VERSIONS, VERSION_TABLE), text)
-
-
-def by_partition(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Partitions by their Dagster key, `instance|PROJECT`."""
-    return {f"{row['instance']}|{row['project']}": row for row in rows}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from safetyamp_pipelines.jira.api import Issue, JiraClient, PagingLost, issue_id
 from safetyamp_pipelines.jira.scope import Run, Scope, running, utc_now
+from safetyamp_pipelines.sync.model.errors import Refusal
 
 OVERLAP = timedelta(minutes=5)
 """Jira's index follows its issues after a while: this much before the watermark is read again."""
@@ -19,6 +20,18 @@ class Window(NamedTuple):
 
     since: datetime
     until: datetime
+
+
+def window_of(since: str, until: str) -> Window:
+    """A window from two times; UTC where they have no offset. Raises Refusal."""
+    try:
+        found = [datetime.fromisoformat(text) for text in (since, until)]
+    except ValueError:
+        raise Refusal("a window needs two times, such as 2026-11-01 and 2026-11-02T12:00") from None
+    begins, ends = (at if at.tzinfo else at.replace(tzinfo=UTC) for at in found)
+    if begins >= ends:
+        raise Refusal("a window begins before it ends")
+    return Window(begins, ends)
 
 
 def read_issues(scope: Scope, project: str, *, window: Window | None = None, whole: bool = False) -> dict[str, Any]:

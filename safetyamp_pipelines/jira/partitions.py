@@ -45,6 +45,7 @@ class JiraSession:
             raise Refusal("no Jira is configured: set JIRA_INSTANCES (docs/jira.md)")
         self._closing, self._lock = ExitStack(), threading.Lock()
         self._scopes: dict[str, Scope] = {}
+        self.columns_added: list[str] = []
         self.book: JiraBook = open_book(settings)
         self._closing.callback(self.book.close)
         self.ledger = self._closing.enter_context(Ledger.open(settings.ledger_url.get_secret_value()))
@@ -59,7 +60,7 @@ class JiraSession:
         """The mapping of this run; its columns are there."""
         active = self.book.active()
         with self.book.writing() as db:
-            add_columns(db, active.mapping)
+            self.columns_added = add_columns(db, active.mapping)
         return active
 
     def client(self, instance: str) -> JiraClient:
@@ -95,8 +96,7 @@ class JiraSession:
 
     def partition_keys(self) -> list[str]:
         """The keys `instance|PROJECT` known so far."""
-        rows = self.book.partitions()
-        return [f"{row['instance']}|{row['project']}" for row in rows if row["instance"] in self.instances]
+        return [key for key, row in self.book.by_partition().items() if row["instance"] in self.instances]
 
     def read(self, kind: Kind, keys: Iterable[str], **options: Any) -> dict[str, Outcome]:
         """Read these partitions side by side; figures or the error of each."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 import sqlalchemy as sa
@@ -74,6 +75,16 @@ class Run:
     done: int = 0
     total: int | None = None
     lost: threading.Event = field(default_factory=threading.Event)
+    began: float = field(default_factory=monotonic)
+    calls_before: int = 0
+
+    def __post_init__(self) -> None:
+        self.calls_before = self.scope.client.http.calls_here
+
+    @property
+    def calls(self) -> int:
+        """Requests made for this read."""
+        return self.scope.client.http.calls_here - self.calls_before
 
     def check(self) -> None:
         """Note how far it got. Raises Paused, and LeaseLost when another process took over."""
@@ -119,6 +130,8 @@ class Run:
             **{name: number for name, number in self.counts.items() if number},
             **({"absent": dict(self.absent)} if self.absent else {}),
             "mapping_version": self.scope.active.version,
+            "calls": self.calls,
+            "seconds": round(monotonic() - self.began, 2),
         }
 
 
@@ -132,7 +145,7 @@ def running(scope: Scope, kind: str, project: str) -> Iterator[Run]:
     except LeaseHeld as held:
         raise Refusal(f"{scope.instance}|{project} is being read: {held}") from None
     number = scope.book.start_run(kind, scope.instance, project, run_id=scope.run_id, cause=scope.cause)
-    run, ended, calls = Run(scope, project, number), threading.Event(), scope.client.http.calls_here
+    run, ended = Run(scope, project, number), threading.Event()
 
     def beat() -> None:
         while not ended.wait(BEAT_SECONDS):
@@ -163,7 +176,7 @@ def running(scope: Scope, kind: str, project: str) -> Iterator[Run]:
         if status != "stopped":
             with scope.book.writing() as db:
                 scope.book.note(db, scope.instance, project, failure=failure)
-        figures = {"done": run.done, "counts": dict(run.counts), "calls": scope.client.http.calls_here - calls}
+        figures = {"done": run.done, "counts": dict(run.counts), "calls": run.calls}
         scope.book.end_run(number, status, error=failure, **figures)
         scope.ledger.release(lease)
 

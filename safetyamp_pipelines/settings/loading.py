@@ -44,6 +44,10 @@ _TIMING = (
     "log_format",
     "log_file",
 )
+_JIRA = (
+    *("jira_instances", "jira_config_file", "jira_url_1", "jira_url_2"),
+    *("jira_schedule", "jira_sync_minutes"),
+)
 _ALERTING = ("alert_email_to", "alert_webhook_url", "heartbeat_url", "azure_key_vault_url", "azure_key_vault_name")
 
 
@@ -106,6 +110,9 @@ class TimingSettings:
     may_alert: bool = False
     log_format: Literal["text", "json"] = "text"
     log_file: Path | None = None
+    jira_minutes: int | None = None
+    """Minutes between two reads of Jira; None where none is configured."""
+    is_jira_on: bool = False
 
 
 def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> TimingSettings:
@@ -116,7 +123,7 @@ def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | s
     problems: list[Problem] = []
     layers = {"environment": _trimmed(os.environ if environ is None else environ)}
     layers[".env"] = _env_file(env_file, problems)
-    wanted = {*map(variable_of, (*_TIMING, *_ALERTING))}
+    wanted = {*map(variable_of, (*_TIMING, *_ALERTING, *_JIRA))}
     chosen = {origin: {name: text for name, text in own.items() if name in wanted} for origin, own in layers.items()}
     settings = _validated(chosen, problems) or Settings.model_construct()
     try:
@@ -135,6 +142,8 @@ def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | s
         may_alert=any(getattr(settings, name) for name in _ALERTING),
         log_format=settings.log_format,
         log_file=settings.log_file,
+        jira_minutes=settings.jira_sync_minutes if settings.has_jira else None,
+        is_jira_on=settings.jira_schedule == "on",
     )
 
 

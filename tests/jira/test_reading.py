@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from jira_world import COLUMNS, Jiras, MakeJiras
+from jira_world import COLUMNS, Jiras, MakeJiras, errors
 
 from safetyamp_pipelines.jira.forward import OVERLAP, Window
 from safetyamp_pipelines.settings.loading import load_settings
@@ -15,10 +15,6 @@ from safetyamp_pipelines.sync.model.errors import ReadError, SyncError
 INSTANCES = ("cloud", "data_center")
 each_instance = pytest.mark.parametrize("instance", INSTANCES)
 each_faulty = pytest.mark.parametrize("kind", ["status", "cut_before", "cut_after", "truncate", "cut_json", "html"])
-
-
-def errors(outcomes: object) -> dict[str, str]:
-    return {key: str(found) for key, found in dict(outcomes).items() if isinstance(found, SyncError)}  # type: ignore[call-overload]
 
 
 def test_two_instances_with_equal_keys_and_ids_stand_beside_each_other_on_both_databases(

@@ -128,7 +128,10 @@ _ENTRA = {
             *columns(Kind.LIST, "businessPhones"),
             *columns(Kind.OBJECT, "manager", Presence.LOOSE),
         ),
-        others="accountEnabled",
+        others=(
+            "accountEnabled userPrincipalName otherMails proxyAddresses givenName surname displayName jobTitle "
+            "department"
+        ),
     )
 }
 _TAGGED = (*columns(Kind.LIST, "tags", Presence.LOOSE), *columns(Kind.OBJECT, "externalIds", Presence.LOOSE))

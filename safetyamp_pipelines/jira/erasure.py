@@ -1,0 +1,62 @@
+"""A person's name, address or account leaves the tables of Jira. Jira itself is the source: erase there first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from safetyamp_pipelines.jira import issue_tables as t
+from safetyamp_pipelines.jira.book import JiraBook
+from safetyamp_pipelines.ledger.database import erase_freed
+from safetyamp_pipelines.sync.model.errors import Refusal
+
+SHORTEST = 4
+FORGOTTEN = "[forgotten]"
+
+
+def forget_in_jira(book: JiraBook, who: str) -> dict[str, int]:
+    """Replace every occurrence of a name, address or account id; how many rows of each table held one."""
+    if len(who.strip()) < SHORTEST:
+        raise Refusal(f"give at least {SHORTEST} letters of a name, address or account id: fewer hit others")
+    found = re.compile(rf"(?<!\w){re.escape(who.strip())}(?!\w)", re.IGNORECASE)
+    counts = {}
+    with book.writing() as db:
+        for name in ("jira_issues", "jira_changes"):
+            known = t.metadata.tables[name]
+            # As the database has it, so that columns which left the mapping are reached, too.
+            table = sa.Table(name, sa.MetaData(), *(column.copy() for column in known.columns), autoload_with=db)
+            counts[name] = _erase(db, table, who.strip(), lambda text: found.sub(FORGOTTEN, text))
+    erase_freed(book.engine)
+    return counts
+
+
+def _erase(db: sa.Connection, table: sa.Table, who: str, erase: Callable[[str], str]) -> int:
+    keys = list(table.primary_key.columns)
+    searched = [
+        column
+        for column in table.columns
+        if isinstance(column.type, sa.Text | sa.JSON) and column not in keys and column.name != "issue_key"
+    ]
+    holds = sa.or_(*(sa.cast(column, sa.Text).icontains(who, autoescape=True) for column in searched))
+    changed = 0
+    for row in db.execute(sa.select(*keys, *searched).where(holds)).mappings().all():
+        values = {column.name: _erased(row[column.name], erase) for column in searched}
+        values = {name: value for name, value in values.items() if value != row[name]}
+        if values:
+            db.execute(sa.update(table).where(*(key == row[key.name] for key in keys)).values(values))
+            changed += 1
+    return changed
+
+
+def _erased(value: Any, erase: Callable[[str], str]) -> Any:
+    match value:
+        case str():
+            return erase(value)
+        case list():
+            return [_erased(one, erase) for one in value]
+        case dict():
+            return {name: _erased(one, erase) for name, one in value.items()}
+    return value
