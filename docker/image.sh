@@ -53,6 +53,7 @@ run() {
   trap 'buildah rm "$container" >/dev/null' EXIT
   root=$(buildah mount "$container")
   mkdir -p "$root$inside"
+  echo "127.0.0.1 localhost" > "$root/etc/hosts"
   unshare --mount --net --pid --fork --propagation private bash -euo pipefail -c '
     root=$1 world=$2 inside=$3 story=$4
     ip link set lo up

@@ -10,6 +10,7 @@ from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.resources.keys import OBSERVED, OWNERS, asset_key, now_text
 from safetyamp_pipelines.resources.systems import Graph, LedgerResource, SafetyAmp, Samsara, SettingsResource, Viewpoint
 from safetyamp_pipelines.settings.logs import log_context
+from safetyamp_pipelines.sync.entities.registry import TABLES
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 
 VIEWPOINT = {
@@ -21,15 +22,6 @@ VIEWPOINT = {
 SAMSARA = {
     "vehicles": "Vehicles as Samsara lists them.",
     "drivers": "Active drivers as Samsara lists them; they lead from a vehicle to an employee.",
-}
-SAFETYAMP = {
-    "site_clusters": "Site clusters, the tree of root, regions and departments,",
-    "sites": "Sites, which are jobs and home offices,",
-    "user_titles": "User titles",
-    "roles": "Roles, which plans name and pushes look up,",
-    "users": "Users, active or not,",
-    "asset_types": "Asset types, one of each name per site,",
-    "assets": "Assets, which are vehicles and whatever people added by hand,",
 }
 DOCTOR = "\n\nRed? Run `safetyamp doctor`: it shows whether "
 
@@ -133,5 +125,5 @@ SNAPSHOTS = [
     viewpoint_tables,
     entra_users,
     *(samsara_asset(table, text) for table, text in SAMSARA.items()),
-    *(observed_asset(table, text) for table, text in SAFETYAMP.items()),
+    *(observed_asset(table.name, table.text) for table in TABLES.values()),
 ]

@@ -18,24 +18,9 @@ SYSTEM = "Microsoft Graph"
 TABLE = "entra/users"
 USERS = "/users"
 
-# Without $select a list leaves out employeeId and accountEnabled.
-FIELDS = (
-    "id",
-    "employeeId",
-    "accountEnabled",
-    "mail",
-    "userPrincipalName",
-    "otherMails",
-    "proxyAddresses",
-    "givenName",
-    "surname",
-    "displayName",
-    "jobTitle",
-    "department",
-    "mobilePhone",
-    "businessPhones",
-    "userType",
-)
+# Exactly what rules read: nothing else about a person is asked for, and a change of it is no change. Without $select a
+# list leaves out employeeId and accountEnabled.
+FIELDS = ("id", "employeeId", "accountEnabled", "mail", "mobilePhone", "businessPhones", "userType")
 _QUERY = {"$select": ",".join(FIELDS), "$filter": "accountEnabled eq true", "$top": "999"}
 _MANAGER = {"$expand": "manager($select=id,employeeId,mail)"}
 _OPTION_REFUSED = (400, 501)

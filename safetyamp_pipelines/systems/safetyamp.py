@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import AnswerLost, CallError, ReadError, RecordRefused
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
+from safetyamp_pipelines.sync.model.text import usable
 from safetyamp_pipelines.systems.http.budget import BucketFactory, Budget, budget_key
 from safetyamp_pipelines.systems.http.budget_postgres import bucket_factory
 from safetyamp_pipelines.systems.http.client import HttpClient
@@ -168,7 +169,8 @@ class SafetyAmpClient:
             return {}
         if not isinstance(record, dict):
             raise AnswerLost(SYSTEM, method, endpoint, detail="the answer holds no record")
-        return record
+        made: dict[str, Any] = usable(record)
+        return made
 
     def check(self) -> str:
         """One cheap call that needs key and tenant; a sentence for `doctor`. Raises SyncError."""

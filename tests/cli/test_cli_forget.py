@@ -13,7 +13,7 @@ from commands import in_this_process, small_world
 from cryptography.fernet import Fernet
 
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.operations.forget.forgetting import TABLES
+from safetyamp_pipelines.operations.forget.forgetting import table_names
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.systems.snapshots.parquet import snapshot_from_parquet
@@ -89,7 +89,7 @@ def test_no_value_is_left_in_any_kept_file_and_everything_still_loads(known: Kno
     before = dict(known.kept())
     told = {path.rpartition("/")[0] for path, text in before.items() if found_in(text)}
     ledger_file = Path(known.box.environment["LEDGER_URL"].removeprefix("sqlite:///"))
-    assert told >= {*TABLES, "plan/employees", "plan/vehicles", "undo/employees"} - {"viewpoint/recent_jobs"}
+    assert told >= {*table_names(), "plan/employees", "plan/vehicles", "undo/employees"} - {"viewpoint/recent_jobs"}
     assert found_in(ledger_file.read_bytes().decode("latin-1"))
     with known.ledger() as ledger:
         changes, sessions = ledger.changes(), ledger.sessions()
@@ -114,7 +114,7 @@ def test_no_value_is_left_in_any_kept_file_and_everything_still_loads(known: Kno
         assert ledger.lease_holder("push") is None
     lines = answer.stdout.splitlines()
     assert lines[0].startswith(f"employee {known.number}: values taken out of ")
-    assert f"names tell theirs: {known.vehicle}" in lines[1]
+    assert f"the vehicles that hold values of theirs: {known.vehicle}" in lines[1]
     assert "employees.suppressed of sync.yaml" in lines[2]
     assert "SafetyAmp keeps its own record" in lines[3]
     assert "Dagster's event log" in lines[4]

@@ -15,10 +15,7 @@ from safetyamp_pipelines.systems.entra import GraphClient, graph_client
 from safetyamp_pipelines.systems.http.client import HttpClient
 
 READ_AT = "2026-11-20T10:00:00Z"
-SELECTED = (
-    "id,employeeId,accountEnabled,mail,userPrincipalName,otherMails,proxyAddresses,givenName,surname,displayName,"
-    "jobTitle,department,mobilePhone,businessPhones,userType"
-)
+SELECTED = "id,employeeId,accountEnabled,mail,mobilePhone,businessPhones,userType"
 
 
 class FixedToken:

@@ -1,49 +1,41 @@
-"""A person's values taken out of snapshots and plans: rows, keys and counts stay. Pure; the files: `forgetting.py`."""
+"""A person's values taken out of snapshots and plans: rows, keys and counts stay. Pure; the files: `forgetting.py`.
+
+Which rows are a person's, and which values stay in them, follows from the declarations of the entities.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
+from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
+from safetyamp_pipelines.sync.entities.registry import ENTITIES, OBSERVED, SCHEMAS, TABLES, asset_name, writers
 from safetyamp_pipelines.sync.model import clean
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Record
+from safetyamp_pipelines.sync.model.spec import EntitySpec, Somebody, Trace
 from safetyamp_pipelines.sync.model.tables import Id, at_path
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
-KEPT: Mapping[str, tuple[str, ...]] = {
-    "viewpoint/employees": ("PRCo", "Employee"),
-    "viewpoint/recent_jobs": ("PRCo", "Employee", "JCCo", "Job"),
-    "entra/users": ("id", "employeeId", "userType"),
-    "samsara/drivers": ("id", "externalIds", "driverActivationStatus"),
-    "samsara/vehicles": ("id", "vin", "serial", "licensePlate", "make", "model", "year", "tags"),
-    "users": ("id", "emp_id", "home_site_id", "roles", "system_access"),
-    "assets": ("id", "code", "site_id", "status", "serial", "model", "asset_type_id", "asset_type", "current_user_id"),
-}
-"""By table what stays of a person's row, and of the row of a vehicle that holds the person's name."""
 IDENTITY = ("id", "emp_id", "employeeId")
 """What stays of a person whom another record shows: the driver of a vehicle, somebody's manager.
 
-So every table shows afterwards as well who is who: what is cut short is found again by the next try.
+So every table tells afterwards as well who is who: what is cut short is found again by the next try.
 """
 
 
 @dataclass(frozen=True)
 class Person:
-    """Who is forgotten: the source key, and by which ids the other systems know the same person. `vehicles` are the
-    source keys of what they drive: the names of vehicles hold the names of their drivers. `external_id` is the name
-    under which a Samsara driver has the employee number."""
+    """Who is forgotten: the source key, and by which rows the tables know the same person. `keys` are the source keys
+    of what is theirs in other entities, such as the vehicles they drive, whose names hold their drivers'."""
 
     source_key: str
-    users: frozenset[Id] = frozenset()
-    drivers: frozenset[str] = frozenset()
-    vehicles: frozenset[str] = frozenset()
-    assets: frozenset[Id] = frozenset()
-    others: frozenset[str] = field(default=frozenset())
+    ids: Mapping[str, frozenset[Id]] = field(default_factory=dict)
+    keys: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    others: frozenset[str] = frozenset()
     """Keys such as `2/100482` that are other people with the same number in another company."""
-    external_id: str = "employeeId"
 
     @property
     def number(self) -> str:
@@ -59,67 +51,125 @@ class Person:
         own, _, number = self.source_key.rpartition("/")
         return str(company) == own if own else f"{company}/{number}" not in self.others
 
+    def rows(self, table: str) -> Set[Id]:
+        """The ids of the person's rows in a table."""
+        return self.ids.get(table, frozenset())
+
+    def with_rows(self, table: str, ids: Iterable[Id]) -> Person:
+        """The person, known by further rows."""
+        return replace(self, ids={**self.ids, table: frozenset({*self.rows(table), *ids})})
+
+    def with_keys(self, entity: str, keys: Iterable[str]) -> Person:
+        """The person, known to have further records of an entity."""
+        return replace(self, keys={**self.keys, entity: self.keys.get(entity, frozenset()).union(keys)})
+
+
+def personal() -> list[EntitySpec]:
+    """The entities that hold values of people."""
+    return [spec for spec in ENTITIES if spec.is_personal]
+
+
+@cache
+def traces() -> tuple[tuple[EntitySpec, Trace], ...]:
+    """How the rows of people are known, in the order in which one trace needs another."""
+    found = []
+    for spec in personal():
+        found += [(spec, trace) for trace in spec.traces]
+        if all(trace.table != spec.table for trace in spec.traces):
+            found.append((spec, Trace(spec.table, _by_reference(spec))))
+    return tuple(found)
+
+
+def references_to_people(spec: EntitySpec) -> list[str]:
+    """The fields of an entity that refer to a person's account, by where they are read."""
+    return [field.read for field in spec.fields if field.references == EMPLOYEES.table and field.read]
+
+
+def is_keyed_by_person(spec: EntitySpec) -> bool:
+    """Whether the entity's records bear the keys of employees."""
+    return (spec.key.table, spec.key.column) == (EMPLOYEES.key.table, EMPLOYEES.key.column)
+
+
+def _by_reference(spec: EntitySpec) -> Any:
+    paths = references_to_people(spec)
+
+    def is_theirs(row: Record, who: Somebody, _rules: Any) -> bool:
+        if is_keyed_by_person(spec) and who.has_number(TABLES[spec.table].natural_key(row, {})):
+            return True
+        return any(at_path(row, path) in who.rows(EMPLOYEES.table) for path in paths)
+
+    return is_theirs
+
+
+def files_of(table: str) -> list[str]:
+    """The names under which a table is stored: as it was read, and as pushes left it."""
+    return [table] if table not in TABLES else [f"{OBSERVED}/{table}", *map(asset_name, writers(table))]
+
+
+def table_of(file: str) -> str:
+    """The table that is stored under a name."""
+    return next((table for table in TABLES if file in files_of(table)), file)
+
 
 def known_as(person: Person, tables: Iterable[tuple[str, Iterable[Record]]], config: SyncConfig) -> Person:
-    """The person with the ids that snapshots hold: drivers before the vehicles they drive, users before assets."""
-    for name, records in tables:
-        match name.removeprefix("safetyamp_observed/").removeprefix("safetyamp/"):
-            case "users":
-                found = {row["id"] for row in records if person.has_number(row.get("emp_id"))}
-                person = replace(person, users=person.users | found)
-            case "samsara/drivers":
-                drivers = {str(row["id"]) for row in records if _is_driver(row, person, config)}
-                person = replace(person, drivers=person.drivers | drivers)
-            case "samsara/vehicles":
-                driven = {
-                    str(row["id"]) for row in records if str(at_path(row, "staticAssignedDriver.id")) in person.drivers
-                }
-                person = replace(person, vehicles=person.vehicles | driven)
-            case "assets":
-                used = {row["id"] for row in records if row.get("current_user_id") in person.users}
-                person = replace(person, assets=person.assets | used)
+    """The person with the rows that snapshots show to be theirs. The tables come in the order of `traces`."""
+    for file, records in tables:
+        rows, table = list(records), table_of(file)
+        for spec, trace in traces():
+            if trace.table != table:
+                continue
+            theirs = [row for row in rows if trace.is_theirs(row, person, config.of(spec))]
+            person = person.with_rows(table, (row["id"] for row in theirs if "id" in row))
+            if table == spec.key.table and spec is not EMPLOYEES:
+                person = person.with_keys(spec.name, map(spec.key.of, theirs))
     return person
 
 
-def _is_driver(row: Record, person: Person, config: SyncConfig) -> bool:
-    number = (row.get("externalIds") or {}).get(config.vehicles.driver_external_id)
-    noted = re.search(config.vehicles.driver_notes_pattern, row.get("notes") or "")
-    return person.has_number(number or (noted.group(1) if noted else None))
-
-
-def erased_records(name: str, records: Iterable[Record], person: Person) -> list[Record]:
+def erased_records(file: str, records: Iterable[Record], person: Person, config: SyncConfig) -> list[Record]:
     """The records of one table without the person's values, in their order; what has none is the same object."""
-    table = name.removeprefix("safetyamp_observed/").removeprefix("safetyamp/")
-    is_own = OWN.get(table)
+    table = table_of(file)
+    own = [(spec, trace) for spec, trace in traces() if trace.table == table]
+    kept = _kept(table, [spec for spec, _ in own])
     return [
-        _emptied(record, table, person) if is_own is not None and is_own(record, person) else _without(record, person)
+        _emptied(record, kept, found, person, config)
+        if (found := _own(record, own, person, config)) is not None
+        else _without(record, person)
         for record in records
     ]
 
 
-OWN: Mapping[str, Callable[[Record, Person], bool]] = {
-    "viewpoint/employees": lambda row, person: person.has_number(row["Employee"]) and person.is_in_company(row["PRCo"]),
-    "viewpoint/recent_jobs": lambda row, person: (
-        person.has_number(row["Employee"]) and person.is_in_company(row["PRCo"])
-    ),
-    "entra/users": lambda row, person: person.has_number(row.get("employeeId")),
-    "samsara/drivers": lambda row, person: str(row["id"]) in person.drivers,
-    "samsara/vehicles": lambda row, person: str(row["id"]) in person.vehicles,
-    "users": lambda row, person: row["id"] in person.users,
-    "assets": lambda row, person: row["id"] in person.assets,
-}
-"""By table: whether a row is the person's, or that of a vehicle which holds the name."""
+def _own(
+    record: Record, own: Iterable[tuple[EntitySpec, Trace]], person: Person, config: SyncConfig
+) -> tuple[EntitySpec, Trace] | None:
+    """The trace by which the row is the person's; None for a row of somebody or something else."""
+    for spec, trace in own:
+        if record.get("id") in person.rows(trace.table) or trace.is_theirs(record, person, config.of(spec)):
+            return spec, trace
+    return None
 
 
-def _emptied(record: Record, table: str, person: Person) -> Record:
-    """The row with every other value taken out. A job worked is emptied, not taken out: its readers expect a text."""
-    emptied = {name: value if name in KEPT[table] else _identity(value, person) for name, value in record.items()}
-    if "LastWorked" in record:
-        emptied["Job"] = ""
-    if table == "samsara/drivers":  # the notes, which may be all that held the number, are gone
-        external = {name: value for name, value in (record.get("externalIds") or {}).items() if value}
-        emptied["externalIds"] = {person.external_id: person.number, **external}
+def _emptied(
+    record: Record, kept: Set[str], found: tuple[EntitySpec, Trace], person: Person, config: SyncConfig
+) -> Record:
+    """The row with every value taken out that is the person's."""
+    spec, trace = found
+    emptied = {name: value if name in kept else _identity(value, person) for name, value in record.items()}
+    emptied |= trace.stays(record, person, config.of(spec))
     return record if emptied == record else emptied
+
+
+def _kept(table: str, owners: Iterable[EntitySpec]) -> set[str]:
+    """The columns that stay in a person's row: keys, and what is read or written by a field that is not personal of the
+    entities whose people stand there."""
+    kept = {*SCHEMAS[table if table not in TABLES else f"{OBSERVED}/{table}"].key}
+    for spec in owners:
+        for declared in spec.fields:
+            if declared.personal:
+                continue
+            kept |= {source.partition(".")[2] for source in declared.sources if source.partition(".")[0] == table}
+            if spec.table == table and declared.read is not None:
+                kept.add(declared.read.partition(".")[0])
+    return kept
 
 
 def _identity(value: Any, person: Person) -> Any:
@@ -139,8 +189,8 @@ def _seen(value: dict[str, Any], person: Person) -> dict[str, Any]:
 
 
 def _is_person(value: dict[str, Any], person: Person) -> bool:
-    ids = {*person.users, *person.drivers}
-    return value.get("id") in ids or any(person.has_number(value.get(name)) for name in ("emp_id", "employeeId"))
+    is_known = any(value.get("id") in person.rows(trace.table) for _, trace in traces() if trace.is_person)
+    return is_known or any(person.has_number(value.get(name)) for name in ("emp_id", "employeeId"))
 
 
 def erased_plan(plan: Plan, keys: Collection[str]) -> Plan:

@@ -9,13 +9,24 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from safetyamp_pipelines.ledger import IntentUnsettled
-from safetyamp_pipelines.operations.forget.erasing import Person, erased_plan, erased_records, known_as
+from safetyamp_pipelines.operations.forget.erasing import (
+    Person,
+    erased_plan,
+    erased_records,
+    files_of,
+    is_keyed_by_person,
+    known_as,
+    personal,
+    traces,
+)
 from safetyamp_pipelines.operations.lease import LEASE
 from safetyamp_pipelines.operations.plain import plain
+from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
 from safetyamp_pipelines.sync.model import clean
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Snapshot, content_hash
+from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.systems.snapshots.parquet import SNAPSHOT_KIND, snapshot_from_parquet, snapshot_to_parquet
 
 if TYPE_CHECKING:
@@ -24,21 +35,17 @@ if TYPE_CHECKING:
     from safetyamp_pipelines.systems.snapshots.store import SnapshotRef, SnapshotStore
 
 LEASE_SECONDS = 600.0
-PEOPLE, VEHICLES = "employees", "vehicles"
-PLANS = {f"{kind}/{entity}": entity for kind in ("plan", "undo") for entity in (PEOPLE, VEHICLES)}
-"""The plans that hold values of people; a vehicle's name holds its driver's."""
-TABLES = (
-    "safetyamp_observed/users",
-    "safetyamp/users",
-    "samsara/drivers",
-    "samsara/vehicles",
-    "safetyamp_observed/assets",
-    "safetyamp/assets",
-    "entra/users",
-    "viewpoint/employees",
-    "viewpoint/recent_jobs",
-)
-"""Every table that knows people, in the order in which `known_as` learns from them."""
+PEOPLE = EMPLOYEES.name
+
+
+def plan_names() -> dict[str, str]:
+    """The plans that hold values of people, each with its entity."""
+    return {f"{kind}/{spec.name}": spec.name for kind in ("plan", "undo") for spec in personal()}
+
+
+def table_names() -> list[str]:
+    """Every stored table that knows people, in the order in which `known_as` learns from them."""
+    return list(dict.fromkeys(file for _, trace in traces() for file in files_of(trace.table)))
 
 
 @dataclass(frozen=True)
@@ -59,10 +66,10 @@ class Forgetting:
         """
         with self._alone() as beat:
             person, still_there = self._person(key)
-            records = {PEOPLE: {key}, VEHICLES: set(person.vehicles)}
+            records: dict[str, Collection[str]] = {PEOPLE: {key}, **person.keys}
             self._refuse_unsettled(records)
             files = {}
-            for name in (*PLANS, *reversed(TABLES)):
+            for name in (*plan_names(), *reversed(table_names())):
                 beat()
                 files[name] = sum(self._erase(ref, person) for ref in self.store.history(name))
             emptied = {
@@ -75,8 +82,9 @@ class Forgetting:
             "key": key,
             "ledger": {name: plain(forgotten) for name, forgotten in emptied.items()},
             "snapshots": {name: number for name, number in files.items() if number},
-            "vehicles": sorted(person.vehicles),
-            "safetyamp_ids": sorted(map(str, person.users)),
+            "vehicles": sorted(person.keys.get("vehicles", ())),
+            "records": {entity: sorted(keys) for entity, keys in records.items() if keys},
+            "safetyamp_ids": sorted(map(str, person.rows(EMPLOYEES.table))),
             "still_in_source": still_there,
         }
 
@@ -105,24 +113,34 @@ class Forgetting:
         if key not in known and others:
             raise Refusal(f"no employee has the key {key}. Do you mean {' or '.join(sorted(others))}?")
         users = frozenset({links[key].target_id}) if key in links else frozenset()
-        person = Person(key, users, others=others, external_id=self.config.vehicles.driver_external_id)
+        person = Person(key, others=others).with_rows(EMPLOYEES.table, users)
         person = known_as(person, self._tables(), self.config)
-        driven = {change.source_key for change in self.ledger.changes(entity=VEHICLES) if _drives(change, person)}
-        person = replace(person, vehicles=person.vehicles | driven)
-        is_known = key in known or person.users or self.ledger.changes(entity=PEOPLE, source_key=key, limit=1)
-        if not is_known and not any(_mentions(name, records, person) for name, records in self._tables()):
+        for spec in personal():
+            if spec is not EMPLOYEES:
+                person = person.with_keys(spec.name, self._keys_of(spec, person))
+        is_known = (
+            key in known or person.rows(EMPLOYEES.table) or self.ledger.changes(entity=PEOPLE, source_key=key, limit=1)
+        )
+        if not is_known and not any(_mentions(name, records, person, self.config) for name, records in self._tables()):
             raise Refusal(f"nothing is known of employee {key}: `safetyamp explain employee {key}` explains why")
         newest = self.store.newest("viewpoint/employees")
         rows = self._snapshot(newest).records if newest is not None else ()
         is_there = any(person.has_number(row["Employee"]) and person.is_in_company(row["PRCo"]) for row in rows)
         return person, is_there
 
+    def _keys_of(self, spec: EntitySpec, person: Person) -> set[str]:
+        """The records of another entity that are the person's by key, or by what the ledger knows of changes."""
+        own = {person.source_key} if is_keyed_by_person(spec) else set()
+        names = [field.name for field in spec.fields if field.references == EMPLOYEES.table]
+        changes = self.ledger.changes(entity=spec.name) if names else ()
+        return own | {change.source_key for change in changes if _refers(change, names, person)}
+
     def _plans(self) -> Iterator[Plan]:
         for ref in self.store.history(f"plan/{PEOPLE}"):
             yield Plan.from_bytes(self.store.read(ref))
 
     def _tables(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        for name in TABLES:
+        for name in table_names():
             for ref in self.store.history(name):
                 yield name, self._snapshot(ref).records
 
@@ -133,12 +151,13 @@ class Forgetting:
         """Take the person out of one stored file. False when nothing of theirs was in it."""
         if ref.kind != SNAPSHOT_KIND:
             plan = Plan.from_bytes(self.store.read(ref))
-            keys = person.vehicles if PLANS[ref.name] == VEHICLES else {person.source_key}
+            entity = plan_names()[ref.name]
+            keys = {person.source_key} if entity == PEOPLE else person.keys.get(entity, frozenset())
             erased = erased_plan(plan, keys)
             self.store.rewrite(ref, None if erased == plan else erased.to_bytes(), ref.content)
             return erased != plan
         before = self._snapshot(ref)
-        records = tuple(erased_records(ref.name, before.records, person))
+        records = tuple(erased_records(ref.name, before.records, person, self.config))
         if records == before.records:
             self.store.rewrite(ref, None, ref.content)
             return False
@@ -158,13 +177,13 @@ def _keys(plan: Plan) -> set[str]:
     return {verdict.source_key for verdict in plan.verdicts}
 
 
-def _mentions(name: str, records: tuple[Any, ...], person: Person) -> bool:
+def _mentions(name: str, records: tuple[Any, ...], person: Person, config: SyncConfig) -> bool:
     """Whether a table holds values of the person, as Entra may of somebody who was never in Viewpoint."""
-    return tuple(erased_records(name, records, person)) != records
+    return tuple(erased_records(name, records, person, config)) != records
 
 
-def _drives(change: Any, person: Person) -> bool:
-    return any(person.has_number(values.get("current_user_id")) for values in (change.payload, change.expected))
+def _refers(change: Any, names: Collection[str], person: Person) -> bool:
+    return any(person.has_number(values.get(name)) for values in (change.payload, change.expected) for name in names)
 
 
 def render_forgotten(document: dict[str, Any]) -> Iterator[str]:
@@ -173,8 +192,9 @@ def render_forgotten(document: dict[str, Any]) -> Iterator[str]:
     rows = sum(number for forgotten in document["ledger"].values() for number in forgotten.values())
     files = sum(document["snapshots"].values())
     yield f"employee {key}: values taken out of {rows} rows of the ledger and {files} snapshots and plans; counts stay"
-    if document["vehicles"]:
-        yield f"with it the vehicles they drive, whose names hold theirs: {', '.join(document['vehicles'])}"
+    for entity, keys in document["records"].items():
+        if entity != PEOPLE:
+            yield f"with it the {entity} that hold values of theirs: {', '.join(keys)}"
     yield from unreached(document)
 
 

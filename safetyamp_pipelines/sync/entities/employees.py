@@ -32,7 +32,9 @@ from safetyamp_pipelines.sync.model.spec import (
     Policy,
     Rows,
     Scope,
+    Somebody,
     SourceKey,
+    Trace,
 )
 from safetyamp_pipelines.sync.model.tables import Table
 
@@ -342,6 +344,11 @@ FIELDS = (
     Field("system_access", "Access", ("rule.access",), "system_access", clean="as_is"),
 )
 
+
+def _is_own_row(row: Record, who: Somebody, _rules: EmployeesConfig) -> bool:
+    return who.has_number(row["Employee"]) and who.is_in_company(row["PRCo"])
+
+
 SPEC = EntitySpec(
     name="employees",
     target=USERS,
@@ -366,6 +373,16 @@ SPEC = EntitySpec(
     reads=(ROLES,),
     row_of=_row_of,
     why_absent=_why_absent,
+    traces=(
+        Trace("users", lambda row, who, _rules: who.has_number(row.get("emp_id")), is_person=True),
+        Trace(
+            ENTRA,
+            lambda row, who, _rules: who.has_number(row.get("employeeId")),
+            lambda row, _who, _rules: {name: row[name] for name in ("employeeId", "userType") if name in row},
+        ),
+        Trace(EMPLOYEES, _is_own_row),
+        Trace(RECENT_JOBS, _is_own_row),
+    ),
     access="system_access",
     holds_switched_off=True,
     place="home_site_id",

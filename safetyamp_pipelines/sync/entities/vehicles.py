@@ -23,7 +23,9 @@ from safetyamp_pipelines.sync.model.spec import (
     Field,
     MatchKey,
     Scope,
+    Somebody,
     SourceKey,
+    Trace,
 )
 from safetyamp_pipelines.sync.model.tables import References, Table, at_path, fold
 
@@ -142,6 +144,16 @@ def driver_number(driver: Record, rules: VehiclesConfig) -> str | None:
     if not number and (noted := re.search(rules.driver_notes_pattern, driver.get("notes") or "")):
         number = noted.group(1)
     return clean.number(number, "") if number else None
+
+
+def _is_driver(row: Record, who: Somebody, rules: VehiclesConfig) -> bool:
+    return who.has_number(driver_number(row, rules))
+
+
+def _numbered_driver(row: Record, who: Somebody, rules: VehiclesConfig) -> dict[str, Any]:
+    """The driver's external ids with the number: the notes, which may be all that held it, do not stay."""
+    others = {name: value for name, value in (row.get("externalIds") or {}).items() if value}
+    return {"externalIds": {rules.driver_external_id: who.number, **others}}
 
 
 class _Place:
@@ -279,6 +291,10 @@ SPEC = EntitySpec(
         "rule.status": "active while Samsara lists the vehicle",
     },
     reads=(ASSET_TYPES,),
+    traces=(
+        Trace(DRIVERS, _is_driver, _numbered_driver, is_person=True),
+        Trace(VEHICLES, lambda row, who, _rules: at_path(row, "staticAssignedDriver.id") in who.rows(DRIVERS)),
+    ),
     access="status",
     place="site_id",
 )

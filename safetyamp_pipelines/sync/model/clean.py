@@ -6,6 +6,7 @@ does without them.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -13,10 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from safetyamp_pipelines.sync.model.text import UNREADABLE
+
 PhoneRegion = str
 # Text copied from mails and address books brings characters of no width along, such as U+200B and U+202A.
-_WITHOUT_WIDTH = (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
-_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "".join(map(chr, _WITHOUT_WIDTH))
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+_LINE_ENDS = re.compile("[\t\n\x0b\x0c\r\x85\u2028\u2029]+")
+_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))
+LONGEST = 500
+"""Characters of a value or a key: SafetyAmp takes 255 at most, an index of PostgreSQL 2,704 bytes."""
 
 
 class Unclean(ValueError):
@@ -24,16 +30,27 @@ class Unclean(ValueError):
 
 
 def text(value: Any, _region: PhoneRegion) -> str | None:
-    """Blanks trimmed on both sides, visible or not, one Unicode form (NFC); nothing left means no value."""
+    """One line in one Unicode form (NFC) without marks that nobody sees, trimmed; nothing left means no value."""
     found = str(value)
-    if found.isascii():
+    if found.isascii() and found.isprintable() and len(found) <= LONGEST:
         return found.strip() or None
-    return unicodedata.normalize("NFC", found).strip(_BLANKS) or None
+    return _bounded(unicodedata.normalize("NFC", _visible(found)).strip(_BLANKS)) or None
+
+
+def _visible(text: str) -> str:
+    return _UNSEEN.sub("", _LINE_ENDS.sub(" ", text))
+
+
+def _bounded(text: str) -> str:
+    """A text too long to be stored or indexed, as one that is unreadable and yet its own."""
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:40]}{UNREADABLE}{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def key(value: Any, _region: PhoneRegion) -> str | None:
     """A Vista key: trimmed on the right only, since leading blanks and a trailing dot are part of it."""
-    return str(value).rstrip() or None
+    return _bounded(_visible(str(value)).rstrip()) or None
 
 
 def email(value: Any, region: PhoneRegion) -> str | None:
@@ -104,7 +121,8 @@ def number(value: Any, region: PhoneRegion) -> str | None:
     trimmed = text(value, region)
     if trimmed is None:
         return None
-    return str(int(trimmed)) if trimmed.isascii() and trimmed.isdigit() else trimmed
+    whole = re.fullmatch(r"(\d+)(?:\.0+)?", trimmed)  # a spreadsheet's 1797.0, and the digits of any script
+    return str(int(whole[1])) if whole else trimmed
 
 
 def as_is(value: Any, _region: PhoneRegion) -> Any:
@@ -145,6 +163,9 @@ def _cleaned(function: Cleaner, value: Any, region: PhoneRegion) -> tuple[Any, s
     if isinstance(value, list | dict) and function is not as_is:
         return None, "is no single value"
     try:
-        return function(value, region), None
+        cleaned = function(value, region)
     except Unclean as unclean:
         return None, str(unclean)
+    if isinstance(cleaned, str) and UNREADABLE in cleaned:
+        return None, f"holds characters that cannot be read, or more than {LONGEST}"
+    return cleaned, None

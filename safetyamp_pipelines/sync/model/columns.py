@@ -128,10 +128,7 @@ _ENTRA = {
             *columns(Kind.LIST, "businessPhones"),
             *columns(Kind.OBJECT, "manager", Presence.LOOSE),
         ),
-        others=(
-            "accountEnabled userPrincipalName otherMails proxyAddresses givenName surname displayName jobTitle "
-            "department"
-        ),
+        others="accountEnabled",
     )
 }
 _TAGGED = (*columns(Kind.LIST, "tags", Presence.LOOSE), *columns(Kind.OBJECT, "externalIds", Presence.LOOSE))

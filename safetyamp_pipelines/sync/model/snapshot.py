@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.sync.model.text import UNREADABLE, displayed, is_suspect, usable
+
+NAMED = 20
+"""So many fields are named in a notice; the rest is counted."""
 
 Record = Mapping[str, Any]
 Columns = dict[str, list[Any]]
@@ -38,6 +43,37 @@ def _hash_of(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+class _Read(NamedTuple):
+    """A record that came in: usable, its canonical JSON, the fields that were not, and what they were."""
+
+    record: Record
+    text: str
+    fields: tuple[str, ...] = ()
+    as_read: str | None = None
+
+
+def _read(record: Record) -> _Read:
+    with suppress(ValueError, RecursionError):  # NaN, and what is nested without end
+        text = canonical_json(record)
+        if not is_suspect(text):
+            return _Read(record, text)
+    made: dict[str, Any] = usable(dict(record))
+    fields = tuple(
+        name for name, value in made.items() if record.get(name) != value or UNREADABLE in canonical_json(value)
+    )
+    try:
+        as_read = None if made == record else json.dumps(dict(record))
+    except RecursionError:
+        as_read = None
+    return _Read(made, canonical_json(made), fields, as_read)
+
+
+def _unreadable(fields: Sequence[str]) -> Iterator[str]:
+    if fields:
+        more = f" and {len(fields) - NAMED} more" if len(fields) > NAMED else ""
+        yield f"values that cannot be read or stored as they are were made usable: {', '.join(fields[:NAMED])}{more}"
+
+
 @dataclass(frozen=True)
 class Certificate:
     """Evidence that a read was whole. `read_at` is ISO 8601 UTC; `unique_keys` equals `rows` when keys are unique."""
@@ -57,6 +93,8 @@ class Snapshot:
     records: tuple[Record, ...]
     certificate: Certificate | None
     notices: tuple[str, ...] = field(default=())
+    as_read: Mapping[int, str] = field(default_factory=dict)
+    """Position → JSON of a record as it was read, where something in it could not be used."""
 
     @classmethod
     def certified(
@@ -69,14 +107,26 @@ class Snapshot:
         read_at: str,
         notices: Iterable[str] = (),
     ) -> Snapshot:
-        """Sort the records by key and certify them. The caller vouches that it saw every page."""
+        """Sort the records by key and certify them. The caller vouches that it saw every page.
+
+        This is the one door through which outside text comes in: what no later part could hold is made usable here,
+        with a notice for each field, and the record as it was read is kept beside it.
+        """
         texts = sorted(
-            ((canonical_json(key(record)), canonical_json(record), record) for record in records), key=itemgetter(0, 1)
+            ((canonical_json(key(one.record)), one.text, one.as_read or "", one) for one in map(_read, records)),
+            key=itemgetter(0, 1, 2),
         )
-        rows = tuple(record for _, _, record in texts)
-        keys = {text for text, _, _ in texts}
-        certificate = Certificate(pages, len(rows), len(keys), _hash_of(text for _, text, _ in texts), read_at)
-        made = cls(table, rows, certificate, tuple(notices))
+        rows = tuple(one.record for *_, one in texts)
+        keys = {text for text, *_ in texts}
+        certificate = Certificate(pages, len(rows), len(keys), _hash_of(one.text for *_, one in texts), read_at)
+        unreadable = [f"{displayed(name, 60)} of {text}" for text, *_, one in texts for name in one.fields]
+        made = cls(
+            table,
+            rows,
+            certificate,
+            (*notices, *_unreadable(unreadable)),
+            {place: one.as_read for place, (*_, one) in enumerate(texts) if one.as_read is not None},
+        )
         vars(made)["_fits"] = True  # the hash is of these very rows
         return made
 

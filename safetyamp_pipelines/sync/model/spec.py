@@ -5,16 +5,16 @@ Declarations only; no rule is carried out here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from safetyamp_pipelines.sync.model import clean
 from safetyamp_pipelines.sync.model.kinds import EntityRules
 from safetyamp_pipelines.sync.model.snapshot import Record
-from safetyamp_pipelines.sync.model.tables import Table
+from safetyamp_pipelines.sync.model.tables import Id, Table
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.sync.model.inputs import Inputs
@@ -114,6 +114,36 @@ class Desired:
         return tuple(replace(field, policy=Policy.FILL) if field in filled else field for field in fields)
 
 
+class Somebody(Protocol):
+    """The person whom `safetyamp forget` is about, as far as a declaration asks."""
+
+    @property
+    def number(self) -> str: ...
+    def has_number(self, value: Any) -> bool:
+        """Whether a value of any system is the person's employee number, leading zeros or not."""
+        ...
+
+    def is_in_company(self, company: Any) -> bool:
+        """Whether the row of that company with this number is the person's."""
+        ...
+
+    def rows(self, table: str) -> Set[Id]:
+        """The ids of the person's rows in a table whose traces were followed before."""
+        ...
+
+
+@dataclass(frozen=True)
+class Trace:
+    """How a row of one table is known to be a person's. `stays` is what must be left in it, besides its keys and what
+    is not personal, so that it is known again: the next try of a `forget` that was cut short finds what is left. With
+    `is_person` a row is a person, whom rows of other tables may show by its id."""
+
+    table: str
+    is_theirs: Callable[[Record, Somebody, Any], bool]
+    stays: Callable[[Record, Somebody, Any], Mapping[str, Any]] = field(default=lambda _row, _who, _rules: {})
+    is_person: bool = False
+
+
 Rows = dict[str, Record]
 """Snapshot → the row of it that a source record is read from."""
 
@@ -158,6 +188,8 @@ class EntitySpec:
     `place` is the reference that says where a record stands: changing it is a move, and guards count by place.
     `protected_by` says why an observed record is never touched, None when it may be. `why_absent` adds reasons why a
     key that somebody asks for is no source record.
+    `traces` lead to a person's rows, in an order in which one may ask for those before it. Without one of its own table
+    an entity with personal fields is traced by its reference to users, or by the employee number it is keyed by.
     """
 
     name: str
@@ -177,6 +209,7 @@ class EntitySpec:
     records: Callable[[Inputs], Iterable[tuple[object, str]]] | None = None
     row_of: Callable[[Inputs, Desired], Rows] | None = None
     why_absent: Callable[[Inputs, str], Iterable[str]] = field(default=lambda _inputs, _key: ())
+    traces: tuple[Trace, ...] = ()
     access: str | None = None
     holds_switched_off: bool = False
     place: str | None = None

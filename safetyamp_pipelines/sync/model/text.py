@@ -4,7 +4,16 @@ SafetyAmp here, that is clean.py's.
 
 from __future__ import annotations
 
+import math
 import re
+from typing import Any
+
+UNREADABLE = "\ufffd"
+"""What stands for a character that could not be read."""
+_DEEPEST = 50
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")  # halves of surrogate pairs
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_SUSPECT = re.compile(r"\\(?:u00[01]|[bf])|[\x7f-\x9f\ud800-\udfff\ufffd]")
 
 LONGEST_DISPLAYED = 300
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
@@ -22,6 +31,29 @@ def displayed(text: object, limit: int | None = LONGEST_DISPLAYED) -> str:
     whole = str(text)
     kept = whole if limit is None or len(whole) <= limit else whole[: limit - 1] + "…"
     return _MISLEADING.sub(_escaped, kept)
+
+
+def is_suspect(text: str) -> bool:
+    """Whether the JSON text of a value may hold what `usable` would change, or what could not be read."""
+    return _SUSPECT.search(text) is not None
+
+
+def usable(value: Any, _depth: int = 0) -> Any:
+    """A JSON value as every database, file and hash takes it: a character that is none is read as U+FFFD, controls are
+    dropped, numbers that are none and what is nested without end become None. Line ends and tabs stay.
+    """
+    match value:
+        case str():
+            return _CONTROLS.sub("", _NO_CHARACTER.sub(UNREADABLE, value))
+        case float():
+            return value if math.isfinite(value) else None
+        case dict() | list() if _depth >= _DEEPEST:
+            return None
+        case dict():
+            return {usable(str(name)): usable(inner, _depth + 1) for name, inner in value.items()}
+        case list():
+            return [usable(inner, _depth + 1) for inner in value]
+    return value
 
 
 def _escaped(match: re.Match[str]) -> str:

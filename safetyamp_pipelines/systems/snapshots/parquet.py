@@ -19,20 +19,25 @@ SNAPSHOT_KIND = "snapshot"
 
 
 def snapshot_to_parquet(snapshot: Snapshot) -> bytes:
-    """The records, whole and in order: one column `record` of JSON text, zstd."""
+    """The records, whole and in order: one column `record` of JSON text, and one `as_read` where that differs; zstd."""
     texts = [json.dumps(dict(record), ensure_ascii=False, allow_nan=False) for record in snapshot.records]
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table({"record": pa.array(texts, pa.large_string())}), sink, compression="zstd")
+    columns: dict[str, list[str | None]] = {"record": list(texts)}
+    if snapshot.as_read:
+        columns["as_read"] = [snapshot.as_read.get(place) for place in range(len(texts))]
+    table = pa.table({name: pa.array(column, pa.large_string()) for name, column in columns.items()})
+    pq.write_table(table, sink, compression="zstd")
     return bytes(sink.getvalue())
 
 
 def snapshot_from_parquet(payload: bytes, manifest: Mapping[str, Any]) -> Snapshot:
     """The snapshot again, verified against its certificate; raises SnapshotError when they do not fit."""
     try:
-        texts = pq.read_table(pa.BufferReader(payload), columns=["record"]).column("record").to_pylist()
+        columns = pq.read_table(pa.BufferReader(payload)).to_pydict()
         certificate = Certificate(**manifest["certificate"])
         table, notices = str(manifest["table"]), tuple(manifest["notices"])
-        records = tuple(json.loads(text) for text in texts)
+        records = tuple(json.loads(text) for text in columns["record"])
+        as_read = {place: text for place, text in enumerate(columns.get("as_read", ())) if text is not None}
     except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise SnapshotError(f"a snapshot cannot be read ({type(error).__name__}): materialise it again") from error
-    return Snapshot(table, records, certificate, notices).verified()
+    return Snapshot(table, records, certificate, notices, as_read).verified()

@@ -95,6 +95,7 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def leave_transactions_to_sqlalchemy(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
+        connection.text_factory = lambda stored: stored.decode("utf-8", "replace")
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
@@ -132,6 +133,10 @@ def _sql_server_engine(
     @sa.event.listens_for(engine, "connect")
     def set_limits(connection: Any, _record: Any) -> None:
         connection.timeout = config.query_timeout_seconds
+        # Text arrives as UTF-16, whatever its column: pyodbc raises on half a character, without table and row.
+        connection.setdecoding(dbapi.SQL_CHAR, encoding="utf-16le", ctype=dbapi.SQL_WCHAR)
+        for kind in (dbapi.SQL_WCHAR, dbapi.SQL_WVARCHAR, dbapi.SQL_WLONGVARCHAR):
+            connection.add_output_converter(kind, _decoded)
         cursor = connection.cursor()
         cursor.execute(f"SET LOCK_TIMEOUT {int(config.lock_timeout_ms)}")
         cursor.close()
@@ -139,6 +144,10 @@ def _sql_server_engine(
     if token_provider is not None:
         _inject_token(engine, token_provider, Place(source_name(url)))
     return engine
+
+
+def _decoded(stored: bytes | None) -> str | None:
+    return None if stored is None else stored.decode("utf-16le", "surrogatepass" if len(stored) % 2 == 0 else "replace")
 
 
 def _inject_token(engine: sa.Engine, token_provider: TokenProvider, place: Place) -> None:

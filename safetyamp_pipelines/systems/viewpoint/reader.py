@@ -187,9 +187,7 @@ def _record(table: str, row: sa.RowMapping) -> dict[str, Any]:
 def _json_value(table: str, column: str, value: Any) -> Any:
     """The value as JSON: dates as ISO text (a day alone when at midnight), decimals as int or text, the rest as is."""
     match value:
-        case None | bool() | int() | str():
-            return value
-        case float() if value - value == 0:  # neither infinite nor not a number
+        case None | bool() | int() | float() | str():
             return value
         case Decimal() if value.is_finite():
             return int(value) if value == value.to_integral_value() else str(value)

@@ -8,14 +8,24 @@ from safetyamp_pipelines.operations.forget.erasing import Person, erased_plan, e
 from safetyamp_pipelines.sync.model.plan import Action, Agreed, Change, Finding, Outcome, Plan, Verdict
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
-NORA = Person("100482", frozenset({"aB3dE"}), frozenset({"52"}), frozenset({"281"}), frozenset({9001}))
+RULES = SyncConfig()
+NORA = Person(
+    "100482",
+    {
+        "users": frozenset({"aB3dE"}),
+        "samsara/drivers": frozenset({"52"}),
+        "samsara/vehicles": frozenset({"281"}),
+        "assets": frozenset({9001}),
+    },
+    {"vehicles": frozenset({"281"})},
+)
 
 
 def test_rows_keep_their_keys_and_order_and_other_people_are_the_same_objects() -> None:
     nora = {"PRCo": 1, "Employee": 100482, "FirstName": "Nora", "PRDept": "10"}
     other = {"PRCo": 1, "Employee": 7, "FirstName": "Kim"}
 
-    found = erased_records("viewpoint/employees", [other, nora], NORA)
+    found = erased_records("viewpoint/employees", [other, nora], NORA, RULES)
 
     assert found == [other, {"PRCo": 1, "Employee": 100482, "FirstName": None, "PRDept": None}]
     assert found[0] is other
@@ -24,8 +34,8 @@ def test_rows_keep_their_keys_and_order_and_other_people_are_the_same_objects() 
 def test_somebody_of_another_company_with_the_same_number_is_somebody_else() -> None:
     rows = [{"PRCo": company, "Employee": 100482, "FirstName": "N"} for company in (1, 2)]
 
-    mine = erased_records("viewpoint/employees", rows, replace(NORA, others=frozenset({"2/100482"})))
-    theirs = erased_records("viewpoint/employees", rows, Person("2/100482"))
+    mine = erased_records("viewpoint/employees", rows, replace(NORA, others=frozenset({"2/100482"})), RULES)
+    theirs = erased_records("viewpoint/employees", rows, Person("2/100482"), RULES)
 
     assert [row["FirstName"] for row in mine] == [None, "N"]
     assert [row["FirstName"] for row in theirs] == ["N", None]
@@ -35,7 +45,7 @@ def test_accounts_are_found_with_leading_zeros_and_managers_keep_their_number_al
     own = {"id": "e1", "employeeId": " 0100482", "mail": "n@example.com", "userType": "Member", "businessPhones": ["1"]}
     led = {"id": "e2", "employeeId": "7", "mail": "k@example.com", "manager": {"employeeId": "100482", "mail": "n@x.y"}}
 
-    found = erased_records("entra/users", [own, led], NORA)
+    found = erased_records("entra/users", [own, led], NORA, RULES)
 
     assert found[0] == {**own, "mail": None, "businessPhones": None}
     assert found[1] == {**led, "manager": {"employeeId": "100482"}}
@@ -46,10 +56,10 @@ def test_a_vehicle_bears_the_name_of_its_driver_in_every_system() -> None:
     asset = {"id": 9001, "name": "Unit 7 - Nora", "serial": "V", "current_user": {"id": "aB3dE", "first_name": "Nora"}}
     shared = {"id": 9002, "name": "Crane", "current_user": {"id": "aB3dE", "email": "n@x.y"}}
 
-    assert erased_records("samsara/vehicles", [driven], NORA) == [
+    assert erased_records("samsara/vehicles", [driven], NORA, RULES) == [
         {"id": "281", "name": None, "vin": "V", "staticAssignedDriver": {"id": "52"}}
     ]
-    assert erased_records("safetyamp/assets", [asset, shared], NORA) == [
+    assert erased_records("safetyamp/assets", [asset, shared], NORA, RULES) == [
         {"id": 9001, "name": None, "serial": "V", "current_user": {"id": "aB3dE"}},
         {"id": 9002, "name": "Crane", "current_user": {"id": "aB3dE"}},
     ]
@@ -59,19 +69,19 @@ def test_a_driver_whose_number_only_the_notes_told_is_still_known_by_it() -> Non
     noted = {"id": "52", "name": "Nora", "notes": " 100482 "}
     named = {"id": "52", "name": "Nora", "notes": None, "externalIds": {"employeeId": "0100482", "payroll": "7"}}
 
-    (first,), (second,) = (erased_records("samsara/drivers", [row], NORA) for row in (noted, named))
+    (first,), (second,) = (erased_records("samsara/drivers", [row], NORA, RULES) for row in (noted, named))
 
     assert first == {"id": "52", "name": None, "notes": None, "externalIds": {"employeeId": "100482"}}
     assert second == {**named, "name": None}
     for erased in (first, second):
-        assert known_as(Person("100482"), [("samsara/drivers", [erased])], SyncConfig()).drivers == {"52"}
+        assert known_as(Person("100482"), [("samsara/drivers", [erased])], RULES).rows("samsara/drivers") == {"52"}
 
 
 def test_snapshots_tell_by_which_ids_a_person_is_known() -> None:
     tables = [
         ("safetyamp_observed/users", [{"id": "aB3dE", "emp_id": "0100482"}, {"id": "x", "emp_id": None}]),
-        ("samsara/drivers", [{"id": 52, "notes": "100482"}, {"id": 53, "notes": "call 5045550123"}]),
-        ("samsara/vehicles", [{"id": 281, "staticAssignedDriver": {"id": "52"}}, {"id": 282}]),
+        ("samsara/drivers", [{"id": "52", "notes": "100482"}, {"id": "53", "notes": "call 5045550123"}]),
+        ("samsara/vehicles", [{"id": "281", "staticAssignedDriver": {"id": "52"}}, {"id": "282"}]),
         ("safetyamp/assets", [{"id": 9001, "current_user_id": "aB3dE"}, {"id": 9002, "current_user_id": None}]),
     ]
 
