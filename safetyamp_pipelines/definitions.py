@@ -15,10 +15,10 @@ from safetyamp_pipelines.assets.source_links import with_source_links
 from safetyamp_pipelines.assets.sources import SNAPSHOTS
 from safetyamp_pipelines.automation.alerting.sensor import alert_sensor
 from safetyamp_pipelines.automation.housekeeping import forget_old_runs, forget_schedule
-from safetyamp_pipelines.automation.named_jobs import JOBS
+from safetyamp_pipelines.automation.named_jobs import JOBS, report_daily
 from safetyamp_pipelines.automation.operator_jobs import OPERATOR_JOBS
 from safetyamp_pipelines.automation.starting.retry_sensor import retry_sensor
-from safetyamp_pipelines.automation.starting.schedules import sync_schedules
+from safetyamp_pipelines.automation.starting.schedules import report_schedule, sync_schedules
 from safetyamp_pipelines.automation.starting.source_changes import source_sensor
 from safetyamp_pipelines.checks.plan_checks import guard_checks, verdict_checks
 from safetyamp_pipelines.checks.proof_checks import proof_checks
@@ -26,7 +26,6 @@ from safetyamp_pipelines.checks.push_checks import table_push_checks
 from safetyamp_pipelines.checks.snapshot_checks import table_checks
 from safetyamp_pipelines.jira.defs import with_jira
 from safetyamp_pipelines.operations.progress import LogProgress
-from safetyamp_pipelines.report_job import report_daily, report_schedule
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
 from safetyamp_pipelines.resources.run_console import console_logger
 from safetyamp_pipelines.resources.systems import (

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, references
-from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
+from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Change, Plan, Verdict
+from safetyamp_pipelines.sync.model.remembered import Memory
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot, canonical_json
 from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.planning.derive import plan_entity

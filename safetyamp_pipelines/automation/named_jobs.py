@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from safetyamp_pipelines.assets.reports import DAILY_CHANGES
 from safetyamp_pipelines.resources.keys import CAUSE_TAG, OBSERVED, SYNC_TAG, asset_key
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name
 from safetyamp_pipelines.sync.model.columns import SOURCES
@@ -62,3 +63,10 @@ sync_one = [
     for spec in ENTITIES
 ]
 JOBS = [sync_all, plan_all, *sync_one]
+
+report_daily = dg.define_asset_job(
+    "report_daily",
+    selection=dg.AssetSelection.assets(asset_key(DAILY_CHANGES)),
+    description="Report what was changed on the chosen days. Reads the ledger alone; never writes to SafetyAmp.",
+    tags={CAUSE_TAG: "manual", "dagster/max_retries": "0"},
+)

@@ -5,17 +5,20 @@ its own; a failed one with severity ERROR stops what depends on the table.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from statistics import median_low
 
 import dagster as dg
 
 from safetyamp_pipelines.checks.column_checks import judge_schema
-from safetyamp_pipelines.checks.judged import Judged, Level
-from safetyamp_pipelines.checks.row_count import judge_rows, sizes_before
+from safetyamp_pipelines.checks.judged import Judged, Level, worst
 from safetyamp_pipelines.resources.keys import OBSERVED, asset_key, input_name
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.entities.registry import SCHEMAS
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
+from safetyamp_pipelines.sync.rules.limits import RowCountLimits
+
+ROWS = "dagster/row_count"
 
 CHECKS = {
     "certificate": "The snapshot is whole and its keys are unique. Red? Materialise it again; if it stays red, two "
@@ -72,6 +75,34 @@ def _twice(snapshot: Snapshot) -> tuple[str, ...]:
     columns = SCHEMAS[snapshot.table].key
     keys = Counter("/".join(str(record.get(column)) for column in columns) for record in snapshot.records)
     return tuple(sorted(key for key, number in keys.items() if number > 1))
+
+
+def sizes_before(instance: dg.DagsterInstance, key: dg.AssetKey, limit: int) -> list[int]:
+    """The sizes of the snapshots before the newest, newest first; the newest is the one that is looked at."""
+    made = [record.asset_materialization for record in instance.fetch_materializations(key, limit=limit + 1).records]
+    sizes = [one.metadata[ROWS].value for one in made[1:] if one is not None and ROWS in one.metadata]
+    return [int(size) for size in sizes if isinstance(size, int)]
+
+
+def judge_rows(rows: int, before: Sequence[int], limits: RowCountLimits, *, may_rise: bool = False) -> Judged:
+    """Emptied is an error, far from the usual size a warning. Once all that is remembered is empty, empty is usual.
+
+    The usual size is the median of those that were not empty: a sick read neither hides itself nor the next one.
+    """
+    filled = [size for size in before if size > 0]
+    if not filled:
+        return Judged(Level.FINE, f"{rows} rows", "none: no earlier snapshot with rows is known")
+    usual = median_low(filled)
+    least = usual - max(limits.records, int(limits.fall * usual))
+    most = usual + max(limits.records, int(limits.rise * usual))
+    is_odd = rows < least or (rows > most and not may_rise)
+    upto = "" if may_rise else f" to {most}"
+    return Judged(
+        worst((rows == 0, Level.ERROR), (is_odd, Level.WARNING)),
+        f"{rows} rows, usually {usual}",
+        f"not empty, and {max(least, 0)}{upto} rows without a warning (checks.row_count in sync.yaml)",
+        more={"rows_before": ", ".join(map(str, before))},
+    )
 
 
 table_checks = [snapshot_checks(table) for table in SCHEMAS]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,7 +26,7 @@ from safetyamp_pipelines.ledger.database import WRITES, open_engine, translated
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import Refusal
 
-VERSIONS, VERSION_TABLE = "safetyamp_pipelines.jira:migrations", "jira_version"
+VERSIONS, VERSION_TABLE = Path(__file__).parent / "migrations", "jira_version"
 DEAD_AFTER = timedelta(minutes=2)
 """A run that showed no sign of life for so long has died."""
 KEEP_RUNS, KEEP_EMPTY_RUNS = timedelta(days=400), timedelta(days=14)

@@ -18,7 +18,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from safetyamp_pipelines.jira.field_mapping import FieldMapping
 from safetyamp_pipelines.jira.values import ABSENT, ColumnType
-from safetyamp_pipelines.ledger.column_types import UtcDateTime
+from safetyamp_pipelines.ledger.schema import UtcDateTime
 from safetyamp_pipelines.sync.model.errors import Refusal
 
 Row = dict[str, Any]

@@ -16,39 +16,27 @@ from safetyamp_pipelines.ledger.ledger_errors import (
     SessionEnded,
 )
 from safetyamp_pipelines.ledger.records import (
-    Action,
     Approval,
-    Change,
     ChangeStatus,
-    Failure,
-    FailureState,
     Forgotten,
-    Intent,
     Lease,
-    Link,
+    LoggedChange,
     LoggedRun,
     LoggedVerdict,
     Pause,
     Session,
     SessionStatus,
-    TargetId,
     Unlinked,
-    Unsent,
 )
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger.ledger import Ledger
 
 __all__ = [
-    "Action",
     "AlreadyAnswered",
     "Approval",
-    "Change",
     "ChangeStatus",
-    "Failure",
-    "FailureState",
     "Forgotten",
-    "Intent",
     "IntentOpen",
     "IntentUnsettled",
     "Lease",
@@ -57,16 +45,14 @@ __all__ = [
     "Ledger",
     "LedgerConflict",
     "LedgerUnusable",
-    "Link",
+    "LoggedChange",
     "LoggedRun",
     "LoggedVerdict",
     "Pause",
     "Session",
     "SessionEnded",
     "SessionStatus",
-    "TargetId",
     "Unlinked",
-    "Unsent",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Approvals: a person's leave to push one plan that a guard refused. What a guard refuses is in `sync/guards.py`."""
+"""Approvals: a person's leave to push one plan that a guard refused (`sync/planning/guards.py`)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.records import Approval
-from safetyamp_pipelines.ledger.schema import ApprovalRow
-from safetyamp_pipelines.ledger.transactions import Store
+from safetyamp_pipelines.ledger.schema import ApprovalRow, as_record
 
 
 class Approvals(Store):
@@ -24,7 +24,7 @@ class Approvals(Store):
                 plan_hash=plan_hash, entity=entity, who=who, reason=reason, at=now, expires_at=now + valid_for
             )
             db.add(row)
-            return approval_record(row)
+            return as_record(Approval, row)
 
     def approval(self, plan_hash: str, *, now: datetime | None = None) -> Approval | None:
         """The newest approval of exactly this plan that has not expired at `now` (default: the ledger's clock)."""
@@ -32,22 +32,10 @@ class Approvals(Store):
         valid = query.where(ApprovalRow.expires_at > (now or self._clock()))
         with self._reading() as db:
             row = db.scalars(valid.order_by(ApprovalRow.id.desc()).limit(1)).one_or_none()
-            return None if row is None else approval_record(row)
+            return None if row is None else as_record(Approval, row)
 
     def approvals(self, limit: int = 50) -> list[Approval]:
         """The newest approvals, newest first, also those that expired."""
         with self._reading() as db:
             rows = db.scalars(select(ApprovalRow).order_by(ApprovalRow.id.desc()).limit(limit))
-            return [approval_record(row) for row in rows]
-
-
-def approval_record(row: ApprovalRow) -> Approval:
-    """The row as a plain record."""
-    return Approval(
-        plan_hash=row.plan_hash,
-        entity=row.entity,
-        who=row.who,
-        reason=row.reason,
-        at=row.at,
-        expires_at=row.expires_at,
-    )
+            return [as_record(Approval, row) for row in rows]

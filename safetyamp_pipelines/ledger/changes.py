@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.orm import contains_eager
 
+from safetyamp_pipelines.ledger.database import Store
+from safetyamp_pipelines.ledger.failures import clear_failure
 from safetyamp_pipelines.ledger.ledger_errors import AlreadyAnswered, IntentOpen, LeaseLost, SessionEnded
 from safetyamp_pipelines.ledger.links import put_link
-from safetyamp_pipelines.ledger.records import Change, ChangeStatus, Intent, TargetId, Unsent
-from safetyamp_pipelines.ledger.schema import ChangeRow, LeaseRow, SessionRow
-from safetyamp_pipelines.ledger.transactions import Store
+from safetyamp_pipelines.ledger.records import ChangeStatus, LoggedChange
+from safetyamp_pipelines.ledger.schema import ChangeRow, LeaseRow, SessionRow, as_record
+from safetyamp_pipelines.sync.model.plan import Action, Agreed, Change, Outcome
+from safetyamp_pipelines.sync.model.tables import Id
 
 # Asked before every write to SafetyAmp, so built once.
 SESSION_STATE = (
-    select(SessionRow.status, SessionRow.lease_name, SessionRow.lease_token)
+    select(SessionRow.entity, SessionRow.status, SessionRow.lease_name, SessionRow.lease_token)
     .where(SessionRow.id == bindparam("session_id"))
     .with_for_update(read=True)
 )
@@ -32,23 +35,22 @@ LEASE_STATE = (
 class Changes(Store):
     """Write intents and answers, and find what has none."""
 
-    def intend(self, session_id: int, intent: Intent) -> int:
-        """Put the intent on the disk and return its change id; only then may the call be made.
+    def intend(self, session_id: int, change: Change) -> int:
+        """Put the intent on the disk and return its id; only then may the call be made.
 
         Raises IntentOpen when a create of the record has no answer yet, LeaseLost and SessionEnded when this push
         must not write any more.
         """
         with self._writing() as db:
-            require_right_to_push(db, session_id)
-            row = change_row(session_id, intent)
-            row.intended_at = self._clock()
+            entity = require_right_to_push(db, session_id)
+            row = change_row(session_id, entity, change, self._clock())
             db.add(row)
             try:
                 db.flush()
             except IntegrityError:
-                if intent.action != "create":
+                if change.action is not Action.CREATE:
                     raise
-                raise IntentOpen(intent.entity, intent.source_key) from None
+                raise IntentOpen(entity, change.source_key) from None
             return row.id
 
     def answer(
@@ -56,7 +58,7 @@ class Changes(Store):
         change_id: int,
         status: ChangeStatus,
         *,
-        target_id: TargetId | None = None,
+        target_id: Id | None = None,
         http_status: int | None = None,
         error: Any = None,
         rule: str | None = None,
@@ -64,8 +66,10 @@ class Changes(Store):
         pushed: Mapping[str, Any] | None = None,
         not_taken: Mapping[str, str | None] | None = None,
         not_taken_for: timedelta | None = None,
+        optional: Set[str] = frozenset(),
     ) -> None:
-        """Settle the change. With `pushed` the record's link is saved in the same transaction (see `save_link`).
+        """Settle the change. With `pushed` the record's link is saved in the same transaction (see `links.merge`), and
+        an earlier refusal is cleared unless only `optional` fields were refused and none of them was sent now.
         `not_taken_for` is how long that is remembered of the fields not taken; without it for good.
 
         An answer is taken even from a push that lost its lease: what happened, happened. Raises AlreadyAnswered.
@@ -82,19 +86,20 @@ class Changes(Store):
             if pushed is not None:
                 if row.target_id is None:
                     raise ValueError(f"change {change_id}: a link needs the SafetyAmp id")
-                pair = (row.entity, row.source_key, row.natural_key, row.target_id)
-                put_link(db, *pair, pushed, not_taken or {}, self._clock(), not_taken_for)
+                pair = Agreed(row.source_key, row.natural_key, row.target_id, pushed)
+                put_link(db, row.entity, pair, not_taken or {}, self._clock(), not_taken_for)
+                clear_failure(db, row.entity, row.source_key, pushed.keys(), optional)
 
-    def note_unsent(self, session_id: int, intents: Iterable[Intent], status: Unsent, rule: str) -> None:
+    def note_unsent(self, session_id: int, changes: Iterable[Change], status: Outcome, rule: str) -> None:
         """Record changes for which no call was made, and the rule that decided, all at once."""
         with self._writing() as db:
-            now = self._clock()
-            for intent in intents:
-                row = change_row(session_id, intent)
-                row.intended_at, row.answered_at, row.status, row.rule = (now, now, status, rule)
+            now, entity = self._clock(), db.get_one(SessionRow, session_id).entity
+            for change in changes:
+                row = change_row(session_id, entity, change, now)
+                row.answered_at, row.status, row.rule = now, cast("ChangeStatus", str(status)), rule
                 db.add(row)
 
-    def open_intents(self, entity: str) -> list[Change]:
+    def open_intents(self, entity: str) -> list[LoggedChange]:
         """Intents of the entity without an answer, oldest first, whatever became of their sessions.
 
         The holder of the lease has to settle each of them by looking the record up in SafetyAmp.
@@ -119,7 +124,7 @@ class Changes(Store):
         entity: str | None = None,
         source_key: str | None = None,
         limit: int | None = None,
-    ) -> list[Change]:
+    ) -> list[LoggedChange]:
         """The changes that meet every condition given, newest first."""
         query = whole_changes().order_by(ChangeRow.id.desc()).limit(limit)
         if session_id is not None:
@@ -133,13 +138,19 @@ class Changes(Store):
         with self._reading() as db:
             return [change_record(row) for row in db.scalars(query)]
 
-    def changes_done(self, session_id: int) -> list[Change]:
-        """What the session did in SafetyAmp, oldest first: `payload` is what it wrote, `expected` what stood before."""
+    def changes_intended(self, start: datetime, end: datetime) -> list[LoggedChange]:
+        """The changes intended from `start` until, and without, `end`, oldest first."""
+        query = whole_changes().where(ChangeRow.intended_at >= start, ChangeRow.intended_at < end)
+        with self._reading() as db:
+            return [change_record(row) for row in db.scalars(query.order_by(ChangeRow.id))]
+
+    def changes_done(self, session_id: int) -> list[LoggedChange]:
+        """What the session did in SafetyAmp, oldest first."""
         query = whole_changes().where(ChangeRow.session_id == session_id, ChangeRow.status == "done")
         with self._reading() as db:
             return [change_record(row) for row in db.scalars(query.order_by(ChangeRow.id))]
 
-    def created_in_run(self, run_id: str, entity: str) -> dict[str, TargetId]:
+    def created_in_run(self, run_id: str, entity: str) -> dict[str, Id]:
         """Natural key → SafetyAmp id of what the pushes of this run created, for references to it."""
         query = (
             select(ChangeRow.natural_key, ChangeRow.target_id)
@@ -152,27 +163,29 @@ class Changes(Store):
             return {natural_key: target_id for natural_key, target_id in db.execute(query) if target_id is not None}
 
 
-def require_right_to_push(db: Transaction, session_id: int) -> None:
-    """Raise unless the session runs and, if it pushes under a lease, its fencing token is still the newest.
+def require_right_to_push(db: Transaction, session_id: int) -> str:
+    """The session's entity. Raises unless the session runs and, if it pushes under a lease, its fencing token is still
+    the newest.
 
     The shared row locks make whoever declares the session over, or takes the lease, wait for this intent and see it.
     """
     session = db.execute(SESSION_STATE, {"session_id": session_id}).one_or_none()
     if session is None:
         raise LookupError(f"session {session_id} is not in the ledger")
-    status, lease_name, lease_token = session
-    if status != "running":
-        raise SessionEnded(session_id, status)
-    if lease_name is None:
-        return
-    lease = db.execute(LEASE_STATE, {"name": lease_name}).one_or_none()
-    if lease is None or lease.holder is None or lease.token != lease_token:
-        raise LeaseLost(lease_name, f"session {session_id}")
+    if session.status != "running":
+        raise SessionEnded(session_id, session.status)
+    if session.lease_name is not None:
+        lease = db.execute(LEASE_STATE, {"name": session.lease_name}).one_or_none()
+        if lease is None or lease.holder is None or lease.token != session.lease_token:
+            raise LeaseLost(session.lease_name, f"session {session_id}")
+    entity: str = session.entity
+    return entity
 
 
-def change_row(session_id: int, intent: Intent) -> ChangeRow:
-    """The intent as a row, still without its times."""
-    return ChangeRow(session_id=session_id, **{field.name: getattr(intent, field.name) for field in fields(Intent)})
+def change_row(session_id: int, entity: str, change: Change, now: datetime) -> ChangeRow:
+    """The change as a row without an answer."""
+    values = {field.name: getattr(change, field.name) for field in fields(Change)}
+    return ChangeRow(session_id=session_id, entity=entity, intended_at=now, **{**values, "fields": dict(change.fields)})
 
 
 def whole_changes() -> Select[ChangeRow]:
@@ -180,7 +193,7 @@ def whole_changes() -> Select[ChangeRow]:
     return select(ChangeRow).join(ChangeRow.session).options(contains_eager(ChangeRow.session))
 
 
-def change_record(row: ChangeRow) -> Change:
+def change_record(row: ChangeRow) -> LoggedChange:
     """The row as a plain record."""
-    own = {field.name: getattr(row, field.name) for field in fields(Change) if field.name != "run_id"}
-    return Change(**own, run_id=row.session.run_id)
+    fields = {name: (before, after) for name, (before, after) in row.fields.items()}
+    return as_record(LoggedChange, row, fields=fields, run_id=row.session.run_id)

@@ -1,28 +1,43 @@
-"""Opens the ledger's database: the engine, its promises of durability, and the migrations. No queries of the ledger."""
+"""The ledger's database: the engine, its promises of durability, its migrations, and short transactions. No queries."""
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 
+import sqlalchemy
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, func, make_url, select
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    column,
+    create_engine,
+    event,
+    exc,
+    func,
+    insert,
+    inspect,
+    make_url,
+    select,
+)
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from safetyamp_pipelines.ledger.ledger_errors import LedgerConflict, LedgerUnusable
+from safetyamp_pipelines.ledger.schema import Base, KeyRow
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 
 # Dagster keeps a table called alembic_version; the ledger may live in the same PostgreSQL database.
 VERSION_TABLE = "ledger_version"
-MIGRATIONS = "safetyamp_pipelines.ledger:migrations"
 WRITES = "ledger_writes"
 """Execution option of an engine whose transactions write; SQLite then locks at the start of the transaction."""
 LOCK_WAIT_SECONDS = 30
@@ -30,11 +45,22 @@ CONNECT_SECONDS = 10
 MIGRATION_LOCK = 5_309_771_204_117_063_281
 """Key of the PostgreSQL advisory lock; any number no other program of the database uses."""
 
-# Alembic's `context` and `op` are global to the process: two threads must not migrate at the same time.
+HASH_KEY = "keyed_hash"
+"""Name of the random key of the keyed hashes, made with the ledger."""
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSIONS = MIGRATIONS / "versions"
+
+Clock = Callable[[], datetime]
+
 _migrating = threading.Lock()
 
 
-def open_engine(url: str | URL, versions: str = f"{MIGRATIONS}/versions", table: str = VERSION_TABLE) -> Engine:
+def utc_now() -> datetime:
+    """The moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def open_engine(url: str | URL, versions: Path = VERSIONS, table: str = VERSION_TABLE) -> Engine:
     """An engine on a migrated database: the ledger's, or one with these revisions and this version table.
 
     Raises LedgerUnusable, without the password, when that cannot be had.
@@ -148,28 +174,43 @@ def postgresql_engine(address: URL) -> Engine:
     )
 
 
-def migrate(engine: Engine, versions: str, table: str) -> None:
+def migrate(engine: Engine, versions: Path = VERSIONS, table: str = VERSION_TABLE) -> None:
     """Bring the database to this release's revision in one transaction; other openers wait for it.
 
-    Raises LedgerUnusable when the database was written by a later release.
+    A fresh ledger is made from its models. Raises LedgerUnusable when the database was written by a later release.
     """
-    config = Config()
-    config.set_main_option("script_location", MIGRATIONS)
-    config.set_main_option("version_locations", versions)
-    config.set_main_option("path_separator", "newline")
-    scripts = ScriptDirectory.from_config(config)
+    known = sorted(path.name[1:5] for path in versions.glob("v*.py"))
+    if revision_of(engine, table) == known[-1]:
+        return
+    # Alembic's context is global to the process: two threads must not migrate at the same time.
     with _migrating, engine.execution_options(**{WRITES: True}).begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-        current = MigrationContext.configure(connection, opts={"version_table": table}).get_current_revision()
-        if current not in {None, *(script.revision for script in scripts.walk_revisions())}:
+        current = revision_of(connection, table)
+        if current not in (None, *known):
             raise LedgerUnusable(
                 f"{described(engine.url)} was written by a later release (revision {current}); "
                 "install that release, or name another ledger in LEDGER_URL"
             )
-        if current != scripts.get_current_head():
-            config.attributes.update(connection=connection, version_table=table)
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("version_locations", str(versions))
+        config.set_main_option("path_separator", "newline")
+        config.attributes.update(connection=connection, version_table=table)
+        if current is None and table == VERSION_TABLE:
+            Base.metadata.create_all(connection, checkfirst=False)
+            connection.execute(insert(KeyRow).values(name=HASH_KEY, secret=secrets.token_bytes(32)))
+            command.stamp(config, "head")
+        else:
             command.upgrade(config, "head")
+
+
+def revision_of(bind: Engine | Connection, table: str = VERSION_TABLE) -> str | None:
+    """The revision that the database was brought to; None for a fresh one."""
+    if not inspect(bind).has_table(table):
+        return None
+    with nullcontext(bind) if isinstance(bind, Connection) else bind.connect() as connection:
+        return connection.scalar(select(column("version_num")).select_from(sqlalchemy.table(table)))
 
 
 def described(url: URL) -> str:
@@ -203,3 +244,28 @@ def masked(reason: str, url: URL) -> str:
     for secret in (secret for secret in secrets if isinstance(secret, str) and secret):
         reason = reason.replace(secret, "***")
     return reason
+
+
+class Store:
+    """One engine and one clock, shared by the themes. Safe to use from several threads."""
+
+    def __init__(self, engine: Engine, clock: Clock = utc_now) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(**{WRITES: True})
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """The moment by the ledger's clock: what is compared with its times has to come from here."""
+        return self._clock()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Transaction]:
+        """One consistent view; nothing is kept."""
+        with translated(self._engine), Transaction(self._engine) as transaction:
+            yield transaction
+
+    @contextmanager
+    def _writing(self) -> Iterator[Transaction]:
+        """All or nothing, on the disk when the block is left."""
+        with translated(self._engine), Transaction(self._writer) as transaction, transaction.begin():
+            yield transaction

@@ -10,13 +10,10 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
+from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.ledger_errors import LeaseHeld, LeaseLost
 from safetyamp_pipelines.ledger.records import Lease, Pause
-from safetyamp_pipelines.ledger.schema import LeaseRow, PauseRow
-from safetyamp_pipelines.ledger.transactions import Store
-from safetyamp_pipelines.settings.logs import get_logger
-
-log = get_logger(__name__)
+from safetyamp_pipelines.ledger.schema import LeaseRow, PauseRow, as_record
 
 
 class Locks(Store):
@@ -32,13 +29,9 @@ class Locks(Store):
             now = self._clock()
             if row.holder is not None and row.since is not None and row.expires_at is not None and row.expires_at > now:
                 raise LeaseHeld(name, row.holder, row.since)
-            if row.holder is not None:  # it never gave the lease back: its process died, or stood still for too long
-                log.warning("lease_taken_over", lease=name, dead_holder=row.holder, by=holder)
-            expires_at = now + timedelta(seconds=ttl_seconds)
+            dead, expires_at = row.holder, now + timedelta(seconds=ttl_seconds)
             row.token, row.holder, row.since, row.expires_at = (row.token + 1, holder, now, expires_at)
-            return Lease(
-                name=name, holder=holder, token=row.token, since=now, expires_at=expires_at, ttl_seconds=ttl_seconds
-            )
+            return as_record(Lease, row, ttl_seconds=ttl_seconds, dead_holder=dead)
 
     def heartbeat(self, lease: Lease) -> Lease:
         """The lease with its time started anew. Raises LeaseLost when it was released or taken over.
@@ -74,7 +67,7 @@ class Locks(Store):
             if row is None:
                 row = PauseRow(who=who, reason=reason, at=self._clock())
                 db.add(row)
-            return pause_record(row)
+            return as_record(Pause, row)
 
     def resume(self, who: str) -> Pause | None:
         """End the pause and return it; None when there was none."""
@@ -85,13 +78,13 @@ class Locks(Store):
             now: datetime = self._clock()
             # Two pauses can begin at the same moment on PostgreSQL: end them all.
             db.execute(update(PauseRow).where(PauseRow.resumed_at.is_(None)).values(resumed_by=who, resumed_at=now))
-            return replace(pause_record(row), resumed_by=who, resumed_at=now)
+            return replace(as_record(Pause, row), resumed_by=who, resumed_at=now)
 
     def pause_state(self) -> Pause | None:
         """The pause that lasts, or None."""
         with self._reading() as db:
             row = current_pause(db)
-            return None if row is None else pause_record(row)
+            return None if row is None else as_record(Pause, row)
 
 
 def locked_lease(db: Transaction, name: str) -> LeaseRow:
@@ -114,8 +107,3 @@ def current_pause(db: Transaction) -> PauseRow | None:
     """The oldest pause that nobody ended."""
     query = select(PauseRow).where(PauseRow.resumed_at.is_(None)).order_by(PauseRow.id).limit(1)
     return db.scalars(query).one_or_none()
-
-
-def pause_record(row: PauseRow) -> Pause:
-    """The row as a plain record."""
-    return Pause(who=row.who, reason=row.reason, at=row.at, resumed_by=row.resumed_by, resumed_at=row.resumed_at)

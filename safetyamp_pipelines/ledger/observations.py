@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import select, union_all
 
+from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.schema import ObservationRow
-from safetyamp_pipelines.ledger.transactions import Store
 
 
 class Observations(Store):
@@ -41,3 +41,10 @@ class Observations(Store):
         with self._reading() as db:
             found = db.execute(union_all(*(select(table) for table in newest)))
             return {row.table_name: row.rows for row in found}
+
+    def reads_noted(self, start: datetime, end: datetime) -> list[tuple[datetime, int]]:
+        """When SafetyAmp's tables were read whole in this time, and with how many calls each, oldest first."""
+        at, calls = ObservationRow.at, ObservationRow.calls
+        query = select(at, calls).where(at >= start, at < end, calls.is_not(None)).order_by(at)
+        with self._reading() as db:
+            return [(moment, number or 0) for moment, number in db.execute(query)]

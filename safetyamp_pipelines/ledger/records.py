@@ -1,21 +1,21 @@
-"""What the ledger gives and takes: frozen records of plain values, no database objects. Times are UTC, aware."""
+"""What the ledger gives and takes: frozen records of plain values, no database objects. Times are UTC, aware.
+
+Changes, links and failures have the shapes of `sync/model/`, which planner and push speak.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-Action = Literal["create", "update", "deactivate", "reactivate", "link"]
+from safetyamp_pipelines.sync.model.remembered import Intent
+from safetyamp_pipelines.sync.model.tables import Id
+
 SessionStatus = Literal["running", "done", "stopped", "failed", "abandoned"]
 """`abandoned`: its process died; another push found it and declared it over."""
 ChangeStatus = Literal["done", "failed", "blocked", "stale", "not_attempted"]
-Unsent = Literal["blocked", "stale", "not_attempted"]
-"""The outcomes of a change for which no call was made."""
-FailureState = Literal["open", "dismissed", "retry"]
-TargetId = str | int
-"""A SafetyAmp id in its own type: numbers for most tables, text for users, where "12345" is a user and 12345 is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,32 +40,12 @@ class Session:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Intent:
-    """One write about to be sent: what, for which record, and what the plan believed SafetyAmp says before it.
-
-    `natural_key` is how the record is found again in SafetyAmp when the answer is lost. `expected` holds the
-    observed values of the fields the payload touches. `target_id` is None for a create.
-    """
-
-    entity: str
-    source_key: str
-    natural_key: str
-    action: Action
-    payload_hash: str
-    payload: Mapping[str, Any]
-    expected: Mapping[str, Any]
-    target_id: TargetId | None = None
-    wave: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change(Intent):
+class LoggedChange(Intent):
     """An intent and what became of it. `status` is None as long as no answer is known."""
 
-    id: int
+    entity: str
     session_id: int
     run_id: str
-    intended_at: datetime
     answered_at: datetime | None
     status: ChangeStatus | None
     http_status: int | None
@@ -75,28 +55,12 @@ class Change(Intent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Link:
-    """The remembered pair source record and SafetyAmp id.
-
-    `pushed` holds the last value pushed of each field, in the names and shapes the caller gave; `not_taken` maps a
-    field SafetyAmp did not take to the hash of the value it was offered.
-    """
-
-    source_key: str
-    target_id: TargetId
-    natural_key: str
-    pushed: Mapping[str, Any]
-    not_taken: Mapping[str, str]
-    updated_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
 class Unlinked:
     """A wrong pair that a person had forgotten: who, why and when."""
 
     entity: str
     source_key: str
-    target_id: TargetId
+    target_id: Id
     natural_key: str
     who: str
     reason: str
@@ -104,28 +68,11 @@ class Unlinked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A record SafetyAmp refused. `fields` maps a field to its `hash` (keyed), `category` and `suggestion`.
-
-    `cause` says what beyond its own fields the refusal hung on, such as the record that holds the unique value.
-    """
-
-    source_key: str
-    action: Action
-    payload_hash: str
-    fields: Mapping[str, Mapping[str, Any]]
-    http_status: int | None
-    first_seen: datetime
-    last_seen: datetime
-    attempts: int
-    expires_at: datetime
-    state: FailureState
-    cause: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Lease:
-    """The right to push until `expires_at`. `token` grows with every acquisition of `name`."""
+    """The right to push until `expires_at`. `token` grows with every acquisition of `name`.
+
+    `dead_holder` never gave the lease back: its process died, or stood still for too long.
+    """
 
     name: str
     holder: str
@@ -133,6 +80,7 @@ class Lease:
     since: datetime
     expires_at: datetime
     ttl_seconds: float
+    dead_holder: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

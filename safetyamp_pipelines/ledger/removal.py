@@ -1,20 +1,19 @@
-"""Forgetting a person: their values leave the ledger; what was counted, when, and how it ended stays."""
+"""What people have the ledger forget: a person's values, and a wrong link. Counts, times and statuses stay."""
 
 from __future__ import annotations
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session as Transaction
 
-from safetyamp_pipelines.ledger.database import erase_freed, translated
+from safetyamp_pipelines.ledger.database import Store, erase_freed, translated
 from safetyamp_pipelines.ledger.failures import forget_hashes
-from safetyamp_pipelines.ledger.records import Forgotten
-from safetyamp_pipelines.ledger.schema import ChangeRow, FailureRow, LinkRow, VerdictRow
-from safetyamp_pipelines.ledger.transactions import Store
-from safetyamp_pipelines.ledger.unsettled import refuse_open
+from safetyamp_pipelines.ledger.ledger_errors import IntentUnsettled
+from safetyamp_pipelines.ledger.records import Forgotten, Unlinked
+from safetyamp_pipelines.ledger.schema import ChangeRow, FailureRow, LinkRow, UnlinkRow, VerdictRow, as_record
 
 
-class Forgetting(Store):
-    """Empty everything the ledger holds of one source record."""
+class Removal(Store):
+    """Empty everything the ledger holds of one source record, or forget its link."""
 
     def forget(self, entity: str, source_key: str) -> Forgotten:
         """Remove every value of the record. The link stays, without values: else a second account could be made.
@@ -34,14 +33,44 @@ class Forgetting(Store):
             erase_freed(self._engine)
         return forgotten
 
+    def unlink(self, entity: str, source_key: str, who: str, reason: str) -> Unlinked | None:
+        """Forget a wrong pair, and record that; None when there was none. The next plan recognises the record anew.
+
+        Raises IntentUnsettled while a call for the record has no answer: settling it would bring the pair back.
+        """
+        with self._writing() as db:
+            refuse_open(db, entity, source_key, then="unlink")
+            row = db.get(LinkRow, (entity, source_key), with_for_update=True)
+            if row is None:
+                return None
+            kept = {"target_id": row.target_id, "natural_key": row.natural_key, "who": who, "reason": reason}
+            noted = UnlinkRow(entity=entity, source_key=source_key, at=self._clock(), **kept)
+            db.add(noted)
+            db.delete(row)
+            db.flush()
+            return as_record(Unlinked, noted)
+
+    def unlinked(self, entity: str | None = None) -> list[Unlinked]:
+        """Every pair that people had forgotten, newest first."""
+        query = select(UnlinkRow).order_by(UnlinkRow.id.desc())
+        if entity is not None:
+            query = query.where(UnlinkRow.entity == entity)
+        with self._reading() as db:
+            return [as_record(Unlinked, row) for row in db.scalars(query)]
+
+
+def refuse_open(db: Transaction, entity: str, source_key: str, *, then: str) -> None:
+    """IntentUnsettled when a call for the record has no answer; `then` is what is to be done afterwards."""
+    query = select(func.count()).where(ChangeRow.entity == entity, ChangeRow.source_key == source_key)
+    if db.scalar(query.where(ChangeRow.status.is_(None))):
+        raise IntentUnsettled(entity, source_key, then)
+
 
 def empty_changes(db: Transaction, entity: str, source_key: str) -> int:
     """The payload's hash goes, too: it has no key, and values can be found by hashing guesses."""
     of_record = update(ChangeRow).where(ChangeRow.entity == entity, ChangeRow.source_key == source_key)
     # An intent that a push writes at this very moment keeps its values until it has its answer.
-    emptied = of_record.where(ChangeRow.status.is_not(None)).values(
-        payload={}, payload_hash="", expected={}, error=None, answer=None
-    )
+    emptied = of_record.where(ChangeRow.status.is_not(None)).values(fields={}, payload_hash="", error=None, answer=None)
     return len(db.execute(emptied.returning(ChangeRow.id)).all())
 
 

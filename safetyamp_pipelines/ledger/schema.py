@@ -1,23 +1,86 @@
-"""The ledger's tables as SQLAlchemy models. What they hold is declared here; how it is written and read is not.
+"""The ledger's tables as SQLAlchemy models, and their column types. How they are written and read is not here.
 
-Every name starts with `ledger_`, so that the ledger can share a database with Dagster's own storage. A change here
-needs a migration in `migrations/versions`; a test compares the two.
+Every name starts with `ledger_`, so that the ledger can share a database with Dagster's own storage. A fresh ledger is
+made from these models; once a release has been run, a change here needs a migration in `migrations/versions`.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, ClassVar
+import json
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, MetaData, Text, UniqueConstraint, text, true
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    text,
+    true,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
 
-from safetyamp_pipelines.ledger.column_types import Json, SafetyAmpId, UtcDateTime
-from safetyamp_pipelines.ledger.records import Action, ChangeStatus, FailureState, SessionStatus, TargetId
+from safetyamp_pipelines.ledger.records import ChangeStatus, SessionStatus
+from safetyamp_pipelines.sync.model.plan import Action
+from safetyamp_pipelines.sync.model.remembered import FailureState
+from safetyamp_pipelines.sync.model.tables import Id
 
 UNANSWERED = text("status IS NULL")
 UNANSWERED_CREATE = text("status IS NULL AND action = 'create'")
 STANDING = text("until_id IS NULL")
+
+Record = TypeVar("Record")
+
+# JSON text on both databases, not JSONB: it is never searched inside, keeps what was written as it was written, and
+# takes the \u0000 that JSONB refuses. An absent value is SQL NULL.
+Json = JSON(none_as_null=True)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime; SQLite stores none, PostgreSQL answers in the time zone of the server."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """Refuse a naive time (ValueError): it would be read as another moment on another machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the ledger takes aware times only")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """The stored moment in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class SafetyAmpId(TypeDecorator[Id]):
+    """A SafetyAmp id as JSON text, so that the number 12345 and the user id "12345" stay two things."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Id | None, _dialect: Dialect) -> str | None:
+        """`6001` or `"aB3dE"`."""
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> Id | None:
+        """The id in its own type."""
+        if value is None:
+            return None
+        target_id: Id = json.loads(value)
+        return target_id
 
 
 class Base(DeclarativeBase):
@@ -33,6 +96,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         str: Text,
+        Action: Enum(Action, native_enum=False, length=20, values_callable=lambda kind: [str(one) for one in kind]),
         datetime: UtcDateTime,
         dict[str, Any]: Json,
         list[str]: Json,
@@ -61,7 +125,10 @@ class SessionRow(Base):
 
 
 class ChangeRow(Base):
-    """An intent, written before its call, and the answer. `status` is NULL while no answer is known."""
+    """An intent, written before its call, and the answer. `status` is NULL while no answer is known.
+
+    `fields` maps each field to [before, after], in natural keys.
+    """
 
     __tablename__ = "ledger_changes"
     __table_args__ = (
@@ -83,11 +150,11 @@ class ChangeRow(Base):
     entity: Mapped[str]
     source_key: Mapped[str]
     natural_key: Mapped[str]
-    action: Mapped[Action] = mapped_column(Text)
+    action: Mapped[Action]
     payload_hash: Mapped[str]
-    payload: Mapped[dict[str, Any]]
-    expected: Mapped[dict[str, Any]]
-    target_id: Mapped[TargetId | None] = mapped_column(SafetyAmpId)
+    fields: Mapped[dict[str, Any]]
+    cause: Mapped[str]
+    target_id: Mapped[Id | None] = mapped_column(SafetyAmpId)
     wave: Mapped[int]
     intended_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]
@@ -111,11 +178,11 @@ class LinkRow(Base):
 
     entity: Mapped[str] = mapped_column(primary_key=True)
     source_key: Mapped[str] = mapped_column(primary_key=True)
-    target_id: Mapped[TargetId] = mapped_column(SafetyAmpId)
+    target_id: Mapped[Id] = mapped_column(SafetyAmpId)
     natural_key: Mapped[str]
     pushed: Mapped[dict[str, Any]]
     not_taken: Mapped[dict[str, Any]]
-    not_taken_until: Mapped[dict[str, Any] | None]
+    not_taken_until: Mapped[dict[str, Any]]
     updated_at: Mapped[datetime]
 
 
@@ -127,7 +194,7 @@ class UnlinkRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     entity: Mapped[str]
     source_key: Mapped[str]
-    target_id: Mapped[TargetId] = mapped_column(SafetyAmpId)
+    target_id: Mapped[Id] = mapped_column(SafetyAmpId)
     natural_key: Mapped[str]
     who: Mapped[str]
     reason: Mapped[str]
@@ -135,13 +202,13 @@ class UnlinkRow(Base):
 
 
 class FailureRow(Base):
-    """A record SafetyAmp refused, with keyed hashes of the offending fields. `cause` is NULL before revision 0002."""
+    """A record SafetyAmp refused, with keyed hashes of the offending fields."""
 
     __tablename__ = "ledger_failures"
 
     entity: Mapped[str] = mapped_column(primary_key=True)
     source_key: Mapped[str] = mapped_column(primary_key=True)
-    action: Mapped[Action] = mapped_column(Text)
+    action: Mapped[Action]
     payload_hash: Mapped[str]
     fields: Mapped[dict[str, Any]]
     http_status: Mapped[int | None]
@@ -150,7 +217,7 @@ class FailureRow(Base):
     attempts: Mapped[int]
     expires_at: Mapped[datetime]
     state: Mapped[FailureState] = mapped_column(Text)
-    cause: Mapped[dict[str, Any] | None]
+    cause: Mapped[dict[str, Any]]
 
 
 class LeaseRow(Base):
@@ -248,3 +315,9 @@ class VerdictRow(Base):
     notes: Mapped[list[str]]
     since_id: Mapped[int] = mapped_column(ForeignKey("ledger_runs.id"), index=True)
     until_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_runs.id"))
+
+
+def as_record(kind: type[Record], row: Base, **others: Any) -> Record:
+    """The row as a plain record of this dataclass; `others` are the fields that are not columns as they stand."""
+    names = [field.name for field in fields(kind) if field.name not in others]  # type: ignore[arg-type]
+    return kind(**{name: getattr(row, name) for name in names}, **others)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from sqlalchemy import select
 
+from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.ledger_errors import SessionEnded
 from safetyamp_pipelines.ledger.records import Lease, Session, SessionStatus
-from safetyamp_pipelines.ledger.schema import SessionRow
-from safetyamp_pipelines.ledger.transactions import Store
+from safetyamp_pipelines.ledger.schema import SessionRow, as_record
 
 
 class Sessions(Store):
@@ -59,13 +60,13 @@ class Sessions(Store):
         query = select(SessionRow).where(SessionRow.entity == entity, SessionRow.status == "running")
         with self._reading() as db:
             row = db.scalars(query.order_by(SessionRow.id.desc()).limit(1)).one_or_none()
-            return None if row is None else session_record(row)
+            return None if row is None else as_record(Session, row)
 
     def session(self, session_id: int) -> Session | None:
         """One session; None when there is no such."""
         with self._reading() as db:
             row = db.get(SessionRow, session_id)
-            return None if row is None else session_record(row)
+            return None if row is None else as_record(Session, row)
 
     def was_pushed_whole(self, entity: str) -> bool:
         """Whether any session of the entity carried out a whole plan, and came to its end."""
@@ -83,22 +84,10 @@ class Sessions(Store):
         if run_id is not None:
             query = query.where(SessionRow.run_id == run_id)
         with self._reading() as db:
-            return [session_record(row) for row in db.scalars(query)]
+            return [as_record(Session, row) for row in db.scalars(query)]
 
-
-def session_record(row: SessionRow) -> Session:
-    """The row as a plain record."""
-    return Session(
-        id=row.id,
-        run_id=row.run_id,
-        entity=row.entity,
-        plan_hash=row.plan_hash,
-        planned=row.planned,
-        status=row.status,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        counts=row.counts,
-        calls=row.calls,
-        is_whole=row.is_whole,
-        undoes=row.undoes,
-    )
+    def sessions_started(self, start: datetime, end: datetime) -> list[Session]:
+        """The sessions started from `start` until, and without, `end`, oldest first."""
+        query = select(SessionRow).where(SessionRow.started_at >= start, SessionRow.started_at < end)
+        with self._reading() as db:
+            return [as_record(Session, row) for row in db.scalars(query.order_by(SessionRow.id))]

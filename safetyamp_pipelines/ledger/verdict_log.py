@@ -6,19 +6,21 @@ rows only for the records whose verdict it changed, or that it no longer saw.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Select, delete, insert, or_, select, update
 from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.orm import aliased
 
+from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.locks import locked_lease
-from safetyamp_pipelines.ledger.records import LoggedRun, LoggedVerdict
-from safetyamp_pipelines.ledger.schema import RunRow, VerdictRow
-from safetyamp_pipelines.ledger.transactions import Store
+from safetyamp_pipelines.ledger.records import ChangeStatus, LoggedRun, LoggedVerdict
+from safetyamp_pipelines.ledger.schema import ChangeRow, RunRow, SessionRow, VerdictRow
 from safetyamp_pipelines.sync.model.plan import Verdict
 
 COLUMNS = ("outcome", "rule", "reasons", "notes")
@@ -27,6 +29,48 @@ Wording = tuple[Any, ...]
 """What a verdict says, in the order of COLUMNS."""
 GONE: Wording = (None, "", [], [])
 """What is said of a record that earlier runs saw and this one did not."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A run that looked at the sources of an entity. `number` grows from look to look; `at` is when it read them."""
+
+    number: int
+    run_id: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A verdict that stood from look number `since` until, and without, number `until`; None while it stands."""
+
+    outcome: str | None
+    since: int
+    until: int | None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A change of the record in some run, and how it ended."""
+
+    id: int
+    run_id: str
+    status: ChangeStatus | None
+    http_status: int | None
+
+
+@dataclass(frozen=True)
+class Trail:
+    """How an entity's records came to their changes: its looks, oldest first; by source key what was said and done."""
+
+    looks: tuple[Look, ...]
+    standing: Mapping[str, tuple[Standing, ...]]
+    attempts: Mapping[str, tuple[Attempt, ...]]
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Run → where its look is among `looks`; the newest, should a run have looked twice."""
+        return {look.run_id: place for place, look in enumerate(self.looks)}
 
 
 class Verdicts(Store):
@@ -84,6 +128,28 @@ class Verdicts(Store):
         with self._reading() as db:
             rows = db.scalars(newest_runs(entity, limit))
             return [LoggedRun(run_id=row.run_id, at=row.at, counts=row.counts) for row in rows]
+
+    def trail(self, entity: str, start: datetime, end: datetime) -> Trail:
+        """What led to the changes intended in this time: four statements, however many changes there are."""
+        keys = (
+            select(ChangeRow.source_key)
+            .where(ChangeRow.entity == entity, ChangeRow.intended_at >= start, ChangeRow.intended_at < end)
+            .distinct()
+        )
+        standing: dict[str, list[Standing]] = defaultdict(list)
+        attempts: dict[str, list[Attempt]] = defaultdict(list)
+        with self._reading() as db:
+            runs = select(RunRow.id, RunRow.run_id, RunRow.at).where(RunRow.entity == entity).order_by(RunRow.id)
+            looks = tuple(Look(*row) for row in db.execute(runs))
+            for key, outcome, since, until in db.execute(_standing(entity, keys)):
+                standing[key].append(Standing(outcome, since, until))
+            for key, number, run_id, status, http_status in db.execute(_attempts(entity, keys)):
+                attempts[key].append(Attempt(number, run_id, status, http_status))
+        return Trail(
+            looks,
+            {key: tuple(found) for key, found in standing.items()},
+            {key: tuple(found) for key, found in attempts.items()},
+        )
 
 
 def wording(verdict: Verdict) -> Wording:
@@ -143,3 +209,15 @@ def verdict_record(run: RunRow, row: VerdictRow, since: datetime) -> LoggedVerdi
         notes=tuple(row.notes),
         since=since,
     )
+
+
+def _standing(entity: str, keys: Select[str]) -> Select[str, str | None, int, int | None]:
+    columns = (VerdictRow.source_key, VerdictRow.outcome, VerdictRow.since_id, VerdictRow.until_id)
+    chosen = select(*columns).where(VerdictRow.entity == entity, VerdictRow.source_key.in_(keys))
+    return chosen.order_by(VerdictRow.since_id)
+
+
+def _attempts(entity: str, keys: Select[str]) -> Select[str, int, str, ChangeStatus | None, int | None]:
+    columns = (ChangeRow.source_key, ChangeRow.id, SessionRow.run_id, ChangeRow.status, ChangeRow.http_status)
+    chosen = select(*columns).join(ChangeRow.session).where(ChangeRow.entity == entity, ChangeRow.source_key.in_(keys))
+    return chosen.order_by(ChangeRow.id)

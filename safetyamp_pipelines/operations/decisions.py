@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from safetyamp_pipelines.ledger import FailureState, Ledger, Unlinked
+from safetyamp_pipelines.ledger import Ledger, Unlinked
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
 from safetyamp_pipelines.sync.model.plan import Plan
+from safetyamp_pipelines.sync.model.remembered import FailureState
 from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
 LEAST_CHARACTERS = 8

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from time import monotonic
 
 from safetyamp_pipelines.ledger import Lease, Ledger
+from safetyamp_pipelines.settings.logs import get_logger
+
+log = get_logger(__name__)
 
 LEASE, LEASE_SECONDS, BEAT_EVERY = "push", 120.0, 20.0
 
@@ -18,6 +21,8 @@ def leased(ledger: Ledger, run_id: str) -> Iterator[Lease]:
     """Hold the lease. Raises LeaseHeld while another holds it; a dead holder's lease runs out by itself."""
     holder = f"run {run_id} on {socket.gethostname()} (process {os.getpid()})"
     lease = ledger.acquire_lease(LEASE, holder, LEASE_SECONDS)
+    if lease.dead_holder is not None:
+        log.warning("lease_taken_over", lease=LEASE, dead_holder=lease.dead_holder, by=holder)
     try:
         yield lease
     finally:

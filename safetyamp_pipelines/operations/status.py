@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from safetyamp_pipelines.ledger import Change, Ledger
+from safetyamp_pipelines.ledger import Ledger, LoggedChange
 from safetyamp_pipelines.operations.explain.calls import call_document
 from safetyamp_pipelines.operations.lease import LEASE
 from safetyamp_pipelines.operations.plain import plain
@@ -54,7 +54,7 @@ def session_of(ledger: Ledger, session_id: int) -> dict[str, Any]:
     return {**plain(session), "changes": [_change_without_values(session.entity, change) for change in changes]}
 
 
-def _change_without_values(entity: str, change: Change) -> dict[str, Any]:
+def _change_without_values(entity: str, change: LoggedChange) -> dict[str, Any]:
     """The names of the fields, and no value: those are shown by `safetyamp explain`."""
     call = call_document(BY_NAME[entity], change)
     return {**{name: value for name, value in call.items() if name != "session_id"}, "fields": list(call["fields"])}

@@ -13,9 +13,9 @@ import pytest
 from commands import in_this_process, small_world
 
 from safetyamp_pipelines.assets.reports import DAILY_CHANGES, EACH_DAY, daily_changes
+from safetyamp_pipelines.automation.starting.schedules import report_schedule
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.operations.reports.daily import day_of
-from safetyamp_pipelines.report_job import report_schedule
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.settings.loading import load_settings, timing_settings

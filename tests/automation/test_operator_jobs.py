@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from ledger_entries import refuse
 
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.ledger import Ledger
@@ -46,16 +47,7 @@ class Operator:
 
     def fail(self, entity: str, *keys: str) -> None:
         """SafetyAmp has refused these records."""
-        for key in keys:
-            self.ledger.save_failure(
-                entity,
-                key,
-                action="create",
-                payload_hash="p",
-                fields={},
-                http_status=422,
-                expires_after=timedelta(days=7),
-            )
+        refuse(self.ledger, entity, *keys)
 
     def states(self) -> dict[str, str]:
         return {failure.source_key: failure.state for _, failure in self.ledger.all_failures()}

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from check_run import snapshot_of
+from ledger_entries import change_of, refuse
 from small_worlds import employee, user
 
 from safetyamp_pipelines.checks.judged import Level
 from safetyamp_pipelines.checks.push_judges import judge_budget, judge_leavers, judge_left, judge_refused
-from safetyamp_pipelines.ledger import Intent, Ledger
+from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
@@ -65,16 +66,7 @@ def looked(ledger: Ledger, run_id: str, **outcomes: str) -> None:
 
 
 def refused(ledger: Ledger, *keys: str) -> None:
-    for key in keys:
-        ledger.save_failure(
-            "employees",
-            key,
-            action="create",
-            payload_hash="p",
-            fields={"email": {"hash": "h", "category": "unknown", "suggestion": ""}},
-            http_status=422,
-            expires_after=timedelta(days=7),
-        )
+    refuse(ledger, "employees", *keys, fields={"email": ("unknown", "")})
 
 
 # Refused ----------------------------------------------------------------------------------------------------------
@@ -105,7 +97,8 @@ def test_a_refusal_counts_until_the_record_is_taken_not_only_in_its_own_run(ledg
     pushed(ledger, "run-2", p101="failed")
     assert judge_refused(ledger, PEOPLE, LIMIT).level is Level.WARNING
 
-    ledger.clear_failure("employees", "101")
+    session = ledger.start_session("run-3", "employees", "hash", {})
+    ledger.answer(ledger.intend(session, change_of("101", {})), "done", target_id="aB3dE", pushed={})
     pushed(ledger, "run-3", p101="updated")
     assert judge_refused(ledger, PEOPLE, LIMIT).level is Level.FINE
 
@@ -186,17 +179,8 @@ def switching_off(ledger: Ledger, clock: Clock, hours_ago: int, status: str) -> 
     """A deactivation that was tried, and how it ended."""
     clock.now = NOON - timedelta(hours=hours_ago)
     session = ledger.start_session(f"run-{hours_ago}", "employees", "hash", {})
-    intent = Intent(
-        entity="employees",
-        source_key="101",
-        natural_key="101",
-        action="deactivate",
-        payload_hash="p",
-        payload={"system_access": 0},
-        expected={"system_access": True},
-        target_id="aB3dE",
-    )
-    ledger.answer(ledger.intend(session, intent), "done" if status == "done" else "failed")
+    tried = change_of("101", {"system_access": 0}, {"system_access": True}, action="deactivate", target_id="aB3dE")
+    ledger.answer(ledger.intend(session, tried), "done" if status == "done" else "failed")
     ledger.end_session(session, "done", {}, 1)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safetyamp_pipelines.checks.judged import Level
-from safetyamp_pipelines.checks.row_count import judge_rows
+from safetyamp_pipelines.checks.snapshot_checks import judge_rows
 from safetyamp_pipelines.sync.rules.limits import RowCountLimits
 
 LIMITS = RowCountLimits(history=10, records=10, fall=0.1, rise=0.5)

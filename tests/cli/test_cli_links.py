@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from commands import assert_declined, in_this_process, small_world
+from ledger_entries import change_of, link
 
-from safetyamp_pipelines.ledger import Intent, Ledger
+from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox import Sandbox
 
 
@@ -41,7 +42,7 @@ def test_a_link_is_forgotten_and_the_next_sync_recognises_the_record_anew(box: S
 
 
 def test_the_same_as_json(box: Sandbox, ledger: Ledger) -> None:
-    ledger.save_link("employees", "100482", "100482", "aB3dE", {})
+    link(ledger, "employees", "100482", "aB3dE")
 
     one = in_this_process(box, "unlink", "employees", "100482", "--reason", "wrong", "--by", "Kim", "--json").document()
     every = in_this_process(box, "unlinked", "--json").document()["unlinked"]
@@ -53,18 +54,11 @@ def test_the_same_as_json(box: Sandbox, ledger: Ledger) -> None:
 
 
 def test_what_cannot_be_forgotten_is_refused(box: Sandbox, ledger: Ledger) -> None:
-    ledger.save_link("employees", "100482", "100482", "aB3dE", {})
-    intent = Intent(
-        entity="employees",
-        source_key="100482",
-        natural_key="100482",
-        action="update",
-        payload_hash="h",
-        payload={},
-        expected={},
-        target_id="aB3dE",
+    link(ledger, "employees", "100482", "aB3dE")
+    ledger.intend(
+        ledger.start_session("run-1", "employees", "plan", {}),
+        change_of("100482", {}, action="update", target_id="aB3dE"),
     )
-    ledger.intend(ledger.start_session("run-1", "employees", "plan", {}), intent)
 
     assert_declined(
         in_this_process(box, "unlink", "employees", "100482", "--reason", "x"), "no answer yet", "then unlink"

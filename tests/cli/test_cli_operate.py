@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from commands import as_process, assert_declined, in_this_process, small_world
+from ledger_entries import refuse
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
@@ -104,11 +105,7 @@ def test_a_failure_is_listed_then_dismissed_or_retried(box: Sandbox, ledger: Led
 
 def test_all_failures_of_an_entity_or_of_all_can_be_retried_at_once(box: Sandbox, ledger: Ledger) -> None:
     for entity, key in (("jobs", "24113."), ("titles", "welder"), ("titles", "rigger")):
-        facts = {"hash": "h", "category": "format", "suggestion": "shorten it"}
-        days = timedelta(days=7)
-        ledger.save_failure(
-            entity, key, action="create", payload_hash="p", fields={"name": facts}, http_status=422, expires_after=days
-        )
+        refuse(ledger, entity, key, fields={"name": ("format", "shorten it")})
 
     one = in_this_process(box, "failures", "retry", "titles", "--all")
     states = {failure.source_key: failure.state for _, failure in ledger.all_failures()}

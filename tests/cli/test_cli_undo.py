@@ -188,7 +188,7 @@ def test_what_stood_before_is_in_the_ledger_before_the_call_is_made(box: Sandbox
     change = ledger.changes(source_key=renamed)[0]
 
     assert change.status != "done"
-    assert (change.expected["first_name"], change.payload["first_name"]) == (first_name, "Misspelt")
+    assert change.fields["first_name"] == (first_name, "Misspelt")
 
 
 def test_while_somebody_pushes_nothing_is_undone(box: Sandbox, ledger: Ledger) -> None:

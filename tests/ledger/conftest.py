@@ -1,4 +1,4 @@
-"""What the ledger's tests stand on: fresh databases of both kinds, a clock that the test moves, ready-made intents."""
+"""What the ledger's tests stand on: fresh databases of both kinds, a clock that the test moves, ready-made changes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ledger_entries import change_of
 
-from safetyamp_pipelines.ledger import Intent, Ledger
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.sync.model.plan import Change
 
 MakeUrl = Callable[[], str]
+MakeChange = Callable[..., Change]
 
 
 class Clock:
@@ -64,19 +67,11 @@ def session(ledger: Ledger) -> int:
 
 
 @pytest.fixture
-def intent() -> Callable[..., Intent]:
-    """Makes the intent to create employee 100482, or what the test wants different."""
+def change() -> MakeChange:
+    """Makes the change that creates employee 100482, or what the test wants different."""
 
-    def make(**differences: Any) -> Intent:
-        values: dict[str, Any] = {
-            "entity": "employees",
-            "source_key": "100482",
-            "natural_key": "100482",
-            "action": "create",
-            "payload_hash": "payload-hash",
-            "payload": {"first_name": "Nora", "current_title_id": 77},
-            "expected": {},
-        }
-        return Intent(**(values | differences))
+    def make(**differences: Any) -> Change:
+        values = {"source_key": "100482", "after": {"first_name": "Nora", "current_title_id": 77}, **differences}
+        return change_of(**values)
 
     return make

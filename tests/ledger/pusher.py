@@ -10,7 +10,8 @@ from __future__ import annotations
 import itertools
 import sys
 
-from safetyamp_pipelines.ledger import Intent, Ledger
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.sync.model.plan import Action, Change
 
 
 def say(what: object) -> None:
@@ -27,16 +28,9 @@ def main(url: str, name: str, pairs: int) -> None:
         session = ledger.start_session(name, "employees", "hash", {"create": pairs})
         for number in range(pairs) if pairs else itertools.count():
             key = f"{name}-{number}"
-            intent = Intent(
-                entity="employees",
-                source_key=key,
-                natural_key=key,
-                action="create",
-                payload_hash="hash",
-                payload={"emp_id": key},
-                expected={},
+            change_id = ledger.intend(
+                session, Change(Action.CREATE, key, key, None, {"emp_id": (None, key)}, "new", "hash")
             )
-            change_id = ledger.intend(session, intent)
             if pairs:
                 ledger.answer(change_id, "done", target_id=key, pushed={"emp_id": key})
             else:

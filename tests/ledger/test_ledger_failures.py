@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from ledger_entries import change_of
+from ledger_entries import refuse as refuse_record
 
-from safetyamp_pipelines.ledger import Failure, Ledger
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.sync.model.remembered import Failure
 
-EMAIL_TAKEN = {"email": {"hash": "h1", "category": "duplicate", "suggestion": "correct the e-mail in Viewpoint"}}
+MEND = "correct the e-mail in Viewpoint"
 
 
 @pytest.fixture
@@ -18,20 +21,13 @@ def refuse(ledger: Ledger) -> Callable[..., None]:
     """Remembers that SafetyAmp refused employee 100482, or what the test wants different."""
 
     def save(source_key: str = "100482", **differences: Any) -> None:
-        values: dict[str, Any] = {
-            "action": "create",
-            "payload_hash": "p1",
-            "fields": EMAIL_TAKEN,
-            "http_status": 422,
-            "expires_after": timedelta(days=7),
-        }
-        ledger.save_failure("employees", source_key, **(values | differences))
+        refuse_record(ledger, "employees", source_key, **({"fields": {"email": ("duplicate", MEND)}} | differences))
 
     return save
 
 
-def test_a_failure_is_told_whole(ledger: Ledger, refuse: Callable[..., None]) -> None:
-    refuse()
+def test_a_failure_is_returned_whole(ledger: Ledger, refuse: Callable[..., None]) -> None:
+    refuse(change=change_of("100482", {"email": "nora@example.com"}, payload_hash="p1"))
 
     now = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
     assert ledger.failures("employees") == {
@@ -39,7 +35,13 @@ def test_a_failure_is_told_whole(ledger: Ledger, refuse: Callable[..., None]) ->
             source_key="100482",
             action="create",
             payload_hash="p1",
-            fields=EMAIL_TAKEN,
+            fields={
+                "email": {
+                    "hash": ledger.keyed_hash("nora@example.com"),
+                    "category": "duplicate",
+                    "suggestion": MEND,
+                }
+            },
             http_status=422,
             first_seen=now,
             last_seen=now,
@@ -59,7 +61,7 @@ def test_a_repeated_refusal_is_one_failure_that_counts(ledger: Ledger, refuse: C
     clock.forward(days=1)
 
     # when SafetyAmp refuses it again, for another reason
-    refuse(payload_hash="p2", fields={"mobile_phone": {"hash": "h2", "category": "format", "suggestion": "…"}})
+    refuse(change=change_of("100482", {}, payload_hash="p2"), fields={"mobile_phone": ("format", "…")})
 
     # then it is open again, keeps its first day, and tells the newest cause
     failure = ledger.failures("employees")["100482"]
@@ -84,9 +86,7 @@ def test_the_failures_of_all_entities_are_listed_in_order(ledger: Ledger, refuse
     # given failures of two entities, one of which expires
     refuse("100517", expires_after=timedelta(days=1))
     refuse("100482")
-    ledger.save_failure(
-        "departments", "10", action="create", payload_hash="p", fields={}, http_status=422, expires_after=timedelta(2)
-    )
+    refuse_record(ledger, "departments", "10", expires_after=timedelta(2))
 
     listed = [(entity, failure.source_key) for entity, failure in ledger.all_failures()]
     assert listed == [("departments", "10"), ("employees", "100482"), ("employees", "100517")]
@@ -117,16 +117,31 @@ def test_a_person_decides(ledger: Ledger, refuse: Callable[..., None]) -> None:
     assert not ledger.mark_failure("employees", "nobody", "retry")
 
 
-def test_a_record_that_was_taken_has_no_failure(ledger: Ledger, refuse: Callable[..., None]) -> None:
+def test_a_record_that_was_taken_has_no_failure(ledger: Ledger, session: int, refuse: Callable[..., None]) -> None:
     refuse()
     refuse("100483")
-    assert ledger.clear_failure("employees", "100482")
-    assert not ledger.clear_failure("employees", "100482")
+    ledger.answer(ledger.intend(session, change_of("100482", {})), "done", target_id="aB3dE", pushed={})
     assert set(ledger.failures("employees")) == {"100483"}
 
     # and a later one starts anew
     refuse()
     assert ledger.failures("employees")["100482"].attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("pushed", "stands"), [({"first_name": "Nora"}, True), ({"first_name": "Nora", "email": "n@example.com"}, False)]
+)
+def test_the_refusal_of_an_optional_field_stands_until_that_field_is_taken(
+    ledger: Ledger, session: int, refuse: Callable[..., None], pushed: dict[str, str], stands: bool
+) -> None:
+    # given a record that was refused for an optional field
+    refuse()
+
+    # when SafetyAmp takes it, with or without that field
+    sent = ledger.intend(session, change_of("100482", pushed))
+    ledger.answer(sent, "done", target_id="aB3dE", pushed=pushed, optional={"email", "city"})
+
+    assert ("100482" in ledger.failures("employees")) is stands
 
 
 def test_a_dismissed_failure_stands_past_its_expiry_until_it_is_retried(

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from ledger_entries import link
 
-from safetyamp_pipelines.ledger import IntentUnsettled, Ledger, Link
-from safetyamp_pipelines.sync.model.plan import Agreed
+from safetyamp_pipelines.ledger import IntentUnsettled, Ledger
+from safetyamp_pipelines.sync.model.plan import Agreed, Change
+from safetyamp_pipelines.sync.model.remembered import Link
+from safetyamp_pipelines.sync.model.tables import Id
+
+Push = Callable[..., None]
 
 
-def test_a_link_is_told_whole(ledger: Ledger) -> None:
-    ledger.save_link("jobs", "1/24113.", "24113.", 6001, {"name": "24113. - Quay", "street": None}, {"zip": "h1"})
+@pytest.fixture
+def push(ledger: Ledger, change: Callable[..., Change]) -> Push:
+    """Writes a record to SafetyAmp: so much was pushed, and so much was not taken."""
+
+    def done(
+        entity: str, key: str, target_id: Id, pushed: dict[str, Any], not_taken: Any = None, natural_key: str = ""
+    ) -> None:
+        session = ledger.start_session("run", entity, "hash", {})
+        sent = ledger.intend(session, change(source_key=key, natural_key=natural_key))
+        ledger.answer(sent, "done", target_id=target_id, pushed=pushed, not_taken=not_taken)
+
+    return done
+
+
+def test_a_link_is_returned_whole(ledger: Ledger, push: Push) -> None:
+    pushed = {"name": "24113. - Quay", "street": None}
+    push("jobs", "1/24113.", 6001, pushed, {"zip": "h1"}, natural_key="24113.")
 
     assert ledger.links("jobs") == {
         "1/24113.": Link(
             source_key="1/24113.",
             target_id=6001,
             natural_key="24113.",
-            pushed={"name": "24113. - Quay", "street": None},
+            pushed=pushed,
             not_taken={"zip": "h1"},
             updated_at=datetime(2026, 11, 20, 10, 0, tzinfo=UTC),
         )
@@ -26,13 +48,13 @@ def test_a_link_is_told_whole(ledger: Ledger) -> None:
     assert ledger.links("employees") == {}
 
 
-def test_a_later_push_is_merged_into_the_earlier_ones(ledger: Ledger, clock) -> None:
+def test_a_later_push_is_merged_into_the_earlier_ones(ledger: Ledger, push: Push, clock) -> None:
     # given two fields that were pushed, and two that SafetyAmp did not take
-    ledger.save_link("employees", "100482", "100482", "aB3dE", {"city": "A", "state": "LA"}, {"zip": "1", "fax": "2"})
+    push("employees", "100482", "aB3dE", {"city": "A", "state": "LA"}, {"zip": "1", "fax": "2"})
 
     # when an update changes one of each, and SafetyAmp takes one at last
     clock.forward(hours=1)
-    ledger.save_link("employees", "100482", "100482", "aB3dE", {"city": "B"}, {"zip": "3", "fax": None})
+    push("employees", "100482", "aB3dE", {"city": "B"}, {"zip": "3", "fax": None})
 
     # then the rest is still remembered
     link = ledger.links("employees")["100482"]
@@ -41,54 +63,52 @@ def test_a_later_push_is_merged_into_the_earlier_ones(ledger: Ledger, clock) -> 
     assert link.updated_at == datetime(2026, 11, 20, 11, 0, tzinfo=UTC)
 
 
-def test_a_link_survives_a_rename(ledger: Ledger) -> None:
-    ledger.save_link("titles", "fitter", "Fitter", 77, {"name": "Fitter"})
-    ledger.save_link("titles", "fitter", "Pipe Fitter", 77, {"name": "Pipe Fitter"})
+def test_a_link_survives_a_rename(ledger: Ledger, push: Push) -> None:
+    push("titles", "fitter", 77, {"name": "Fitter"}, natural_key="Fitter")
+    push("titles", "fitter", 77, {"name": "Pipe Fitter"}, natural_key="Pipe Fitter")
 
     link = ledger.links("titles")["fitter"]
     assert (link.target_id, link.natural_key) == (77, "Pipe Fitter")
 
 
-def test_another_safetyamp_record_starts_from_nothing(ledger: Ledger) -> None:
+def test_another_safetyamp_record_starts_from_nothing(ledger: Ledger, push: Push) -> None:
     # given a record whose old counterpart was deleted in SafetyAmp
-    ledger.save_link("employees", "100482", "100482", "aB3dE", {"city": "A", "state": "LA"}, {"zip": "1"})
+    push("employees", "100482", "aB3dE", {"city": "A", "state": "LA"}, {"zip": "1"})
 
     # when it was created anew
-    ledger.save_link("employees", "100482", "100482", "xY9zZ", {"city": "A"})
+    push("employees", "100482", "xY9zZ", {"city": "A"})
 
     # then what was pushed to the old one is forgotten
     link = ledger.links("employees")["100482"]
     assert (link.target_id, link.pushed, link.not_taken) == ("xY9zZ", {"city": "A"}, {})
 
 
-def test_a_safetyamp_record_has_one_source_record_the_last_that_claimed_it(ledger: Ledger) -> None:
+def test_a_safetyamp_record_has_one_source_record_the_last_that_claimed_it(ledger: Ledger, push: Push) -> None:
     # given a vehicle whose record in Samsara vanished, and one that has nothing to do with it
-    assert ledger.save_link("vehicles", "281474", "VIN1", 9001, {"name": "Truck 1"}, {"year": "h"}) is None
-    ledger.save_link("vehicles", "281475", "VIN2", 9002, {})
+    push("vehicles", "281474", 9001, {"name": "Truck 1"}, {"year": "h"}, natural_key="VIN1")
+    push("vehicles", "281475", 9002, {}, natural_key="VIN2")
 
-    # when the same vehicle is entered anew, then the caller learns which link it replaces
-    assert ledger.save_link("vehicles", "555555", "VIN1", 9001, {"name": "Truck 1b"}) == "281474"
+    # when the same vehicle is entered anew, and a job has the same id in another table
+    push("vehicles", "555555", 9001, {"name": "Truck 1b"}, natural_key="VIN1")
+    push("jobs", "1/24113.", 9001, {}, natural_key="24113.")
 
-    # and the new link knows nothing of the old one
+    # then the new link replaces the old one and knows nothing of it
     links = ledger.links("vehicles")
     assert {key: link.target_id for key, link in links.items()} == {"555555": 9001, "281475": 9002}
     assert (links["555555"].pushed, links["555555"].not_taken) == ({"name": "Truck 1b"}, {})
 
-    # but the same id in another table is another record
-    assert ledger.save_link("jobs", "1/24113.", "24113.", 9001, {}) is None
 
+def test_a_linked_record_can_claim_another(ledger: Ledger, push: Push) -> None:
+    push("employees", "1", "aaaaa", {"city": "A"})
+    push("employees", "2", "bbbbb", {"city": "B"})
+    push("employees", "1", "bbbbb", {})
 
-def test_a_linked_record_can_claim_another(ledger: Ledger) -> None:
-    ledger.save_link("employees", "1", "1", "aaaaa", {"city": "A"})
-    ledger.save_link("employees", "2", "2", "bbbbb", {"city": "B"})
-
-    assert ledger.save_link("employees", "1", "1", "bbbbb", {}) == "2"
     assert {key: link.target_id for key, link in ledger.links("employees").items()} == {"1": "bbbbb"}
 
 
 def test_a_wrong_link_is_forgotten_and_who_did_it_and_why_is_kept(ledger: Ledger, clock) -> None:
-    ledger.save_link("employees", "100482", "100482", "aB3dE", {"city": "A"})
-    ledger.save_link("jobs", "24113.", "24113.", 7, {})
+    link(ledger, "employees", "100482", "aB3dE", {"city": "A"})
+    link(ledger, "jobs", "24113.", 7, {})
 
     unlinked = ledger.unlink("employees", "100482", "Kim", "two people were mixed up")
 
@@ -106,25 +126,25 @@ def test_a_wrong_link_is_forgotten_and_who_did_it_and_why_is_kept(ledger: Ledger
     assert ledger.unlinked("employees") == [unlinked]
 
 
-def test_a_link_is_not_forgotten_while_a_call_for_the_record_has_no_answer(ledger: Ledger, session, intent) -> None:
-    ledger.save_link("employees", "100482", "100482", "aB3dE", {})
-    change = ledger.intend(session, intent(action="update", target_id="aB3dE"))
+def test_a_link_is_not_forgotten_while_a_call_for_the_record_has_no_answer(ledger: Ledger, session, change) -> None:
+    link(ledger, "employees", "100482", "aB3dE", {})
+    sent = ledger.intend(session, change(action="update", target_id="aB3dE"))
 
     with pytest.raises(IntentUnsettled, match="sync once, which settles it, then unlink"):
         ledger.unlink("employees", "100482", "Kim", "wrong")
     assert set(ledger.links("employees")) == {"100482"}
 
-    ledger.answer(change, "failed")
+    ledger.answer(sent, "failed")
     assert ledger.unlink("employees", "100482", "Kim", "wrong") is not None
 
 
 def test_a_field_not_taken_is_remembered_for_its_time_and_anew_each_time(
-    ledger: Ledger, session, intent, clock
+    ledger: Ledger, session, change, clock
 ) -> None:
     def not_taken(**fields: str | None) -> None:
-        change = ledger.intend(session, intent())
+        sent = ledger.intend(session, change())
         days = timedelta(days=7)
-        ledger.answer(change, "done", target_id="aB3dE", pushed={}, not_taken=fields, not_taken_for=days)
+        ledger.answer(sent, "done", target_id="aB3dE", pushed={}, not_taken=fields, not_taken_for=days)
 
     not_taken(zip="h1", fax="h2")
     clock.forward(days=5)
@@ -136,9 +156,9 @@ def test_a_field_not_taken_is_remembered_for_its_time_and_anew_each_time(
     assert ledger.links("employees")["100482"].not_taken == {}
 
 
-def test_recognised_records_are_linked_all_at_once(ledger: Ledger, clock) -> None:
+def test_recognised_records_are_linked_all_at_once(ledger: Ledger, push: Push, clock) -> None:
     # given a record that is linked, with two fields SafetyAmp did not take
-    ledger.save_link("employees", "1", "1", "aaaaa", {"city": "A", "state": "LA"}, {"zip": "h1", "fax": "h2"})
+    push("employees", "1", "aaaaa", {"city": "A", "state": "LA"}, {"zip": "h1", "fax": "h2"})
     clock.forward(hours=1)
 
     # when it is seen to agree on one of them and on its city, and another record is recognised
@@ -161,7 +181,7 @@ def test_recognised_records_are_linked_all_at_once(ledger: Ledger, clock) -> Non
 def test_recognised_records_claim_theirs_in_any_order(ledger: Ledger) -> None:
     # given three linked records
     for key, target_id in (("1", "aaaaa"), ("2", "bbbbb"), ("3", "ccccc")):
-        ledger.save_link("employees", key, key, target_id, {"city": "A"})
+        link(ledger, "employees", key, target_id, {"city": "A"})
 
     # when two of them change places, and a new one takes the third's
     ledger.save_links(

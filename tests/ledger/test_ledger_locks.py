@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from safetyamp_pipelines.ledger import Intent, LeaseHeld, LeaseLost, Ledger, Pause
+from safetyamp_pipelines.ledger import LeaseHeld, LeaseLost, Ledger, Pause
 from safetyamp_pipelines.sync.model.errors import PlanRefused
+from safetyamp_pipelines.sync.model.plan import Change
 
-MakeIntent = Callable[..., Intent]
+MakeChange = Callable[..., Change]
 
 
 def test_a_second_holder_is_told_who_is_first_and_since_when(ledger: Ledger, clock) -> None:
@@ -156,13 +157,13 @@ def test_who_waited_for_the_lock_sees_what_happened_meanwhile(new_postgresql: Ca
     ledger.close()
 
 
-def test_calls_in_flight_share_the_ledger(ledger: Ledger, intent: MakeIntent) -> None:
+def test_calls_in_flight_share_the_ledger(ledger: Ledger, change: MakeChange) -> None:
     # given a push under a lease with four calls in flight, and its heartbeat
     lease = ledger.acquire_lease("push", "run 1", ttl_seconds=60)
     session = ledger.start_session("run-1", "employees", "hash", {"create": 40}, lease=lease)
 
     def push(number: int) -> None:
-        change_id = ledger.intend(session, intent(source_key=str(number)))
+        change_id = ledger.intend(session, change(source_key=str(number)))
         ledger.answer(change_id, "done", target_id=number, pushed={"emp_id": str(number)})
 
     with ThreadPoolExecutor(5) as pool:
@@ -176,11 +177,11 @@ def test_calls_in_flight_share_the_ledger(ledger: Ledger, intent: MakeIntent) ->
     assert len(ledger.links("employees")) == len(ledger.changes()) == 40
 
 
-def test_a_push_that_lost_its_lease_writes_no_more_intents(ledger: Ledger, clock, intent: MakeIntent) -> None:
+def test_a_push_that_lost_its_lease_writes_no_more_intents(ledger: Ledger, clock, change: MakeChange) -> None:
     # given a push under a lease, with one call in the air
     lease = ledger.acquire_lease("push", "run 1", ttl_seconds=60)
     session = ledger.start_session("run-1", "employees", "hash", {}, lease=lease)
-    in_the_air = ledger.intend(session, intent())
+    in_the_air = ledger.intend(session, change())
 
     # when its time runs out and another push takes over
     clock.forward(seconds=61)
@@ -188,19 +189,19 @@ def test_a_push_that_lost_its_lease_writes_no_more_intents(ledger: Ledger, clock
 
     # then its next intent is refused, before any call
     with pytest.raises(LeaseLost):
-        ledger.intend(session, intent(source_key="100483"))
-    assert [change.id for change in ledger.open_intents("employees")] == [in_the_air]
+        ledger.intend(session, change(source_key="100483"))
+    assert [one.id for one in ledger.open_intents("employees")] == [in_the_air]
 
     # but the answer of the call already made is taken
     ledger.answer(in_the_air, "done", target_id="aB3dE")
 
 
-def test_a_push_without_its_lease_released_writes_no_more_intents(ledger: Ledger, intent: MakeIntent) -> None:
+def test_a_push_without_its_lease_released_writes_no_more_intents(ledger: Ledger, change: MakeChange) -> None:
     lease = ledger.acquire_lease("push", "run 1", ttl_seconds=60)
     session = ledger.start_session("run-1", "employees", "hash", {}, lease=lease)
     ledger.release(lease)
     with pytest.raises(LeaseLost):
-        ledger.intend(session, intent())
+        ledger.intend(session, change())
 
 
 def test_a_pause_says_who_when_and_why(ledger: Ledger, clock) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from ledger_entries import change_of, refuse
 
-from safetyamp_pipelines.ledger import Intent, IntentOpen, Ledger
+from safetyamp_pipelines.ledger import IntentOpen, Ledger
 
 KEYS = st.sampled_from(["1", "2", "3"])
 TARGETS = st.sampled_from(["aB3dE", "ab3de", 12345, "12345"])
@@ -35,17 +35,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def intend_create(self, key: str) -> None:
-        intent = Intent(
-            entity="employees",
-            source_key=key,
-            natural_key=f"n{key}",
-            action="create",
-            payload_hash="hash",
-            payload={},
-            expected={},
-        )
         try:
-            change_id = self.ledger.intend(self.session, intent)
+            change_id = self.ledger.intend(self.session, change_of(key, {}, natural_key=f"n{key}"))
         except IntentOpen:
             assert key in self.open
         else:
@@ -59,25 +50,14 @@ class LedgerMachine(RuleBasedStateMachine):
         change_id = self.open.pop(key)
         self.ledger.answer(change_id, "done", target_id=target_id, pushed=pushed, not_taken=not_taken)
         self.remember(key, target_id, pushed, not_taken)
+        self.attempts.pop(key, None)
 
     @rule(key=KEYS)
     def answer_failed(self, key: str) -> None:
         if key in self.open:
             self.ledger.answer(self.open.pop(key), "failed", http_status=422)
-            self.ledger.save_failure(
-                "employees",
-                key,
-                action="create",
-                payload_hash="hash",
-                fields={"email": {"hash": "h"}},
-                http_status=422,
-                expires_after=timedelta(days=7),
-            )
+            refuse(self.ledger, "employees", key, fields={"email": ("unknown", "")})
             self.attempts[key] = self.attempts.get(key, 0) + 1
-
-    @rule(key=KEYS)
-    def clear_failure(self, key: str) -> None:
-        assert self.ledger.clear_failure("employees", key) == (self.attempts.pop(key, None) is not None)
 
     @rule(key=KEYS)
     def drop_link(self, key: str) -> None:

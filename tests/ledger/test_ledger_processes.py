@@ -97,7 +97,7 @@ def test_a_process_killed_between_intent_and_answer_leaves_its_intents_open(url:
         found = ledger.open_intents("employees")
         assert {*promised, *told_late} <= {change.id for change in found}
         assert found[0].natural_key == "run-dead-0"
-        assert found[0].payload == {"emp_id": "run-dead-0"}
+        assert found[0].after() == {"emp_id": "run-dead-0"}
 
         # and the session that died
         session = ledger.open_session("employees")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.ledger.daily_figures import Attempt, Look, Standing
+from safetyamp_pipelines.ledger.verdict_log import Attempt, Look, Standing
 from safetyamp_pipelines.sync.model.plan import Outcome, Verdict
 
 TEN = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def test_every_change_is_in_exactly_one_of_two_adjoining_spans(ledger: Ledger, session: int, intent, clock) -> None:
+def test_every_change_is_in_exactly_one_of_two_adjoining_spans(ledger: Ledger, session: int, change, clock) -> None:
     for key in ("1", "2", "3"):
-        ledger.intend(session, intent(source_key=key, action="update", target_id="u1"))
+        ledger.intend(session, change(source_key=key, action="update", target_id="u1"))
         clock.forward(hours=1)
 
     before, after = ledger.changes_intended(TEN - HOUR, TEN + HOUR), ledger.changes_intended(TEN + HOUR, TEN + 9 * HOUR)
@@ -24,7 +24,7 @@ def test_every_change_is_in_exactly_one_of_two_adjoining_spans(ledger: Ledger, s
     assert ledger.sessions_started(TEN - HOUR, TEN) == []
 
 
-def test_a_trail_holds_the_entitys_looks_and_only_the_records_changed_in_the_span(ledger: Ledger, intent, clock):
+def test_a_trail_holds_the_entitys_looks_and_only_the_records_changed_in_the_span(ledger: Ledger, change, clock):
     # given three looks at employees, one at jobs, and a push of one of two records
     unchanged = [Verdict(key, Outcome.UNCHANGED, "recognised by link") for key in ("1", "2")]
     ledger.log_verdicts("run-1", "employees", clock.now, unchanged)
@@ -33,8 +33,8 @@ def test_a_trail_holds_the_entitys_looks_and_only_the_records_changed_in_the_spa
     wanted = [Verdict("1", Outcome.UPDATED, "differs"), unchanged[1]]
     ledger.log_verdicts("run-2", "employees", clock.now, wanted)
     session = ledger.start_session("run-2", "employees", "plan", {})
-    change = ledger.intend(session, intent(source_key="1", action="update", target_id="u1"))
-    ledger.answer(change, "failed", http_status=422)
+    sent = ledger.intend(session, change(source_key="1", action="update", target_id="u1"))
+    ledger.answer(sent, "failed", http_status=422)
     clock.forward(hours=1)
     ledger.log_verdicts("run-3", "employees", clock.now, unchanged)
 
@@ -52,5 +52,5 @@ def test_a_trail_holds_the_entitys_looks_and_only_the_records_changed_in_the_spa
     assert trail.standing == {
         "1": (Standing("unchanged", one, two), Standing("updated", two, three), Standing("unchanged", three, None))
     }
-    assert trail.attempts == {"1": (Attempt(change, "run-2", "failed", 422),)}
+    assert trail.attempts == {"1": (Attempt(sent, "run-2", "failed", 422),)}
     assert ledger.trail("employees", TEN, TEN + HOUR).standing == {}

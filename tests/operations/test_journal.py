@@ -55,15 +55,10 @@ def test_an_intent_is_in_the_ledger_with_everything_needed_to_settle_it(ledger: 
     journal_of(ledger).intend(replace(HIRE, wave=2))
 
     (row,) = ledger.open_intents("employees")
-    assert (row.action, row.payload, row.expected, row.wave) == (
-        "create",
-        HIRE.after(),
-        {"email": None, "city": None},
-        2,
-    )
+    assert (row.action, row.fields, row.cause, row.wave) == ("create", HIRE.fields, "is new", 2)
     (intent,) = journal_of(ledger).open_intents()
     assert (intent.source_key, intent.natural_key, intent.target_id) == ("5", "5", None)
-    assert (intent.after, intent.at) == (HIRE.after(), clock.now)
+    assert (intent.after(), intent.intended_at) == (HIRE.after(), clock.now)
 
 
 def test_done_links_the_record_and_remembers_what_was_not_taken(ledger: Ledger) -> None:
@@ -161,7 +156,7 @@ def test_a_refusal_settled_as_done_by_a_later_look_is_forgotten_too(ledger: Ledg
     later = journal_of(ledger)
 
     (intent,) = later.open_intents()
-    later.done(intent.id, "u5", intent.after, {}, "found")
+    later.done(intent.id, "u5", intent.after(), {}, "found")
 
     assert ledger.failures("employees") == {}
 

@@ -11,9 +11,8 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.ledger.database import begin_sqlite, prepare_sqlite
+from safetyamp_pipelines.ledger.database import Clock, begin_sqlite, prepare_sqlite
 from safetyamp_pipelines.ledger.schema import Base
-from safetyamp_pipelines.ledger.transactions import Clock
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 
 

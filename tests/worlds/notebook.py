@@ -5,15 +5,17 @@ stories with both and compares.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from safetyamp_pipelines.ledger import Change, Failure, Intent, IntentOpen, Link, Session
-from safetyamp_pipelines.ledger.transactions import Clock
-from safetyamp_pipelines.sync.model.plan import Agreed
+from safetyamp_pipelines.ledger import IntentOpen, LoggedChange, Session
+from safetyamp_pipelines.ledger.database import Clock
+from safetyamp_pipelines.sync.model.plan import Agreed, Change
+from safetyamp_pipelines.sync.model.remembered import Failure, Link
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
+from safetyamp_pipelines.sync.pushing.refusals import Explained
 
 Key = tuple[str, str]
 
@@ -23,7 +25,7 @@ class Notebook:
     """What pushes and planners ask of a ledger. Entries are whole when a process dies: each method is one of them."""
 
     clock: Clock
-    all_changes: list[Change] = field(default_factory=list)
+    all_changes: list[LoggedChange] = field(default_factory=list)
     all_links: dict[Key, Link] = field(default_factory=dict)
     all_failures: dict[Key, Failure] = field(default_factory=dict)
     all_sessions: list[Session] = field(default_factory=list)
@@ -72,26 +74,29 @@ class Notebook:
 
     # changes
 
-    def intend(self, session_id: int, intent: Intent) -> int:
-        if intent.action == "create" and any(
-            change.action == "create" and change.source_key == intent.source_key
-            for change in self.open_intents(intent.entity)
+    def intend(self, session_id: int, change: Change) -> int:
+        entity = self.all_sessions[session_id - 1].entity
+        if change.action == "create" and any(
+            other.action == "create" and other.source_key == change.source_key for other in self.open_intents(entity)
         ):
-            raise IntentOpen(intent.entity, intent.source_key)
-        return self._add(session_id, intent, None, None)
+            raise IntentOpen(entity, change.source_key)
+        return self._add(session_id, change, None, None)
 
-    def note_unsent(self, session_id: int, intents: Iterable[Intent], status: str, rule: str) -> None:
-        for intent in intents:
-            self._add(session_id, intent, status, rule)
+    def note_unsent(self, session_id: int, changes: Iterable[Change], status: str, rule: str) -> None:
+        for change in changes:
+            self._add(session_id, change, str(status), rule)
 
-    def _add(self, session_id: int, intent: Intent, status: Any, rule: str | None) -> int:
+    def _add(self, session_id: int, change: Change, status: Any, rule: str | None) -> int:
         now, number = self.clock(), len(self.all_changes) + 1
+        session = self.all_sessions[session_id - 1]
+        fields = {name: tuple(pair) for name, pair in _stored(dict(change.fields)).items()}
         self.all_changes.append(
-            Change(
-                **{**vars(intent), "payload": _stored(intent.payload), "expected": _stored(intent.expected)},
+            LoggedChange(
+                **{**vars(change), "fields": fields},
                 id=number,
+                entity=session.entity,
                 session_id=session_id,
-                run_id=self.all_sessions[session_id - 1].run_id,
+                run_id=session.run_id,
                 intended_at=now,
                 answered_at=now if status else None,
                 status=status,
@@ -112,6 +117,7 @@ class Notebook:
         pushed: Mapping[str, Any] | None = None,
         not_taken: Mapping[str, str | None] | None = None,
         not_taken_for: timedelta | None = None,
+        optional: Set[str] = frozenset(),
         **told: Any,
     ) -> None:
         before = self.all_changes[change_id - 1]
@@ -124,8 +130,11 @@ class Notebook:
             until = None if not_taken_for is None else self.clock() + not_taken_for
             pair = (change.entity, change.source_key, change.natural_key, target_id)
             self._link(*pair, pushed, not_taken or {}, until)
+            failed = self.all_failures.get((change.entity, change.source_key))
+            if failed and (not failed.fields or not failed.fields.keys() <= optional or failed.fields.keys() & pushed):
+                del self.all_failures[change.entity, change.source_key]
 
-    def open_intents(self, entity: str) -> list[Change]:
+    def open_intents(self, entity: str) -> list[LoggedChange]:
         return [change for change in self.all_changes if change.entity == entity and change.status is None]
 
     def has_written_since(self, entity: str, moment: datetime) -> bool:
@@ -202,39 +211,35 @@ class Notebook:
         }
 
     def save_failure(
-        self,
-        entity: str,
-        source_key: str,
-        *,
-        action: Any,
-        payload_hash: str,
-        fields: Mapping[str, Any],
-        http_status: int | None,
-        expires_after: timedelta,
-        cause: Mapping[str, Any] | None = None,
+        self, entity: str, change: Change, explained: Explained, *, http_status: int | None, expires_after: timedelta
     ) -> None:
-        now, known = self.clock(), self.all_failures.get((entity, source_key))
-        self.all_failures[entity, source_key] = Failure(
-            source_key=source_key,
-            action=action,
-            payload_hash=payload_hash,
-            fields=_stored(fields),
+        now, known = self.clock(), self.all_failures.get((entity, change.source_key))
+        self.all_failures[entity, change.source_key] = Failure(
+            source_key=change.source_key,
+            action=change.action,
+            payload_hash=change.payload_hash,
+            fields={
+                name: {
+                    "hash": self.keyed_hash(change.after().get(name)),
+                    "category": str(offence.category),
+                    "suggestion": offence.suggestion,
+                }
+                for name, offence in explained.offences.items()
+            },
             http_status=http_status,
             first_seen=known.first_seen if known else now,
             last_seen=now,
             attempts=known.attempts + 1 if known else 1,
             expires_at=now + expires_after,
             state="open",
-            cause=_stored(cause or {}),
+            cause=_stored(explained.cause),
         )
 
-    def revive_failure(self, entity: str, source_key: str) -> None:
-        if (known := self.all_failures.get((entity, source_key))) is not None:
-            fields = {name: {**facts, "hash": ""} for name, facts in known.fields.items()}
-            self.all_failures[entity, source_key] = replace(known, payload_hash="", cause={}, fields=fields)
-
-    def clear_failure(self, entity: str, source_key: str) -> bool:
-        return self.all_failures.pop((entity, source_key), None) is not None
+    def revive_failures(self, entity: str, source_keys: Iterable[str]) -> None:
+        for key in source_keys:
+            if (known := self.all_failures.get((entity, key))) is not None:
+                fields = {name: {**facts, "hash": ""} for name, facts in known.fields.items()}
+                self.all_failures[entity, key] = replace(known, payload_hash="", cause={}, fields=fields)
 
     def keyed_hash(self, value: Any) -> str:
         """Readable here, where nobody is to be protected."""

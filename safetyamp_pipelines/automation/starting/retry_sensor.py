@@ -17,7 +17,7 @@ from safetyamp_pipelines.settings.loading import TimingSettings
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
 
 if TYPE_CHECKING:
-    from safetyamp_pipelines.ledger import Failure
+    from safetyamp_pipelines.sync.model.remembered import Failure
 
 EVERY_SECONDS = 60
 Marks = Mapping[str, Sequence[str]]

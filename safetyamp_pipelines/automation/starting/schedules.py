@@ -1,11 +1,12 @@
-"""The schedules: when a sync begins by itself. Which ticks are skipped, and why, is decided in `timing.py`."""
+"""The schedules: when a sync, or the report of a day, starts by itself. Which ticks are skipped: `timing.py`."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from safetyamp_pipelines.automation.named_jobs import Job, sync_all, sync_one
+from safetyamp_pipelines.automation.named_jobs import Job, report_daily, sync_all, sync_one
 from safetyamp_pipelines.automation.starting.timing import why_paused_or_busy, why_wait
+from safetyamp_pipelines.operations.reports.daily import day_of
 from safetyamp_pipelines.resources.keys import CAUSE_TAG
 from safetyamp_pipelines.resources.run_console import CONSOLE
 from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
@@ -69,3 +70,22 @@ def _run() -> dg.RunRequest:
 def _moment(context: dg.ScheduleEvaluationContext) -> datetime:
     """The moment to judge: the tick's own, as the UI's test of a future tick asks, or now, when the tick comes late."""
     return max(context.scheduled_execution_time, datetime.now(UTC))
+
+
+def report_schedule(timing: TimingSettings) -> dg.ScheduleDefinition:
+    """A report every night; on and off with the rhythm of the whole sync."""
+
+    @dg.schedule(
+        name="report_daily_schedule",
+        job=report_daily,
+        cron_schedule="20 0 * * *",
+        execution_timezone=timing.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING if timing.is_on else dg.DefaultScheduleStatus.STOPPED,
+        description="Report the day that has ended, twenty minutes after midnight: late pushes are over then.",
+    )
+    def tick(context: dg.ScheduleEvaluationContext, sync_settings: SettingsResource) -> dg.RunRequest:
+        timezone = sync_settings.get().sync_config().employees.timezone
+        day = (day_of(context.scheduled_execution_time, timezone) - timedelta(days=1)).isoformat()
+        return dg.RunRequest(run_key=day, partition_key=day, tags={CAUSE_TAG: "schedule"})
+
+    return tick

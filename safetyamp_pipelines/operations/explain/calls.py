@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from safetyamp_pipelines.ledger import Change
+from safetyamp_pipelines.ledger import LoggedChange
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 
 _SHOWN = ("session_id", "intended_at", "action", "status", "http_status", "rule")
 
 
-def call_document(spec: EntitySpec, call: Change) -> dict[str, Any]:
+def call_document(spec: EntitySpec, call: LoggedChange) -> dict[str, Any]:
     """The change with its fields by label, each [before, after]. Of a forgotten record no values are left."""
     labels = {field.name: field.label for field in spec.fields}
     refused = call.error if isinstance(call.error, list) else []
@@ -19,7 +19,7 @@ def call_document(spec: EntitySpec, call: Change) -> dict[str, Any]:
         **{name: plain(getattr(call, name)) for name in _SHOWN},
         "key": call.source_key,
         "safetyamp_id": call.target_id,
-        "fields": {labels.get(name, name): [call.expected.get(name), after] for name, after in call.payload.items()},
+        "fields": {labels.get(name, name): list(values) for name, values in call.fields.items()},
         "refused_fields": [labels.get(name, name) for name in refused],
     }
 

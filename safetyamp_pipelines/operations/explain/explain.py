@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from safetyamp_pipelines.ledger import Ledger, Link
+from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.decisions import shown_failure
 from safetyamp_pipelines.operations.explain.absent import finder, why_absent
 from safetyamp_pipelines.operations.explain.calls import call_document
@@ -14,6 +14,7 @@ from safetyamp_pipelines.operations.plan_step import Stored, load_stored
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.sync.model.plan import Change
+from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec
 from safetyamp_pipelines.sync.model.tables import Id

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from safetyamp_pipelines.ledger import Link
 from safetyamp_pipelines.operations.plan_step import Stored
 from safetyamp_pipelines.sync.model.clean import CLEANERS, Unclean
 from safetyamp_pipelines.sync.model.mapping import source_label
+from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import Desired, Field, Rows
 from safetyamp_pipelines.sync.planning.difference import observed_value

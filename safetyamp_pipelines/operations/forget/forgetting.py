@@ -183,7 +183,7 @@ def _mentions(name: str, records: tuple[Any, ...], person: Person, config: SyncC
 
 
 def _refers(change: Any, names: Collection[str], person: Person) -> bool:
-    return any(person.has_number(values.get(name)) for values in (change.payload, change.expected) for name in names)
+    return any(person.has_number(values.get(name)) for values in (change.before(), change.after()) for name in names)
 
 
 def render_forgotten(document: dict[str, Any]) -> Iterator[str]:

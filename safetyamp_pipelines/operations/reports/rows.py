@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from safetyamp_pipelines.ledger.records import Change
+from safetyamp_pipelines.ledger.records import LoggedChange
 from safetyamp_pipelines.operations.reports.waiting import Wait
 from safetyamp_pipelines.settings.logs import redacted
 
@@ -35,14 +35,14 @@ class ReportedChange:
     waited_at_most: float | None
 
 
-def reported(change: Change, wait: Wait) -> ReportedChange:
+def reported(change: LoggedChange, wait: Wait) -> ReportedChange:
     """The row of one change."""
     return ReportedChange(
         entity=change.entity,
         key=change.source_key,
         action=change.action,
         status=change.status or "unanswered",
-        fields=tuple(sorted(change.payload)),
+        fields=tuple(sorted(change.fields)),
         refused_fields=_names(change.error),
         rule=str(redacted("rule", change.rule or "")),
         http_status=change.http_status,

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from safetyamp_pipelines.ledger.records import Change
+from safetyamp_pipelines.ledger.records import LoggedChange
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Outcome
 
 if TYPE_CHECKING:
-    from safetyamp_pipelines.ledger.daily_figures import Attempt, Look, Trail
+    from safetyamp_pipelines.ledger.verdict_log import Attempt, Look, Trail
 
 ASKED = frozenset({*OUTCOME_OF.values(), Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED, Outcome.NOT_PUSHED})
 """Verdicts of a look that wanted a change, whether or not it was carried out."""
@@ -37,7 +37,7 @@ class Wait:
     at_most: timedelta | None = None
 
 
-def wait_of(change: Change, trail: Trail) -> Wait:
+def wait_of(change: LoggedChange, trail: Trail) -> Wait:
     """How long the change waited until SafetyAmp had it; unknown unless it was done after a logged look."""
     if change.status != "done" or change.answered_at is None:
         return Wait()

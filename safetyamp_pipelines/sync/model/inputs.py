@@ -2,63 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from safetyamp_pipelines.sync.model.errors import SnapshotError
-from safetyamp_pipelines.sync.model.snapshot import Certificate, Columns, Snapshot, canonical_json
-from safetyamp_pipelines.sync.model.tables import Id, References
-
-
-class Link(Protocol):
-    """The remembered pair source record ↔ SafetyAmp id.
-
-    `pushed` holds the last values both sides agreed on by field; `not_taken` the fields SafetyAmp silently ignored.
-    """
-
-    @property
-    def target_id(self) -> Id: ...
-    @property
-    def pushed(self) -> Mapping[str, Any]: ...
-    @property
-    def not_taken(self) -> Mapping[str, str]: ...
-
-
-class KnownFailure(Protocol):
-    """A change SafetyAmp refused; not tried again while `payload_hash` and all that `cause` speaks of stay the same.
-
-    `fields` maps each offending field to its keyed `hash`, `category` and `suggestion`.
-    """
-
-    @property
-    def payload_hash(self) -> str: ...
-    @property
-    def fields(self) -> Mapping[str, Mapping[str, Any]]: ...
-    @property
-    def cause(self) -> Mapping[str, Any]: ...
-    @property
-    def state(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What the ledger remembers of one entity, by source key. Only failures that still stand are listed.
-
-    `source_rows` are the rows each source had when this entity was last pushed. `is_loaded` says whether a whole plan
-    was ever pushed to its end: single records tried before that are no first load, and one cut short goes on.
-    `keyed_hash` is how the ledger hashed the values of refused fields. `foreign` are rows of the entity's table
-    that are linked to records of another entity which writes it too.
-    """
-
-    links: Mapping[str, Link] = field(default_factory=dict)
-    failures: Mapping[str, KnownFailure] = field(default_factory=dict)
-    source_rows: Mapping[str, int] = field(default_factory=dict)
-    is_loaded: bool = True
-    keyed_hash: Callable[[Any], str] = canonical_json
-    foreign: frozenset[Id] = frozenset()
+from safetyamp_pipelines.sync.model.remembered import Memory
+from safetyamp_pipelines.sync.model.snapshot import Certificate, Columns, Snapshot
+from safetyamp_pipelines.sync.model.tables import References
 
 
 class CompanyRules(Protocol):

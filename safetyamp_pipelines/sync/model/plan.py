@@ -82,6 +82,10 @@ class Change:
     payload_hash: str
     wave: int = 0
 
+    def before(self) -> dict[str, Any]:
+        """The values by field that the plan found in SafetyAmp."""
+        return {name: before for name, (before, _) in self.fields.items()}
+
     def after(self) -> dict[str, Any]:
         """The new values by field."""
         return {name: after for name, (_, after) in self.fields.items()}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from safetyamp_pipelines.sync.model.inputs import Link
+from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record, canonical_json
 from safetyamp_pipelines.sync.model.spec import Field, Policy
 from safetyamp_pipelines.sync.model.tables import References, at_path, has_path

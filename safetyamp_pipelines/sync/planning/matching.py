@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from safetyamp_pipelines.sync.model.inputs import Link
+from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, MatchKey, Scope
 from safetyamp_pipelines.sync.model.tables import Id, TargetTable, at_path, fold

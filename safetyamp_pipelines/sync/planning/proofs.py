@@ -12,8 +12,9 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from safetyamp_pipelines.sync.model import clean
-from safetyamp_pipelines.sync.model.inputs import Inputs, Link
+from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Action, Outcome, Plan, Verdict
+from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.model.tables import References, TargetTable, at_path, fold

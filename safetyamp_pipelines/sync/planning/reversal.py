@@ -1,6 +1,6 @@
-"""The plan that takes one session back. Pure; reading SafetyAmp and pushing are in `resources/undoing.py`.
+"""The plan that takes one session back. Pure; reading SafetyAmp and pushing are in `operations/undo_step.py`.
 
-What stood before is known of every change: the ledger writes it (`expected`) together with the intent, before the call
+What stood before is known of every change: the ledger writes it together with the intent, before the call
 is made, so no other inverse is kept. A field is set back only while SafetyAmp still says what the session wrote.
 Nothing is deleted: a record that the session created is switched off where it has a switch.
 """
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from safetyamp_pipelines.sync.model.inputs import Link
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Outcome, Plan, Verdict, payload_hash
+from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec, Field
 from safetyamp_pipelines.sync.model.tables import Id, References, at_path, fold, has_path
@@ -21,23 +21,6 @@ from safetyamp_pipelines.sync.planning.guards import Scale, refusals
 from safetyamp_pipelines.sync.planning.only import waits_for
 from safetyamp_pipelines.sync.planning.waves import in_waves, rings_of
 from safetyamp_pipelines.sync.rules.config import SyncConfig
-
-
-class Done(Protocol):
-    """A change that a session carried out, as the ledger gives it: `expected` stood before, `payload` was written."""
-
-    @property
-    def source_key(self) -> str: ...
-    @property
-    def natural_key(self) -> str: ...
-    @property
-    def action(self) -> str: ...
-    @property
-    def target_id(self) -> Id | None: ...
-    @property
-    def expected(self) -> Mapping[str, Any]: ...
-    @property
-    def payload(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +47,7 @@ class _Record:
     notes: list[str] = field(default_factory=list)
 
 
-def plan_undo(spec: EntitySpec, session_id: int, done: Iterable[Done], ground: Ground, config: SyncConfig) -> Plan:
+def plan_undo(spec: EntitySpec, session_id: int, done: Iterable[Change], ground: Ground, config: SyncConfig) -> Plan:
     """The plan that sets back what the session's changes wrote, oldest change first. Guards judge it as any other."""
     records = _by_record(done)
     for record in records:
@@ -88,7 +71,7 @@ def plan_undo(spec: EntitySpec, session_id: int, done: Iterable[Done], ground: G
     )
 
 
-def _by_record(done: Iterable[Done]) -> list[_Record]:
+def _by_record(done: Iterable[Change]) -> list[_Record]:
     """The changes of one record as one: before the first of them, after the last."""
     found: dict[str, _Record] = {}
     for change in done:
@@ -96,8 +79,8 @@ def _by_record(done: Iterable[Done]) -> list[_Record]:
         record.natural_key = change.natural_key
         record.target_id = change.target_id if change.target_id is not None else record.target_id
         record.is_new = record.is_new or change.action == Action.CREATE
-        for name, after in change.payload.items():
-            record.before.setdefault(name, change.expected.get(name))
+        for name, (before, after) in change.fields.items():
+            record.before.setdefault(name, before)
             record.after[name] = after
     return sorted(found.values(), key=lambda record: record.source_key)
 

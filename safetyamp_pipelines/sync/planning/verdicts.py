@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from safetyamp_pipelines.sync.model.inputs import Inputs, KnownFailure, Link
+from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import (
     OUTCOME_OF,
     Action,
@@ -17,6 +17,7 @@ from safetyamp_pipelines.sync.model.plan import (
     Verdict,
     payload_hash,
 )
+from safetyamp_pipelines.sync.model.remembered import Failure, Link
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Field, Scope
 from safetyamp_pipelines.sync.model.tables import Id, TargetTable, fold
 from safetyamp_pipelines.sync.planning.circumstances import Circumstances
@@ -172,7 +173,7 @@ class Decisions:
         )
         self._say(record, OUTCOME_OF[action], cause)
 
-    def _standing(self, record: Desired, match: Match | None) -> KnownFailure | None:
+    def _standing(self, record: Desired, match: Match | None) -> Failure | None:
         """The refusal of the record, unless what it hung on has changed."""
         failure = self.ground.inputs.memory.failures.get(record.source_key)
         own = match.target_id if match is not None else None
@@ -196,7 +197,7 @@ class Decisions:
             if (value := record.values.get(name)) is not None and facts.get("hash") == keyed_hash(value)
         }
 
-    def _say_refused(self, record: Desired, failure: KnownFailure) -> None:
+    def _say_refused(self, record: Desired, failure: Failure) -> None:
         labels = {declared.name: declared.label for declared in self.ground.fields}
         told = [f"{labels.get(name, name)}: {_told(facts)}" for name, facts in failure.fields.items()]
         record = replace(record, reasons=(*record.reasons, *told))

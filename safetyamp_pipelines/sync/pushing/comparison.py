@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from safetyamp_pipelines.sync.model.plan import Action, Change, Outcome, Plan
+from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.planning.difference import is_same, is_shown, observed_value
 from safetyamp_pipelines.sync.planning.matching import key_shown, key_written
-from safetyamp_pipelines.sync.pushing.ports import Journal, Linked
+from safetyamp_pipelines.sync.pushing.ports import Journal
 from safetyamp_pipelines.sync.pushing.settling import says
 from safetyamp_pipelines.sync.pushing.sight import Sight
 
@@ -25,7 +26,7 @@ class Comparison:
 
     def __init__(self, spec: EntitySpec, plan: Plan, journal: Journal, sight: Sight) -> None:
         self._spec, self._plan, self._journal, self._sight = spec, plan, journal, sight
-        self._linked: dict[str, Linked] = {link.source_key: link for link in journal.links()}
+        self._linked: dict[str, Link] = {link.source_key: link for link in journal.links()}
         self._strangers: tuple[datetime, Mapping[tuple[str, str], str]] | None = None
 
     def found(self, change: Change) -> Found | None:

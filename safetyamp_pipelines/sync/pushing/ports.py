@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 from safetyamp_pipelines.sync.model.errors import RecordRefused
-from safetyamp_pipelines.sync.model.plan import Agreed, Change
+from safetyamp_pipelines.sync.model.plan import Agreed, Change, Outcome
+from safetyamp_pipelines.sync.model.remembered import Intent, Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.pushing.refusals import Explained
@@ -22,7 +22,7 @@ class Target(Protocol):
         ...
 
     def update(self, table: str, target_id: Id, body: Mapping[str, Any]) -> Record:
-        """The updated record, as far as SafetyAmp tells it."""
+        """The updated record, as far as SafetyAmp shows it."""
         ...
 
     def read(self, table: str) -> tuple[Record, ...]:
@@ -30,35 +30,10 @@ class Target(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class OpenIntent:
-    """An intent whose answer is not known, in natural keys: `after` is what was to be written, `at` when."""
-
-    id: int
-    source_key: str
-    natural_key: str
-    target_id: Id | None
-    after: Mapping[str, Any]
-    at: datetime
-
-
-class Linked(Protocol):
-    """A remembered pair, and when it was last brought up to date."""
-
-    @property
-    def source_key(self) -> str: ...
-    @property
-    def natural_key(self) -> str: ...
-    @property
-    def target_id(self) -> Id: ...
-    @property
-    def updated_at(self) -> datetime: ...
-
-
 class Journal(Protocol):
     """The ledger as one push of one entity sees it: each method is on the disk when it returns."""
 
-    def open_intents(self) -> list[OpenIntent]:
+    def open_intents(self) -> Sequence[Intent]:
         """What earlier pushes intended and never learnt the answer of."""
         ...
 
@@ -82,7 +57,7 @@ class Journal(Protocol):
         """SafetyAmp did not act, or a fresh read shows that it had not."""
         ...
 
-    def unsent(self, changes: Iterable[Change], outcome: str, rule: str) -> None:
+    def unsent(self, changes: Iterable[Change], outcome: Outcome, rule: str) -> None:
         """Changes for which no call was made."""
         ...
 
@@ -94,11 +69,11 @@ class Journal(Protocol):
         """What these refusals hung on has changed: they are tried again as soon as they are planned again."""
         ...
 
-    def linked(self, table: str) -> Iterable[Linked]:
+    def linked(self, table: str) -> Iterable[Link]:
         """Everything linked in that table, by whichever entity writes it."""
         ...
 
-    def links(self) -> Iterable[Linked]:
+    def links(self) -> Iterable[Link]:
         """The records of this entity that are linked."""
         ...
 

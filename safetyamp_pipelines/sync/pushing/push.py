@@ -98,7 +98,7 @@ class Push:
         observed_at, has_written = self._sight.began, self.journal.has_written_since(self._sight.began)
         # When a process died, nobody knows whether the call had left yet: it may have waited for the budget first.
         latest = timedelta(seconds=self.options.longest_queue + self.options.late_arrival)
-        awaited = [Awaited(intent, intent.at + latest) for intent in self.journal.open_intents()]
+        awaited = [Awaited(intent, intent.intended_at + latest) for intent in self.journal.open_intents()]
         settle_in_time(self.spec, self.journal, awaited, self._sight, self._wait_until)
         is_outdated = has_written or self._sight.is_old()
         if self.plan.changes and is_outdated and self._sight.began == observed_at and not self._must_stop():

@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from safetyamp_pipelines.sync.model.remembered import Intent
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.planning.difference import is_shown
 from safetyamp_pipelines.sync.planning.matching import key_shown, key_written
 from safetyamp_pipelines.sync.pushing.bodies import Unresolved, shows, write_value
-from safetyamp_pipelines.sync.pushing.ports import Journal, OpenIntent
+from safetyamp_pipelines.sync.pushing.ports import Journal
 from safetyamp_pipelines.sync.pushing.sight import Names, Sight
 
 
 def settle(
     spec: EntitySpec,
     journal: Journal,
-    intents: Iterable[OpenIntent],
+    intents: Iterable[Intent],
     rows: Mapping[Id, Record],
     names: Names,
     over: Container[int],
@@ -35,7 +36,7 @@ def settle(
     for intent in intents:
         target_id = _found(spec, intent, rows, names, journal)
         if target_id is not None:
-            journal.done(intent.id, target_id, intent.after, {}, "found in SafetyAmp after the answer was lost")
+            journal.done(intent.id, target_id, intent.after(), {}, "found in SafetyAmp after the answer was lost")
         elif intent.id in over:
             journal.undone(intent.id, "not found in SafetyAmp after the answer was lost")
         else:
@@ -58,15 +59,13 @@ def says(spec: EntitySpec, row: Record, after: Mapping[str, Any], names: Names) 
     return bool(shown)
 
 
-def _found(
-    spec: EntitySpec, intent: OpenIntent, rows: Mapping[Id, Record], names: Names, journal: Journal
-) -> Id | None:
+def _found(spec: EntitySpec, intent: Intent, rows: Mapping[Id, Record], names: Names, journal: Journal) -> Id | None:
     if intent.target_id is None:
         own = {link.target_id for link in journal.links() if link.source_key == intent.source_key}
         others = {link.target_id for link in journal.linked(spec.table)} - own
-        return _created(spec, intent.after, {key: row for key, row in rows.items() if key not in others}, names)
+        return _created(spec, intent.after(), {key: row for key, row in rows.items() if key not in others}, names)
     row = rows.get(intent.target_id)
-    return intent.target_id if row is not None and says(spec, row, intent.after, names) else None
+    return intent.target_id if row is not None and says(spec, row, intent.after(), names) else None
 
 
 def _created(spec: EntitySpec, after: Mapping[str, Any], rows: Mapping[Id, Record], names: Names) -> Id | None:
@@ -83,7 +82,7 @@ class Awaited:
     """An intent without an answer. SafetyAmp may act on it until `until`, behind a gateway that gave up before it did;
     what a read that began then does not show will never come."""
 
-    intent: OpenIntent
+    intent: Intent
     until: datetime
 
 
@@ -95,7 +94,7 @@ def settle_in_time(
     The rows at hand are enough for what they show, and for what is long past; for the rest there is one fresh read, as
     late as need be. When `wait` says that it was cut short, that rest stays open. Raises SyncError when the read fails.
     """
-    at_hand = [one for one in awaited if one.intent.at < sight.began]
+    at_hand = [one for one in awaited if one.intent.intended_at < sight.began]
     settled = _settle(spec, journal, at_hand, sight)
     rest = [one for one in awaited if one.intent.id not in settled]
     if rest and wait(max(one.until for one in rest)):

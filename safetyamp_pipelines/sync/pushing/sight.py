@@ -8,10 +8,11 @@ from contextvars import copy_context
 from datetime import datetime, timedelta
 
 from safetyamp_pipelines.sync.model.plan import Action, Change, Plan
+from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.tables import Id, References
 from safetyamp_pipelines.sync.pushing.outcomes import PushOptions
-from safetyamp_pipelines.sync.pushing.ports import Journal, Linked, Target
+from safetyamp_pipelines.sync.pushing.ports import Journal, Target
 
 
 class Sight:
@@ -93,7 +94,7 @@ class Names:
     is gone.
     """
 
-    def __init__(self, observed: References, links: Mapping[str, Iterable[Linked]], since: datetime) -> None:
+    def __init__(self, observed: References, links: Mapping[str, Iterable[Link]], since: datetime) -> None:
         found = {table: sorted(rows, key=lambda link: link.updated_at) for table, rows in links.items()}
         self.references = observed.renamed(
             {table: {link.target_id: link.natural_key for link in rows} for table, rows in found.items()}

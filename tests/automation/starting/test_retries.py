@@ -2,26 +2,30 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ledger_entries import refuse
 
 from safetyamp_pipelines.automation.starting.retry_sensor import marked, next_retry, retry_sensor
-from safetyamp_pipelines.ledger import Failure, Ledger
+from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.resources.run_console import CONSOLE
 from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.settings.loading import timing_settings
+from safetyamp_pipelines.sync.model.plan import Action
+from safetyamp_pipelines.sync.model.remembered import Failure
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 REFUSED = Failure(
     source_key="welder",
-    action="create",
+    action=Action.CREATE,
     payload_hash="p",
     fields={},
+    cause={},
     http_status=422,
     first_seen=NOW,
     last_seen=NOW,
@@ -106,15 +110,7 @@ def look(instance: dg.DagsterInstance, tmp_path: Path, cursor: str | None) -> tu
 
 def test_a_marking_starts_its_sync_once_and_not_while_syncing_is_paused(instance, ledger, tmp_path):
     nothing, why_nothing, cursor = look(instance, tmp_path, None)
-    ledger.save_failure(
-        "titles",
-        "welder",
-        action="create",
-        payload_hash="p",
-        fields={},
-        http_status=422,
-        expires_after=timedelta(days=7),
-    )
+    refuse(ledger, "titles", "welder")
     ledger.mark_failure("titles", "welder", "retry")
     ledger.pause("Kim", "stock-taking")
     paused, why_paused, after_pause = look(instance, tmp_path, cursor)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ledger_entries import change_of
 from small_worlds import config
 
-from safetyamp_pipelines.ledger import Forgotten, Intent, Ledger
+from safetyamp_pipelines.ledger import Forgotten, Ledger
 from safetyamp_pipelines.operations.forget.forgetting import Forgetting
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
@@ -101,16 +102,7 @@ def publish(store: SnapshotStore) -> None:
 
 def write(ledger: Ledger, entity: str, key: str, **payload: str) -> None:
     """A change that was sent and done."""
-    intent = Intent(
-        entity=entity,
-        source_key=key,
-        natural_key=key,
-        action="create",
-        payload_hash="hash",
-        payload=payload,
-        expected={},
-    )
-    sent = ledger.intend(ledger.start_session("run-1", entity, "plan", {}), intent)
+    sent = ledger.intend(ledger.start_session("run-1", entity, "plan", {}), change_of(key, payload))
     ledger.answer(sent, "done", target_id=f"target of {key}", pushed=payload)
 
 

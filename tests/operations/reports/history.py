@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from safetyamp_pipelines.ledger import Change, Intent, Ledger
-from safetyamp_pipelines.sync.model.plan import Outcome, Verdict
+from ledger_entries import change_of
+
+from safetyamp_pipelines.ledger import Ledger, LoggedChange
+from safetyamp_pipelines.sync.model.plan import Change, Outcome, Verdict
 
 SAID = {"create": "created", "update": "updated", "deactivate": "deactivated", "reactivate": "reactivated"}
 
@@ -41,7 +43,7 @@ class History:
         wanted = {key: (actions or {}).get(key, "update") for key in answers}
         run = self.look(**{key: SAID[action] for key, action in wanted.items()})
         session = self.ledger.start_session(run, self.entity, "plan", {})
-        intents = {key: self.ledger.intend(session, intent_of(self.entity, key, wanted[key])) for key in answers}
+        intents = {key: self.ledger.intend(session, sent_change(key, wanted[key])) for key in answers}
         self.clock.now += timedelta(minutes=minutes)
         outcomes = {}
         for key, answer in answers.items():
@@ -53,22 +55,14 @@ class History:
         self.ledger.log_verdicts(run, self.entity, self.clock.now, verdicts_of(outcomes))
         return run
 
-    def last(self, key: str) -> Change:
+    def last(self, key: str) -> LoggedChange:
         """The newest change of a record."""
         return self.ledger.changes(entity=self.entity, source_key=key, limit=1)[0]
 
 
-def intent_of(entity: str, key: str, action: str) -> Intent:
-    return Intent(
-        entity=entity,
-        source_key=key,
-        natural_key=key,
-        action=action,
-        payload_hash="hash",
-        payload={"first_name": "Nora", "email": "nora.test@example.com"},
-        expected={"first_name": "Norah", "email": None},
-        target_id=None if action == "create" else "u1",
-    )
+def sent_change(key: str, action: str) -> Change:
+    after, before = {"first_name": "Nora", "email": "nora.test@example.com"}, {"first_name": "Norah"}
+    return change_of(key, after, before, action=action, target_id=None if action == "create" else "u1")
 
 
 def verdicts_of(said: Mapping[str, str]) -> list[Verdict]:

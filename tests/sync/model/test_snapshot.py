@@ -11,7 +11,8 @@ from small_worlds import READ_AT
 
 from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.errors import SnapshotError
-from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
+from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.model.remembered import Memory
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot, canonical_json, content_hash
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 

@@ -23,8 +23,9 @@ from small_worlds import (
 )
 
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, references
-from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
+from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Outcome, Plan, Verdict
+from safetyamp_pipelines.sync.model.remembered import Memory
 from safetyamp_pipelines.sync.planning.proofs import account_of
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 

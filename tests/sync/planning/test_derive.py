@@ -22,7 +22,8 @@ from small_worlds import (
 from safetyamp_pipelines.sync.entities.employees import SPEC
 from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.errors import SnapshotError
-from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
+from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.model.remembered import Memory
 from safetyamp_pipelines.sync.planning.derive import plan_entity
 from safetyamp_pipelines.sync.planning.difference import offered
 from safetyamp_pipelines.sync.rules.config import SyncConfig

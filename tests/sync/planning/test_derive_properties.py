@@ -25,8 +25,9 @@ from small_worlds import (
 )
 
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
-from safetyamp_pipelines.sync.model.inputs import Inputs, Memory
+from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Action, Plan
+from safetyamp_pipelines.sync.model.remembered import Memory
 from safetyamp_pipelines.sync.model.snapshot import Certificate, Record, Snapshot, content_hash
 from safetyamp_pipelines.sync.model.tables import at_path, fold
 from safetyamp_pipelines.sync.planning.derive import plan_entity

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from ledger_entries import change_of
 from small_worlds import READ_AT, Remembered, World, company, config, observed_in, user, verdict, verdicts
 
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, references
-from safetyamp_pipelines.sync.model.plan import Plan
+from safetyamp_pipelines.sync.model.plan import Change, Plan
 from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.planning.reversal import Ground, plan_undo
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 
-@dataclass(frozen=True)
-class Wrote:
+def wrote(
+    source_key: str, before: Any, after: Any, target_id: Id | None = None, action: str = "update", natural_key: str = ""
+) -> Change:
     """A change as the ledger gives it back."""
-
-    source_key: str
-    expected: Mapping[str, Any]
-    payload: Mapping[str, Any]
-    target_id: Id | None = None
-    action: str = "update"
-    natural_key: str = field(default="", kw_only=True)
+    return change_of(source_key, after, before, action=action, target_id=target_id, natural_key=natural_key)
 
 
-def undo_of(world: World, *done: Wrote, entity: str = "employees", rules: SyncConfig | None = None) -> Plan:
+def undo_of(world: World, *done: Change, entity: str = "employees", rules: SyncConfig | None = None) -> Plan:
     """The plan to take back what session 7 wrote, everybody it wrote being linked."""
-    links = {change.source_key: Remembered(change.target_id, change.payload) for change in done if change.target_id}
+    links = {change.source_key: Remembered(change.target_id, change.after()) for change in done if change.target_id}
     ground = Ground(references(observed_in(world)), links, READ_AT, {"safetyamp_observed/users": "hash"})
     return plan_undo(BY_NAME[entity], 7, done, ground, rules or config())
 
@@ -41,7 +35,7 @@ def fields(plan: Plan) -> dict[str, dict[str, tuple[Any, Any]]]:
 def test_what_stands_as_it_was_written_is_set_back() -> None:
     world = company(users=[user("u1", "1", first_name="New", city="B")])
 
-    plan = undo_of(world, Wrote("1", {"first_name": "Old", "city": None}, {"first_name": "New", "city": "B"}, "u1"))
+    plan = undo_of(world, wrote("1", {"first_name": "Old", "city": None}, {"first_name": "New", "city": "B"}, "u1"))
 
     assert fields(plan) == {"1": {"first_name": ("New", "Old"), "city": ("B", None)}}
     (change,) = plan.changes
@@ -51,13 +45,13 @@ def test_what_stands_as_it_was_written_is_set_back() -> None:
 
 def test_what_changed_since_or_is_already_as_before_is_left() -> None:
     world = company(users=[user("u1", "1", first_name="By hand", city="A"), user("u2", "2", city="A")])
-    wrote = {"first_name": "New", "city": "B"}
+    written = {"first_name": "New", "city": "B"}
 
     plan = undo_of(
         world,
-        Wrote("1", {"first_name": "Old", "city": "A"}, wrote, "u1"),
-        Wrote("2", {"city": "A"}, {"city": "B"}, "u2"),
-        Wrote("3", {"city": "A"}, {"city": "B"}, "gone"),
+        wrote("1", {"first_name": "Old", "city": "A"}, written, "u1"),
+        wrote("2", {"city": "A"}, {"city": "B"}, "u2"),
+        wrote("3", {"city": "A"}, {"city": "B"}, "gone"),
     )
 
     assert plan.changes == ()
@@ -70,7 +64,7 @@ def test_two_changes_of_one_record_are_taken_back_as_one() -> None:
     world = company(users=[user("u1", "1", city="C")])
 
     plan = undo_of(
-        world, Wrote("1", {"city": "A"}, {"city": "B"}, "u1"), Wrote("1", {"city": "B"}, {"city": "C"}, "u1")
+        world, wrote("1", {"city": "A"}, {"city": "B"}, "u1"), wrote("1", {"city": "B"}, {"city": "C"}, "u1")
     )
 
     assert fields(plan) == {"1": {"city": ("C", "A")}}
@@ -81,8 +75,8 @@ def test_a_deactivation_becomes_a_reactivation_and_the_other_way_round() -> None
 
     plan = undo_of(
         world,
-        Wrote("1", {"system_access": 1}, {"system_access": 0}, "u1", "deactivate"),
-        Wrote("2", {"system_access": 0}, {"system_access": 1}, "u2", "reactivate"),
+        wrote("1", {"system_access": 1}, {"system_access": 0}, "u1", "deactivate"),
+        wrote("2", {"system_access": 0}, {"system_access": 1}, "u2", "reactivate"),
     )
 
     assert {change.source_key: str(change.action) for change in plan.changes} == {"1": "reactivate", "2": "deactivate"}
@@ -94,9 +88,9 @@ def test_what_was_created_is_switched_off_and_never_deleted() -> None:
 
     plan = undo_of(
         world,
-        Wrote("1", {}, {"emp_id": "1", "system_access": 1}, "u1", "create"),
-        Wrote("1", {"current_supervisor_id": None}, {"current_supervisor_id": "2"}, "u1"),
-        Wrote("2", {}, {"emp_id": "2", "system_access": 1}, "u2", "create"),
+        wrote("1", {}, {"emp_id": "1", "system_access": 1}, "u1", "create"),
+        wrote("1", {"current_supervisor_id": None}, {"current_supervisor_id": "2"}, "u1"),
+        wrote("2", {}, {"emp_id": "2", "system_access": 1}, "u2", "create"),
     )
 
     assert fields(plan) == {"1": {"system_access": (1, 0)}}
@@ -106,7 +100,7 @@ def test_what_was_created_is_switched_off_and_never_deleted() -> None:
 def test_what_was_created_and_has_no_switch_stays_and_that_is_told() -> None:
     world = company(user_titles=[{"id": 81, "name": "Rigger"}])
 
-    plan = undo_of(world, Wrote("rigger", {}, {"name": "Rigger"}, 81, "create"), entity="titles")
+    plan = undo_of(world, wrote("rigger", {}, {"name": "Rigger"}, 81, "create"), entity="titles")
 
     assert plan.changes == ()
     assert verdict(plan, "rigger").reasons == (
@@ -116,9 +110,9 @@ def test_what_was_created_and_has_no_switch_stays_and_that_is_told() -> None:
 
 def test_required_fields_are_not_emptied_and_hidden_ones_are_not_guessed() -> None:
     shown = user("u1", "1")
-    wrote = Wrote("1", {"emp_id": None, "city": None}, {"emp_id": "1", "city": "B"}, "u1", "link")
+    done = wrote("1", {"emp_id": None, "city": None}, {"emp_id": "1", "city": "B"}, "u1", "link")
 
-    plan = undo_of(company(users=[shown]), wrote)
+    plan = undo_of(company(users=[shown]), done)
 
     assert verdict(plan, "1").reasons == (
         "City: SafetyAmp does not show this field, so nothing tells what stood before",
@@ -132,8 +126,8 @@ def test_a_reference_goes_back_by_name_unless_what_it_meant_is_gone() -> None:
 
     plan = undo_of(
         world,
-        Wrote("1", {"current_title_id": "Fitter"}, {"current_title_id": "Welder"}, "u1"),
-        Wrote("2", {"current_title_id": "Rigger"}, {"current_title_id": "Welder"}, "u2"),
+        wrote("1", {"current_title_id": "Fitter"}, {"current_title_id": "Welder"}, "u1"),
+        wrote("2", {"current_title_id": "Rigger"}, {"current_title_id": "Welder"}, "u2"),
     )
 
     assert fields(plan) == {"1": {"current_title_id": ("Welder", "Fitter")}}
@@ -142,8 +136,8 @@ def test_a_reference_goes_back_by_name_unless_what_it_meant_is_gone() -> None:
 
 def test_a_unique_value_comes_back_after_its_present_bearer_gave_it_up_or_not_at_all() -> None:
     users = [user("u1", "1", email="c@x.example"), user("u2", "2", email="a@x.example")]
-    first = Wrote("1", {"email": "a@x.example"}, {"email": "c@x.example"}, "u1")
-    second = Wrote("2", {"email": "b@x.example"}, {"email": "a@x.example"}, "u2")
+    first = wrote("1", {"email": "a@x.example"}, {"email": "c@x.example"}, "u1")
+    second = wrote("2", {"email": "b@x.example"}, {"email": "a@x.example"}, "u2")
 
     both = undo_of(company(users=users), first, second)
     alone = undo_of(company(users=users), first)
@@ -158,8 +152,8 @@ def test_a_swap_is_left_to_a_person() -> None:
 
     plan = undo_of(
         company(users=users),
-        Wrote("1", {"email": "a@x.example", "city": "A"}, {"email": "b@x.example", "city": "B"}, "u1"),
-        Wrote("2", {"email": "b@x.example"}, {"email": "a@x.example"}, "u2"),
+        wrote("1", {"email": "a@x.example", "city": "A"}, {"email": "b@x.example", "city": "B"}, "u1"),
+        wrote("2", {"email": "b@x.example"}, {"email": "a@x.example"}, "u2"),
     )
 
     assert fields(plan) == {"1": {"city": ("B", "A")}}
@@ -168,7 +162,7 @@ def test_a_swap_is_left_to_a_person() -> None:
 
 
 def test_of_a_forgotten_record_nothing_is_known() -> None:
-    plan = undo_of(company(users=[user("u1", "1")]), Wrote("1", {}, {}, "u1"))
+    plan = undo_of(company(users=[user("u1", "1")]), wrote("1", {}, {}, "u1"))
 
     assert verdict(plan, "1").reasons == ("its values were forgotten, so nothing tells what stood before",)
 
@@ -176,7 +170,7 @@ def test_of_a_forgotten_record_nothing_is_known() -> None:
 def test_guards_judge_it_but_ask_no_source() -> None:
     rules = config(guards={"deactivations": {"records": 1, "share": 0.01}})
     world = company(users=[user(f"u{number}", str(number)) for number in range(1, 4)])
-    created = [Wrote(str(n), {}, {"emp_id": str(n), "system_access": 1}, f"u{n}", "create") for n in range(1, 4)]
+    created = [wrote(str(n), {}, {"emp_id": str(n), "system_access": 1}, f"u{n}", "create") for n in range(1, 4)]
 
     plan = undo_of(world, *created, rules=rules)
 

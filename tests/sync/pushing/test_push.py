@@ -16,10 +16,10 @@ from safetyamp_pipelines.sync.entities.employees import SPEC
 from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.errors import NotSent, RecordRefused
 from safetyamp_pipelines.sync.model.plan import Agreed, Change
+from safetyamp_pipelines.sync.model.remembered import Intent, Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.pushing.outcomes import Progress, PushOptions, PushResult, no_progress
-from safetyamp_pipelines.sync.pushing.ports import Linked, OpenIntent
 from safetyamp_pipelines.sync.pushing.push import Push
 from safetyamp_pipelines.sync.pushing.refusals import Explained
 
@@ -35,7 +35,7 @@ class Book:
     enough: threading.Event = field(default_factory=threading.Event)
     stop_after: int | None = None
 
-    def open_intents(self) -> list[OpenIntent]:
+    def open_intents(self) -> list[Intent]:
         return []
 
     def intend(self, change: Change) -> int:
@@ -60,10 +60,10 @@ class Book:
     def revive(self, source_keys: Iterable[str]) -> None:
         self.lines.append(("revive", tuple(source_keys)))
 
-    def linked(self, table: str) -> Iterable[Linked]:
+    def linked(self, table: str) -> Iterable[Link]:
         return ()
 
-    def links(self) -> Iterable[Linked]:
+    def links(self) -> Iterable[Link]:
         return ()
 
     def has_written_since(self, moment: datetime) -> bool:

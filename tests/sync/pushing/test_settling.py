@@ -12,8 +12,9 @@ from small_worlds import asset, site, title, user
 
 from safetyamp_pipelines.sync.entities import employees, titles, vehicles
 from safetyamp_pipelines.sync.entities.registry import references
+from safetyamp_pipelines.sync.model.plan import Action
+from safetyamp_pipelines.sync.model.remembered import Intent
 from safetyamp_pipelines.sync.model.tables import Id
-from safetyamp_pipelines.sync.pushing.ports import OpenIntent
 from safetyamp_pipelines.sync.pushing.settling import says, settle
 from safetyamp_pipelines.sync.pushing.sight import Names
 
@@ -43,11 +44,16 @@ class Book:
         self.answers[intent] = None
 
 
-def create(number: int, name: str) -> OpenIntent:
-    return OpenIntent(number, name, name, None, {"name": name}, AT)
+def intent(number: int, key: str, after: dict[str, Any]) -> Intent:
+    fields = {name: (None, value) for name, value in after.items()}
+    return Intent(Action.CREATE, key, key, None, fields, "new", "hash", id=number, intended_at=AT)
 
 
-def settled(intents: list[OpenIntent], over: set[int]) -> tuple[dict[int, bool], dict[int, Id | None]]:
+def create(number: int, name: str) -> Intent:
+    return intent(number, name, {"name": name})
+
+
+def settled(intents: list[Intent], over: set[int]) -> tuple[dict[int, bool], dict[int, Id | None]]:
     book, rows = Book(), {30: title(30, "Welder")}
     return settle(titles.SPEC, book, intents, rows, NAMES, over), book.answers  # type: ignore[arg-type]
 
@@ -66,7 +72,7 @@ def test_what_a_read_does_not_show_stays_open_as_long_as_it_may_arrive() -> None
 
 def lost_trucks(rows: list[dict[str, Any]], *lost: dict[str, Any], known: dict[str, Id]) -> dict[int, Id | None]:
     """What becomes of creates of vehicles that were lost for good, by number."""
-    intents = [OpenIntent(n, f"v{n}", f"v{n}", None, after, AT) for n, after in enumerate(lost, 1)]
+    intents = [intent(n, f"v{n}", after) for n, after in enumerate(lost, 1)]
     book = Book(known)
     settle(vehicles.SPEC, book, intents, {row["id"]: row for row in rows}, NAMES, over={1, 2})  # type: ignore[arg-type]
     return book.answers
