@@ -47,9 +47,9 @@ class Answer:
         return document
 
 
-def small_world(**options: Any) -> Sandbox:
+def small_world(*, home: Path | None = None, **options: Any) -> Sandbox:
     """A sandbox small enough that a command costs little more than its start."""
-    return Sandbox(WorldSpec(employees=12, jobs=6, vehicles=3), TargetOptions(calls=100_000, **options))
+    return Sandbox(WorldSpec(employees=12, jobs=6, vehicles=3), TargetOptions(calls=100_000, **options), home=home)
 
 
 def environment_of(box: Sandbox, changes: dict[str, str | None]) -> dict[str, str]:

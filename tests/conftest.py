@@ -15,6 +15,8 @@ import pytest
 from scripted_server import FakeTime, ScriptedServer
 from sqlalchemy import create_engine, make_url, text
 
+from safetyamp_pipelines.sandbox import Sandbox
+
 START_ATTEMPTS = 3
 LONGEST_STORY = "control room"
 SLOW_ROOMS = {"control_room", "oracle", "reliability", "worlds"}
@@ -109,6 +111,26 @@ def new_postgresql(postgresql: str) -> Callable[[], str]:
 def postgres_url(new_postgresql: Callable[[], str]) -> str:
     """One empty schema of the server."""
     return new_postgresql()
+
+
+@pytest.fixture(scope="session")
+def synced_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the small world after its first sync, made once for a worker: tests open copies of it."""
+    from commands import in_this_process, small_world  # Dagster's seconds, for those who ask for this alone
+
+    home = tmp_path_factory.mktemp("synced") / "home"
+    with small_world(home=home) as box:
+        in_this_process(box, "sync")
+    return home
+
+
+@pytest.fixture
+def synced_box(synced_home: Path, tmp_path: Path) -> Iterator[Sandbox]:
+    """The small world after its first sync, for this test alone."""
+    from commands import small_world
+
+    with small_world(home=shutil.copytree(synced_home, tmp_path / "home")) as box:
+        yield box
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 import pytest
-from commands import in_this_process, small_world
+from commands import in_this_process
 
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.ledger import Ledger
@@ -16,10 +16,8 @@ from safetyamp_pipelines.sandbox import Sandbox
 
 
 @pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with small_world() as started:
-        in_this_process(started, "sync")
-        yield started
+def box(synced_box: Sandbox) -> Sandbox:
+    return synced_box
 
 
 def launch(

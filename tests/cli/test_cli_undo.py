@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import Answer, in_this_process, small_world
+from commands import Answer, in_this_process
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 
 
 @pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with small_world() as started:
-        in_this_process(started, "sync")
-        yield started
+def box(synced_box: Sandbox) -> Sandbox:
+    return synced_box
 
 
 @pytest.fixture

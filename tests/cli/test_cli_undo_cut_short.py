@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +11,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from commands import COMMAND, Answer, environment_of, in_this_process, small_world
+from commands import COMMAND, Answer, environment_of, in_this_process
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.progress import LogProgress
@@ -26,10 +25,8 @@ pytestmark = pytest.mark.xdist_group("undo cut short")
 
 
 @pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with small_world() as started:
-        in_this_process(started, "sync")
-        yield started
+def box(synced_box: Sandbox) -> Sandbox:
+    return synced_box
 
 
 def first_names(box: Sandbox) -> dict[str, str]:

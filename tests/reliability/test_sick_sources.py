@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,14 +20,26 @@ PEOPLE = 40
 COMPANY = {"PRCo": 1}
 
 
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    """A company large enough for shares to mean something, in step with SafetyAmp."""
+def company(home: Path) -> Sandbox:
+    """A company large enough for shares to mean something."""
     spec = WorldSpec(employees=PEOPLE, jobs=12, vehicles=6, departments=4, titles=3, mess=False)
-    with Sandbox(spec, TargetOptions(calls=100_000, period=0.5)) as box:
+    return Sandbox(spec, TargetOptions(calls=100_000, period=0.5), home=home)
+
+
+@pytest.fixture(scope="module")
+def in_step(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the company once SafetyAmp is in step with it."""
+    home = tmp_path_factory.mktemp("company") / "home"
+    with company(home) as box:
         first = lean_run(box.environment)
         assert first.is_clean, first
         assert lean_run(box.environment).planned == 0
+    return home
+
+
+@pytest.fixture
+def box(in_step: Path, tmp_path: Path) -> Iterator[Sandbox]:
+    with company(shutil.copytree(in_step, tmp_path / "home")) as box:
         yield box
 
 
