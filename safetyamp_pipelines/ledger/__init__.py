@@ -17,6 +17,7 @@ from safetyamp_pipelines.ledger.ledger_errors import (
 )
 from safetyamp_pipelines.ledger.records import (
     Approval,
+    ChangeApproval,
     ChangeStatus,
     Forgotten,
     Lease,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyAnswered",
     "Approval",
+    "ChangeApproval",
     "ChangeStatus",
     "Forgotten",
     "IntentOpen",

@@ -26,12 +26,19 @@ class Locks(Store):
         """
         with self._writing() as db:
             row = locked_lease(db, name)
-            now = self._clock()
-            if row.holder is not None and row.since is not None and row.expires_at is not None and row.expires_at > now:
-                raise LeaseHeld(name, row.holder, row.since)
-            dead, expires_at = row.holder, now + timedelta(seconds=ttl_seconds)
-            row.token, row.holder, row.since, row.expires_at = (row.token + 1, holder, now, expires_at)
-            return as_record(Lease, row, ttl_seconds=ttl_seconds, dead_holder=dead)
+            now, expires_at = self._clock(), self._clock() + timedelta(seconds=ttl_seconds)
+            holder_now, since = row.holder, row.since
+            if holder_now is not None and since is not None and row.expires_at is not None and row.expires_at > now:
+                # More time than any lease gets: the clock was set back. A holder that lives prolongs it by itself.
+                row.expires_at = min(row.expires_at, expires_at)
+                held = LeaseHeld(name, holder_now, since)
+            else:
+                held = None
+                row.token, row.holder, row.since, row.expires_at = (row.token + 1, holder, now, expires_at)
+                lease = as_record(Lease, row, ttl_seconds=ttl_seconds, dead_holder=holder_now)
+        if held is not None:
+            raise held
+        return lease
 
     def heartbeat(self, lease: Lease) -> Lease:
         """The lease with its time started anew. Raises LeaseLost when it was released or taken over.

@@ -107,6 +107,22 @@ class Approval:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChangeApproval:
+    """A person's leave to push one change that a guard holds: `who` asked for it, logged in as `login`."""
+
+    entity: str
+    source_key: str
+    change_hash: str
+    guard: str
+    who: str
+    login: str
+    reason: str
+    at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoggedRun:
     """A run that gave verdicts to an entity's source records. `counts` maps outcomes to numbers of records."""
 

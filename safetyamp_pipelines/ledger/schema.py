@@ -281,6 +281,37 @@ class ApprovalRow(Base):
     expires_at: Mapped[datetime]
 
 
+class ChangeApprovalRow(Base):
+    """A person's leave to push one change that a guard holds; every one given is kept.
+
+    `change_hash` says record, fields and values. `used_at` is when the change was pushed.
+    """
+
+    __tablename__ = "ledger_change_approvals"
+    __table_args__ = (Index("ix_ledger_change_approvals_entity_change_hash", "entity", "change_hash"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entity: Mapped[str]
+    source_key: Mapped[str]
+    change_hash: Mapped[str]
+    guard: Mapped[str]
+    who: Mapped[str]
+    login: Mapped[str]
+    reason: Mapped[str]
+    at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class ClockRow(Base):
+    """The latest time that the ledger has seen: a clock that is set back revives nothing."""
+
+    __tablename__ = "ledger_clock"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+
+
 class RunRow(Base):
     """A run that gave verdicts to an entity's source records, and how many of each."""
 

@@ -65,3 +65,57 @@ def test_approvals_are_listed_newest_first(ledger: Ledger) -> None:
     given = [ledger.approve(plan, "jobs", "h.reyes", "reviewed", DAY) for plan in ("a", "b", "c")]
     assert ledger.approvals() == given[::-1]
     assert ledger.approvals(limit=1) == [given[2]]
+
+
+LEAVERS = [("100482", "hash-1"), ("100517", "hash-2")]
+ASKED = {"guard": "deactivations", "who": "Kim", "login": "kim@host", "reason": "reviewed", "lasts": timedelta(days=1)}
+
+
+def test_approved_changes_stand_until_they_are_pushed(ledger: Ledger) -> None:
+    given = ledger.approve_changes("employees", LEAVERS, **ASKED)
+    assert [(one.source_key, one.change_hash, one.who, one.login) for one in given] == [
+        ("100482", "hash-1", "Kim", "kim@host"),
+        ("100517", "hash-2", "Kim", "kim@host"),
+    ]
+    assert ledger.approved("employees") == {"hash-1", "hash-2"}
+    assert ledger.approved("jobs") == frozenset()
+
+    ledger.use_approvals("employees", ["hash-1", "unknown"])
+
+    assert ledger.approved("employees") == {"hash-2"}
+    assert [one.used_at is None for one in ledger.change_approvals("employees")] == [True, False]
+
+
+def test_an_approval_of_changes_expires_and_a_clock_set_back_revives_neither_it_nor_a_used_one(
+    ledger: Ledger, clock
+) -> None:
+    ledger.approve_changes("employees", LEAVERS, **ASKED)
+    ledger.use_approvals("employees", ["hash-1"])
+    clock.forward(hours=24)
+    assert ledger.approved("employees") == frozenset()
+
+    clock.forward(hours=-12)
+    assert ledger.approved("employees") == frozenset()
+
+    # and one that is given then lasts as long as any other
+    ledger.approve_changes("employees", [("1", "hash-3")], **ASKED)
+    clock.forward(hours=35)
+    assert ledger.approved("employees") == {"hash-3"}
+    clock.forward(hours=1)
+    assert ledger.approved("employees") == frozenset()
+
+
+def test_a_second_person_is_another_login_and_not_another_name(ledger: Ledger) -> None:
+    ledger.approve_changes("employees", LEAVERS[:1], **ASKED)
+    ledger.approve_changes("employees", LEAVERS[:1], **{**ASKED, "who": "Lee"})
+    assert ledger.approved("employees", logins=2) == frozenset()
+
+    ledger.approve_changes("employees", LEAVERS[:1], **{**ASKED, "who": "Lee", "login": "lee@host"})
+    assert ledger.approved("employees", logins=2) == {"hash-1"}
+
+
+@pytest.mark.parametrize("missing", ["who", "login", "reason"])
+def test_an_approval_of_changes_names_everybody_and_the_reason(ledger: Ledger, missing: str) -> None:
+    with pytest.raises(ValueError, match="names who gives it"):
+        ledger.approve_changes("employees", LEAVERS, **{**ASKED, missing: " "})
+    assert ledger.change_approvals() == []

@@ -233,3 +233,15 @@ def test_resuming_ends_the_pause_and_tells_which(ledger: Ledger, clock) -> None:
 
     # and the next pause is a new one
     assert ledger.pause("Bob", "again").at == clock.now
+
+
+def test_a_lease_is_free_in_its_time_although_the_clock_was_set_back(ledger: Ledger, clock) -> None:
+    # given a holder that died, and a clock that was set back an hour since
+    ledger.acquire_lease("push", "dead", 120)
+    clock.forward(hours=-1)
+
+    # when another asks, then it waits as long as a lease lasts, and no longer
+    with pytest.raises(LeaseHeld):
+        ledger.acquire_lease("push", "next", 120)
+    clock.forward(seconds=121)
+    assert ledger.acquire_lease("push", "next", 120).dead_holder == "dead"
