@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from scripted_server import FakeTime, ScriptedServer
 from sqlalchemy import create_engine, make_url, text
 
@@ -20,6 +21,9 @@ from safetyamp_pipelines.sandbox import Sandbox
 START_ATTEMPTS = 3
 LONGEST_STORY = "control room"
 SLOW_ROOMS = {"control_room", "oracle", "reliability", "worlds"}
+
+settings.register_profile("untimed", deadline=None)  # a machine that is busy is no fault of the code
+settings.load_profile("untimed")
 
 
 def pytest_cmdline_main(config: pytest.Config) -> None:

@@ -66,14 +66,19 @@ def plan_of(
     source_rows: Mapping[str, int] | None = None,
     is_loaded: bool = True,
     keys: Iterable[str] = (),
+    approved: Iterable[str] | None = None,
+    unread: Mapping[str, str] | None = None,
 ) -> Plan:
     """The plan of one entity in that world, or of some of its keys, after the earlier plans given."""
     spec, rules = BY_NAME[entity], rules or SyncConfig()
     names = [*spec.sources, *(OBSERVED + table for table in spec.observed)]
+    names = [name for name in names if name not in (unread or ())]
+    world = {table: rows for table, rows in world.items() if OBSERVED + table not in (unread or ())}
     snapshots = {name: snapshot(name, world.get(name.removeprefix(OBSERVED), ())) for name in names}
     expected = expected_references(observed_in(world), [(BY_NAME[plan.entity], plan) for plan in after])
-    memory = Memory(links or {}, failures or {}, source_rows or {}, is_loaded)
-    return plan_entity(spec, Inputs(snapshots, expected, memory, rules), rules, tuple(keys))
+    known = None if approved is None else frozenset(approved)
+    memory = Memory(links or {}, failures or {}, source_rows or {}, is_loaded, approved=known)
+    return plan_entity(spec, Inputs(snapshots, expected, memory, rules, unread), rules, tuple(keys))
 
 
 def plan_all(world: World, rules: SyncConfig | None = None) -> dict[str, Plan]:

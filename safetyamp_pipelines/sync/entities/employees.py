@@ -88,6 +88,7 @@ def desire_employees(inputs: Inputs, rules: EmployeesConfig) -> list[Desired]:
         },
         FIELDS,
         rules.phone_region,
+        SPEC.unknown(inputs.unread),
     )
     claims = [(number, int(row["PRCo"]), on) for number, row, on in zip(numbers, rows, active, strict=True)]
     owner = owners(claims, inputs.companies)
@@ -369,6 +370,10 @@ SPEC = EntitySpec(
         "rule.home_site": "the open job worked last, else the home office of the department",
         "rule.role": "employees.default_role of sync.yaml",
         "rule.access": "on while employed",
+    },
+    rests_on={
+        "rule.home_site": (RECENT_JOBS, "safetyamp_observed/site_clusters"),
+        "rule.role": ("safetyamp_observed/roles",),
     },
     reads=(ROLES,),
     row_of=_row_of,

@@ -58,6 +58,7 @@ def desire_jobs(inputs: Inputs, rules: JobsConfig) -> list[Desired]:
             "sync.yaml.jobs.default_state": [rules.default_state] * len(rows),
         },
         FIELDS,
+        unknown=SPEC.unknown(inputs.unread),
     )
     scopes = [_scope(row.get("JobStatus"), row.get("PCVisibleInJC"), rules.open_statuses) for row in rows]
     claims = ((n, c, s[0] is Scope.ACTIVE) for n, c, s in zip(numbers, companies, scopes, strict=True))

@@ -93,6 +93,7 @@ def desire_vehicles(inputs: Inputs, rules: VehiclesConfig) -> list[Desired]:
             "rule.status": [_status(vehicle, rules) for vehicle in vehicles],
         },
         FIELDS,
+        unknown=SPEC.unknown(inputs.unread),
     )
     return _vanished(inputs, rules) + [
         Desired(
@@ -289,6 +290,11 @@ SPEC = EntitySpec(
         "rule.asset_type": "vehicles.asset_type of sync.yaml at that site",
         "rule.user": "the driver assigned in Samsara",
         "rule.status": "active while Samsara lists the vehicle",
+    },
+    rests_on={
+        "rule.site": (DRIVERS, "safetyamp_observed/users", "safetyamp_observed/site_clusters"),
+        "rule.asset_type": (DRIVERS, "safetyamp_observed/users", "safetyamp_observed/sites"),
+        "rule.user": (DRIVERS,),
     },
     reads=(ASSET_TYPES,),
     traces=(

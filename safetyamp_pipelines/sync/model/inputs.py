@@ -26,9 +26,16 @@ class Inputs:
     """The certified snapshots one planner reads, and SafetyAmp as the plans before it leave it."""
 
     def __init__(
-        self, snapshots: Mapping[str, Snapshot], expected: References, memory: Memory, rules: CompanyRules
+        self,
+        snapshots: Mapping[str, Snapshot],
+        expected: References,
+        memory: Memory,
+        rules: CompanyRules,
+        unread: Mapping[str, str] | None = None,
     ) -> None:
-        """Refuses (SnapshotError) any snapshot without a fitting certificate."""
+        """Refuses (SnapshotError) any snapshot without a fitting certificate. `unread` are snapshots, and plans before
+        this one, that are not there, each with the reason: what rests on them stays as it is."""
+        self.unread = unread or {}
         self._snapshots = {name: snapshot.verified() for name, snapshot in snapshots.items()}
         self.expected = expected
         self.memory = memory
@@ -36,7 +43,9 @@ class Inputs:
         self._timezone = ZoneInfo(rules.timezone)
 
     def snapshot(self, table: str) -> Snapshot:
-        """The snapshot of that table; SnapshotError when the planner was not given it."""
+        """The snapshot of that table, without rows where it was not read; SnapshotError when it was not given."""
+        if table in self.unread:
+            return Snapshot(table, (), None)
         if table not in self._snapshots:
             raise SnapshotError(f"{table}: the plan needs this snapshot and was not given it")
         return self._snapshots[table]

@@ -33,13 +33,22 @@ class MappedRow:
 
 
 def map_fields(
-    columns: Mapping[str, Sequence[Any]], fields: Sequence[Field], phone_region: str = "US"
+    columns: Mapping[str, Sequence[Any]],
+    fields: Sequence[Field],
+    phone_region: str = "US",
+    unknown: Mapping[str, str] | None = None,
 ) -> list[MappedRow]:
-    """Evaluate every field on every row. The first source with a usable value wins; an unusable one leaves a note."""
+    """Evaluate every field on every row. The first source with a usable value wins; an unusable one leaves a note.
+    Fields that are `unknown` have no value and lack none: each says why."""
     size = len(next(iter(columns.values())))
     rows = [MappedRow({}, [], [], set()) for _ in range(size)]
     seen: dict[tuple[str, str], Cleaned] = {}
     for field in fields:
+        if unknown and field.name in unknown:
+            for row in rows:
+                row.values[field.name] = None
+                row.notes.append(f"{field.label} stays as it is: {unknown[field.name]}")
+            continue
         sources = [source for source in field.sources if source in columns]
         cleaned = []
         for source in sources:

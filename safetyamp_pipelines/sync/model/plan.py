@@ -15,8 +15,14 @@ from typing import Any
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from safetyamp_pipelines.sync.model.tables import Id
 
+
+def _fields_of(part: object) -> dict[str, Any]:
+    """A part of a plan as its fields; the hash that it may have worked out of itself is none."""
+    return {name: value for name, value in vars(part).items() if name != "hash"}
+
+
 # As `canonical_json`, which knows plain values only: the parts of a plan are written as their fields.
-_TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=vars)
+_TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_fields_of)
 
 
 class Action(StrEnum):
@@ -90,6 +96,13 @@ class Change:
         """The new values by field."""
         return {name: after for name, (_, after) in self.fields.items()}
 
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of what an approval is for: entity, record, action, and each field's value before and after. Nothing
+        else of the plan goes in, so an edit elsewhere leaves it as it is."""
+        facts = [self.payload_hash, self.action, self.source_key, self.target_id, self.fields]
+        return hashlib.sha256(_TEXT.encode(facts).encode()).hexdigest()
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -126,6 +139,16 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A change that a guard keeps from being pushed until a person approves it, with the guard's figures and limit."""
+
+    change: Change
+    guard: str
+    figures: str
+    setting: str
+
+
+@dataclass(frozen=True)
 class Agreed:
     """A source record recognised in SafetyAmp, with the values on which both sides agree: what the link remembers."""
 
@@ -144,7 +167,8 @@ class Plan:
     guards stand against it, and why. `only` are the source keys that the plan was reduced to; a whole plan has none.
     `mapping_hash` is the part of the configuration that an earlier refusal may hang on, `revived` are records whose
     refusal no longer hangs on what it did, `records` counts the source records that must end in a verdict,
-    `unaccounted` are those that do not.
+    `unaccounted` are those that do not. `held` are changes that guards keep from being pushed: they are not among
+    `changes`. `approved` are the hashes of those that were held before, and that people have approved.
     """
 
     entity: str
@@ -164,6 +188,8 @@ class Plan:
     records: int = 0
     unaccounted: tuple[str, ...] = ()
     oldest: str = ""
+    held: tuple[Held, ...] = ()
+    approved: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Source records by verdict, sorted by verdict."""
@@ -178,6 +204,15 @@ class Plan:
             f"the plan for {self.entity} is refused by its guards: {reasons}. Look at it with `safetyamp plan "
             f"{self.entity}`; if it is right: `safetyamp approve {self.hash[:12]} --reason …`"
         )
+
+    def held_hash(self, guard: str) -> str:
+        """SHA-256 over the changes that one guard holds, in any order: what an approval of all of them names."""
+        hashes = sorted(held.change.hash for held in self.held if held.guard == guard)
+        return hashlib.sha256(canonical_json(hashes).encode()).hexdigest()
+
+    def held_by(self) -> dict[str, int]:
+        """Guard → how many changes it holds, sorted."""
+        return dict(sorted(Counter(held.guard for held in self.held).items()))
 
     def to_text(self) -> str:
         """The plan's one canonical JSON text."""
@@ -197,7 +232,13 @@ class Plan:
 
     def manifest(self) -> dict[str, Any]:
         """What may be known of the plan without opening it: no keys, no values."""
-        return {"entity": self.entity, "plan_hash": self.hash, "as_of": self.as_of, "verdicts": self.counts()}
+        return {
+            "entity": self.entity,
+            "plan_hash": self.hash,
+            "as_of": self.as_of,
+            "verdicts": self.counts(),
+            "held": self.held_by(),
+        }
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Plan:
@@ -217,6 +258,8 @@ class Plan:
             records=raw.get("records", 0),
             unaccounted=tuple(raw.get("unaccounted", ())),
             oldest=raw.get("oldest", ""),
+            held=tuple(Held(**{**item, "change": _change(item["change"])}) for item in raw.get("held", ())),
+            approved=tuple(raw.get("approved", ())),
         )
 
 

@@ -66,7 +66,8 @@ class Memory:
     `source_rows` are the rows each source had when this entity was last pushed. `is_loaded` says whether a whole plan
     was ever pushed to its end: single records tried before that are no first load, and one cut short goes on.
     `keyed_hash` is how the ledger hashed the values of refused fields. `foreign` are rows of the entity's table that
-    are linked to records of another entity which writes it too.
+    are linked to records of another entity which writes it too. `approved` are the hashes of changes that people
+    approved and that still stand: guards hold the others. With None a plan is approved as a whole, and holds none.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
@@ -75,3 +76,4 @@ class Memory:
     is_loaded: bool = True
     keyed_hash: Callable[[Any], str] = canonical_json
     foreign: frozenset[Id] = frozenset()
+    approved: frozenset[str] | None = None

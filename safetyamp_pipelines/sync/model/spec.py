@@ -94,7 +94,8 @@ class Desired:
     `values` holds JSON scalars by field name; references are natural keys; None means the source says nothing.
     `reasons` say why the record cannot be synced, in a payroll clerk's words and without any personal value.
     `groups` are what guards count by besides the place, such as `department 10`. `stand_ins` are the fields whose value
-    is a constant of sync.yaml because the source has none: it fills what is empty and overwrites nothing.
+    is a constant of sync.yaml because the source has none: it fills what is empty and overwrites nothing. `waits` say
+    why the record cannot be created yet: something that it needs was not read, or not planned.
     """
 
     source_key: str
@@ -107,6 +108,7 @@ class Desired:
     notes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     stand_ins: frozenset[str] = frozenset()
+    waits: tuple[str, ...] = ()
 
     def under(self, fields: Iterable[Field]) -> tuple[Field, ...]:
         """The fields with the policies that hold for this record."""
@@ -182,7 +184,8 @@ class EntitySpec:
     `desire` reads snapshots and expected state and gives what each source record should become. `key` finds a record's
     row, `row_of` the rows beside it or instead of it. `records` names, as (company, key), every source record that must
     end in a verdict, where these are not just the rows of the key's table; it is asked beside `desire` to check it.
-    `words` says for each `rule.<name>` among the fields' sources where its values come from.
+    `words` says for each `rule.<name>` among the fields' sources where its values come from, `rests_on` which snapshots
+    besides the key's table its values are made of.
     `access` names the field that switches a record off for leavers. With `holds_switched_off`, a record that somebody
     switched off by hand waits for a person; `reactivates` says whether one that we never pushed is switched on.
     `place` is the reference that says where a record stands: changing it is a move, and guards count by place.
@@ -205,6 +208,7 @@ class EntitySpec:
     rules: type[EntityRules]
     desire: Callable[[Inputs, Any], list[Desired]]
     words: Mapping[str, str] = field(default_factory=dict)
+    rests_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reads: tuple[Table, ...] = ()
     records: Callable[[Inputs], Iterable[tuple[object, str]]] | None = None
     row_of: Callable[[Inputs, Desired], Rows] | None = None
@@ -238,6 +242,22 @@ class EntitySpec:
     def field(self, name: str) -> Field:
         """The field of that write name; KeyError when the entity has none."""
         return self._by_name[name]
+
+    def tables_of(self, declared: Field) -> set[str]:
+        """The snapshots that a field's value rests on, beside those of the table that the entity writes."""
+        tables = {source.partition(".")[0] for source in declared.sources if "/" in source}
+        tables |= {table for source in declared.sources for table in self.rests_on.get(source, ())}
+        if declared.references not in (None, self.table):
+            tables.add(f"safetyamp_observed/{declared.references}")
+        return tables
+
+    def unknown(self, unread: Mapping[str, str]) -> dict[str, str]:
+        """Field → why its value is unknown: a snapshot that it rests on was not read. Unknown is not empty."""
+        found = {}
+        for declared in self.fields:
+            if missing := sorted(self.tables_of(declared) & unread.keys()):
+                found[declared.name] = f"{missing[0]} was not read ({unread[missing[0]]})"
+        return found
 
     def label(self, name: str) -> str:
         """What people call the field of that write name; the name itself when the entity has none."""

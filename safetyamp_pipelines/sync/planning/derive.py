@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from safetyamp_pipelines.sync.entities.registry import writers
+from safetyamp_pipelines.sync.entities.registry import ENTITIES, writers
 from safetyamp_pipelines.sync.model.inputs import Inputs
-from safetyamp_pipelines.sync.model.plan import Action, Change, Finding, Plan, Refused
+from safetyamp_pipelines.sync.model.plan import Action, Change, Finding, Held, Outcome, Plan, Refused, Verdict
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Scope
 from safetyamp_pipelines.sync.planning.circumstances import Circumstances, mapping_hash
 from safetyamp_pipelines.sync.planning.collisions import Collisions, Holding, find_collisions
 from safetyamp_pipelines.sync.planning.difference import observed_value, value_hash
-from safetyamp_pipelines.sync.planning.guards import Scale, refusals
+from safetyamp_pipelines.sync.planning.guards import Scale, held_by, refusals
 from safetyamp_pipelines.sync.planning.matching import match_records
 from safetyamp_pipelines.sync.planning.only import only
 from safetyamp_pipelines.sync.planning.proofs import account_of
@@ -59,11 +59,18 @@ class _Planner:
         # Learnt while planning: unique values that stay where they are, and records that are not created after all.
         self.keeps: set[Holding] = set()
         self.absent: set[str] = set()
+        self.held: dict[str, Held] = {}
 
     def plan(self) -> Plan:
-        made, collisions = self._decide_all()
-        while self._learn(made, collisions):
-            made, collisions = self._decide_all()
+        made, collisions = self._settled()
+        refused, approved = self.judge(made.changes), self.inputs.memory.approved
+        if approved is not None:
+            # Once more with what the guards hold: nothing may count on it.
+            self.held, refused = held_by(made.changes, refused, approved)
+            creates = (held.change for held in self.held.values() if held.change.action is Action.CREATE)
+            self.absent |= {create.natural_key for create in creates}
+            made, collisions = self._settled() if self.held else (made, collisions)
+        changes = [change for change in made.changes if change.source_key not in self.held]
         findings = [*made.findings, *self._others()]
         account = account_of(self.spec, self.inputs, made.verdicts)
         return Plan(
@@ -73,11 +80,13 @@ class _Planner:
             inputs=self.inputs.hashes(),
             oldest=self.inputs.oldest(),
             config_hash=rules_hash(self.config),
-            changes=tuple(in_waves(self.spec, made.changes, collisions.holders())),
-            verdicts=tuple(made.verdicts),
+            changes=tuple(in_waves(self.spec, changes, collisions.holders())),
+            verdicts=tuple(self._guarded(verdict) for verdict in made.verdicts),
             findings=tuple(sorted(findings, key=lambda finding: (finding.kind, finding.key))),
             agreed=tuple(made.agreed),
-            refused=self.judge(made.changes),
+            refused=refused,
+            held=tuple(held for _, held in sorted(self.held.items())),
+            approved=tuple(sorted(change.hash for change in changes if change.hash in (approved or ()))),
             source_rows=self._source_rows(),
             mapping_hash=self.mapping,
             revived=self._revived(collisions),
@@ -85,12 +94,28 @@ class _Planner:
             unaccounted=account.astray,
         )
 
+    def _settled(self) -> tuple[Decisions, Collisions]:
+        """Decide until nothing is learnt that would change a decision."""
+        made, collisions = self._decide_all()
+        while self._learn(made, collisions):
+            made, collisions = self._decide_all()
+        return made, collisions
+
+    def _guarded(self, verdict: Verdict) -> Verdict:
+        """The verdict, which is `held` where a guard holds the change: its rule is the guard."""
+        held = self.held.get(verdict.source_key)
+        if held is None:
+            return verdict
+        why = f"{held.figures} [{held.setting}]"
+        return replace(verdict, outcome=Outcome.HELD, rule=held.guard, reasons=(*verdict.reasons, why))
+
     def judge(self, changes: Sequence[Change]) -> tuple[Refused, ...]:
         """The guards that stand against these changes of the plan."""
         return refusals(self.spec, changes, self._scale(changes), self.config.guards)
 
     def _source_rows(self) -> dict[str, int]:
-        return {source: self.inputs.certificate(source).rows for source in self.spec.sources}
+        read = [source for source in self.spec.sources if source not in self.inputs.unread]
+        return {source: self.inputs.certificate(source).rows for source in read}
 
     def _scale(self, changes: Sequence[Change]) -> Scale:
         """What the guards measure against: the records that are or will be in SafetyAmp, and where they stand."""
@@ -139,24 +164,30 @@ class _Planner:
         """Whether some change counts on another that is not planned after all: on a unique value set free by a record
         that is held or rejected, or on a supervisor whose creation SafetyAmp refused. What is learnt only grows."""
         known = len(self.keeps) + len(self.absent)
-        written = {(change.source_key, name) for change in made.changes for name in change.fields}
+        changes = [change for change in made.changes if change.source_key not in self.held]
+        written = {(change.source_key, name) for change in changes for name in change.fields}
         rings = rings_of(collisions.holders())
         for waiting, holdings in collisions.waits_for.items():
             for holder, field in holdings:
                 is_stuck = (waiting, field) in written and (holder, field) not in written
                 if is_stuck or (waiting in rings and holder in rings):
                     self.keeps.add((holder, field))
-        there = {change.natural_key for change in made.changes if change.action is Action.CREATE}
+        there = {change.natural_key for change in changes if change.action is Action.CREATE}
         there |= {record.natural_key for record in self.desired if record.source_key in self.matches.found}
         for name in (declared.name for declared in self.own if not declared.required):
-            wanted = {str(change.fields[name][1]) for change in made.changes if name in change.fields}
+            wanted = {str(change.fields[name][1]) for change in changes if name in change.fields}
             self.absent |= {key for key in wanted - there if self.observed.id_of(key) is None}
         return len(self.keeps) + len(self.absent) > known
 
     def _resolved(self) -> tuple[list[Desired], Collisions]:
         """The records with every further reason why they cannot be synced, and without what must be left out."""
         table, expected = self.spec.table, self.inputs.expected
-        records = [with_references(record, self.fields, table, expected) for record in self.desired]
+        unplanned = {
+            spec.table: f"plan/{spec.name} was not made ({why})"
+            for spec in ENTITIES
+            if (why := self.inputs.unread.get(f"plan/{spec.name}")) is not None
+        }
+        records = [with_references(record, self.fields, table, expected, unplanned) for record in self.desired]
         standing = [record for record in records if record.scope is Scope.ACTIVE and not record.reasons]
         collisions = find_collisions(self.spec.noun, self.fields, standing, self.observed, self.matches, self.keeps)
         records = [_with_collisions(record, collisions) for record in records]

@@ -1,12 +1,13 @@
-"""Guards: a plan that changes too much at once is refused until a person approves it. Pure; limits in sync.yaml."""
+"""Guards: changes that are too many at once, or rest on a sick source, wait until a person approves them. Pure; limits
+in sync.yaml."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
-from safetyamp_pipelines.sync.model.plan import Action, Change, Refused
+from safetyamp_pipelines.sync.model.plan import Action, Change, Held, Refused
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.rules.limits import GuardsConfig, Limit
@@ -44,7 +45,7 @@ def refusals(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: 
         *_concentrated("deactivations", off, scale, guards),
         *_concentrated("cleared", cleared, scale, guards),
         *_same_value(spec, changes, scale.size, guards.same_value),
-        *_sick_sources(scale, guards),
+        *_sick_sources(spec, changes, scale, guards),
     )
 
 
@@ -105,11 +106,36 @@ def _same_value(spec: EntitySpec, changes: Sequence[Change], size: int, limit: L
                 yield Refused("same value", text, _keys(members), "guards.same_value")
 
 
-def _sick_sources(scale: Scale, guards: GuardsConfig) -> Iterable[Refused]:
+def _sick_sources(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: GuardsConfig) -> Iterable[Refused]:
+    """A source that is empty or has shrunk puts all in doubt that comes from it: every change of the records that it
+    lists, and of those it adds values to the changes of these."""
     for source, rows in scale.rows.items():
+        keys = _keys(change for change in changes if _rests_on(spec, change, source))
         before = scale.rows_before.get(source)
         if rows == 0 and source in guards.empty_sources:
-            yield Refused("empty source", f"{source} has no rows", (), "guards.empty_sources")
+            yield Refused("empty source", f"{source} has no rows", keys, "guards.empty_sources")
         elif before and rows < (1 - guards.shrunk_source) * before:
             text = f"{source} has {rows} rows, and had {before}; at most {guards.shrunk_source:.0%} may go at once"
-            yield Refused("shrunk source", text, (), "guards.shrunk_source")
+            yield Refused("shrunk source", text, keys, "guards.shrunk_source")
+
+
+def _rests_on(spec: EntitySpec, change: Change, source: str) -> bool:
+    return source == spec.key.table or any(source in spec.tables_of(spec.field(name)) for name in change.fields)
+
+
+def held_by(
+    changes: Iterable[Change], refused: Iterable[Refused], approved: Set[str]
+) -> tuple[dict[str, Held], tuple[Refused, ...]]:
+    """The changes that the guards hold, by source key, and the guards with the records that they still hold: each holds
+    the changes it is about, save those that people have approved."""
+    by_key = {change.source_key: change for change in changes}
+    free = {key for key, change in by_key.items() if change.hash in approved}
+    held: dict[str, Held] = {}
+    standing = []
+    for guard in refused:
+        keys = tuple(key for key in guard.keys if key not in free)
+        if keys or not guard.keys:
+            standing.append(replace(guard, keys=keys))
+        for key in keys:
+            held.setdefault(key, Held(by_key[key], guard.guard, guard.figures, guard.setting))
+    return held, tuple(standing)

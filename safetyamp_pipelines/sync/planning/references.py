@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 
 from safetyamp_pipelines.sync.model.spec import Desired, Field, Scope
 from safetyamp_pipelines.sync.model.tables import References, TargetTable
 
 
-def with_references(record: Desired, fields: Iterable[Field], table: str, expected: References) -> Desired:
-    """References to other tables must exist there or be planned; an optional one that does not is left out."""
+def with_references(
+    record: Desired, fields: Iterable[Field], table: str, expected: References, unplanned: Mapping[str, str]
+) -> Desired:
+    """References to other tables must exist there or be planned; an optional one that does not is left out. Of a table
+    in `unplanned`, whose plan could not be made, nothing is known but what is there: the record waits."""
     elsewhere = [field for field in fields if field.references not in (None, table)]
     nowhere = [
         field
@@ -18,7 +21,15 @@ def with_references(record: Desired, fields: Iterable[Field], table: str, expect
         if (wanted := record.values.get(field.name)) is not None
         and expected[str(field.references)].id_of(wanted) is None
     ]
-    return _without(record, nowhere)
+    waiting = [field for field in nowhere if field.references in unplanned]
+    if waiting:
+        record = replace(
+            record,
+            values={**record.values, **dict.fromkeys((field.name for field in waiting), None)},
+            waits=(*record.waits, *(unplanned[str(field.references)] for field in waiting if field.required)),
+            notes=(*record.notes, *(f"{f.label} stays as it is: {unplanned[str(f.references)]}" for f in waiting)),
+        )
+    return _without(record, [field for field in nowhere if field not in waiting])
 
 
 def with_own_references(

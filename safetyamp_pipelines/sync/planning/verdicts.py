@@ -73,6 +73,11 @@ class Decisions:
             self._decide_matched(record, match)
 
     def _decide_new(self, record: Desired) -> None:
+        unknown = self.ground.spec.unknown(self.ground.inputs.unread)
+        needed = [unknown[field.name] for field in self.ground.fields if field.required and field.name in unknown]
+        if waits := (*record.waits, *needed):
+            self._say(record, Outcome.BLOCKED, waits[0])
+            return
         refused = self._refused_fields(record, None)
         left_out = [f"{self.ground.spec.field(name).label}: {note}" for name, note in refused.items()]
         after = {name: value for name, value in record.values.items() if value is not None and name not in refused}
