@@ -32,7 +32,7 @@ class PushConfig(dg.ConfigurableResource[None]):
         description="The hash of a plan that a guard refused, or its beginning: that plan is pushed, or nothing.",
     )
     approve_reason: str = Field(default="", description="Why that plan is right; it is kept for ever.")
-    approved_by: str = Field(default="", description="Who says so; it is kept for ever.")
+    approved_by: str = Field(default="", description="Your name; it is kept for ever.")
     only_keys: list[str] = Field(
         default=[],
         description="Push these records and no others, each as entity/key, such as employees/100482. Everything is "

@@ -27,13 +27,13 @@ DESCRIPTION = """What was changed in SafetyAmp on a day, one row a change, with 
 leavers lost access, and what kept changes from being done. Made from the ledger: it asks no outside system and writes
 nothing to SafetyAmp, so any days can be made again at any time.
 
-Waits are bounds. No source tells when a value changed; it did so between the last look that did not ask for the change
+Waits are bounds. No source has the time of a change; it fell between the last look that did not ask for the change
 and the first one that did. Minutes and hours shown count from the former: nobody waited longer. A record that SafetyAmp
 had refused counts from its correction.
 
 As a file: `safetyamp report --from 2026-11-01 --to 2026-11-20 --out changes.csv`.
 
-Red? The ledger or the snapshot store could not be used: `safetyamp status` tells. Then materialise the day again."""
+Red? The ledger or the snapshot store could not be used: see `safetyamp status`. Then materialise the day again."""
 CAUSES = dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in ("entity", "ended", "why", "keys")])
 COUNTS = dg.TableSchema(columns=[dg.TableColumn("entity", "string"), dg.TableColumn("changes", "string")])
 
@@ -120,6 +120,6 @@ def report_metadata(summary: dict[str, Any], days: Sequence[DailyReport]) -> dic
     }
 
 
-# `backfill_policy` is marked beta, which Dagster says again at every load.
+# `backfill_policy` is marked beta, which Dagster warns of at every load.
 with warnings.catch_warnings(action="ignore", category=dg.BetaWarning):
     daily_changes = daily_changes_asset()

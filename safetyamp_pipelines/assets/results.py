@@ -16,7 +16,7 @@ MOST_ROWS = 100
 """A table in metadata lives in the event log for ever: long lists are cut, and `safetyamp plan` shows them whole."""
 
 PLOTTED = ("created", "updated", "deactivated", "unchanged", "rejected", "failed")
-"""Verdicts that are told also when they are 0, so that their curves have no holes."""
+"""Verdicts that are reported also when they are 0, so that their curves have no holes."""
 
 
 def plan_metadata(plan: Plan, *, seconds: float) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def plan_metadata(plan: Plan, *, seconds: float) -> dict[str, Any]:
         "dagster/row_count": len(plan.changes),
         "seconds": round(seconds, 3),
         **_counts(plan.counts()),
-        "finding_drift": 0,  # told also when nobody edits anything: people watch it over time
+        "finding_drift": 0,  # reported when 0 too: people watch it over time
         **{f"finding_{kind}": number for kind, number in sorted(Counter(f.kind for f in plan.findings).items())},
         "not_in_step": _table([v for v in plan.verdicts if v.outcome in (Outcome.REJECTED, Outcome.HELD)]),
     }

@@ -26,7 +26,7 @@ def with_source_links(
     if git_url is None:
         return list(assets)
     link = _in_git(git_url, git_branch)
-    # Code references are marked beta, which Dagster says again at every load.
+    # Code references are marked beta, which Dagster warns of at every load.
     with warnings.catch_warnings(action="ignore", category=dg.BetaWarning):
         return [one.map_asset_specs(_linked(_function(one), link)) for one in assets]
 

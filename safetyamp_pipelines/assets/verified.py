@@ -36,7 +36,7 @@ def refuse_unchecked(
     made_in = run_of(instance, plan, run_id)
     if made_in is None:
         raise PlanRefused(
-            f"no run is known that made the plan for {plan.entity}, so nothing tells that its checks passed: "
+            f"no run is known that made the plan for {plan.entity}, so nothing shows that its checks passed: "
             f"run the job sync_{plan.entity}, which makes and checks it"
         )
     for name in checks:
@@ -50,7 +50,7 @@ def refuse_unchecked(
         if not found.passed and found.severity is dg.AssetCheckSeverity.ERROR and not is_overruled:
             raise PlanRefused(
                 f"the check {name} failed on the plan for {plan.entity} of run {made_in[:8]}: its metadata on the page "
-                f"of plan/{plan.entity} tells why. " + (plan.refusal() or f"Then run the job sync_{plan.entity}")
+                f"of plan/{plan.entity} shows why. " + (plan.refusal() or f"Then run the job sync_{plan.entity}")
             )
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from safetyamp_pipelines.operations.decisions import decide, refused_plan
 from safetyamp_pipelines.operations.progress import ProgressReporter
-from safetyamp_pipelines.operations.undo_step import Undoing, told_undo, undo_document
+from safetyamp_pipelines.operations.undo_step import Undoing, render_undo, undo_document
 from safetyamp_pipelines.resources.keys import CAUSE_TAG, POOL, SYNC_TAG, session_tag
 from safetyamp_pipelines.resources.systems import LedgerResource, SafetyAmp, SettingsResource
 from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
@@ -124,7 +124,7 @@ def undo(
     document = undo_document(planned, undone)
     if document["session"] is not None:
         context.instance.add_run_tags(context.run_id, session_tag(document["entity"], document["session"]))
-    told = "\n".join(told_undo(document))
+    told = "\n".join(render_undo(document))
     _say(context, undoes=config.session, entity=document["entity"], writes=document["writes"], told=told)
     if document["exit_code"]:
         raise dg.Failure(told, allow_retries=False)

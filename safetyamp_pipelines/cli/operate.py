@@ -26,8 +26,8 @@ from safetyamp_pipelines.operations.decisions import (
     decide,
     failures_of,
     refused_plan,
-    told_failure,
-    told_unlinked,
+    render_failure,
+    render_unlinked,
     unlinked_of,
 )
 from safetyamp_pipelines.operations.decisions import unlink as forget_link
@@ -85,7 +85,7 @@ def failures_list(as_json: AsJson = False) -> None:
     """Show every record SafetyAmp refused, with the fields, and what to correct where."""
     with with_ledger(as_json) as (ledger, _):
         found = failures_of(ledger, datetime.now(UTC))
-    lines = [line for failure in found for line in told_failure(failure)]
+    lines = [line for failure in found for line in render_failure(failure)]
     respond(as_json, {"failures": found}, lines or ["no open failures"])
 
 
@@ -116,7 +116,7 @@ def unlink(entity: EntityName, key: Key, reason: Reason, by: By = None, as_json:
     with with_ledger(as_json) as (ledger, _):
         require_text(reason=reason)
         found = plain(forget_link(ledger, entity, key, by or login_name(), reason))
-    respond(as_json, found, [told_unlinked(found), f"`safetyamp plan {entity}` shows what it is recognised as now"])
+    respond(as_json, found, [render_unlinked(found), f"`safetyamp plan {entity}` shows what it is recognised as now"])
 
 
 def unlinked(entity: OneEntity = None, as_json: AsJson = False) -> None:
@@ -124,7 +124,7 @@ def unlinked(entity: OneEntity = None, as_json: AsJson = False) -> None:
     with with_ledger(as_json) as (ledger, _):
         require_entity(entity)
         found = unlinked_of(ledger, entity)
-    respond(as_json, {"unlinked": found}, map(told_unlinked, found) if found else ["no link was ever forgotten"])
+    respond(as_json, {"unlinked": found}, map(render_unlinked, found) if found else ["no link was ever forgotten"])
 
 
 def _indented(keys: Iterable[str]) -> list[str]:

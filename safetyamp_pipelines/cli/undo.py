@@ -14,7 +14,7 @@ import typer
 from safetyamp_pipelines.cli.rendering import TerminalProgress
 from safetyamp_pipelines.cli.shell import LARGEST, AsJson, By, Key, console, login_name, respond, with_ledger
 from safetyamp_pipelines.operations.forget.forgetting import Forgetting, render_forgotten
-from safetyamp_pipelines.operations.undo_step import Undoing, told_plan, told_undo, undo_document
+from safetyamp_pipelines.operations.undo_step import Undoing, render_plan, render_undo, undo_document
 from safetyamp_pipelines.sync.model.errors import PushStopped, Refusal
 from safetyamp_pipelines.systems.safetyamp import safetyamp_client
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
@@ -39,7 +39,7 @@ def undo(
         undone = None if dry_run else undoing.undo(session, by or login_name(), reason)
         planned = undoing.plan(session) if undone is None else undone.planned
     document = undo_document(planned, undone)
-    respond(as_json, document, [*(told_plan(planned.plan) if dry_run else ()), *told_undo(document)])
+    respond(as_json, document, [*(render_plan(planned.plan) if dry_run else ()), *render_undo(document)])
     raise typer.Exit(document["exit_code"])
 
 

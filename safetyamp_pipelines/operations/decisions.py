@@ -56,7 +56,7 @@ def _why_unknown(store: SnapshotStore, wanted: str, plans: list[Plan]) -> str:
 
 def failures_of(ledger: Ledger, now: datetime) -> list[dict[str, Any]]:
     """Every failure that stands at `now`, without hashes: they mean nothing to a reader."""
-    return [shown_failure(entity, plain(failure)) for entity, failure in ledger.all_failures(now=now)]
+    return [failure_document(entity, plain(failure)) for entity, failure in ledger.all_failures(now=now)]
 
 
 def decide(ledger: Ledger, entity: str | None, key: str | None, state: FailureState, now: datetime) -> list[str]:
@@ -75,7 +75,7 @@ def decide(ledger: Ledger, entity: str | None, key: str | None, state: FailureSt
     return [f"{name} {source_key}" for name, source_key in meant]
 
 
-def told_failure(failure: dict[str, Any]) -> list[str]:
+def render_failure(failure: dict[str, Any]) -> list[str]:
     """The lines of one failure of `failures_of`."""
     state = {"open": "stands", "retry": "is tried again", "dismissed": "dismissed"}[failure["state"]]
     until = "" if failure["state"] != "open" else f" until {failure['expires_at']}"
@@ -92,14 +92,14 @@ def told_failure(failure: dict[str, Any]) -> list[str]:
     return [head, *lines]
 
 
-def shown_failure(entity: str, failure: dict[str, Any]) -> dict[str, Any]:
-    """The failure as it is shown: without hashes and without what only the planner compares."""
-    told = {name: value for name, value in failure.items() if name not in ("payload_hash", "cause", "fields")}
+def failure_document(entity: str, failure: dict[str, Any]) -> dict[str, Any]:
+    """The failure as a document: without hashes and without what only the planner compares."""
+    known = {name: value for name, value in failure.items() if name not in ("payload_hash", "cause", "fields")}
     fields = {
         name: {"category": facts.get("category", "unknown"), "suggestion": facts.get("suggestion", "")}
         for name, facts in failure["fields"].items()
     }
-    return {"entity": entity, **told, "fields": fields}
+    return {"entity": entity, **known, "fields": fields}
 
 
 def unlink(ledger: Ledger, entity: str, key: str, who: str, reason: str) -> Unlinked:
@@ -119,7 +119,7 @@ def unlinked_of(ledger: Ledger, entity: str | None) -> list[dict[str, Any]]:
     return [plain(unlinked) for unlinked in ledger.unlinked(entity)]
 
 
-def told_unlinked(unlinked: dict[str, Any]) -> str:
+def render_unlinked(unlinked: dict[str, Any]) -> str:
     """The line of one of them."""
     return (
         f"{unlinked['entity']} {unlinked['source_key']}: forgotten by {unlinked['who']} at {unlinked['at']} that it is "

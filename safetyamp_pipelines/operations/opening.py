@@ -5,5 +5,5 @@ from safetyamp_pipelines.settings.model import Settings
 
 
 def open_ledger(settings: Settings) -> Ledger:
-    """The ledger of LEDGER_URL, migrated. Raises LedgerUnusable, which tells the cause without the password."""
+    """The ledger of LEDGER_URL, migrated. Raises LedgerUnusable, whose message has the cause and not the password."""
     return Ledger.open(settings.ledger_url.get_secret_value())

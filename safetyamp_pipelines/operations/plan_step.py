@@ -77,7 +77,7 @@ def log_plan(plan: Plan) -> None:
 
 @dataclass(frozen=True)
 class Stored:
-    """One entity's newest plan with what it was made from, and what its mapping says of every source record now.
+    """One entity's newest plan with what it was made from, and what every source record is mapped to now.
 
     `shown` are SafetyAmp's tables as the run of the plan left them: after its push where it pushed, else as observed.
     """

@@ -1,4 +1,4 @@
-"""Who is told how far a run is: a log line now and then, or a bar on a terminal. Nothing is decided here."""
+"""Progress of a run: a log line now and then, or a bar on a terminal. Nothing is decided here."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Protocol
 from safetyamp_pipelines.settings.logs import get_logger
 from safetyamp_pipelines.sync.model.plan import Verdict
 
-SAY_EVERY = 50
+LOG_EVERY = 50
 
 
 class ProgressReporter(Protocol):
-    """Is told of every table read, and gives each push a callback for (changes settled, changes planned)."""
+    """Reports every table read, and gives each push a callback for (changes settled, changes planned)."""
 
     def read(self, table: str, rows: int, calls: int) -> None:
         """A table was read whole: so many rows, with so many calls."""
         ...
 
     def of(self, entity: str, calls: Callable[[], int]) -> Callable[[int, int], None]:
-        """The callback of one push; `calls` tells how many calls the run has made to SafetyAmp so far."""
+        """The callback of one push; `calls` counts the calls of the run to SafetyAmp so far."""
         ...
 
     def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
@@ -39,7 +39,7 @@ class LogProgress:
         logger = get_logger(__name__)
 
         def report(settled: int, planned: int) -> None:
-            if settled % SAY_EVERY == 0 or settled == planned:
+            if settled % LOG_EVERY == 0 or settled == planned:
                 logger.info("push", settled=settled, planned=planned, calls=calls())
 
         return report

@@ -84,7 +84,7 @@ def push_plan(
     """Push one plan. `references` are observed tables, of which the entity's own was read at `observed_at`. Raises
     PlanRefused before the first write: paused, plan too old or made under other rules, refused by a guard and not
     approved, or somebody else is pushing. One that undoes a session goes on during a pause: syncs wait for it.
-    `is_interrupted` tells that the process is to end: the push then stops between two calls."""
+    Once `is_interrupted`, the push stops between two calls."""
     refuse_old(plan, settings.plan_max_age_minutes)
     refuse_guarded(plan, ledger)
     if undoes is None:
@@ -177,7 +177,7 @@ def _options(config: TargetConfig, settings: Settings) -> PushOptions:
 
 
 def _abandon_dead_sessions(ledger: Ledger, entity: str) -> None:
-    """Whoever holds the lease knows that a session still open belongs to a push that died."""
+    """To be called with the lease held: a session still open then belongs to a push that died."""
     while (dead := ledger.open_session(entity)) is not None:
         ledger.end_session(dead.id, "abandoned", *_known_of(ledger, dead.id, dead.planned))
         log.warning("session_abandoned", abandoned=dead.id, of_run=dead.run_id, started_at=dead.started_at.isoformat())
@@ -198,7 +198,7 @@ def _known_of(ledger: Ledger, session: int, planned: Mapping[str, int]) -> tuple
 
 
 def _run_logged(push: Push, session: int) -> PushResult:
-    """Run the push; whoever reads the log finds the session in the ledger."""
+    """Run the push; every line of its log names the session in the ledger."""
     planned = Counter(str(change.action) for change in push.plan.changes)
     with log_context(session=session):
         log.info("push_begins", plan=push.plan.hash[:12], planned=dict(sorted(planned.items())))
@@ -207,8 +207,8 @@ def _run_logged(push: Push, session: int) -> PushResult:
         except BaseException as error:
             log.error("push_broke_off", error=type(error).__name__)
             raise
-        tell = log.info if result.stopped is None and not result.has_failed() else log.warning
-        tell(
+        report = log.info if result.stopped is None and not result.has_failed() else log.warning
+        report(
             "push_ended",
             verdicts=result.counts(),
             writes=result.writes,

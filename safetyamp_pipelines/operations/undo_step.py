@@ -1,6 +1,6 @@
 """Undoing one session from outside in: read SafetyAmp afresh, plan, pause the syncs, push, report.
 
-The next sync would write again what the sources say, so syncing is paused first, and stays so until a person resumes.
+The next sync would write the values of the sources again, so syncing is paused first, until a person resumes it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DONE_OR_LEFT = {*map(str, OUTCOME_OF.values()), "unchanged", "held"}
 
 @dataclass(frozen=True)
 class PlannedUndo:
-    """What taking a session back would change. `unanswered` counts its calls whose answer nobody knows yet."""
+    """What taking a session back would change. `unanswered` counts its calls without an answer yet."""
 
     session: Session
     plan: Plan
@@ -51,7 +51,7 @@ class PlannedUndo:
 @dataclass(frozen=True)
 class Undone:
     """An undo that was carried out. Without anything to send or to look up nothing was pushed, and nothing is paused
-    for it; `pause` is the one that lasts, whoever began it."""
+    for it; `pause` is the one that lasts, ours or an earlier one."""
 
     planned: PlannedUndo
     pushed: Pushed | None
@@ -217,7 +217,7 @@ def _left_alone(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     return found
 
 
-def told_plan(plan: Plan) -> Iterator[str]:
+def render_plan(plan: Plan) -> Iterator[str]:
     """What would be set back, now → before. Shows values."""
     labels = {field.name: field.label for field in BY_NAME[plan.entity].fields}
     for change in plan.changes:
@@ -226,7 +226,7 @@ def told_plan(plan: Plan) -> Iterator[str]:
             yield f"  {labels[name]}: {render_value(now)} → {render_value(before)}"
 
 
-def told_undo(document: dict[str, Any]) -> Iterator[str]:
+def render_undo(document: dict[str, Any]) -> Iterator[str]:
     """The lines of `undo_document`."""
     for left in document["left_alone"]:
         yield f"{left['key']} {left['verdict']}: {'; '.join(left['why'])}"
@@ -248,7 +248,7 @@ def told_undo(document: dict[str, Any]) -> Iterator[str]:
     if document["paused"] is not None:
         yield (
             f"syncing is paused by {document['paused']['who']}: {document['paused']['reason']}. The next sync would "
-            "write again what the sources say: correct that first, then `safetyamp resume`"
+            "write the values of the sources again: correct them first, then `safetyamp resume`"
         )
     for error in document["errors"]:
         yield error["error"]

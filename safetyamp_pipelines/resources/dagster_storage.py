@@ -26,7 +26,7 @@ class StorageByEnvironment(DagsterSqliteStorage):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """Nothing: the environment says it all."""
+        """Nothing: the environment decides."""
         return {}
 
     @classmethod

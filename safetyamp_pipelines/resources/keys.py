@@ -19,9 +19,9 @@ OBSERVED = "safetyamp_observed"
 SYNC_TAG = "safetyamp/sync"
 """dagster.yaml allows one queued run with this tag at a time."""
 CAUSE_TAG = "safetyamp/cause"
-"""Why a run started: schedule, retry, source_change or shell; manual is what a job says where nobody says otherwise."""
+"""Why a run started: schedule, retry, source_change or shell; manual where nothing else is given."""
 SESSION_TAG = "safetyamp/session"
-"""What the tag of a run begins with that tells its session of an entity, as the ledger numbers it."""
+"""The beginning of a run's tag that holds the number of its session of an entity."""
 
 
 def asset_key(name: str) -> dg.AssetKey:

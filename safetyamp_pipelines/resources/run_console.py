@@ -1,4 +1,4 @@
-"""The console of a run that starts by itself: the lines of its event log as LOG_FORMAT says. `logs.py` makes them.
+"""The console of a run that starts by itself: the lines of its event log in LOG_FORMAT, made by `settings/logs.py`.
 
 Dagster writes coloured text of its own unless the config of the run names a logger. A default config of the job would
 name it for every run, but then the launchpad shows that config, and no longer the form of the pushes.
@@ -23,7 +23,7 @@ def console_logger(format: Literal["text", "json"], file: Path | None = None) ->
 
     @dg.logger(
         config_schema={"log_level": dg.Field(str, default_value="INFO", description="What is less is not shown.")},
-        description="What goes on, a line each, as LOG_FORMAT says: text or JSON.",
+        description="What goes on, a line each, in LOG_FORMAT: text or JSON.",
     )
     def console(context: dg.InitLoggerContext) -> logging.Logger:
         # Made by hand, so that it has no parent: lines of ours would be written by that a second time.

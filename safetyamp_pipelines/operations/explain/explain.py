@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.operations.decisions import shown_failure
+from safetyamp_pipelines.operations.decisions import failure_document
 from safetyamp_pipelines.operations.explain.absent import finder, why_absent
 from safetyamp_pipelines.operations.explain.calls import call_document
 from safetyamp_pipelines.operations.explain.fields import explain_fields
@@ -117,7 +117,7 @@ def _memory(spec: EntitySpec, key: str, ledger: Ledger, runs: int) -> dict[str, 
         "link": None
         if link is None
         else {"safetyamp_id": link.target_id, "key": link.natural_key, "updated_at": plain(link.updated_at)},
-        "failure": None if failure is None else shown_failure(entity, plain(failure)),
+        "failure": None if failure is None else failure_document(entity, plain(failure)),
         "history": [{**plain(one), "was_pushed": one.run_id in pushed} for one in history],
         "calls": [call_document(spec, call) for call in calls],
     }

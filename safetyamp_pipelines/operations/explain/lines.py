@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from safetyamp_pipelines.operations.decisions import told_failure
+from safetyamp_pipelines.operations.decisions import render_failure
 from safetyamp_pipelines.operations.explain.calls import render_call, render_value
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
 
@@ -67,7 +67,7 @@ def _memory(found: dict[str, Any]) -> Iterator[str]:
     if (link := found["link"]) is not None:
         yield f"linked to SafetyAmp id {link['safetyamp_id']} since {link['updated_at']}"
     if found["failure"] is not None:
-        yield from told_failure(found["failure"])
+        yield from render_failure(found["failure"])
     if found["history"]:
         yield "last runs"
     for one in found["history"]:

@@ -172,7 +172,7 @@ class SnapshotStore:
         return len(expired) + len(loose)
 
     def _refs(self, name: str, run_id: str | None = None) -> Iterator[SnapshotRef]:
-        """Manifests newest first; of one run only where the file's name already tells another run."""
+        """Manifests newest first; of one run only, those of others are skipped by the file's name."""
         run = None if run_id is None else re.sub(r"[^0-9A-Za-z]", "-", run_id)[:8] or "-"
         matches = (match for match in self._matches(name) if match["suffix"] == "json" and run in (None, match["run"]))
         for file in _newest_first(match.string for match in matches):
