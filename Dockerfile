@@ -17,7 +17,7 @@ RUN /opt/safetyamp/bin/pip install --no-cache-dir --disable-pip-version-check --
 # the driver's builds for other systems, and at last pip.
 RUN cd /opt/safetyamp/lib/python3.11/site-packages \
     && if [ "${ODBC_DRIVER}" = freetds ]; then /opt/safetyamp/bin/pip uninstall --yes mssql-python-odbc; fi \
-    && rm -rf pandas/tests pyarrow/tests pyarrow/include pyarrow/*flight* phonenumbers/geodata \
+    && rm -rf pyarrow/tests pyarrow/include pyarrow/*flight* phonenumbers/geodata \
          kubernetes/aio mssql_python_odbc/libs/linux/rhel mssql_python_odbc/libs/linux/suse \
          pip pip-* ../../../bin/pip*
 

@@ -1,4 +1,4 @@
-"""What loading the code location costs: its import against importing Dagster and pandas, each in a fresh process.
+"""What loading the code location costs: its import against importing Dagster, each in a fresh process.
 
     python benchmarks/load_location.py [rounds]
 
@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 ROUNDS = 7
-BARE = "import dagster, pandas; dagster.DagsterInstance.ephemeral()"
+BARE = "import dagster; dagster.DagsterInstance.ephemeral()"
 OURS = f"{BARE}; import safetyamp_pipelines.definitions"
 EMPTY_LOADED = f"{BARE}; dagster.Definitions().get_repository_def()"
 OURS_LOADED = f"{BARE}; from safetyamp_pipelines.definitions import defs; defs.get_repository_def()"
@@ -41,7 +41,7 @@ def main() -> None:
             taken[program].append(seconds_of(program))
     bare, ours, empty, loaded = (statistics.median(taken[program]) for program in PROGRAMS)
     print(f"CPU seconds of a process, medians of {rounds} rounds")
-    print(f"dagster, pandas, an instance    {bare:5.2f}")
+    print(f"dagster, an instance            {bare:5.2f}")
     print(f"import our definitions          {ours:5.2f}   {ours - bare:+.2f}   ratio {ours / bare:.2f}")
     print(f"load an empty location          {empty:5.2f}")
     print(f"load ours, with jobs and graph  {loaded:5.2f}   {loaded - empty:+.2f}   ratio {loaded / empty:.2f}")

@@ -244,9 +244,9 @@ def test_importing_the_definitions_opens_no_socket_and_reads_no_variable():
 def test_importing_the_definitions_imports_no_library_that_only_a_run_needs():
     """Every code server, tick and run pays for what is imported here (`benchmarks/load_location.py`). Dagster's own
     storage brings SQLAlchemy and Alembic to all of them."""
-    only_in_runs = "azure email_validator fsspec msal pandera phonenumbers pyodbc requests rich upath urllib3"
+    only_in_runs = "azure email_validator fsspec msal phonenumbers pyodbc requests rich upath urllib3"
     program = (
-        "import sys\nimport dagster, pandas\nbefore = set(sys.modules)\n"
+        "import sys\nimport dagster\nbefore = set(sys.modules)\n"
         "import safetyamp_pipelines.definitions\n"
         f"print(*sorted((set(sys.modules) - before) & set({only_in_runs.split()!r})))"
     )

@@ -1,20 +1,13 @@
-"""A snapshot's records against the declared schema of their table, by pandera. The declarations are in `sync/`."""
+"""A snapshot's records against the declared schema of their table. The declarations are in `sync/`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
-from typing import Any
-
-import pandas as pd
 
 from safetyamp_pipelines.checks.judged import Judged, Level, shown, worst
-from safetyamp_pipelines.sync.model.columns import Column, Presence, Schema
+from safetyamp_pipelines.sync.model.columns import Presence, Schema
 from safetyamp_pipelines.sync.model.snapshot import Record
 
-MISSING, EMPTY = "column_in_dataframe", "not_nullable"
-"""How pandera names its own checks for a column that is not there and for a null where none may be."""
-KIND = "is a "
 LIMIT = "every column that the sync reads is there, of its type; keys are never null; new columns are told"
 
 
@@ -42,42 +35,23 @@ def judge_schema(schema: Schema, records: Sequence[Record]) -> Judged:
 
 def _violations(schema: Schema, records: Sequence[Record], present: set[str]) -> tuple[list[str], list[int]]:
     """What is wrong, a line for each column and rule, and the places of the records concerned. Never a value."""
-    import pandera.pandas as pa  # a second of import, which whoever only looks at the definitions does without
-
-    frame = pd.DataFrame(
-        {
-            column.name: pd.Series([record.get(column.name) for record in records], dtype=object)
-            for column in schema.columns
-            if column.name in present
-        }
-    )
-    try:
-        pa.DataFrameSchema({column.name: _declared(pa, column) for column in schema.columns}).validate(frame, lazy=True)
-    except pa.errors.SchemaErrors as found:
-        cases = found.failure_cases
-    else:
-        return [], []
-    told, rows = [], set[int]()
-    for (rule, name), group in cases.groupby(["check", cases["column"].fillna(cases["failure_case"])], sort=True):
-        places = [int(row) for row in group["index"].dropna()]
-        told.append(_told(str(rule), str(name), f"{len(places)} of {len(records)} rows"))
-        rows.update(places)
-    return told, sorted(rows)
-
-
-def _declared(pa: ModuleType, column: Column) -> Any:
-    types = column.kind.types
-    return pa.Column(
-        checks=pa.Check(lambda values: values.map(type).isin(types), name=f"{KIND}{column.kind}"),
-        nullable=column.presence is not Presence.KEY,
-        required=column.presence in (Presence.KEY, Presence.NEEDED),
-    )
-
-
-def _told(rule: str, name: str, where: str) -> str:
-    if rule == MISSING:
-        return f"column {name} is missing"
-    return f"{name} is null in {where}" if rule == EMPTY else f"{name} is no {rule.removeprefix(KIND)} in {where}"
+    missing, changed, null = [], [], []
+    rows = set[int]()
+    for column in sorted(schema.columns, key=lambda column: column.name):
+        name, types = column.name, column.kind.types
+        if name not in present:
+            if column.presence in (Presence.KEY, Presence.NEEDED):
+                missing.append(f"column {name} is missing")
+            continue
+        values = [record.get(name) for record in records]
+        of_other_type = {row for row, value in enumerate(values) if value is not None and type(value) not in types}
+        if of_other_type:
+            changed.append(f"{name} is no {column.kind} in {len(of_other_type)} of {len(records)} rows")
+        empty = {row for row, value in enumerate(values) if value is None and column.presence is Presence.KEY}
+        if empty:
+            null.append(f"{name} is null in {len(empty)} of {len(records)} rows")
+        rows |= of_other_type | empty
+    return [*missing, *changed, *null], sorted(rows)
 
 
 def _key(schema: Schema, record: Record, row: int) -> str:

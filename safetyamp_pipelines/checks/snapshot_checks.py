@@ -19,7 +19,6 @@ from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.rules.limits import RowCountLimits
 
 ROWS = "dagster/row_count"
-
 CHECKS = {
     "certificate": "The snapshot is whole and its keys are unique. Red? Materialise it again; if it stays red, two "
     "records of the source share a key, which the metadata names: correct one of them there.",

@@ -1,5 +1,5 @@
 """The command `safetyamp`: the list of its commands. The module of a command is imported when it is invoked, so that
-`--help` and light commands do not wait for Dagster, pandas and SQLAlchemy."""
+`--help` and light commands do not wait for Dagster and SQLAlchemy."""
 
 from __future__ import annotations
 
