@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.box import HEAVY_HEAD
 from rich.console import Console
+from rich.control import strip_control_codes
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -129,7 +130,8 @@ def show_plan(console: Console, plan: Plan) -> None:
     for action, changes in groups.items():
         _line(console, f"\n[bold]{plan.entity}: {action}[/] {len(changes)}")
         lines = [line for change in changes for line in _change_lines(plan.entity, change)]
-        console.out("\n".join(lines), highlight=False)  # plain text: styling line by line took a fifth of a plan
+        # Past the console: it takes a fifth of the time of a first plan to style what has no style.
+        console.file.write(strip_control_codes("\n".join(lines)) + "\n")
     if notes := [verdict for verdict in plan.verdicts if verdict.notes]:
         _line(console, f"\n[bold]{plan.entity}: left out[/] {len(notes)} records")
         for verdict in notes:
