@@ -8,7 +8,7 @@ WORKERS ?= 4
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev check quick test faults worlds coverage lint types walls validate values-schema image image-test \
+.PHONY: load help demo dev check quick test faults worlds coverage lint types walls validate values-schema image image-test \
 	lock clean
 
 help:  ## this list

@@ -1,0 +1,44 @@
+"""A small sample of `make load`: its stories end well, and their figures are figures."""
+
+from __future__ import annotations
+
+import pytest
+
+from load.__main__ import UNITS, page
+from load.samples import Sample
+from load.stories import FirstLoad, day, first_load, growth
+
+
+def test_a_first_load_keeps_the_budget_and_loses_nobody() -> None:
+    loaded = first_load(people=60, scale=60)
+
+    assert loaded.writes >= 60
+    assert loaded.refused_429 == 0
+    assert loaded.seconds >= (loaded.calls - 60) / 60  # the scaled budget: 60 calls a second
+    assert loaded.reads_at_rest < loaded.calls
+    assert loaded.memory > 50
+
+
+@pytest.mark.xdist_group("control room")
+def test_a_day_is_measured_and_ends_with_nothing_left_to_do() -> None:
+    samples = day(people=12, syncs=2)
+
+    assert len(samples) == 2
+    for one in samples:
+        assert one.processes >= 3
+        assert one.memory > one.largest_process > 50
+        assert one.connections > 0
+        assert one.ledger > 0
+        assert one.events > 0
+
+
+def test_growth_is_found_where_there_is_some() -> None:
+    def at(memory: float) -> Sample:
+        return Sample(1.0, memory, memory, 10, 3, 5, 1.0, 1.0)
+
+    level, leaking = [at(100.0)] * 12, [at(100.0 + 5 * number) for number in range(12)]
+
+    assert growth(level, "memory") == 0
+    assert growth(leaking, "memory") > 30
+    loaded = FirstLoad(1, 1, 1, 1.0, 1.0, 1.0, 1.0, 0, 1)
+    assert len([line for line in page(loaded, 1, level, 12) if line.startswith("| ")]) == len(UNITS) + 3
