@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from safetyamp_pipelines.operations.advice import told
+from safetyamp_pipelines.operations.alerts.mail import MailChannel
 from safetyamp_pipelines.operations.opening import open_ledger
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import SyncError
@@ -51,8 +52,6 @@ def _asked(client: object) -> str:
 
 
 def _mail(settings: Settings) -> str:
-    from safetyamp_pipelines.operations.alerts.mail import MailChannel
-
     return MailChannel(settings).check()
 
 

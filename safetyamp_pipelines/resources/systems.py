@@ -15,6 +15,7 @@ from pydantic import PrivateAttr
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.alerts.channels import Channel, channels_of
+from safetyamp_pipelines.operations.alerts.webhook import beat
 from safetyamp_pipelines.operations.opening import open_ledger
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.model import Settings, SettingsError
@@ -173,8 +174,6 @@ class NotifierResource(dg.ConfigurableResource[Any]):
         settings = self.settings.get()
         if settings.heartbeat_url is None:
             return False
-        from safetyamp_pipelines.operations.alerts.webhook import beat  # brings requests
-
         beat(settings)
         return True
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from safetyamp_pipelines.operations.alerts.mail import MailChannel
 from safetyamp_pipelines.operations.alerts.messages import Words
+from safetyamp_pipelines.operations.alerts.webhook import WebhookChannel
 from safetyamp_pipelines.settings.model import Settings
 
 HOW_TO_CONFIGURE = "set ALERT_EMAIL_TO, ALERT_EMAIL_FROM and SMTP_SERVER, or ALERT_WEBHOOK_URL"
@@ -20,9 +22,6 @@ class Channel(Protocol):
 
 def channels_of(settings: Settings) -> dict[str, Channel]:
     """The configured channels by name: mail, webhook. Nothing is connected before something is sent."""
-    from safetyamp_pipelines.operations.alerts.mail import MailChannel
-    from safetyamp_pipelines.operations.alerts.webhook import WebhookChannel
-
     channels: dict[str, Channel] = {}
     if settings.alert_email_to:
         channels["mail"] = MailChannel(settings)

@@ -10,8 +10,6 @@ from typing import Any
 from safetyamp_pipelines.operations.alerts.messages import Words, webhook_body
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import CallError, NotTold
-from safetyamp_pipelines.systems.http.answers import Call
-from safetyamp_pipelines.systems.http.exchange import HttpSession
 
 TIMEOUT = 10.0
 """Seconds to connect, and to answer: a tick of a sensor has a minute for everything."""
@@ -41,10 +39,13 @@ def beat(settings: Settings) -> str:
 
 def _called(settings: Settings, method: str, url: str, variable: str, **request: Any) -> int:
     """The status of the answer, which is a good one. Redirects are not followed: they lead to pages for people."""
-    session = HttpSession(TIMEOUT, settings.requests_ca_bundle, largest=LARGEST_ANSWER)
+    # They bring requests: the definitions load without.
+    from safetyamp_pipelines.systems.http import answers, exchange
+
+    session = exchange.HttpSession(TIMEOUT, settings.requests_ca_bundle, largest=LARGEST_ANSWER)
     try:
         with closing(session):
-            status = session.exchange(Call(variable, method, ""), url, **request).status
+            status = session.exchange(answers.Call(variable, method, ""), url, **request).status
     except CallError as error:
         raise NotTold(f"the address in {variable}: {error.detail}. Check it, and the network") from None
     if 200 <= status < 300:

@@ -58,6 +58,7 @@ def email(value: Any, region: PhoneRegion) -> str | None:
     trimmed = text(value, region)
     if trimmed is None:
         return None
+    # here for the reason above
     from email_validator import EmailNotValidError, validate_email
 
     try:
@@ -70,13 +71,19 @@ def email(value: Any, region: PhoneRegion) -> str | None:
     return parts.normalized.lower()
 
 
+def telephony() -> Any:
+    """The library that knows the telephone plans of the world."""
+    import phonenumbers  # takes longer to load than all of sync.yaml
+
+    return phonenumbers
+
+
 def phone(value: Any, region: PhoneRegion) -> str | None:
     """E.164 such as +15045550123. Numbers without a country code belong to `region`; an extension is left out."""
     trimmed = text(value, region)
     if trimmed is None:
         return None
-    import phonenumbers
-
+    phonenumbers = telephony()
     # The library would dial letters as on a keypad: a remark beside a number, such as (cell), became other digits.
     if phonenumbers.is_alpha_number(trimmed):
         raise Unclean("holds words beside the number")
@@ -86,7 +93,7 @@ def phone(value: Any, region: PhoneRegion) -> str | None:
         raise Unclean("is not a telephone number") from error
     if not phonenumbers.is_valid_number(number):
         raise Unclean("is not a number that can be dialled")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def date(value: Any, region: PhoneRegion) -> str | None:

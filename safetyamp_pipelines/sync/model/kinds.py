@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from safetyamp_pipelines.sync.model.clean import telephony
+
 DEFAULT_PHONE_REGION = "US"
 
 
@@ -36,11 +38,8 @@ def _time_zone(name: str) -> str:
 
 
 def _phone_region(code: str) -> str:
-    if code == DEFAULT_PHONE_REGION:  # known to be one; the library takes longer to load than all of sync.yaml
-        return code
-    import phonenumbers
-
-    if code not in phonenumbers.SUPPORTED_REGIONS:
+    # The default is known to be one, and loads no library.
+    if code != DEFAULT_PHONE_REGION and code not in telephony().SUPPORTED_REGIONS:
         raise ValueError("must be a two-letter region with a telephone plan, in capitals, such as US")
     return code
 
