@@ -17,8 +17,8 @@ from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.planning.proofs import still_on
 from safetyamp_pipelines.sync.rules.limits import Limit
-from safetyamp_pipelines.systems.http.budget import LONGEST_SETTLE, budget_key
-from safetyamp_pipelines.systems.http.budget_postgres import bucket_factory
+from safetyamp_pipelines.systems.http.budget import LONGEST_SETTLE
+from safetyamp_pipelines.systems.http.budget_postgres import booked_calls
 
 
 def judge_refused(ledger: Ledger, spec: EntitySpec, limit: Limit) -> Judged:
@@ -68,18 +68,6 @@ def judge_budget(settings: Settings) -> Judged:
         f"at most {most} calls in any {period:g} s, of the {len(booked)} still on record",
         f"{calls} calls in {period:g} s (API_RATE_LIMIT_CALLS, API_RATE_LIMIT_PERIOD)",
     )
-
-
-def booked_calls(settings: Settings) -> list[float]:
-    """When calls to SafetyAmp were made, as far as they are still on record, by whatever process or pod."""
-    settings.require("safetyamp")
-    assert settings.safetyamp_token is not None
-    make_bucket = bucket_factory(settings.ledger_url.get_secret_value(), settings.budget_path)
-    bucket = make_bucket(budget_key(settings.safetyamp_base_url, settings.safetyamp_token.get_secret_value()))
-    try:
-        return bucket.booked()
-    finally:
-        bucket.close()
 
 
 def most_at_once(moments: Iterable[float], period: float) -> int:

@@ -7,21 +7,16 @@ from functools import partial
 from typing import Any
 
 import typer
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import SensorInstigatorData
 
 from safetyamp_pipelines.cli.shell import REFUSED, AsJson, command_group, respond, with_settings
 from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE, channels_of
-from safetyamp_pipelines.operations.alerts.memory import Memory
 from safetyamp_pipelines.operations.alerts.messages import TEST, clock
 from safetyamp_pipelines.operations.alerts.problems import Problem
 from safetyamp_pipelines.operations.alerts.webhook import beat
 from safetyamp_pipelines.operations.doctor import Finding
-from safetyamp_pipelines.resources.dagster_storage import instance_of_home
+from safetyamp_pipelines.resources.dagster_storage import alert_memory, instance_of_home
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import NotTold, Refusal
-
-SENSOR = "alerts"
 
 alerts = command_group("Whether alerts can be delivered, and which problems are known.")
 
@@ -101,16 +96,9 @@ def _known_problems() -> dict[str, dict[str, Problem]]:
     with instance_of_home() as instance:
         if instance.is_ephemeral:
             raise Refusal("DAGSTER_HOME is not set, and the sensor remembers there: set it as Dagster's daemon has it")
-        cursors = [
-            state.instigator_data.cursor
-            for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
-            if state.instigator_name == SENSOR and isinstance(state.instigator_data, SensorInstigatorData)
-        ]
-    memories = [Memory.load(cursor) for cursor in cursors if cursor]
-    if not memories:
-        return {}
-    newest = max(memories, key=lambda memory: memory.after)
+        memory = alert_memory(instance)
+    channels = {} if memory is None else memory.channels
     return {
         channel: dict(sorted(state.problems.items(), key=lambda item: item[1].first))
-        for channel, state in newest.channels.items()
+        for channel, state in channels.items()
     }

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from safetyamp_pipelines.cli.shell import AsJson, print_json, print_lines, with_ledger
+from safetyamp_pipelines.cli.shell import AsJson, print_json, print_lines, with_ledger, write_file
 from safetyamp_pipelines.operations.reports.csv_table import cells, csv_of
 from safetyamp_pipelines.operations.reports.daily import daily_reports, summary_of
 from safetyamp_pipelines.sync.model.errors import Refusal
@@ -35,7 +35,7 @@ def report(
         timezone = settings.sync_config().employees.timezone
         reports = daily_reports(ledger, first.date(), last.date(), timezone)
         if out is not None:
-            _write(out, csv_of(reports))
+            write_file(out, csv_of(reports).encode("utf-8-sig"))
     if as_json:
         print_json(
             {
@@ -49,11 +49,3 @@ def report(
     else:
         changes, done = sum(len(day.changes) for day in reports), sum(day.done for day in reports)
         print_lines(f"{out}: {changes} changes in {len(reports)} days, {done} of them done")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        # Lines end as CSV has it already; spreadsheets take UTF-8 for what it is only with its mark.
-        path.write_text(text, encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise Refusal(f"{path} cannot be written ({error.strerror}): name another file with --out") from error

@@ -21,7 +21,6 @@ from safetyamp_pipelines.cli.shell import (
     By,
     Reason,
     command_group,
-    login_name,
     print_json,
     respond,
     with_settings,
@@ -35,6 +34,7 @@ from safetyamp_pipelines.jira.partitions import JiraSession, Outcome
 from safetyamp_pipelines.jira.questions import history_of, issue_of, render_status, statistics_of, status_of
 from safetyamp_pipelines.jira.values import ColumnType
 from safetyamp_pipelines.operations.plain import plain
+from safetyamp_pipelines.settings.loading import login_name
 from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
 
 jira = command_group("Jira: its issues in a table, through a mapping of fields to columns.")

@@ -16,7 +16,6 @@ from safetyamp_pipelines.cli.shell import (
     OneEntity,
     Reason,
     command_group,
-    login_name,
     print_lines,
     require_text,
     respond,
@@ -32,7 +31,8 @@ from safetyamp_pipelines.operations.decisions import (
 )
 from safetyamp_pipelines.operations.decisions import unlink as forget_link
 from safetyamp_pipelines.operations.plain import plain
-from safetyamp_pipelines.operations.status import require_entity
+from safetyamp_pipelines.operations.status import entity_named
+from safetyamp_pipelines.settings.loading import login_name
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
@@ -99,7 +99,8 @@ def failures_retry(
     with with_ledger() as (ledger, _):
         if every == (key is not None):
             raise Refusal("name an entity and a key, or give --all")
-        marked = decide(ledger, entity, key, "retry", datetime.now(UTC))
+        name = None if entity is None else entity_named(entity).name
+        marked = decide(ledger, name, key, "retry", datetime.now(UTC))
     print_lines(*(f"{name}: the next sync tries it again" for name in marked) if marked else ("no open failures",))
 
 
@@ -107,7 +108,7 @@ def failures_retry(
 def failures_dismiss(entity: EntityName, key: Key) -> None:
     """Never try this again, also past its expiry, until its cause changes or `failures retry` names it."""
     with with_ledger() as (ledger, _):
-        marked = decide(ledger, entity, key, "dismissed", datetime.now(UTC))
+        marked = decide(ledger, entity_named(entity).name, key, "dismissed", datetime.now(UTC))
     print_lines(*(f"{name}: dismissed, not tried again until its cause changes" for name in marked))
 
 
@@ -115,15 +116,14 @@ def unlink(entity: EntityName, key: Key, reason: Reason, by: By = None, as_json:
     """Forget a wrong link: the next plan recognises the record anew. SafetyAmp stays as it is."""
     with with_ledger(as_json) as (ledger, _):
         require_text(reason=reason)
-        found = plain(forget_link(ledger, entity, key, by or login_name(), reason))
+        found = plain(forget_link(ledger, entity_named(entity).name, key, by or login_name(), reason))
     respond(as_json, found, [render_unlinked(found), f"`safetyamp plan {entity}` shows what it is recognised as now"])
 
 
 def unlinked(entity: OneEntity = None, as_json: AsJson = False) -> None:
     """The links that people had forgotten, newest first: who, when and why."""
     with with_ledger(as_json) as (ledger, _):
-        require_entity(entity)
-        found = unlinked_of(ledger, entity)
+        found = unlinked_of(ledger, None if entity is None else entity_named(entity).name)
     respond(as_json, {"unlinked": found}, map(render_unlinked, found) if found else ["no link was ever forgotten"])
 
 

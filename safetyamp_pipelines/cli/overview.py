@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from safetyamp_pipelines.cli.shell import LARGEST, AsJson, OneEntity, respond, with_ledger
+from safetyamp_pipelines.cli.shell import LARGEST, WORK_LEFT, AsJson, OneEntity, Strict, respond, with_ledger
 from safetyamp_pipelines.operations.status import (
+    COMMANDS,
     history_of,
     render_changes,
     render_session,
@@ -18,11 +19,14 @@ from safetyamp_pipelines.operations.status import (
 )
 
 
-def status(as_json: AsJson = False) -> None:
+def status(strict: Strict = False, as_json: AsJson = False) -> None:
     """What is going on, what the last pushes did, and what waits for people."""
-    with with_ledger(as_json) as (ledger, _):
-        found = status_of(ledger, datetime.now(UTC))
-    respond(as_json, found, render_status(found))
+    with with_ledger(as_json) as (ledger, settings):
+        found = status_of(ledger, datetime.now(UTC), settings)
+        timezone = settings.sync_config().schedule.timezone
+    respond(as_json, found, render_status(found, timezone))
+    if strict and any(facts[name] for facts in found["entities"].values() for name in COMMANDS):
+        raise typer.Exit(WORK_LEFT)
 
 
 def history(
@@ -32,10 +36,12 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """The last pushes, newest first: when, of what, with which plan, and what became of it; or the changes of one."""
-    with with_ledger(as_json) as (ledger, _):
+    with with_ledger(as_json) as (ledger, settings):
+        timezone = settings.sync_config().schedule.timezone
         one = None if session is None else session_of(ledger, session)
         sessions = history_of(ledger, limit, entity)
     if one is not None:
-        respond(as_json, one, [render_session(one), *render_changes(one)])
+        respond(as_json, one, [render_session(one, timezone), *render_changes(one, timezone)])
     else:
-        respond(as_json, {"sessions": sessions}, map(render_session, sessions) if sessions else ["no push yet"])
+        lines = [render_session(each, timezone) for each in sessions]
+        respond(as_json, {"sessions": sessions}, lines or ["no push yet"])

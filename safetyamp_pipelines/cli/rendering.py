@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.box import HEAVY_HEAD
@@ -13,11 +13,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from safetyamp_pipelines.operations.explain.calls import render_value
+from safetyamp_pipelines.operations.local_time import duration
+from safetyamp_pipelines.operations.plan_view import SYMBOLS, summary_of
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.cli.running import Ran
-    from safetyamp_pipelines.sync.model.plan import Change, Plan, Verdict
+    from safetyamp_pipelines.sync.model.plan import Plan, Verdict
 
 LINE_EVERY = 25
 MOST_KEYS = 10
@@ -122,28 +125,34 @@ def _table(console: Console, title: str, *, header: bool = True) -> Table:
     return Table(title=title, title_justify="left", box=box, show_header=header)
 
 
-def show_plan(console: Console, plan: Plan) -> None:
-    """Every change of one plan, grouped by what it does, before → after. For an operator's eyes: it shows values."""
-    groups: dict[str, list[Change]] = defaultdict(list)
+def show_plan(console: Console, plan: Plan, names: Mapping[str, str]) -> None:
+    """Every change of one plan with names, before → after, in the order of the pushes. Shows values."""
+    _line(console, f"\n[bold]{plan.entity}[/]: {summary_of(plan)}  [dim]plan {plan.hash[:12]}[/]")
+    lines: list[str] = []
     for change in plan.changes:
-        groups[str(change.action)].append(change)
-    for action, changes in groups.items():
-        _line(console, f"\n[bold]{plan.entity}: {action}[/] {len(changes)}")
-        lines = [line for change in changes for line in _change_lines(plan.entity, change)]
+        who = " ".join(filter(None, (change.natural_key, names.get(change.source_key))))
+        lines.append(f"  {SYMBOLS[change.action]} {who} — {change.cause}")
+        for name, (before, after) in change.fields.items():
+            was = "" if change.target_id is None else f"{render_value(before)} → "
+            lines.append(f"      {BY_NAME[plan.entity].field(name).label}: {was}{render_value(after)}")
+    if lines:
         # Past the console: it takes a fifth of the time of a first plan to style what has no style.
         console.file.write(strip_control_codes("\n".join(lines)) + "\n")
     if notes := [verdict for verdict in plan.verdicts if verdict.notes]:
-        _line(console, f"\n[bold]{plan.entity}: left out[/] {len(notes)} records")
+        _line(console, f"  left out of {len(notes)} records")
         for verdict in notes:
-            _line(console, f"  {escape(verdict.source_key)} — {escape('; '.join(verdict.notes))}")
+            _line(console, f"    {escape(verdict.source_key)} — {escape('; '.join(verdict.notes))}")
     _show_findings(console, plan)
 
 
-def _change_lines(entity: str, change: Change) -> Iterator[str]:
-    yield f"  {change.natural_key} — {change.cause}"
-    for name, (before, after) in change.fields.items():
-        shown = _value(after) if change.target_id is None else f"{_value(before)} → {_value(after)}"
-        yield f"    {BY_NAME[entity].field(name).label}: {shown}"
+def show_forecast(console: Console, calls: int, limit: int, period: float) -> None:
+    """How many calls the push of these plans needs, and how long the budget makes them last."""
+    if calls:
+        lasts = duration(calls * period / limit)
+        _line(
+            console,
+            f"Calls a push of this takes: {calls}, at least {lasts} of the budget of {limit} in {period:g} s",
+        )
 
 
 def _show_findings(console: Console, plan: Plan) -> None:
@@ -157,10 +166,6 @@ def _show_findings(console: Console, plan: Plan) -> None:
 
 def _line(console: Console, line: str) -> None:
     console.print(line, highlight=False, soft_wrap=True)
-
-
-def _value(value: Any) -> str:
-    return "nothing" if value is None else repr(value)
 
 
 def show_pairs(console: Console, title: str, pairs: Mapping[str, str]) -> None:

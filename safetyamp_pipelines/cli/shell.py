@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +21,7 @@ from safetyamp_pipelines.sync.model.errors import PushStopped, Refusal, SyncErro
 if TYPE_CHECKING:
     from safetyamp_pipelines.settings.model import Settings, System
 
-FAILED, REFUSED = 1, 2
+FAILED, REFUSED, WORK_LEFT = 1, 2, 3
 LARGEST = 2**31 - 1
 """The largest number that every database takes."""
 
@@ -30,6 +30,9 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; others read it.")]
 By = Annotated[str | None, typer.Option("--by", help="Who decides; your login name without it.")]
 EntityName = Annotated[str, typer.Argument(help="An entity, such as employees.")]
 OneEntity = Annotated[str | None, typer.Option("--entity", help="Only this entity, such as employees.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit code 3 when all else is well and records wait for people.")
+]
 Key = Annotated[str, typer.Argument(help="The source key, such as an employee number.")]
 
 
@@ -101,9 +104,9 @@ def require_text(**options: str) -> None:
             raise Refusal(f"--{name} must not be empty")
 
 
-def login_name() -> str:
-    """The login name of whoever runs the command; "unknown" where the machine knows none, as in a container."""
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that somebody asked for. Raises Refusal when it cannot be written."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no such user, or none of the variables that name it
-        return "unknown"
+        path.write_bytes(content)
+    except OSError as error:
+        raise Refusal(f"{path} cannot be written ({error.strerror}): name another file") from error

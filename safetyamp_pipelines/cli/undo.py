@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 
 from safetyamp_pipelines.cli.rendering import TerminalProgress
-from safetyamp_pipelines.cli.shell import LARGEST, AsJson, By, Key, console, login_name, respond, with_ledger
+from safetyamp_pipelines.cli.shell import LARGEST, AsJson, By, Key, console, respond, with_ledger
 from safetyamp_pipelines.operations.forget.forgetting import Forgetting, render_forgotten
 from safetyamp_pipelines.operations.undo_step import Undoing, render_plan, render_undo, undo_document
+from safetyamp_pipelines.settings.loading import login_name
 from safetyamp_pipelines.sync.model.errors import PushStopped, Refusal
 from safetyamp_pipelines.systems.safetyamp import safetyamp_client
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store

@@ -8,18 +8,23 @@ from typing import Self
 from sqlalchemy import URL
 
 from safetyamp_pipelines.ledger.approvals import Approvals
+from safetyamp_pipelines.ledger.call_log import CallLog
 from safetyamp_pipelines.ledger.changes import Changes
 from safetyamp_pipelines.ledger.database import Clock, described, open_engine, utc_now
 from safetyamp_pipelines.ledger.failures import Failures
 from safetyamp_pipelines.ledger.links import Links
 from safetyamp_pipelines.ledger.locks import Locks
+from safetyamp_pipelines.ledger.look_log import LookLog
 from safetyamp_pipelines.ledger.observations import Observations
 from safetyamp_pipelines.ledger.removal import Removal
 from safetyamp_pipelines.ledger.sessions import Sessions
+from safetyamp_pipelines.ledger.totals import Totals
 from safetyamp_pipelines.ledger.verdict_log import Verdicts
 
 
-class Ledger(Sessions, Changes, Links, Failures, Locks, Observations, Approvals, Verdicts, Removal):
+class Ledger(
+    Sessions, Changes, Links, Failures, Locks, Observations, Approvals, Verdicts, Removal, CallLog, LookLog, Totals
+):
     """What was intended, sent and answered. Safe to use from several threads; every call is one short transaction."""
 
     @classmethod

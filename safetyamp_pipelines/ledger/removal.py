@@ -9,7 +9,7 @@ from safetyamp_pipelines.ledger.database import Store, erase_freed, translated
 from safetyamp_pipelines.ledger.failures import forget_hashes
 from safetyamp_pipelines.ledger.ledger_errors import IntentUnsettled
 from safetyamp_pipelines.ledger.records import Forgotten, Unlinked
-from safetyamp_pipelines.ledger.schema import ChangeRow, FailureRow, LinkRow, UnlinkRow, VerdictRow, as_record
+from safetyamp_pipelines.ledger.schema import ChangeRow, FailureRow, LinkRow, LookRow, UnlinkRow, VerdictRow, as_record
 
 
 class Removal(Store):
@@ -23,6 +23,8 @@ class Removal(Store):
         """
         with self._writing() as db:
             refuse_open(db, entity, source_key, then="forget")
+            looks = update(LookRow).where(LookRow.entity == entity, LookRow.source_key == source_key)
+            db.execute(looks.values(source_key=""))  # who looked, and when, stays
             forgotten = Forgotten(
                 changes=empty_changes(db, entity, source_key),
                 links=empty_link(db, entity, source_key),

@@ -348,6 +348,47 @@ class VerdictRow(Base):
     until_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_runs.id"))
 
 
+class CallRow(Base):
+    """One call to an outside system: no ids, no values."""
+
+    __tablename__ = "ledger_calls"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = mapped_column(index=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    system: Mapped[str] = mapped_column(index=True)
+    method: Mapped[str]
+    path: Mapped[str]
+    status: Mapped[int | None]
+    seconds: Mapped[float]
+    waited: Mapped[float]
+
+
+class CallTotalRow(Base):
+    """What the calls to one system with one status add up to, also those that are no longer listed. 0: no answer."""
+
+    __tablename__ = "ledger_call_totals"
+
+    system: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    calls: Mapped[int]
+    seconds: Mapped[float]
+    waited: Mapped[float]
+
+
+class LookRow(Base):
+    """Who looked at which record on the desk, and when."""
+
+    __tablename__ = "ledger_looks"
+    __table_args__ = (Index("ix_ledger_looks_entity_source_key", "entity", "source_key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    who: Mapped[str]
+    entity: Mapped[str]
+    source_key: Mapped[str]
+
+
 def as_record(kind: type[Record], row: Base, **others: Any) -> Record:
     """The row as a plain record of this dataclass; `others` are the fields that are not columns as they stand."""
     names = [field.name for field in fields(kind) if field.name not in others]  # type: ignore[arg-type]

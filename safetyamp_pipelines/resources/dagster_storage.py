@@ -7,15 +7,19 @@ from typing import Any
 
 import dagster as dg
 from dagster._config.config_schema import UserConfigSchema
+from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.errors import DagsterHomeNotSetError
+from dagster._core.scheduler.instigation import SensorInstigatorData
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.exc import SQLAlchemyError
 
+from safetyamp_pipelines.operations.alerts.memory import Memory
 from safetyamp_pipelines.settings.loading import dagster_home, dagster_postgres_url
 from safetyamp_pipelines.sync.model.errors import Refusal
 
+ALERT_SENSOR = "alerts"
 DRIVER = "postgresql+psycopg2"
 """SQLAlchemy 2.1 takes psycopg 3 for a bare `postgresql`, and Dagster ships psycopg2."""
 
@@ -53,3 +57,14 @@ def instance_of_home() -> dg.DagsterInstance:
         raise Refusal(
             f"Dagster's home cannot be opened: {reason}. Correct DAGSTER_HOME or its dagster.yaml, or unset it"
         ) from error
+
+
+def alert_memory(instance: dg.DagsterInstance) -> Memory | None:
+    """What the alert sensor remembers, from its cursor; None when it never ran."""
+    cursors = [
+        state.instigator_data.cursor
+        for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+        if state.instigator_name == ALERT_SENSOR and isinstance(state.instigator_data, SensorInstigatorData)
+    ]
+    memories = [Memory.load(cursor) for cursor in cursors if cursor]
+    return max(memories, key=lambda memory: memory.after, default=None)

@@ -16,6 +16,7 @@ from pydantic import PrivateAttr
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.alerts.channels import Channel, channels_of
 from safetyamp_pipelines.operations.alerts.webhook import beat
+from safetyamp_pipelines.operations.call_recorder import CallRecorder
 from safetyamp_pipelines.operations.opening import open_ledger
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.model import Settings, SettingsError
@@ -90,7 +91,28 @@ class _Held(dg.ConfigurableResource[Any]):
                 self._made = None
 
 
-class SafetyAmp(_Held):
+class _Calling(_Held):
+    """A client whose calls are recorded in the ledger."""
+
+    _run_id: str = PrivateAttr(default="")
+    _recorder: CallRecorder | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Know the run."""
+        self._run_id = context.run_id or ""
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close the client, and write the last calls down."""
+        super().teardown_after_execution(context)
+        if self._recorder is not None:
+            self._recorder.close()
+
+    def _recorded(self, client: Any, settings: Settings) -> Any:
+        self._recorder = client.http.on_call = CallRecorder(lambda: open_ledger(settings), self._run_id)
+        return client
+
+
+class SafetyAmp(_Calling):
     """SafetyAmp's REST API, within the call budget."""
 
     def client(self) -> SafetyAmpClient:
@@ -99,10 +121,10 @@ class SafetyAmp(_Held):
         return client
 
     def _make(self, settings: Settings) -> Any:
-        return _connections().safetyamp_client(settings)
+        return self._recorded(_connections().safetyamp_client(settings), settings)
 
 
-class Graph(_Held):
+class Graph(_Calling):
     """Microsoft Graph, for the users of Entra ID."""
 
     def client(self) -> GraphClient:
@@ -111,10 +133,10 @@ class Graph(_Held):
         return client
 
     def _make(self, settings: Settings) -> Any:
-        return _connections().graph_client(settings)
+        return self._recorded(_connections().graph_client(settings), settings)
 
 
-class Samsara(_Held):
+class Samsara(_Calling):
     """Samsara's fleet API, for vehicles and drivers."""
 
     def client(self) -> SamsaraClient:
@@ -123,7 +145,7 @@ class Samsara(_Held):
         return client
 
     def _make(self, settings: Settings) -> Any:
-        return _connections().samsara_client(settings)
+        return self._recorded(_connections().samsara_client(settings), settings)
 
 
 class Viewpoint(_Held):

@@ -7,6 +7,7 @@ the first layer that is wrong, and adds 0.4 CPU seconds to every command.
 
 from __future__ import annotations
 
+import getpass
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -95,6 +96,11 @@ def dagster_home(environ: Mapping[str, str] | None = None) -> Path:
     return Path(home) if home else Path(variables.get("SAFETYAMP_DATA_DIR", ".safetyamp")).absolute() / "dagster"
 
 
+def has_dagster_home(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether this process shares a Dagster home with a daemon."""
+    return "DAGSTER_HOME" in _trimmed(os.environ if environ is None else environ)
+
+
 @dataclass(frozen=True)
 class TimingSettings:
     """What schedules, sensors and source links are declared with. `problems` are the settings that were wrong: their
@@ -145,6 +151,14 @@ def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | s
         jira_minutes=settings.jira_sync_minutes if settings.has_jira else None,
         is_jira_on=settings.jira_schedule == "on",
     )
+
+
+def login_name() -> str:
+    """The login name of whoever runs this process; "unknown" where the machine knows none, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no such user, or none of the variables that name it
+        return "unknown"
 
 
 def child_environment(settings: Mapping[str, str]) -> dict[str, str]:

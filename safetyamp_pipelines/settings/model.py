@@ -168,6 +168,12 @@ class Settings(BaseModel):
     heartbeat_url: kinds.WebhookUrl | None = None
     dagster_ui_url: kinds.UiUrl | None = None
 
+    desk_url: kinds.UiUrl | None = None
+    desk_user_header: kinds.HeaderName | None = None
+    desk_trusted_proxies: kinds.Networks = ()
+    desk_readers: kinds.Words = ()
+    desk_approvers: kinds.Words = ()
+
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _sync_config: SyncConfig | None = PrivateAttr(default=None)
 

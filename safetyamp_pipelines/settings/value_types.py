@@ -135,6 +135,18 @@ def _email_addresses(value: Any) -> tuple[str, ...]:
     return addresses
 
 
+def _words(value: Any) -> tuple[str, ...]:
+    texts = value.split(",") if isinstance(value, str) else list(value)
+    return tuple(text.strip() for text in texts if text.strip())
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(text)) for text in _words(value))
+    except ValueError:
+        raise wrong("is not a list of addresses", "Separate them with commas, as 10.0.0.7,10.1.0.0/16") from None
+
+
 def one_of(*allowed: str, fold: bool = False) -> BeforeValidator:
     """One of these words; `fold` when capitals do not matter (the words are then given in capitals)."""
 
@@ -255,6 +267,9 @@ ExistingPath = Annotated[Path, AfterValidator(_existing)]
 FernetKey = Annotated[SecretStr, AfterValidator(_fernet_key)]
 EmailAddresses = Annotated[tuple[str, ...], BeforeValidator(_email_addresses)]
 
+Networks = Annotated[tuple[str, ...], BeforeValidator(_networks)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+
 HostName = Annotated[
     str, matching(HOST_NAME, "is not a bare host name", "Give the name alone, without https://, port or path")
 ]
@@ -263,6 +278,9 @@ EmailAddress = Annotated[
 ]
 HeaderText = Annotated[
     str, matching(r"[ -~]+", "holds a letter that an HTTP header cannot carry", "Use plain ASCII, such as Company/1.0")
+]
+HeaderName = Annotated[
+    str, matching(r"[A-Za-z0-9-]+", "is not the name of an HTTP header", "Give it as X-Auth-Request-Email")
 ]
 Token = Annotated[
     SecretStr, matching(r"[!-~]+", "holds a blank, a line break or a letter that no token has", "Copy the token again")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -76,6 +77,13 @@ class VaultReader:
         # Whatever Azure's libraries raise must reach the waiting thread, or it would wait for nothing.
         except Exception as error:  # noqa: BLE001
             return _explained(self._url, error)
+
+
+def secret_expiries(url: str, factory: ClientFactory | None = None) -> dict[str, datetime]:
+    """Variable → when its secret expires, for those whose expiry is set in the vault. Their values are not read."""
+    with (factory or azure_client)(url) as client:
+        found = {one.name: one.expires_on for one in client.list_properties_of_secrets()}
+    return {str(name).replace("-", "_"): ends for name, ends in found.items() if ends is not None}
 
 
 def _secret(client: SecretClient, variable: str) -> str | None:

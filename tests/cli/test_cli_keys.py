@@ -37,7 +37,7 @@ def test_one_record_is_pushed_and_the_next_full_run_does_the_rest(box: Sandbox) 
 
     # then that record is written and no other, and nothing but its link is remembered
     assert (shown.exit_code, shown.writes) == (0, [])
-    assert "employees: create 1" in shown.stdout
+    assert "employees: 1 to create" in shown.stdout
     assert (alone.exit_code, len(alone.writes)) == (0, 1)
     counts = alone.document()["entities"]["employees"]
     assert (counts["created"], counts["not_pushed"]) == (1, 2)

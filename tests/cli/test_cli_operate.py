@@ -45,8 +45,9 @@ def test_a_pause_stops_the_next_sync_until_it_is_ended_and_status_tells_who_and_
     assert (refused.exit_code, refused.writes) == (2, [])
     assert "SafetyAmp moves house" in refused.stderr
     assert (status["paused"]["who"], status["paused"]["reason"]) == ("Kim", "SafetyAmp moves house")
-    assert told[0].startswith("paused by Kim since 20")
-    assert told[1] == "nobody is pushing"
+    assert told[0] == "paused"
+    assert told[1].startswith("paused by Kim since 20")
+    assert told[1].endswith("SafetyAmp moves house. `safetyamp resume`")
     assert "Kim had paused it" in ended.stdout
     assert after.writes
     assert "was not paused" in nothing.stdout
@@ -64,10 +65,16 @@ def test_status_tells_of_each_entity_the_last_push_open_calls_and_failures(box: 
     assert titles["last_session"]["status"] == "done"
     assert titles["last_session"]["counts"]["failed"] == 1
     assert (titles["open_intents"], titles["failures"]) == (0, 1)
-    assert status["entities"]["jobs"] == {"last_session": None, "open_intents": 0, "failures": 0}
+    assert status["entities"]["jobs"] == {
+        "last_session": None,
+        "open_intents": 0,
+        "failures": 0,
+        "held": 0,
+        "rejected": 0,
+    }
     assert (status["paused"], status["pushing"]["holder"]) == (None, "run 7 on host-3")
     assert "run 7 on host-3 is pushing since" in told
-    assert "jobs: never pushed" in told
+    assert "jobs         never pushed" in told
     assert "`safetyamp failures list`" in told
     ledger.release(lease)
     assert in_this_process(box, "status", "--json").document()["pushing"] is None
@@ -214,7 +221,7 @@ def test_a_plan_and_a_push_log_their_verdicts_and_the_push_has_the_last_word(box
 
 def test_history_lists_the_pushes_newest_first(box: Sandbox) -> None:
     before = in_this_process(box, "history").stdout
-    assert_declined(in_this_process(box, "history", "--entity", "employee"), "no such entity: employee", "employees")
+    assert_declined(in_this_process(box, "history", "--entity", "person"), "no such entity: person", "employees")
     huge = in_this_process(box, "history", "99999999999999999999")
     assert (huge.exit_code, huge.stdout) == (2, "")
     in_this_process(box, "sync", "titles")

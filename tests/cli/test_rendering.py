@@ -38,12 +38,15 @@ def test_a_change_is_shown_before_and_after_and_a_new_record_without_a_before() 
             change(Action.UPDATE, 7, name=("Old [/bold] name", "New"), zip_code=(None, "01234")),
             change(Action.CREATE, None, name=(None, "24113. - Dock")),
         ),
+        {"24113.": "Dock"},
     )
 
     lines = printed(console).splitlines()
-    assert "    Name: 'Old [/bold] name' → 'New'" in lines
-    assert "    Zip code: nothing → '01234'" in lines
-    assert "    Name: '24113. - Dock'" in lines
+    assert "jobs: 1 to create, 1 to change  plan " in lines[1]
+    assert "  ~ 24113. Dock — differs: Name" in lines
+    assert "      Name: 'Old [/bold] name' → 'New'" in lines
+    assert "      Zip code: nothing → '01234'" in lines
+    assert "      Name: '24113. - Dock'" in lines
 
 
 def test_notes_and_findings_are_shown_and_long_lists_counted() -> None:
@@ -51,7 +54,7 @@ def test_notes_and_findings_are_shown_and_long_lists_counted() -> None:
     findings = tuple(Finding("unmanaged", f"users [{n}]", "in SafetyAmp, but in no source") for n in range(12))
     verdict = Verdict("24113.", Outcome.UNCHANGED, "recognised by link", notes=(LONG,))
 
-    show_plan(console, plan_of(verdicts=(verdict,), findings=findings))
+    show_plan(console, plan_of(verdicts=(verdict,), findings=findings), {})
 
     assert f"24113. — {LONG}".strip() in printed(console)
     assert "users [9] and 2 more" in printed(console)

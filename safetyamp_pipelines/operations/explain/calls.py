@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from safetyamp_pipelines.ledger import LoggedChange
+from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 
@@ -24,14 +25,15 @@ def call_document(spec: EntitySpec, call: LoggedChange) -> dict[str, Any]:
     }
 
 
-def render_call(call: dict[str, Any], *, with_key: bool = False) -> list[str]:
+def render_call(call: dict[str, Any], timezone: str, *, with_key: bool = False) -> list[str]:
     """The lines of one change of `call_document`. They show values."""
     answer = f" ({call['http_status']})" if call["http_status"] is not None else ""
     refused = f": {', '.join(call['refused_fields'])}" if call["refused_fields"] else ""
     rule = f" — {call['rule']}{refused}" if call["rule"] else ""
     key = f"{call['key']} " if with_key else ""
     status = call["status"] or "no answer yet"
-    head = f"  {call['intended_at']}  {key}{call['action']} {status}{answer}{rule}, session {call['session_id']}"
+    at, session = local_time(call["intended_at"], timezone), call["session_id"]
+    head = f"  {at}  {key}{call['action']} {status}{answer}{rule}, session {session}"
     return [
         head,
         *(f"    {label}: {render_value(old)} → {render_value(new)}" for label, (old, new) in call["fields"].items()),

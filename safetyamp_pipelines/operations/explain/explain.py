@@ -34,8 +34,12 @@ def explain_record(
     spec = _spec(noun)
     if not key.strip():
         raise Refusal(f"a key is needed, as in `safetyamp explain {spec.noun} 100482`")
-    stored = load_stored(spec, store, ledger, config)
-    record = _found(stored, key)
+    return explain_stored(load_stored(spec, store, ledger, config), key, ledger, runs)
+
+
+def explain_stored(stored: Stored, key: str, ledger: Ledger, runs: int) -> dict[str, Any]:
+    """The same document, of what was loaded already."""
+    spec, record = stored.spec, found_by_key(stored, key)
     source_key = record.source_key if record is not None else key
     memory = _memory(spec, source_key, ledger, runs)
     return {
@@ -57,7 +61,7 @@ def _spec(noun: str) -> EntitySpec:
     raise Refusal(f"no such thing: {noun}. Ask for {', '.join(spec.noun for spec in ENTITIES)}")
 
 
-def _found(stored: Stored, key: str) -> Desired | None:
+def found_by_key(stored: Stored, key: str) -> Desired | None:
     """By source key, then by natural key; each time as it is, then without regard to case and leading zeros."""
     for is_meant in finder(key):
         for name in ("source_key", "natural_key"):

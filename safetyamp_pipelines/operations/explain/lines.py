@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from safetyamp_pipelines.operations.decisions import render_failure
 from safetyamp_pipelines.operations.explain.calls import render_call, render_value
+from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
 
 POLICIES = {
@@ -18,41 +19,47 @@ POLICIES = {
 """The policies in words."""
 
 
-def render_explanation(found: dict[str, Any]) -> list[str]:
-    """The document of `explain_record`, for reading."""
-    plan = found["plan"]
+def render_explanation(found: Mapping[str, Any], timezone: str, *, name: str = "", every: bool = False) -> list[str]:
+    """The document of `explain_record`, for reading: the answer first, then the fields that differ, or all of them."""
     noun = BY_NAME[found["entity"]].noun
-    lines = [f"{noun} {found['key']}, by plan {plan['hash'][:12]} as of {plan['as_of']}"]
-    lines += found["absent"]
+    who = " ".join(filter(None, (noun, found["key"], name)))
+    as_of = local_time(found["plan"]["as_of"], timezone)
+    lines = [*_answer(who, found), f"by plan {found['plan']['hash'][:12]} as of {as_of}"]
     if "fields" in found:
-        lines += [*_verdict(found), *_changes(found), *_fields(found)]
-    lines += _memory(found)
+        lines += [*_changes(found), *_fields(found, every=every)]
+    lines += _memory(found, timezone)
     return lines
 
 
-def _verdict(found: dict[str, Any]) -> Iterator[str]:
+def _answer(who: str, found: Mapping[str, Any]) -> Iterator[str]:
+    if found["absent"]:
+        yield f"{who}: {found['absent'][0]}" if who not in found["absent"][0] else found["absent"][0]
+        yield from found["absent"][1:]
+        return
     verdict = found["verdict"]
     if verdict is None:
-        yield "the newest plan gives it no verdict: it was made before this record was there. Run `safetyamp plan`"
+        yield f"{who}: no verdict yet, the newest plan was made before it was there. Run `safetyamp plan`"
         return
-    yield f"verdict: {verdict['outcome']} — {verdict['rule']}"
+    yield f"{who}: {verdict['outcome'].replace('_', ' ')} — {verdict['rule']}"
     for text in (*verdict["reasons"], *verdict["notes"]):
         yield f"  {text}"
     for text in found["guards"]:
-        yield f"  refused by a guard: {text}"
+        yield f"  held by a guard: {text}"
 
 
-def _changes(found: dict[str, Any]) -> Iterator[str]:
+def _changes(found: Mapping[str, Any]) -> Iterator[str]:
     for change in found["change"]:
         yield f"planned: {change['action']}, {change['cause']}"
         for label, (before, after) in change["fields"].items():
             yield f"  {label}: {render_value(before)} → {render_value(after)}"
 
 
-def _fields(found: dict[str, Any]) -> Iterator[str]:
+def _fields(found: Mapping[str, Any], *, every: bool) -> Iterator[str]:
     there = found["safetyamp_id"]
-    yield "fields" + (f" (SafetyAmp id {there})" if there is not None else " (not in SafetyAmp)")
-    for field in found["fields"]:
+    shown = [field for field in found["fields"] if every or (there is not None and differs(field))]
+    alike = len(found["fields"]) - len(shown)
+    yield f"fields (SafetyAmp id {there})" if there is not None else "fields (not in SafetyAmp)"
+    for field in shown:
         by = f" from {field['from']}" if field["from"] else ""
         safetyamp = f"; SafetyAmp says {render_value(field['safetyamp'])}" if there is not None else ""
         taken = ", and did not take what was sent" if field["not_taken"] else ""
@@ -61,11 +68,18 @@ def _fields(found: dict[str, Any]) -> Iterator[str]:
         for source in field["sources"]:
             if source["trouble"] or (source["raw"] is not None and source["source"] != field["from"]):
                 yield f"    {source['source']} {source['trouble'] or 'says ' + repr(source['raw'])}"
+    if alike:
+        yield f"  {alike} {'fields do not differ' if there is not None else 'fields'}: --all shows them"
 
 
-def _memory(found: dict[str, Any]) -> Iterator[str]:
+def differs(field: Mapping[str, Any]) -> bool:
+    """Whether SafetyAmp says something else than it should; a source that says nothing asks for nothing."""
+    return field["value"] is not None and field["value"] != field["safetyamp"]
+
+
+def _memory(found: Mapping[str, Any], timezone: str) -> Iterator[str]:
     if (link := found["link"]) is not None:
-        yield f"linked to SafetyAmp id {link['safetyamp_id']} since {link['updated_at']}"
+        yield f"linked to SafetyAmp id {link['safetyamp_id']} since {local_time(link['updated_at'], timezone)}"
     if found["failure"] is not None:
         yield from render_failure(found["failure"])
     if found["history"]:
@@ -73,8 +87,10 @@ def _memory(found: dict[str, Any]) -> Iterator[str]:
     for one in found["history"]:
         pushed = "" if one["was_pushed"] else " (planned only)"
         why = "; ".join(one["reasons"]) or one["rule"]
-        yield f"  {one['at']}  {one['outcome'] or 'not in the source'}{pushed} — {why}, so since {one['since']}"
+        outcome = (one["outcome"] or "not in the source").replace("_", " ")
+        at, since = (local_time(one[name], timezone) for name in ("at", "since"))
+        yield f"  {at}  {outcome}{pushed} — {why}, so since {since}"
     if found["calls"]:
         yield "last calls"
     for call in found["calls"]:
-        yield from render_call(call)
+        yield from render_call(call, timezone)

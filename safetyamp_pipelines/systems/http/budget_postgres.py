@@ -183,3 +183,15 @@ def bucket_factory(ledger_url: str, budget_path: Path) -> BucketFactory:
     if ledger_address(ledger_url).get_backend_name() == "sqlite":
         return lambda key: SqliteBucket(budget_path, key)
     return lambda key: PostgresBucket(ledger_url, key)
+
+
+def booked_calls(settings: Settings) -> list[float]:
+    """When calls to SafetyAmp were made, as far as they are still on record, by whatever process or pod."""
+    settings.require("safetyamp")
+    assert settings.safetyamp_token is not None
+    make_bucket = bucket_factory(settings.ledger_url.get_secret_value(), settings.budget_path)
+    bucket = make_bucket(budget_key(settings.safetyamp_base_url, settings.safetyamp_token.get_secret_value()))
+    try:
+        return bucket.booked()
+    finally:
+        bucket.close()

@@ -9,6 +9,9 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,12 +38,25 @@ from safetyamp_pipelines.systems.http.retry import Busy, Circuit, RetryPolicy
 log = get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class CallSeen:
+    """One call that was made: to which endpoint, how it ended, how long it took, and waited for the budget before."""
+
+    at: datetime
+    system: str
+    method: str
+    endpoint: str
+    status: int | None
+    seconds: float
+    waited: float
+
+
 class HttpClient:
     """Calls one system. Thread-safe: several calls may be in flight.
 
     `headers` is asked before each request, so that a token can be renewed; `renew` is called once when the system
     answers 401, and the same request is sent again. `calls` counts the requests that reached the system, `waited`
-    the seconds spent waiting for the budget and between attempts.
+    the seconds spent waiting for the budget and between attempts. `on_call`, if set, is told of each.
     """
 
     def __init__(
@@ -66,6 +82,7 @@ class HttpClient:
         self._circuit = circuit or Circuit(clock=clock)
         self._counting, self._own = threading.Lock(), threading.local()
         self._session = HttpSession(timeout, ca_bundle)
+        self.on_call: Callable[[CallSeen], None] | None = None
 
     @property
     def calls_here(self) -> int:
@@ -130,6 +147,7 @@ class HttpClient:
         with self._budget.call() if self._budget else nullcontext(0.0) as waited:
             self._count(waited=waited)
             self._circuit.admit(*call)  # again: it may have opened while this call waited for its turn
+            began = self._clock.now()
             try:
                 answer = self._exchange(call, url, headers, request)
             except CallError as error:
@@ -137,10 +155,17 @@ class HttpClient:
                     self._budget.hold(error.retry_after)
                 self._count(calls=1 if error.status is not None or isinstance(error, AnswerLost) else 0)
                 self._circuit.report(error)
+                self._notify(call, began, waited, error.status)
                 raise
             self._count(calls=1)
             self._circuit.report(None)
+            self._notify(call, began, waited, HTTPStatus.OK)
             return answer
+
+    def _notify(self, call: Call, began: float, waited: float, status: int | None) -> None:
+        if self.on_call is not None:
+            seconds = max(0.0, self._clock.now() - began)
+            self.on_call(CallSeen(datetime.fromtimestamp(began, UTC), *call, status, seconds, waited))
 
     def _exchange(self, call: Call, url: str, headers: dict[str, str], request: Mapping[str, Any]) -> Any:
         if "data" in request:

@@ -91,9 +91,12 @@ def test_a_record_is_told_from_its_source_values_to_what_safetyamp_says_and_was_
     assert [said["was_pushed"] for said in document["history"]] == [False, True, True]
     (call,) = document["calls"]
     assert (call["action"], call["status"], call["fields"]["E-mail"]) == ("create", "done", [None, wanted])
-    assert lines[0].startswith(f"employee {told.hired}, by plan ")
+    assert lines[0] == f"employee {told.hired} Ada Newhire: unchanged — recognised by link"
+    assert lines[1].startswith("by plan ")
+    assert not any(line.startswith("  E-mail:") for line in lines)  # nothing differs, and --all shows it all the same
+    whole = told.command("employee", told.hired, "--all").stdout.splitlines()
     assert (
-        f"  E-mail: '{wanted}' from Entra mail [cleaned as email, the source wins]; SafetyAmp says '{wanted}'" in lines
+        f"  E-mail: '{wanted}' from Entra mail [cleaned as email, the source wins]; SafetyAmp says '{wanted}'" in whole
     )
     assert f"    E-mail: nothing → '{wanted}'" in lines
 
@@ -205,16 +208,27 @@ def test_looking_asks_no_system(told: Told) -> None:
     assert len(told.box.requests()) == since
 
 
+def test_a_person_is_asked_for_by_name_or_mail_and_several_are_a_choice(told: Told) -> None:
+    by_name = told.command("ada", "newhire")
+    by_mail = told.document(f"hire{told.hired}@example.com")
+    several = told.command("employee", "example.com")
+    nobody = told.command("truck", "1x")
+
+    assert by_name.stdout.startswith(f"employee {told.hired} Ada Newhire: ")
+    assert (by_mail["entity"], by_mail["key"]) == ("employees", told.hired)
+    assert (several.exit_code, several.stdout) == (2, "")
+    assert "several records are meant by that. Name one:" in several.stderr
+    assert nobody.exit_code == 2
+    assert "department, job, title, employee, vehicle" in nobody.stderr
+
+
 def test_before_the_first_run_it_is_told_what_to_do(tmp_path: Path) -> None:
     with small_world() as box:
         answer = in_this_process(box, "explain", "employee", "1")
-        unknown = in_this_process(box, "explain", "truck", "1")
         blank = in_this_process(box, "explain", "employee", " ")
 
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert "run `safetyamp plan` first" in answer.stderr
-    assert (unknown.exit_code, unknown.stdout) == (2, "")
-    assert "department, job, title, employee, vehicle" in unknown.stderr
     assert (blank.exit_code, "a key is needed" in blank.stderr) == (2, True)
 
 

@@ -1,0 +1,1 @@
+"""The desk: pages for people without Dagster, and endpoints for machines, on `operations/`."""

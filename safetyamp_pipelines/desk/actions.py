@@ -1,0 +1,97 @@
+"""What people decide on the desk: each is a form of `pages.py`, admitted by `access.py`, and done by `operations/`."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Literal
+
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from safetyamp_pipelines.desk.view import Desk, desk_of, done, render
+from safetyamp_pipelines.operations import decisions
+from safetyamp_pipelines.operations.progress import LogProgress
+from safetyamp_pipelines.operations.undo_step import Undoing, render_plan, undo_document
+from safetyamp_pipelines.settings.logs import get_logger
+from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
+from safetyamp_pipelines.systems.safetyamp import safetyamp_client
+
+log = get_logger(__name__)
+
+
+def reason_of(request: Request) -> str:
+    """The reason somebody gave. Raises Refusal for none."""
+    reason = str(request.state.form.get("reason", "")).strip()
+    if not reason:
+        raise Refusal("give a reason: others read it")
+    return reason
+
+
+def pause(request: Request) -> Response:
+    """Stop pushes between two calls."""
+    desk_of(request).ledger.pause(request.state.user.name, reason_of(request))
+    return done("/state", "paused")
+
+
+def resume(request: Request) -> Response:
+    """End the pause."""
+    desk_of(request).ledger.resume(request.state.user.name)
+    return done("/state", "resumed")
+
+
+def failure(request: Request) -> Response:
+    """Have a refused record tried again, or dismiss it."""
+    form, desk = request.state.form, desk_of(request)
+    how: Literal["dismissed", "retry"] = "dismissed" if form.get("how") == "dismissed" else "retry"
+    decisions.decide(desk.ledger, str(form.get("entity")), str(form.get("key")), how, datetime.now(UTC))
+    return done("/queue", how)
+
+
+def preview_undo(request: Request) -> Response:
+    """What an undo would set back, planned against SafetyAmp as it is now."""
+    desk, number = desk_of(request), request.path_params["number"]
+    with closing(safetyamp_client(desk.settings)) as client:
+        planned = _undoing(desk, client).plan(number)
+    document = undo_document(planned, None)
+    return render(
+        request,
+        "undo.html",
+        title=f"Take back session {number}",
+        document=document,
+        lines=list(render_plan(planned.plan)),
+        number=number,
+    )
+
+
+def undo(request: Request) -> Response:
+    """Take a session back, behind this answer: it may last for many minutes of the call budget."""
+    desk, number = desk_of(request), request.path_params["number"]
+    who, reason = request.state.user.name, reason_of(request)
+
+    def work() -> None:
+        try:
+            with closing(safetyamp_client(desk.settings)) as client:
+                _undoing(desk, client).undo(number, who, reason)
+        except SyncError as error:
+            log.error("undo_failed", session=number, reason=str(error))
+
+    response = done(f"/runs/{number}", "undo")
+    response.background = BackgroundTask(work)
+    return response
+
+
+def _undoing(desk: Desk, client: object) -> Undoing:
+    return Undoing(client, desk.ledger, desk.settings, desk.store, LogProgress(), str(uuid.uuid4()))  # type: ignore[arg-type]
+
+
+ROUTES = [
+    Route("/pause", pause, methods=["POST"]),
+    Route("/resume", resume, methods=["POST"]),
+    Route("/failure", failure, methods=["POST"]),
+    Route("/runs/{number:int}/undo", preview_undo),
+    Route("/runs/{number:int}/undo", undo, methods=["POST"]),
+]

@@ -1,0 +1,37 @@
+"""Who looked at whom on the desk, and when: reading personal data leaves a trace, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from safetyamp_pipelines.ledger.database import Store
+from safetyamp_pipelines.ledger.schema import LookRow, as_record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One look at a record, or with the key `*` at a page that lists many. A forgotten record's key is empty."""
+
+    at: datetime
+    who: str
+    entity: str
+    source_key: str
+
+
+class LookLog(Store):
+    """Log looks, list them."""
+
+    def log_look(self, who: str, entity: str, source_key: str) -> None:
+        """Somebody looks at a record now."""
+        with self._writing() as db:
+            db.add(LookRow(at=self._clock(), who=who, entity=entity, source_key=source_key))
+
+    def looks(self, limit: int = 200) -> list[Look]:
+        """The newest looks, newest first."""
+        with self._reading() as db:
+            return [
+                as_record(Look, row) for row in db.scalars(select(LookRow).order_by(LookRow.id.desc()).limit(limit))
+            ]

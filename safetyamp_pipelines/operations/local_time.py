@@ -1,0 +1,29 @@
+"""The one form in which people are shown times: local to the company, with its zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+
+def local_time(moment: datetime | str | None, timezone: str) -> str:
+    """`2026-11-27 03:06 CST`; also of ISO 8601 text. Without a time `never`."""
+    if moment is None:
+        return "never"
+    at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    aware = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return aware.astimezone(ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def duration(seconds: float) -> str:
+    """A duration in words with its unit: `40 s`, `3 min`, `5 h`, `9 d`."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def age(moment: datetime | str, now: datetime) -> str:
+    """How long ago that was."""
+    at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return duration(max(0.0, (now - at).total_seconds()))

@@ -1,0 +1,150 @@
+"""A plan as people review it: what would change, with names, before → after and cause, and what is held first.
+
+One document for the desk, for `plan --html` and for `plan --xlsx`. It holds values of people, and is never logged.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from safetyamp_pipelines.operations.explain.search import names_of
+from safetyamp_pipelines.operations.plan_step import Stored
+from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Plan
+from safetyamp_pipelines.sync.model.spec import EntitySpec
+
+VERBS = {
+    Action.CREATE: "create",
+    Action.UPDATE: "change",
+    Action.DEACTIVATE: "switch off",
+    Action.REACTIVATE: "switch on",
+    Action.LINK: "link",
+}
+SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DEACTIVATE: "-", Action.REACTIVATE: "^", Action.LINK: "="}
+WAITING = ("held", "blocked", "rejected", "failed")
+
+
+def plan_view(stored: Stored) -> dict[str, Any]:
+    """The document of one entity's newest plan."""
+    plan, names = stored.plan, names_of(stored)
+    groups = {record.source_key: list(record.groups) for record in stored.desired}
+    return {
+        "entity": plan.entity,
+        "noun": stored.spec.noun,
+        "hash": plan.hash,
+        "as_of": plan.as_of,
+        "summary": summary_of(plan),
+        "held": [
+            {
+                "guard": held.guard,
+                "figures": held.figures,
+                "setting": held.setting,
+                "hash": plan.hash,
+                "changes": [
+                    change_view(stored.spec, change, names, groups)
+                    for change in plan.changes
+                    if change.source_key in held.keys
+                ],
+            }
+            for held in plan.refused
+        ],
+        "changes": [change_view(stored.spec, change, names, groups) for change in plan.changes],
+        "waiting": [
+            {
+                "key": verdict.source_key,
+                "name": names.get(verdict.source_key, ""),
+                "verdict": str(verdict.outcome),
+                "why": [*(verdict.reasons or (verdict.rule,)), *verdict.notes],
+                "groups": groups.get(verdict.source_key, []),
+            }
+            for verdict in plan.verdicts
+            if str(verdict.outcome) in WAITING
+        ],
+        "findings": _findings(plan),
+    }
+
+
+def change_view(
+    spec: EntitySpec, change: Change, names: Mapping[str, str], groups: Mapping[str, list[str]]
+) -> dict[str, Any]:
+    """One change."""
+    return {
+        "key": change.source_key,
+        "name": names.get(change.source_key, ""),
+        "action": str(change.action),
+        "verb": VERBS[change.action],
+        "symbol": SYMBOLS[change.action],
+        "cause": change.cause,
+        "hash": change.payload_hash,
+        "groups": groups.get(change.source_key, []),
+        "fields": [
+            {"field": name, "label": spec.field(name).label, "before": before, "after": after}
+            for name, (before, after) in change.fields.items()
+        ],
+    }
+
+
+def summary_of(plan: Plan) -> str:
+    """`12 to create, 3 to change, 2 to switch off, 1 held`."""
+    counts = Counter(change.action for change in plan.changes)
+    parts = [f"{counts[action]} to {verb}" for action, verb in VERBS.items() if counts[action]]
+    outcomes = Counter(str(verdict.outcome) for verdict in plan.verdicts)
+    planned = {str(outcome) for outcome in OUTCOME_OF.values()}
+    parts += [f"{outcomes[name]} {name}" for name in WAITING if outcomes[name] and name not in planned]
+    return ", ".join(parts) or "nothing to do"
+
+
+def filtered(view: Mapping[str, Any], *, verdict: str = "", field: str = "", group: str = "") -> dict[str, Any]:
+    """The document with those changes alone that are meant by verdict (an action, or `held`), field or department."""
+
+    def is_meant(change: Mapping[str, Any], is_held: bool = False) -> bool:
+        return (
+            verdict in ("", change.get("action"), change.get("verdict"), "held" if is_held else None)
+            and (not field or any(one["label"] == field for one in change.get("fields", ())))
+            and group in ("", *change["groups"])
+        )
+
+    held = [{**one, "changes": [c for c in one["changes"] if is_meant(c, is_held=True)]} for one in view["held"]]
+    return {
+        **view,
+        "held": [one for one in held if one["changes"]],
+        "changes": [change for change in view["changes"] if is_meant(change)],
+        "waiting": [] if field else [one for one in view["waiting"] if is_meant(one)],
+    }
+
+
+def choices_of(view: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What a plan can be filtered by."""
+    changes = [*view["changes"], *(change for one in view["held"] for change in one["changes"])]
+    return {
+        "verdicts": sorted({change["action"] for change in changes} | {one["verdict"] for one in view["waiting"]}),
+        "fields": sorted({field["label"] for change in changes for field in change["fields"]}),
+        "groups": sorted({group for one in [*changes, *view["waiting"]] for group in one["groups"]}),
+    }
+
+
+def plan_rows(view: Mapping[str, Any]) -> Iterator[list[Any]]:
+    """A row of a spreadsheet for each field of each change."""
+    for change, held_by in _with_guard(view):
+        head = [view["entity"], held_by, change["action"], change["key"], change["name"], change["cause"]]
+        for field in change["fields"] or [{"label": "", "before": None, "after": None}]:
+            yield [*head, field["label"], field["before"], field["after"]]
+
+
+PLAN_COLUMNS = ("entity", "held by", "action", "key", "name", "cause", "field", "before", "after")
+
+
+def _with_guard(view: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    for one in view["held"]:
+        for change in one["changes"]:
+            yield change, one["guard"]
+    for change in view["changes"]:
+        yield change, ""
+
+
+def _findings(plan: Plan) -> list[dict[str, Any]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for finding in plan.findings:
+        found.setdefault((finding.kind, finding.text), []).append(finding.key)
+    return [{"kind": kind.replace("_", " "), "text": text, "keys": keys} for (kind, text), keys in found.items()]
