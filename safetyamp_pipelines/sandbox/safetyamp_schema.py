@@ -120,7 +120,10 @@ TABLES: Mapping[str, Table] = {
         },
         audited=False,
     ),
-    "asset_categories": Table(extras={"name": None}, audited=False),
+    # Written by nothing of the package: a table for entities that somebody adds.
+    "asset_categories": Table(
+        {"name": _TEXT}, required_on_create=("name",), required_on_update=("name",), audited=False
+    ),
     "asset_types": Table(
         extras={"name": None, "site_id": None, "asset_category_id": None, "relationships": ()}, audited=False
     ),

@@ -19,6 +19,8 @@ TABLES: dict[str, Table] = {}
 SCHEMAS: dict[str, Schema] = dict(SOURCES)
 """What every snapshot must look like, by its name."""
 OBSERVED = "safetyamp_observed"
+_READERS: list[str] = []
+"""Who has made something of all entities: nobody may be added any more."""
 
 
 class DeclarationError(SyncError):
@@ -28,6 +30,8 @@ class DeclarationError(SyncError):
 def register(spec: EntitySpec) -> None:
     """Add an entity. The definitions, the commands and sync.yaml are made from what is registered when they load, so
     one from outside is registered before them. Raises DeclarationError."""
+    if _READERS:
+        raise DeclarationError(f"the entity {spec.name} comes too late: register it before {_READERS[0]} is made")
     if problems := tuple(_problems(spec)):
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise DeclarationError(f"the entity {spec.name} is not declared whole:{listed}")
@@ -36,6 +40,12 @@ def register(spec: EntitySpec) -> None:
     for table in (*spec.reads, spec.target):
         TABLES[table.name] = table
         SCHEMAS[f"{OBSERVED}/{table.name}"] = table.schema
+
+
+def all_entities(reader: str) -> tuple[EntitySpec, ...]:
+    """Every entity, for a reader that makes something of all of them once; none can be registered afterwards."""
+    _READERS.append(reader)
+    return tuple(ENTITIES)
 
 
 def writers(table: str) -> tuple[EntitySpec, ...]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, create_model, model_validator
 
-from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.sync.entities.registry import all_entities
 from safetyamp_pipelines.sync.model.kinds import Codes, Identifier, Positive, Section, UpdateMethod
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.rules.calendar import ScheduleConfig
@@ -72,6 +72,7 @@ class EntraConfig(Section):
     expand_manager: bool = Field(default=True, description="Read each user's manager too, for supervisors.")
 
 
+ENTITIES = all_entities("the model of sync.yaml")
 _VERBS: dict[str, Any] = {spec.table: (UpdateMethod, spec.target.update) for spec in ENTITIES}
 _Verbs: Any = create_model("_Verbs", __base__=Section, **_VERBS)
 
