@@ -169,6 +169,13 @@ def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, **settings}
 
 
+def trust_for_openssl(ca_file: Path | None) -> None:
+    """Have libraries that go by OpenSSL's own defaults, such as the ODBC driver, trust this authority too. They read
+    the variable when they connect; what the machine's folder of certificates holds goes on being trusted."""
+    if ca_file is not None:
+        os.environ.setdefault("SSL_CERT_FILE", str(ca_file))
+
+
 def _trimmed(variables: Mapping[str, str | None]) -> Variables:
     return {name: text.strip() for name, text in variables.items() if text is not None and text.strip()}
 

@@ -112,6 +112,9 @@ class Settings(BaseModel):
     viewpoint_dsn: kinds.ViewpointUrl | None = None
     sql_server: kinds.SqlServer | None = None
     sql_database: str | None = None
+    sql_trust_server_certificate: kinds.OnOff = "off"
+    sql_host_name_in_certificate: kinds.HostName | None = None
+    sql_ca_file: kinds.ExistingPath | None = None
     sql_driver: str = "ODBC Driver 18 for SQL Server"
     sql_auth_mode: kinds.SqlAuthMode = "sql_auth"
     sql_username: str | None = None
@@ -119,6 +122,7 @@ class Settings(BaseModel):
 
     azure_key_vault_url: kinds.HttpsUrl | None = None
     azure_key_vault_name: kinds.VaultName | None = None
+    azure_storage_connection_string: SecretStr | None = None
 
     data_dir: kinds.DataDir = Path(".safetyamp")
     # Right by construction, and checking them would load SQLAlchemy whenever the definitions are loaded.
@@ -203,23 +207,28 @@ class Settings(BaseModel):
     def viewpoint_url(self) -> URL:
         """VIEWPOINT_URL, or the URL that the SQL_* variables describe; SettingsError when there is neither.
 
-        With managed identity it carries no login: the reader hands a token to the driver instead.
+        The SQL_* variables also complete a VIEWPOINT_URL: its own parts stand. With managed identity it carries no
+        login: the reader hands a token to the driver instead.
         """
         self.require("viewpoint")
         if self.viewpoint_dsn is not None:
             url = kinds.database_url(self.viewpoint_dsn.get_secret_value())
-            named = url.get_backend_name() != "mssql" or {"driver", "odbc_connect"} & {key.lower() for key in url.query}
-            return url if named else url.update_query_dict({"driver": self.sql_driver})
-        login = self.sql_auth_mode == "sql_auth"
-        server, _, port = (self.sql_server or "").partition(",")  # "host,1433" is how SQL Server people write a port
-        return kinds.database_url("mssql+pyodbc://").set(
-            username=self.sql_username if login else None,
-            password=self.sql_password.get_secret_value() if login and self.sql_password else None,
-            host=server.strip(),
-            port=int(port) if port else None,
-            database=self.sql_database,
-            query={"driver": self.sql_driver, "Encrypt": "yes", "ApplicationIntent": "ReadOnly"},
-        )
+        else:
+            host, port = kinds.sql_server_parts(self.sql_server or "")
+            url = kinds.database_url("mssql+pyodbc://").set(host=host, port=port, database=self.sql_database)
+        given = {key.lower() for key in url.query}
+        if url.get_backend_name() != "mssql" or "odbc_connect" in given:
+            return url
+        has_login = url.username is not None or given & {"authentication", "trusted_connection"}
+        if self.sql_auth_mode == "sql_auth" and not has_login:
+            password = self.sql_password.get_secret_value() if self.sql_password else None
+            url = url.set(username=self.sql_username, password=password)
+        parts = {
+            "driver": self.sql_driver,
+            "TrustServerCertificate": "yes" if self.sql_trust_server_certificate == "on" else None,
+            "HostNameInCertificate": self.sql_host_name_in_certificate,
+        }
+        return url.update_query_dict({name: text for name, text in parts.items() if text and name.lower() not in given})
 
     def vault_url(self) -> str | None:
         """The address of the configured Key Vault, None when none is."""
@@ -316,7 +325,8 @@ def _displayed(name: str, value: Any) -> str:
         return "not set"
     if name in ("ledger_url", "viewpoint_dsn", "jira_database_url"):
         url = kinds.database_url(value.get_secret_value())
-        return f"{url.drivername}://{url.host or ''}/{url.database or ''}"
+        port = "" if url.port is None else f":{url.port}"
+        return f"{url.drivername}://{url.host or ''}{port}/{url.database or ''}"
     if isinstance(value, SecretStr):
         return "set, not shown"
     return ", ".join(value) if isinstance(value, tuple) else str(value).partition("?")[0]

@@ -177,10 +177,15 @@ def database_url(text: str) -> URL:
 
 
 def _parsed(secret: SecretStr, example: str) -> URL:
+    """The URL; one whose password is not encoded is refused, since the rest of the password would be its host."""
     try:
-        return database_url(secret.get_secret_value())
+        url = database_url(secret.get_secret_value())
     except Exception:  # noqa: BLE001 (SQLAlchemy's ArgumentError, and whatever a driver's name brings along)
         raise wrong("is not a SQLAlchemy URL", f"Give it as {example}") from None
+    if "@" in (url.host or "") or (url.host is not None and "@" in (url.database or "")):
+        what = "holds a user or password with a character that has a meaning in a URL"
+        raise wrong(what, "Write @ as %40, / as %2F, : as %3A, # as %23 and % as %25 in it")
+    return url
 
 
 def _ledger_url(secret: SecretStr) -> SecretStr:
@@ -216,10 +221,34 @@ def _snapshot_url(url: str) -> str:
     known = known_implementations.get(protocol)
     if known is None:
         raise wrong("names a kind of store that fsspec does not know", "Give a folder or abfs://container/folder")
+    if urlsplit(url).password or "?" in url:
+        do = "Set AZURE_STORAGE_CONNECTION_STRING, or let this process's own identity read and write it"
+        raise wrong("holds a login, which would be displayed with it", do)
     library = known["class"].partition(".")[0]
     if importlib.util.find_spec(library) is None:
         raise wrong(f"needs the library {library}, which is not installed", "Install safetyamp-pipelines[azure]")
     return url.rstrip("/")
+
+
+def sql_server_parts(text: str) -> tuple[str, int | None]:
+    r"""Host and port of what SQL Server people write: `host`, `host\instance`, `tcp:host, 1433`, `[::1]:1433`."""
+    found = re.fullmatch(
+        r"(?:tcp:)?\s*(\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|[\w.-]+(?:\\[\w$-]+)?)"
+        r"(?:\s*[,:]\s*(\d{1,5}))?",
+        text,
+        re.IGNORECASE,
+    )
+    if found is None:
+        raise wrong("is not the name of a server", "Give host, host\\instance or host,port")
+    port = None if found[2] is None else int(found[2])
+    if port is not None and not 0 < port < 65_536:
+        raise wrong("has a port that is none", "Give a port from 1 to 65535, or none")
+    return found[1].strip("[]"), port
+
+
+def _sql_server(text: str) -> str:
+    sql_server_parts(text)
+    return text
 
 
 def _data_dir(path: Path) -> Path:
@@ -293,10 +322,7 @@ DirectoryId = Annotated[  # it becomes a part of a URL
         "Copy the id, letters, digits, dots and dashes, from the Azure portal",
     ),
 ]
-SqlServer = Annotated[
-    str,
-    matching(r"[\w.-]+(\\[\w$]+)?(,\d{1,5})?", "is not the name of a server", "Give host, host\\instance or host,port"),
-]
+SqlServer = Annotated[str, AfterValidator(_sql_server)]
 VaultName = Annotated[
     str,
     matching(

@@ -5,12 +5,14 @@ Azure's libraries are imported only when a vault is configured: they take a seco
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
     from azure.keyvault.secrets import SecretClient
 
 ClientFactory = Callable[[str], "SecretClient"]
@@ -30,13 +32,22 @@ class VaultError(Exception):
         super().__init__(what)
 
 
-def azure_client(url: str) -> SecretClient:
-    """A client that signs in as the process (workload identity, managed identity, Azure CLI …)."""
+def azure_credential() -> TokenCredential:
+    """The identity of this process, in one order for vault, database and blobs: workload identity, managed identity,
+    the Azure command line …, and only then a client secret in the environment, which may be left over there.
+    """
     # Here and below: loading Azure's libraries takes a second.
-    from azure.identity import DefaultAzureCredential
+    from azure.identity import ChainedTokenCredential, DefaultAzureCredential, EnvironmentCredential
+
+    return ChainedTokenCredential(DefaultAzureCredential(exclude_environment_credential=True), EnvironmentCredential())
+
+
+def azure_client(url: str) -> SecretClient:
+    """A client that signs in as the process."""
+    # as in azure_credential
     from azure.keyvault.secrets import SecretClient
 
-    return SecretClient(url, DefaultAzureCredential(), retry_total=2, connection_timeout=5, read_timeout=5)
+    return SecretClient(url, azure_credential(), retry_total=2, connection_timeout=5, read_timeout=5)
 
 
 class VaultReader:
@@ -55,28 +66,47 @@ class VaultReader:
         The work runs in a thread of its own because only that bounds every way of hanging: a server that sends a byte
         now and then outlasts any socket time-out, and signing in may wait for a command line tool.
         """
-        outcome: list[dict[str, str | None] | VaultError] = []
-        worker = threading.Thread(target=lambda: outcome.append(self._outcome(tuple(variables))), daemon=True)
-        worker.start()
-        worker.join(self._deadline_seconds)
-        if not outcome:
+        names = tuple(variables)
+        found: dict[str, str | None] = {}
+        failed: list[VaultError] = []
+        workers = [threading.Thread(target=self._read, args=(names, found, failed), daemon=True)]
+        workers[0].start()
+        workers[0].join(self._deadline_seconds)
+        if failed:
+            raise failed[0]
+        if workers[0].is_alive():
             raise VaultError(
                 f"{self._url} did not give its secrets within {self._deadline_seconds:g} seconds",
                 "Check the network path to the vault and the identity of this process",
             )
-        if isinstance(outcome[0], VaultError):
-            raise outcome[0]
-        return outcome[0]
+        return {name: value for name, value in found.items() if value is not None}
 
-    def _outcome(self, variables: tuple[str, ...]) -> dict[str, str | None] | VaultError:
+    def _read(self, variables: tuple[str, ...], found: dict[str, str | None], failed: list[VaultError]) -> None:
+        """Read the first secret, which signs in, and then the others side by side."""
         try:
             with self._factory(self._url) as client:
-                return {name: value for name in variables if (value := _secret(client, name)) is not None}
-        except VaultError as error:
-            return error
+                for group in (variables[:1], variables[1:]):
+                    workers = [
+                        threading.Thread(target=self._one, args=(client, name, found, failed), daemon=True)
+                        for name in group
+                    ]
+                    for worker in workers:
+                        worker.start()
+                    for worker in workers:
+                        worker.join()
+                    if failed:
+                        return
         # Whatever Azure's libraries raise must reach the waiting thread, or it would wait for nothing.
         except Exception as error:  # noqa: BLE001
-            return _explained(self._url, error)
+            failed.append(_explained(self._url, error))
+
+    def _one(self, client: SecretClient, name: str, found: dict[str, str | None], failed: list[VaultError]) -> None:
+        try:
+            found[name] = _secret(client, name)
+        except VaultError as error:
+            failed.append(error)
+        except Exception as error:  # noqa: BLE001 (as in _read)
+            failed.append(_explained(self._url, error))
 
 
 def secret_expiries(url: str, factory: ClientFactory | None = None) -> dict[str, datetime]:
@@ -98,6 +128,8 @@ def _secret(client: SecretClient, variable: str) -> str | None:
         except ClientAuthenticationError:
             raise
         except HttpResponseError as error:
+            if "SecretDisabled" in str(error):
+                continue
             refused = error.status_code == 403
             raise VaultError(
                 f"the vault answered {error.status_code} when asked for {name}",
@@ -113,7 +145,7 @@ def _explained(url: str, error: Exception) -> VaultError:
     # as in azure_client
     from azure.core.exceptions import ClientAuthenticationError
 
-    kind = type(error).__name__
+    kind = ", ".join([type(error).__name__, *dict.fromkeys(re.findall(r"AADSTS\d+", str(error)))])
     if isinstance(error, ClientAuthenticationError):
         return VaultError(
             f"signing in to {url} failed ({kind})", "Check the identity of this process and its role there"

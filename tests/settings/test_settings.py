@@ -407,7 +407,7 @@ def test_what_is_set_is_enough() -> None:
 # --- Viewpoint ---
 
 
-def test_the_parts_become_a_read_only_encrypted_url_whatever_the_password_holds() -> None:
+def test_the_parts_become_a_url_whatever_the_password_holds() -> None:
     url = load(
         {
             "SQL_SERVER": "vista.example.com,1444",
@@ -424,11 +424,7 @@ def test_the_parts_become_a_read_only_encrypted_url_whatever_the_password_holds(
         "Viewpoint",
     )
     assert (url.username, url.password) == ("r", "p;@/%")
-    assert url.query == {
-        "driver": "ODBC Driver 18 for SQL Server",
-        "Encrypt": "yes",
-        "ApplicationIntent": "ReadOnly",
-    }
+    assert url.query == {"driver": "ODBC Driver 18 for SQL Server"}
 
 
 def test_with_managed_identity_the_url_carries_no_login() -> None:
@@ -545,3 +541,22 @@ def test_without_a_vault_none_of_azures_libraries_is_loaded() -> None:
     )
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("variable", ["VIEWPOINT_URL", "LEDGER_URL"])
+@pytest.mark.parametrize("password", ["p@zqx/w0rd", "p@zqx", "1@zqx/3"])
+def test_a_password_that_is_not_encoded_is_refused_and_no_part_of_it_shown(variable: str, password: str) -> None:
+    scheme = "mssql+pyodbc" if variable == "VIEWPOINT_URL" else "postgresql"
+
+    with pytest.raises(SettingsError, match=f"{variable}: .*%40") as caught:
+        load({variable: f"{scheme}://reader:{password}@sql01/Viewpoint"})
+
+    assert not any(part in str(caught.value) for part in ("zqx", "w0rd", "sql01"))
+
+
+@pytest.mark.parametrize("url", ["s3://key:s3cret@bucket/folder", "memory://c/f?sig=s3cret"])
+def test_a_store_with_a_login_in_its_url_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="SNAPSHOT_URL: holds a login") as caught:
+        load({"SNAPSHOT_URL": url})
+
+    assert "s3cret" not in str(caught.value)

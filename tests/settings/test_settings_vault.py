@@ -252,6 +252,13 @@ def test_a_secret_that_is_not_given_is_named(vault: FakeVault, answer: Response,
     assert do in caught.value.problems[0].do
 
 
+def test_a_disabled_secret_that_nobody_needs_is_absent(vault: FakeVault) -> None:
+    disabled = {"error": {"code": "Forbidden", "message": "no", "innererror": {"code": "SecretDisabled"}}}
+    vault.refused = {"SAMSARA-API-KEY": JSONResponse(disabled, 403)}
+
+    assert load(vault).samsara_api_key is None
+
+
 def test_an_answer_that_is_no_secret_is_an_error_and_not_an_absent_secret(vault: FakeVault) -> None:
     vault.refused = {"SAMSARA-API-KEY": HTMLResponse("<html>please log in</html>")}
 

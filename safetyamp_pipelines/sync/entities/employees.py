@@ -36,7 +36,7 @@ from safetyamp_pipelines.sync.model.spec import (
     SourceKey,
     Trace,
 )
-from safetyamp_pipelines.sync.model.tables import Table
+from safetyamp_pipelines.sync.model.tables import Table, at_path
 
 ENTRA = "entra/users"
 RECENT_JOBS = "viewpoint/recent_jobs"
@@ -182,11 +182,12 @@ def _entra_columns(inputs: Inputs, numbers: Sequence[str]) -> Columns:
 def _entra_row(account: Record | None) -> dict[str, Any]:
     """What is read of an account, each as one value."""
     found: Record = account or {}
+    phones = found.get("businessPhones")
     return {
         "mail": found.get("mail"),
         "mobilePhone": found.get("mobilePhone"),
-        "businessPhones": next(iter(found.get("businessPhones") or ()), None),
-        "manager": (found.get("manager") or {}).get("employeeId"),
+        "businessPhones": next(iter(phones), None) if isinstance(phones, list) else phones,
+        "manager": at_path(found, "manager.employeeId"),
     }
 
 

@@ -44,7 +44,8 @@ class HomeSites:
         self._sites, self._clusters = expected["sites"], expected["site_clusters"]
         self._by_cluster: dict[Any, list[Id]] = {}
         for row_id, row in self._sites.rows.items():
-            self._by_cluster.setdefault(row.get("cluster_id"), []).append(row_id)
+            if isinstance(cluster := row.get("cluster_id"), str | int):
+                self._by_cluster.setdefault(cluster, []).append(row_id)
 
     def of_job(self, job: str | None) -> str | None:
         """The site of a job key, if SafetyAmp has it or will have it."""

@@ -139,10 +139,15 @@ def _status(vehicle: Record, rules: VehiclesConfig) -> int:
     return int(not (rules.status_from_regulation_mode and vehicle.get("vehicleRegulationMode") == "unregulated"))
 
 
+def _external_ids(driver: Record) -> Mapping[str, Any]:
+    ids = driver.get("externalIds")
+    return ids if isinstance(ids, dict) else {}
+
+
 def driver_number(driver: Record, rules: VehiclesConfig) -> str | None:
     """The employee number of a driver: the configured external id, else a number that is all the notes hold."""
-    number = (driver.get("externalIds") or {}).get(rules.driver_external_id)
-    if not number and (noted := re.search(rules.driver_notes_pattern, driver.get("notes") or "")):
+    number, notes = _external_ids(driver).get(rules.driver_external_id), driver.get("notes")
+    if not number and isinstance(notes, str) and (noted := re.search(rules.driver_notes_pattern, notes)):
         number = noted.group(1)
     return clean.number(number, "") if number else None
 
@@ -153,7 +158,7 @@ def _is_driver(row: Record, who: Somebody, rules: VehiclesConfig) -> bool:
 
 def _numbered_driver(row: Record, who: Somebody, rules: VehiclesConfig) -> dict[str, Any]:
     """The driver's external ids with the number: the notes, which may be all that held it, do not stay."""
-    others = {name: value for name, value in (row.get("externalIds") or {}).items() if value}
+    others = {name: value for name, value in _external_ids(row).items() if value}
     return {"externalIds": {rules.driver_external_id: who.number, **others}}
 
 
@@ -189,7 +194,9 @@ class _Place:
         sites = self._expected["sites"]
         if home := sites.key_of(user.get("home_site_id")):
             return home
-        if tagged := self._site_of_tags({str(tag.get("name") or "") for tag in vehicle.get("tags") or ()}):
+        tags = vehicle.get("tags")
+        named = [tag.get("name") for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []
+        if tagged := self._site_of_tags({str(name or "") for name in named}):
             return tagged
         return self._site_key(self._rules.default_site) if self._rules.default_site else None
 

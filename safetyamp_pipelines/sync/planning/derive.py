@@ -9,9 +9,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, writers
+from safetyamp_pipelines.sync.model.clean import LONGEST
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Action, Change, Finding, Held, Outcome, Plan, Refused, Verdict
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Scope
+from safetyamp_pipelines.sync.model.text import UNREADABLE
 from safetyamp_pipelines.sync.planning.circumstances import Circumstances, mapping_hash
 from safetyamp_pipelines.sync.planning.collisions import Collisions, Holding, find_collisions
 from safetyamp_pipelines.sync.planning.difference import observed_value, value_hash
@@ -41,6 +43,14 @@ def plan_entity(spec: EntitySpec, inputs: Inputs, config: SyncConfig, keys: Coll
     return only(spec, plan, keys, planner.judge) if keys else plan
 
 
+def _with_readable_key(record: Desired) -> Desired:
+    """A record that nothing can be recognised by is rejected; its key is short and its own all the same."""
+    if UNREADABLE not in record.source_key + record.natural_key:
+        return record
+    reason = f"its key holds characters that cannot be read, or more than {LONGEST}: correct it at the source"
+    return replace(record, reasons=(*record.reasons, reason))
+
+
 class _Planner:
     """The work of one plan; every step reads what the steps before it found."""
 
@@ -48,7 +58,7 @@ class _Planner:
         self.spec, self.inputs, self.config = spec, inputs, config
         self.fields = spec.with_policies(config.of(spec))
         self.observed = inputs.expected[spec.table]
-        desired = sorted(spec.desire(inputs, config.of(spec)), key=lambda record: record.source_key)
+        desired = sorted(map(_with_readable_key, spec.desire(inputs, config.of(spec))), key=lambda one: one.source_key)
         self.foreign = inputs.memory.foreign | inputs.expected.claimed.get(spec.table, frozenset())
         self.matches = match_records(desired, self.observed, inputs.memory.links, spec.match, self.foreign)
         self.left_alone = left_alone(spec, config, desired, self.matches, self.observed)

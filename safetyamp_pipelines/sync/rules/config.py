@@ -60,7 +60,9 @@ class ViewpointConfig(Section):
         description="Isolation of the one transaction that reads everything; null is SNAPSHOT where the database "
         "allows it, else READ COMMITTED with a notice.",
     )
-    query_timeout_seconds: Positive = Field(default=60, description="Longest time one query may take, in seconds.")
+    query_timeout_seconds: Positive = Field(
+        default=180, description="Longest time a read of all tables may take, in seconds."
+    )
     lock_timeout_ms: Positive = Field(
         default=5000, description="Longest wait for another user's lock, in milliseconds."
     )

@@ -5,6 +5,7 @@ pyodbc is imported only for a SQL Server URL, so that a machine without unixODBC
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -20,6 +21,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from azure.core.exceptions import AzureError
 
+from safetyamp_pipelines.settings.vault import azure_credential
 from safetyamp_pipelines.sync.model.errors import AuthRefused, Refusal
 from safetyamp_pipelines.sync.rules.config import ViewpointConfig
 from safetyamp_pipelines.systems.viewpoint.sql_errors import Place
@@ -37,6 +39,8 @@ _IDENTITY = re.compile(
     r"(?:(?<=;)|^)\s*(?:UID|PWD|Trusted_Connection|Authentication)\s*=\s*(?:\{(?:[^}]|\}\})*\}|[^;]*);?", re.IGNORECASE
 )
 
+_ODBC_DRIVER = re.compile(r"(?:^|;)\s*driver\s*=\s*\{?([^};]+)", re.IGNORECASE)
+
 
 def is_sql_server(url: sa.URL) -> bool:
     """Whether the URL leads to SQL Server."""
@@ -49,7 +53,8 @@ def source_name(url: sa.URL) -> str:
         return url.database or "in memory"
     parts = dict(re.findall(r"(?:^|;)\s*(server|database)\s*=\s*([^;]*)", _odbc_text(url), re.IGNORECASE))
     named = {key.lower(): value for key, value in parts.items()}
-    return f"{url.host or named.get('server', 'dsn')}/{url.database or named.get('database', 'default')}"
+    port = "" if url.port is None else f":{url.port}"
+    return f"{url.host or named.get('server', 'dsn')}{port}/{url.database or named.get('database', 'default')}"
 
 
 def viewpoint_engine(
@@ -72,16 +77,8 @@ def viewpoint_engine(
 
 def azure_token_provider() -> TokenProvider:
     """Entra tokens of this pod's or machine's own identity; built at the first use, because building may probe."""
-    credentials: list[Any] = []
-
-    def token() -> str:
-        if not credentials:
-            identity = importlib.import_module("azure.identity")
-            # A client secret left in the environment for Graph must not become the database's identity.
-            credentials.append(identity.DefaultAzureCredential(exclude_environment_credential=True))
-        return str(credentials[0].get_token("https://database.windows.net/.default").token)
-
-    return token
+    credential = functools.cache(azure_credential)
+    return lambda: str(credential().get_token("https://database.windows.net/.default").token)
 
 
 # SQLite ---------------------------------------------------------------------------------------------------------
@@ -132,6 +129,8 @@ def _sql_server_engine(
 
     @sa.event.listens_for(engine, "connect")
     def set_limits(connection: Any, _record: Any) -> None:
+        # SQL Server's default, where the login may not ask for it: SQLAlchemy could not restore what it does not know.
+        engine.dialect.default_isolation_level = engine.dialect.default_isolation_level or "READ COMMITTED"
         connection.timeout = config.query_timeout_seconds
         # Text arrives as UTF-16, whatever its column: pyodbc raises on half a character, without table and row.
         connection.setdecoding(dbapi.SQL_CHAR, encoding="utf-16le", ctype=dbapi.SQL_WCHAR)
@@ -165,8 +164,15 @@ def _inject_token(engine: sa.Engine, token_provider: TokenProvider, place: Place
 
 def _with_defaults(url: sa.URL, dbapi: ModuleType) -> sa.URL:
     """The URL with driver, read-only intent, application name and encryption; what it has itself stands."""
-    if _odbc_text(url):
-        return url
+    if text := _odbc_text(url):
+        named = _ODBC_DRIVER.search(text)
+        if (
+            named is None
+            or named[1].strip() != DEFAULT_DRIVER
+            or (driver := _driver(DEFAULT_DRIVER, dbapi)) == DEFAULT_DRIVER
+        ):
+            return url
+        return url.update_query_dict({"odbc_connect": f"{text[: named.start(1)]}{driver}{text[named.end(1) :]}"})
     given = {key.lower() for key in url.query}
     driver = _driver(str(url.query.get("driver", DEFAULT_DRIVER)), dbapi)
     query = {**url.query, "driver": driver}

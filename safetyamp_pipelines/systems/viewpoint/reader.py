@@ -5,19 +5,23 @@ The queries are in queries.py, the connection in engine.py.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import date, datetime
 from decimal import Decimal
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import ObjectKind
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from safetyamp_pipelines.sync.model.errors import ReadError, Refusal, RetriableCall
+from safetyamp_pipelines.settings.loading import trust_for_openssl
+from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.model.errors import AnswerLost, ReadError, Refusal, RetriableCall
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 from safetyamp_pipelines.systems.viewpoint.engine import (
@@ -30,9 +34,7 @@ from safetyamp_pipelines.systems.viewpoint.engine import (
 from safetyamp_pipelines.systems.viewpoint.queries import Query, roles_read, table_name, viewpoint_queries, vista_tables
 from safetyamp_pipelines.systems.viewpoint.sql_errors import Place, classified
 
-if TYPE_CHECKING:
-    from safetyamp_pipelines.settings.model import Settings
-
+T = TypeVar("T")
 RECENT = "viewpoint/recent_jobs"
 _ATTEMPTS = 3
 _SNAPSHOT_ON = 1  # sys.databases.snapshot_isolation_state
@@ -73,10 +75,13 @@ class ViewpointReader:
             sleep=self._sleep,
             reraise=True,
         )
-        return attempts(self._read_all, read_at)
+        return self._within_time(lambda: attempts(self._read_all, read_at))
 
     def fingerprints(self, read_at: str) -> dict[str, str]:
         """The hash of each table but the recent jobs, which need the whole history of timecards; one attempt."""
+        return self._within_time(lambda: self._fingerprints(read_at))
+
+    def _fingerprints(self, read_at: str) -> dict[str, str]:
         read_on = datetime.fromisoformat(read_at).date()
         with self._connection() as connection:
             queries, notices = self._prepare(connection, read_on)
@@ -85,6 +90,9 @@ class ViewpointReader:
 
     def check(self) -> str:
         """A line for `doctor`: the tables are there, readable and not empty. Raises what `read_all` raises."""
+        return self._within_time(self._check)
+
+    def _check(self) -> str:
         with self._connection() as connection:
             queries, notices = self._prepare(connection, date.today())
             empty = [query.table for query in queries if not self._shows_rows(connection, query)]
@@ -106,6 +114,31 @@ class ViewpointReader:
         with self._connection() as connection:
             queries, notices = self._prepare(connection, read_on)
             return {query.table: self._snapshot(connection, query, read_at, notices) for query in queries}
+
+    def _within_time(self, read: Callable[[], T]) -> T:
+        """The result within `query_timeout_seconds`, with all its attempts. In a thread of its own, which is left alone
+        when the time is over: a driver whose server falls silent waits three times as long as it was told.
+        """
+        if not self._sql_server:
+            return read()
+        outcome: list[T | BaseException] = []
+
+        def work() -> None:
+            try:
+                outcome.append(read())
+            except BaseException as error:  # noqa: BLE001 (it belongs to the thread that waits)
+                outcome.append(error)
+
+        worker = threading.Thread(target=copy_context().run, args=(work,), daemon=True)
+        worker.start()
+        seconds = self._config.viewpoint.query_timeout_seconds
+        worker.join(seconds)
+        if not outcome:
+            detail = f"no whole answer within {seconds} s (viewpoint.query_timeout_seconds in sync.yaml)"
+            raise Place(self._source, "all tables").call_error(AnswerLost, detail)
+        if isinstance(outcome[0], BaseException):
+            raise outcome[0]
+        return outcome[0]
 
     @contextmanager
     def _connection(self) -> Iterator[sa.Connection]:
@@ -203,6 +236,7 @@ def viewpoint_reader(settings: Settings) -> ViewpointReader:
     """The reader these settings describe. Raises SettingsError when one is missing, Refusal without a driver."""
     settings.require("viewpoint")
     url = settings.viewpoint_url()
+    trust_for_openssl(settings.sql_ca_file)
     own_identity = is_sql_server(url) and settings.sql_auth_mode == "managed_identity" and not _has_identity(url)
     return ViewpointReader(url, settings.sync_config(), token_provider=azure_token_provider() if own_identity else None)
 

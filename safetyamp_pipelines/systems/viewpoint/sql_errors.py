@@ -70,7 +70,10 @@ def _classified_odbc(state: str, text: str, place: Place) -> SyncError:
     codes = f"(SQLSTATE {state}, native {', '.join(str(number) for number in sorted(native)) or 'none'})"
 
     if _CERTIFICATE.search(text):
-        advice = "add its CA to the trust store, or put HostNameInCertificate in the URL"
+        advice = (
+            "set SQL_CA_FILE to its CA, SQL_HOST_NAME_IN_CERTIFICATE to the name it is for, or, as a last resort, "
+            "SQL_TRUST_SERVER_CERTIFICATE to on"
+        )
         return place.call_error(FatalCall, f"the server's certificate is not trusted {codes}: {advice}")
     if native & _LOGIN_REFUSED or state == "28000":
         return place.call_error(AuthRefused, f"the login was refused {codes}: check SQL_AUTH_MODE and its credentials")

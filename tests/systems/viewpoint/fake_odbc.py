@@ -47,7 +47,7 @@ class FakeOdbc:
     InterfaceError, ProgrammingError = InterfaceError, ProgrammingError
     paramstyle, version, pooling = "qmark", "5.3.0", True
     SQL_VARCHAR, SQL_CHAR, SQL_WVARCHAR, SQL_TYPE_DATE, SQL_DECIMAL = "varchar", "char", "nvarchar", "date", "decimal"
-    SQL_TYPE_TIMESTAMP, SQL_WLONGVARCHAR = "timestamp", "wlongvarchar"
+    SQL_TYPE_TIMESTAMP, SQL_WLONGVARCHAR, SQL_WCHAR = "timestamp", "wlongvarchar", "wchar"
     NUMBER, STRING, DATETIME, BINARY = "number", "string", "datetime", "binary"
 
     class Cursor:
@@ -61,6 +61,7 @@ class FakeOdbc:
         self.parameter_types: list[Any] = []
         self.time_limits: list[int] = []
         self.pooling_at_connect: list[bool] = []
+        self.converters: dict[Any, Callable[[bytes | None], str | None]] = {}
         self.on_connect: Callable[[], None] = lambda: None
         self.on_select: Callable[[str], None] = lambda statement: None
 
@@ -78,6 +79,10 @@ class FakeConnection:
     def __init__(self, odbc: FakeOdbc) -> None:
         self.odbc, self.autocommit = odbc, False
         self.database = sqlite3.connect(odbc.path, isolation_level=None, check_same_thread=False)
+        self.add_output_converter = odbc.converters.__setitem__
+
+    def setdecoding(self, *_: Any, **__: Any) -> None:
+        """Values are Python's already."""
 
     @property
     def timeout(self) -> int:

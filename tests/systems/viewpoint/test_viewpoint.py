@@ -350,10 +350,27 @@ def test_values_become_json_and_text_stays_verbatim(value: Any, expected: Any) -
     assert _json_value("viewpoint/jobs", "X", value) == expected
 
 
-@pytest.mark.parametrize("value", [b"\x00", float("nan"), float("inf"), Decimal("NaN"), object()])
+@pytest.mark.parametrize("value", [b"\x00", Decimal("NaN"), object()])
 def test_what_is_no_json_is_refused_without_showing_it(value: Any) -> None:
     with pytest.raises(ReadError, match=r"viewpoint/jobs was not read whole: column Job holds \w+ values"):
         _json_value("viewpoint/jobs", "Job", value)
+
+
+def test_a_number_that_is_none_and_text_of_no_encoding_are_read_as_such_and_reported(tmp_path: Path) -> None:
+    path = tmp_path / "viewpoint.db"
+    write_viewpoint(path, {**WHOLE, "bPREH": [{**EMPLOYEE, "LastName": "Nguyen\0", "Zip": float("inf")}]})
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE bPREH SET FirstName = CAST(X'4EEDA0BD' AS TEXT)")
+
+    snapshot = ViewpointReader(sa.URL.create("sqlite", database=str(path)), config()).read_all(READ_AT)[
+        "viewpoint/employees"
+    ]
+
+    record = snapshot.records[0]
+    assert (record["LastName"], record["Zip"]) == ("Nguyen", None)
+    assert record["FirstName"].startswith("N\ufffd")
+    assert [f"{field} of [1," in snapshot.notices[-1] for field in ("LastName", "FirstName", "Zip")] == [True] * 3
+    assert json.loads(snapshot.as_read[0])["LastName"] == "Nguyen\0"
 
 
 def test_bytes_in_the_database_are_refused(tmp_path: Path) -> None:
@@ -361,8 +378,11 @@ def test_bytes_in_the_database_are_refused(tmp_path: Path) -> None:
         read(tmp_path, {**WHOLE, "bPREH": [{**EMPLOYEE, "LastName": b"\xff"}]})
 
 
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
+
 @settings(deadline=None)
-@given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.decimals(), st.datetimes()))
+@given(st.one_of(st.none(), st.booleans(), st.integers(), FINITE, st.text(), st.decimals(), st.datetimes()))
 def test_every_value_is_json_or_refused(value: Any) -> None:
     try:
         result = _json_value("viewpoint/jobs", "X", value)

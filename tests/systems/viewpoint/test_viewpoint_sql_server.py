@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import struct
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from fake_odbc import Error, FakeOdbc, InterfaceError, OperationalError, Program
 from viewpoint_world import CONTRACT, DEPARTMENT, EMPLOYEE, JOB, READ_AT, config, work, write_viewpoint
 
 from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.settings.model import SettingsError
 from safetyamp_pipelines.sync.model.errors import (
     AnswerLost,
     AuthRefused,
@@ -270,7 +274,7 @@ def test_errors_of_connecting(odbc: FakeOdbc, raised: Any, kind: type[Error], sa
     error = read_error(odbc)
     assert type(error) is kind
     assert says in str(error)
-    assert "sql01/Viewpoint" in str(error)
+    assert "sql01:1433/Viewpoint" in str(error)
     assert len(odbc.connected) == attempts
 
 
@@ -287,7 +291,7 @@ def test_errors_of_reading(odbc: FakeOdbc, raised: Any, kind: type[Error], says:
     error = read_error(odbc)
     assert type(error) is kind
     assert says in str(error)
-    assert "sql01/Viewpoint" in str(error)
+    assert "sql01:1433/Viewpoint" in str(error)
     assert "viewpoint/departments" in str(error) or not isinstance(error, CallError)
     assert len(tried) == attempts
 
@@ -317,3 +321,91 @@ def test_a_connection_that_died_in_the_pool_is_replaced_unnoticed(odbc: FakeOdbc
     odbc.on_select = die_once
     assert len(viewpoint.read_all(READ_AT)) == 4
     assert len(odbc.connected) == 2
+
+
+# Set up from what is written ------------------------------------------------------------------------------------
+
+
+def connected(odbc: FakeOdbc, **environ: str) -> str:
+    """The text that the driver is given under these settings."""
+    settings = load_settings({"SQL_USERNAME": "reader", "SQL_PASSWORD": "s3cret", **environ}, env_file=None)
+    with contextlib.suppress(SyncError):
+        ViewpointReader(settings.viewpoint_url(), config(), dbapi=odbc, sleep=lambda _: None).read_all(READ_AT)
+    return odbc.connected[-1][0]
+
+
+@pytest.mark.parametrize(
+    ("server", "text"),
+    [
+        ("sql01", "Server=sql01;"),
+        ("tcp:sql01,1433", "Server=sql01,1433;"),
+        ("sql01, 14330", "Server=sql01,14330;"),
+        ("sql01:14330", "Server=sql01,14330;"),
+        ("sql01\\VISTA", "Server=sql01\\VISTA;"),
+        ("[fd00::1]:1433", "Server=fd00::1,1433;"),
+        ("fd00::1", "Server=fd00::1;"),
+    ],
+)
+def test_a_server_is_taken_as_people_write_it(server: str, text: str, odbc: FakeOdbc) -> None:
+    assert text in connected(odbc, SQL_SERVER=server, SQL_DATABASE="Viewpoint")
+
+
+@pytest.mark.parametrize("server", ["sql01,70000", "sql01,0", "http://sql01", "a b", ",1433"])
+def test_a_server_that_is_none_is_refused_before_any_call(server: str) -> None:
+    with pytest.raises(SettingsError, match=r"SQL_SERVER: (is not the name of a server|has a port that is none)"):
+        load_settings({"SQL_SERVER": server}, env_file=None)
+
+
+@pytest.mark.parametrize(
+    "more", [{"VIEWPOINT_URL": "mssql+pyodbc://sql01/Viewpoint"}, {"SQL_SERVER": "sql01", "SQL_DATABASE": "Viewpoint"}]
+)
+def test_the_parts_of_tls_and_login_complete_a_url_and_a_server_alike(
+    more: dict[str, str], odbc: FakeOdbc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    tls = {"SQL_TRUST_SERVER_CERTIFICATE": "on", "SQL_HOST_NAME_IN_CERTIFICATE": "vista.example.com"}
+    text = connected(odbc, **more, **tls)
+    for part in ("UID=reader", "PWD=s3cret", "TrustServerCertificate=yes", "HostNameInCertificate=vista.example.com"):
+        assert part in text
+
+    (tmp_path / "ca.pem").write_text("")
+    settings = load_settings({**more, "SQL_CA_FILE": str(tmp_path / "ca.pem"), "SQL_AUTH_MODE": "managed_identity"})
+    with contextlib.suppress(Refusal):  # pyodbc, where there is no unixODBC
+        viewpoint_reader(settings).close()
+    assert os.environ["SSL_CERT_FILE"] == str(tmp_path / "ca.pem")
+
+
+def test_what_a_url_says_itself_stands(odbc: FakeOdbc) -> None:
+    url = "mssql+pyodbc://other:pw@sql01/Viewpoint?TrustServerCertificate=no&driver=ODBC+Driver+18+for+SQL+Server"
+    text = connected(odbc, VIEWPOINT_URL=url, SQL_TRUST_SERVER_CERTIFICATE="on")
+    assert "UID=other" in text
+    assert "TrustServerCertificate=no" in text
+    assert "TrustServerCertificate=yes" not in text
+
+
+@pytest.mark.skipif(packaged_driver() is None, reason="no packaged driver for this machine")
+def test_the_packaged_driver_is_found_in_an_odbc_text_too(tmp_path: Path) -> None:
+    odbc = FakeOdbc(tmp_path / "viewpoint.db", registered=[])
+    text = connected(
+        odbc,
+        VIEWPOINT_URL="mssql+pyodbc:///?odbc_connect=DRIVER%3D%7BODBC+Driver+18+for+SQL+Server%7D%3BSERVER%3Dsql01",
+    )
+    assert f"DRIVER={{{packaged_driver()}}}" in text
+
+
+def test_half_a_character_in_a_column_is_read_and_not_an_error_of_the_driver(odbc: FakeOdbc) -> None:
+    reader(odbc).read_all(READ_AT)
+    decode = odbc.converters[odbc.SQL_WVARCHAR]
+    assert decode("Łuk".encode("utf-16le") + b"\x3d\xd8") == "Łuk\ud83d"
+    assert decode(b"a\x00b") == "a\ufffd"
+    assert decode(None) is None
+
+
+def test_a_server_that_falls_silent_costs_the_time_that_was_set_and_no_more(odbc: FakeOdbc) -> None:
+    released = threading.Event()
+    odbc.on_select = lambda statement: released.wait(60) and None
+    try:
+        with pytest.raises(AnswerLost, match=r"no whole answer within 1 s \(viewpoint.query_timeout_seconds"):
+            reader(odbc, viewpoint={"query_timeout_seconds": 1}).read_all(READ_AT)
+    finally:
+        released.set()
