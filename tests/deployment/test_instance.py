@@ -7,9 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
+import pytest
 import yaml
-from dagster_k8s import K8sRunLauncher
 from dagster_k8s.container_context import K8sContainerContext
+from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job
+from kubernetes.client import ApiClient
 
 from deployment.charts import CHART, of_kind, render, whole_values
 
@@ -65,37 +68,54 @@ def test_storage_uses_the_driver_that_dagster_can_use() -> None:
     assert whole_values("prod")["dagster"]["postgresql"]["postgresqlScheme"] == "postgresql+psycopg2"
 
 
-def test_dagster_takes_the_context_of_run_pods() -> None:
-    (code,) = [one for one in of_kind(render("prod"), "Deployment") if one["metadata"]["name"] == "safetyamp-code"]
+def _run_job(environment: str) -> dict[str, Any]:
+    """The Kubernetes Job that Dagster makes of a run, from the run launcher's values and the code location's context."""
+    values = whole_values(environment)["dagster"]["runLauncher"]["config"]["k8sRunLauncher"]
+    run = {re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower(): each for name, each in values["runK8sConfig"].items()}
+    launcher = {
+        "labels": values["labels"],
+        "resources": values["resources"],
+        "security_context": values["securityContext"],
+        "run_k8s_config": run,
+    }
+    (code,) = [one for one in of_kind(render(environment), "Deployment") if one["metadata"]["name"] == "safetyamp-code"]
     variables = code["spec"]["template"]["spec"]["containers"][0]["env"]
     (text,) = [each["value"] for each in variables if each["name"] == "DAGSTER_CONTAINER_CONTEXT"]
-
-    context = K8sContainerContext.create_from_config(json.loads(text))
-    assert context.namespace == "safetyamp"
-    pod = context.run_k8s_config
-    assert pod.pod_spec_config["service_account_name"] == "safetyamp"
-    sources = pod.container_config["env_from"]
-    assert [each["config_map_ref"]["name"] for each in sources if "config_map_ref" in each] == ["safetyamp-settings"]
-
-
-def test_dagster_takes_the_configuration_of_the_run_launcher() -> None:
-    """In snake case, as the official chart writes it into dagster.yaml."""
-    values = whole_values("prod")["dagster"]["runLauncher"]["config"]["k8sRunLauncher"]
-    run = {re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower(): each for name, each in values["runK8sConfig"].items()}
-    context = K8sContainerContext.create_from_config(
-        {
-            "k8s": {
-                "labels": values["labels"],
-                "resources": values["resources"],
-                "security_context": values["securityContext"],
-                "run_k8s_config": run,
-            }
-        }
+    context = K8sContainerContext.create_from_config({"k8s": launcher})
+    context = context.merge(K8sContainerContext.create_from_config(json.loads(text)))
+    config = DagsterK8sJobConfig(
+        job_image="registry.example.com/safetyamp-pipelines:0.1.0",
+        dagster_home="/opt/dagster/dagster_home",
+        instance_config_map="sync-dagster-instance",
+        postgres_password_secret="safetyamp-secrets",
     )
+    job = construct_dagster_k8s_job(config, ["dagster"], "run", context.run_k8s_config, component="run_worker")
+    found: dict[str, Any] = ApiClient().sanitize_for_serialization(job)
+    return found
 
-    assert context.run_k8s_config.pod_spec_config["automount_service_account_token"] is False
-    assert context.run_k8s_config.pod_spec_config["termination_grace_period_seconds"] == 120
-    assert "run_k8s_config" in K8sRunLauncher.config_type()
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_the_pod_of_a_run_is_as_hardened_as_every_other(environment: str) -> None:
+    job = _run_job(environment)
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+
+    kubernetes_validate.validate(job, "1.31", strict=True)
+    assert job["spec"]["backoffLimit"] == 0
+    assert pod["serviceAccountName"] == "safetyamp"
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["terminationGracePeriodSeconds"] == 120
+    assert pod["securityContext"]["runAsUser"] == 10001
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert {"/tmp", "/var/lib/safetyamp", "/etc/safetyamp"} <= {each["mountPath"] for each in container["volumeMounts"]}
+    assert len({each["name"] for each in pod["volumes"]}) == len(pod["volumes"])
+    assert {"configMapRef": {"name": "safetyamp-settings"}} in container["envFrom"]
+    assert {"secretRef": {"name": "safetyamp-secrets"}} in container["envFrom"]
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    assert labels["app.kubernetes.io/component"] == "run_worker"  # by which the network policies find it
+    assert (labels.get("azure.workload.identity/use") == "true") == (environment != "dev")
 
 
 def test_chart_and_packages_are_of_one_version() -> None:
