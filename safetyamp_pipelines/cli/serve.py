@@ -27,6 +27,7 @@ def serve(
     metrics_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="A port of their own for /live, /ready, /health and /metrics.")
     ] = None,
+    metrics_host: Annotated[str | None, typer.Option(help="Address of that port; --host without it.")] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Show only; decide nothing.")] = False,
 ) -> None:
     """Serve the desk: pages for people without Dagster, and endpoints for machines."""
@@ -35,9 +36,10 @@ def serve(
         AccessRules(settings, read_only).refuse_binding(host)
         doors = [(build_desk(desk, with_machines=metrics_port is None), _bound(host, port))]
         if metrics_port is not None:
-            doors.append((build_machines(desk), _bound(host, metrics_port)))
+            doors.append((build_machines(desk), _bound(metrics_host or host, metrics_port)))
         for _, door in doors:
-            print_lines(f"serving on http://{host}:{door.getsockname()[1]}")
+            address, number, *_ = door.getsockname()
+            print_lines(f"serving on http://{f'[{address}]' if ':' in address else address}:{number}")
         with suppress(KeyboardInterrupt):
             asyncio.run(_serve([(_server(app), door) for app, door in doors]))
 

@@ -8,9 +8,11 @@ import helm_python
 import kubernetes_validate
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from deployment.charts import CHART, ENVIRONMENTS, Document, of_kind, own_chart, pod_specs, render, values
 from deployment.schema import text
+from safetyamp_pipelines.cli.main import app
 
 VERSIONS = ("1.31", kubernetes_validate.latest_version())
 CUSTOM = {"PrometheusRule", "ServiceMonitor", "PodMonitor", "ExternalSecret", "SecretProviderClass"}
@@ -168,3 +170,33 @@ def test_ledger_is_migrated_before_the_new_release_starts(
     jobs: list[Document] = of_kind(render(environment, **overrides), "Job")
 
     assert [job["metadata"]["annotations"]["helm.sh/hook"] for job in jobs] == [hook]
+
+
+@pytest.mark.parametrize(
+    ("environment", "overrides", "host"),
+    [
+        ("prod", {}, "0.0.0.0"),
+        ("staging", {}, "127.0.0.1"),  # nobody logs people in: the pages are for `kubectl port-forward`
+        ("prod", {"desk": {"readers": [], "approvers": [], "ingress": {"enabled": False}}}, "127.0.0.1"),
+    ],
+)
+def test_desk_serves_other_machines_only_behind_a_login_proxy(
+    environment: str, overrides: dict[str, Any], host: str
+) -> None:
+    (desk,) = [pod for name, pod in pod_specs(render(environment, **overrides)).items() if name.endswith("-desk")]
+    (container,) = desk["spec"]["containers"]
+
+    assert f"--host={host}" in container["command"]
+    assert "--metrics-host=0.0.0.0" in container["command"]
+    is_public = any(each["name"] == "DESK_USER_HEADER" for each in container.get("env", []))
+    assert is_public == (host == "0.0.0.0")
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_desk_is_started_with_options_that_it_has(environment: str) -> None:
+    (desk,) = [pod for name, pod in pod_specs(render(environment)).items() if name.endswith("-desk")]
+    _, command, *options = desk["spec"]["containers"][0]["command"]
+
+    help_text = CliRunner().invoke(app, [command, "--help"]).stdout
+    assert options
+    assert [option for option in options if option.split("=")[0] not in help_text] == []

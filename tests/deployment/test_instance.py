@@ -69,7 +69,7 @@ def test_storage_uses_the_driver_that_dagster_can_use() -> None:
 
 
 def _run_job(environment: str) -> dict[str, Any]:
-    """The Kubernetes Job that Dagster makes of a run, from the run launcher's values and the code location's context."""
+    """The Job that Dagster makes of a run, from the values of its launcher and the context of the code location."""
     values = whole_values(environment)["dagster"]["runLauncher"]["config"]["k8sRunLauncher"]
     run = {re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower(): each for name, each in values["runK8sConfig"].items()}
     launcher = {

@@ -90,3 +90,7 @@ securityContext:
     volumeAttributes: {secretProviderClass: {{ .Values.name }}-vault}
 {{- end }}
 {{- end }}
+
+{{- define "safetyamp.deskIsPublic" -}}
+{{- with .Values.desk }}{{ if and .userHeader .trustedProxies (or .readers .approvers) }}yes{{ end }}{{ end -}}
+{{- end }}
