@@ -29,13 +29,27 @@ test "$(id -u)" = 10001
 touch /opt/safetyamp/x 2>/dev/null && { echo "the root can be written to"; exit 1; }
 for name in gcc cc pip; do command -v $name >/dev/null && { echo "$name is in the image"; exit 1; }; done
 python -m safetyamp_pipelines.sandbox --employees 60 --jobs 30 --vehicles 10 --no-mess --calls 6000 --env-file /tmp/world.env &
-trap 'kill $!' EXIT
+trap 'kill %1' EXIT
 until [ -s /tmp/world.env ]; do sleep 0.2; done
 while IFS= read -r line; do [[ $line = \#* ]] || export "${line?}"; done < /tmp/world.env
 cp /opt/dagster/dagster.yaml "$DAGSTER_HOME"
 dagster job execute -m safetyamp_pipelines.definitions -j sync_all
 safetyamp sync --json | python -c 'import json, sys; second = json.load(sys.stdin); print(second["entities"]); sys.exit(second["writes"])'
 safetyamp doctor
+safetyamp serve --port 8080 --metrics-port 9090 &
+trap 'kill %1 %2' EXIT
+python - <<'ASK'
+import time, urllib.request
+for attempt in range(60):
+    try:
+        urllib.request.urlopen("http://127.0.0.1:9090/live", timeout=5)
+        break
+    except OSError:
+        time.sleep(1)
+figures = urllib.request.urlopen("http://127.0.0.1:9090/metrics", timeout=60).read().decode()
+assert "\nsafetyamp_ledger_up 1.0" in figures, figures
+assert urllib.request.urlopen("http://127.0.0.1:8080/", timeout=60).status == 200
+ASK
 STORY
 
 run() {
