@@ -8,7 +8,7 @@ WORKERS ?= 4
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: load help demo dev check quick test faults worlds coverage lint types walls validate values-schema image image-test \
+.PHONY: help demo dev check quick test faults worlds load coverage lint types walls validate values-schema image image-test \
 	lock clean
 
 help:  ## this list
@@ -33,6 +33,9 @@ faults: $(VENV)/development  ## every fault on every call, and a kill at every w
 
 worlds: $(VENV)/development  ## ten thousand random worlds
 	cd tests && ../$(BIN)/python -m worlds
+
+load: $(VENV)/development  ## a first load of 20,000 people and a day of 96 syncs; OPTIONS="--people 2000 --syncs 12" is less
+	cd tests && ../$(BIN)/python -m load $(OPTIONS)
 
 coverage: $(VENV)/development  ## lines and branches that the tests pass through, as a table and in .coverage-report/
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term --cov-report=html
