@@ -16,8 +16,7 @@ HOUSE = Path(__file__).parents[1] / "safetyamp_pipelines"
 
 # From the top floor down; rooms on one floor do not know each other.
 FLOORS = (
-    {"cli"},
-    {"desk"},
+    {"cli", "desk"},
     {"definitions"},
     {"automation"},
     {"checks"},
@@ -37,7 +36,7 @@ ROOMS = {room.partition(".")[0] for floor in FLOORS for room in floor} | {"sandb
 DAGSTER_STANDS_IN = set().union(*FLOORS[: FLOORS.index({"resources"}) + 1])
 ENTRIES = 13
 NOT_COUNTED = {"sync.yaml", "sync.schema.json", "desk", "jira"}
-IMPORTS_INSIDE_FUNCTIONS = 22  # at most 15 are to stay
+IMPORTS_INSIDE_FUNCTIONS = 15
 ENDINGS = ("ing", "ed", "er", "es", "s", "")
 IRREGULAR = {"undone": "undo", "told": "tell", "ran": "run", "sent": "send", "kept": "keep", "held": "hold"}
 ENVIRONMENT = {"environ", "environb", "getenv", "EnvVar"}
@@ -259,9 +258,6 @@ RULES: tuple[Rule, ...] = (
 
 # What still stands in the way, rule by rule. It only shrinks: what no longer exists must be deleted here.
 ALLOWED: dict[str, set[str]] = {
-    "imports_unexplained": {
-        "ledger.__getattr__",
-    },
 }
 
 

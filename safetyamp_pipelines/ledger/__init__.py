@@ -31,7 +31,7 @@ from safetyamp_pipelines.ledger.records import (
 )
 
 if TYPE_CHECKING:
-    from safetyamp_pipelines.ledger.ledger import Ledger
+    from safetyamp_pipelines.ledger.ledger import Ledger  # with SQLAlchemy and Alembic
 
 __all__ = [
     "AlreadyAnswered",
@@ -62,6 +62,6 @@ def __getattr__(name: str) -> Any:
     """`Ledger`, imported now."""
     if name != "Ledger":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from safetyamp_pipelines.ledger.ledger import Ledger
+    from safetyamp_pipelines.ledger.ledger import Ledger  # with SQLAlchemy and Alembic
 
     return Ledger

@@ -14,6 +14,7 @@ import dagster as dg
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster_shared.error import SerializableErrorInfo
 
+from safetyamp_pipelines.operations.advice import ADDRESSES, KEYS
 from safetyamp_pipelines.operations.alerts.problems import Level, Red
 from safetyamp_pipelines.resources.keys import SYNC_TAG
 from safetyamp_pipelines.sync.entities.registry import pushed_as
@@ -160,11 +161,6 @@ def _title(step: str, told: _Told) -> str:
 
 
 def _advice(step: str, told: _Told) -> str:
-    from safetyamp_pipelines.operations.advice import (  # brings the ledger, which is read only when a run failed
-        ADDRESSES,
-        KEYS,
-    )
-
     if told.system is not None and told.kind is not None:
         if issubclass(told.kind, AuthRefused):
             return f"check {KEYS.get(told.system, 'the key')}; `safetyamp doctor` asks every system"
