@@ -16,7 +16,8 @@ HOUSE = Path(__file__).parents[1] / "safetyamp_pipelines"
 
 # From the top floor down; rooms on one floor do not know each other.
 FLOORS = (
-    {"cli", "desk"},
+    {"cli"},
+    {"desk"},
     {"definitions"},
     {"automation"},
     {"checks"},
@@ -257,8 +258,7 @@ RULES: tuple[Rule, ...] = (
 
 
 # What still stands in the way, rule by rule. It only shrinks: what no longer exists must be deleted here.
-ALLOWED: dict[str, set[str]] = {
-}
+ALLOWED: dict[str, set[str]] = {}
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -116,18 +116,23 @@ def secret_expiries(url: str, factory: ClientFactory | None = None) -> dict[str,
     return {str(name).replace("-", "_"): ends for name, ends in found.items() if ends is not None}
 
 
-def _secret(client: SecretClient, variable: str) -> str | None:
-    # as in azure_client
-    from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+def _azure_errors() -> Any:
+    # as in azure_credential
+    from azure.core import exceptions
 
+    return exceptions
+
+
+def _secret(client: SecretClient, variable: str) -> str | None:
+    errors = _azure_errors()
     for name in filter(None, (variable.replace("_", "-"), SECOND_NAMES.get(variable))):
         try:
             return client.get_secret(name).value
-        except ResourceNotFoundError:
+        except errors.ResourceNotFoundError:
             continue
-        except ClientAuthenticationError:
+        except errors.ClientAuthenticationError:
             raise
-        except HttpResponseError as error:
+        except errors.HttpResponseError as error:
             if "SecretDisabled" in str(error):
                 continue
             refused = error.status_code == 403
@@ -142,11 +147,8 @@ def _secret(client: SecretClient, variable: str) -> str | None:
 
 def _explained(url: str, error: Exception) -> VaultError:
     """Azure's errors in two kinds: could not sign in, could not be reached."""
-    # as in azure_client
-    from azure.core.exceptions import ClientAuthenticationError
-
     kind = ", ".join([type(error).__name__, *dict.fromkeys(re.findall(r"AADSTS\d+", str(error)))])
-    if isinstance(error, ClientAuthenticationError):
+    if isinstance(error, _azure_errors().ClientAuthenticationError):
         return VaultError(
             f"signing in to {url} failed ({kind})", "Check the identity of this process and its role there"
         )
