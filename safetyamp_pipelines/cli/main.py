@@ -80,9 +80,7 @@ app = typer.Typer(cls=LazyGroup, no_args_is_help=True, **PLAIN)
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        from importlib.metadata import version  # of use here only, and slow
-
-        typer.echo(version("safetyamp-pipelines"))
+        typer.echo(import_module("importlib.metadata").version("safetyamp-pipelines"))  # slow, and of use here alone
         raise typer.Exit
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from starlette.background import BackgroundTask
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from safetyamp_pipelines.desk.pages import spec_of
 from safetyamp_pipelines.desk.view import Desk, desk_of, done, render
 from safetyamp_pipelines.operations import decisions
 from safetyamp_pipelines.operations.progress import LogProgress
@@ -21,6 +22,9 @@ from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
 from safetyamp_pipelines.systems.safetyamp import safetyamp_client
 
 log = get_logger(__name__)
+
+LASTS = timedelta(hours=24)
+"""How long an approval stands."""
 
 
 def reason_of(request: Request) -> str:
@@ -41,6 +45,24 @@ def resume(request: Request) -> Response:
     """End the pause."""
     desk_of(request).ledger.resume(request.state.user.name)
     return done("/state", "resumed")
+
+
+def approve(request: Request) -> Response:
+    """Let held changes be pushed: those that were picked, or a whole plan that a guard refuses."""
+    form, desk = request.state.form, desk_of(request)
+    reason, who, spec = reason_of(request), request.state.user.name, spec_of(str(form.get("entity")))
+    plan, wanted = desk.stored(spec).plan, str(form.get("set"))
+    if wanted == plan.hash:
+        desk.ledger.approve(plan.hash, plan.entity, who, reason, LASTS)
+        return done(f"/plan/{spec.name}", "approved")
+    guard, picked = str(form.get("guard")), set(form.getlist("change"))
+    if wanted != plan.held_hash(guard):
+        raise Refusal("the plan has changed since this page was loaded: look at the new one, then decide")
+    changes = [(held.change.source_key, held.change.hash) for held in plan.held if held.change.hash in picked]
+    if not changes:
+        raise Refusal("pick at least one of the held changes")
+    desk.ledger.approve_changes(spec.name, changes, guard=guard, who=who, login=who, reason=reason, lasts=LASTS)
+    return done(f"/plan/{spec.name}", "approved")
 
 
 def failure(request: Request) -> Response:
@@ -91,6 +113,7 @@ def _undoing(desk: Desk, client: object) -> Undoing:
 ROUTES = [
     Route("/pause", pause, methods=["POST"]),
     Route("/resume", resume, methods=["POST"]),
+    Route("/held", approve, methods=["POST"]),
     Route("/failure", failure, methods=["POST"]),
     Route("/runs/{number:int}/undo", preview_undo),
     Route("/runs/{number:int}/undo", undo, methods=["POST"]),

@@ -115,14 +115,11 @@ def done(path: str, notice: str) -> RedirectResponse:
 
 NOTICES: Mapping[str, str] = {
     "approved": "Approved. The next sync pushes these changes.",
-    "refused": "Refused. These changes stay held.",
-    "later": "Held for later.",
     "paused": "Syncing is paused.",
     "resumed": "Syncing goes on.",
     "retry": "The next sync tries it again.",
     "dismissed": "Dismissed. It is not tried again until its cause changes.",
     "undo": "The undo has begun; syncing is paused. This page shows how far it is.",
-    "decided": "Decided. The next sync acts on it.",
 }
 """What a page says after a decision, by the word in its address."""
 

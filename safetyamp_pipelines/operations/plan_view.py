@@ -11,7 +11,7 @@ from typing import Any
 
 from safetyamp_pipelines.operations.explain.search import names_of
 from safetyamp_pipelines.operations.plan_step import Stored
-from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Plan
+from safetyamp_pipelines.sync.model.plan import Action, Change, Plan
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 
 VERBS = {
@@ -35,21 +35,11 @@ def plan_view(stored: Stored) -> dict[str, Any]:
         "hash": plan.hash,
         "as_of": plan.as_of,
         "summary": summary_of(plan),
-        "held": [
-            {
-                "guard": held.guard,
-                "figures": held.figures,
-                "setting": held.setting,
-                "hash": plan.hash,
-                "changes": [
-                    change_view(stored.spec, change, names, groups)
-                    for change in plan.changes
-                    if change.source_key in held.keys
-                ],
-            }
-            for held in plan.refused
+        "held": [*_held(stored.spec, plan, names, groups)],
+        "changes": [
+            change_view(stored.spec, change, names, groups)
+            for change in ([] if plan.refused else plan.changes)  # all of a refused plan is held
         ],
-        "changes": [change_view(stored.spec, change, names, groups) for change in plan.changes],
         "waiting": [
             {
                 "key": verdict.source_key,
@@ -65,6 +55,32 @@ def plan_view(stored: Stored) -> dict[str, Any]:
     }
 
 
+def _held(
+    spec: EntitySpec, plan: Plan, names: Mapping[str, str], groups: Mapping[str, list[str]]
+) -> Iterator[dict[str, Any]]:
+    """What guards hold, by guard: single changes, or the whole plan while its source is in doubt."""
+    for guard in plan.held_by():
+        own = [held for held in plan.held if held.guard == guard]
+        yield {
+            "guard": guard,
+            "figures": own[0].figures,
+            "setting": own[0].setting,
+            "hash": plan.held_hash(guard),
+            "is_whole": False,
+            "changes": [change_view(spec, held.change, names, groups) for held in own],
+        }
+    for number, refused in enumerate(plan.refused):
+        yield {
+            "guard": refused.guard,
+            "figures": refused.figures,
+            "setting": refused.setting,
+            "hash": plan.hash,
+            "is_whole": True,
+            # Once, under the first guard: an approval is of the whole plan.
+            "changes": [change_view(spec, change, names, groups) for change in ([] if number else plan.changes)],
+        }
+
+
 def change_view(
     spec: EntitySpec, change: Change, names: Mapping[str, str], groups: Mapping[str, list[str]]
 ) -> dict[str, Any]:
@@ -76,7 +92,7 @@ def change_view(
         "verb": VERBS[change.action],
         "symbol": SYMBOLS[change.action],
         "cause": change.cause,
-        "hash": change.payload_hash,
+        "hash": change.hash,
         "groups": groups.get(change.source_key, []),
         "fields": [
             {"field": name, "label": spec.field(name).label, "before": before, "after": after}
@@ -90,8 +106,7 @@ def summary_of(plan: Plan) -> str:
     counts = Counter(change.action for change in plan.changes)
     parts = [f"{counts[action]} to {verb}" for action, verb in VERBS.items() if counts[action]]
     outcomes = Counter(str(verdict.outcome) for verdict in plan.verdicts)
-    planned = {str(outcome) for outcome in OUTCOME_OF.values()}
-    parts += [f"{outcomes[name]} {name}" for name in WAITING if outcomes[name] and name not in planned]
+    parts += [f"{outcomes[name]} {name}" for name in WAITING if outcomes[name]]
     return ", ".join(parts) or "nothing to do"
 
 
@@ -108,7 +123,7 @@ def filtered(view: Mapping[str, Any], *, verdict: str = "", field: str = "", gro
     held = [{**one, "changes": [c for c in one["changes"] if is_meant(c, is_held=True)]} for one in view["held"]]
     return {
         **view,
-        "held": [one for one in held if one["changes"]],
+        "held": [one for one in held if one["changes"] or one["is_whole"]],
         "changes": [change for change in view["changes"] if is_meant(change)],
         "waiting": [] if field else [one for one in view["waiting"] if is_meant(one)],
     }
