@@ -6,6 +6,8 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,13 @@ from typing import Any
 from typer.testing import CliRunner
 
 from safetyamp_pipelines.cli.main import app
+from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox import RequestRecord, Sandbox, TargetOptions, WorldSpec
 from safetyamp_pipelines.settings.loading import child_environment
+from safetyamp_pipelines.sync.model.errors import SyncError
 
 COMMAND = Path(sys.executable).with_name("safetyamp")
-PROGRESS = re.compile(r"(read|push) {3}\w+ ")
+PROGRESS = re.compile(r"(read|push) {3}\w+ |ledger: ")
 SECRETS = ("SAFETYAMP_TOKEN", "SAMSARA_API_KEY", "MS_GRAPH_CLIENT_SECRET")
 
 
@@ -37,8 +41,10 @@ class Answer:
 
     @property
     def told(self) -> list[str]:
-        """What was said on standard error besides how far the run is."""
-        return [line for line in self.stderr.splitlines() if not PROGRESS.match(line)]
+        """Standard error without the lines on how far the run is, and which ledger it uses."""
+        return [
+            line for line in self.stderr.splitlines() if not PROGRESS.match(line) and not line.startswith("ledger: ")
+        ]
 
     def document(self) -> dict[str, Any]:
         """Standard output as the one JSON document that it must be."""
@@ -58,8 +64,16 @@ def environment_of(box: Sandbox, changes: dict[str, str | None]) -> dict[str, st
     return {name: text for name, text in merged.items() if text is not None}
 
 
-def as_process(box: Sandbox, *arguments: str, cwd: Path, **changes: str | None) -> Answer:
-    """Run the installed command."""
+def begin_ledger(box: Sandbox, changes: Mapping[str, str | None]) -> None:
+    """The ledger of an installation that has synced before: commands that ask or decide begin none."""
+    with suppress(SyncError):  # the command itself reports what is wrong with it
+        Ledger.open(changes.get("LEDGER_URL") or box.environment["LEDGER_URL"]).close()
+
+
+def as_process(box: Sandbox, *arguments: str, cwd: Path, begun: bool = True, **changes: str | None) -> Answer:
+    """Run the installed command, where a ledger was begun."""
+    if begun:
+        begin_ledger(box, changes)
     since = len(box.requests())
     ended = subprocess.run(
         [COMMAND, *arguments], env=environment_of(box, changes), cwd=cwd, capture_output=True, text=True, timeout=900
@@ -67,8 +81,10 @@ def as_process(box: Sandbox, *arguments: str, cwd: Path, **changes: str | None) 
     return Answer(ended.returncode, ended.stdout, ended.stderr, box.requests("safetyamp", since))
 
 
-def in_this_process(box: Sandbox, *arguments: str, **changes: str | None) -> Answer:
+def in_this_process(box: Sandbox, *arguments: str, begun: bool = True, **changes: str | None) -> Answer:
     """Run the same command without the seconds that a new process takes to import Dagster."""
+    if begun:
+        begin_ledger(box, changes)
     since = len(box.requests())
     environment = {**box.environment, "DAGSTER_HOME": None, **changes}
     ended = CliRunner().invoke(app, list(arguments), env=environment, catch_exceptions=False)

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ from safetyamp_pipelines.sync.model.errors import PushStopped, Refusal, SyncErro
 if TYPE_CHECKING:
     from safetyamp_pipelines.settings.model import Settings, System
 
+_ledger_name: ContextVar[str | None] = ContextVar("ledger_name", default=None)
 FAILED, REFUSED, WORK_LEFT = 1, 2, 3
 LARGEST = 2**31 - 1
 """The largest number that every database takes."""
@@ -51,6 +53,7 @@ def with_settings(
     With `as_json` the message is also the JSON document: `empty`, the errors, and the exit code. Without LOG_LEVEL a
     command logs warnings only, since it reports what it did itself.
     """
+    _ledger_name.set(None)
     try:
         settings = load_settings(systems=systems)
         level = settings.log_level if "log_level" in settings.model_fields_set else "WARNING"
@@ -67,9 +70,17 @@ def with_settings(
 
 
 @contextmanager
-def with_ledger(as_json: bool = False, *, empty: Mapping[str, Any] | None = None) -> Iterator[tuple[Ledger, Settings]]:
-    """The open ledger and the settings, as `with_settings`."""
-    with with_settings(as_json, empty=empty) as settings, Ledger.open(settings.ledger_url.get_secret_value()) as ledger:
+def with_ledger(
+    as_json: bool = False, *, empty: Mapping[str, Any] | None = None, create: bool = False
+) -> Iterator[tuple[Ledger, Settings]]:
+    """The open ledger and the settings, as `with_settings`. No command that asks or decides may `create` one: in an
+    empty ledger nothing is paused and nothing is known. Which one it is, is on stderr, and in the JSON document."""
+    with (
+        with_settings(as_json, empty=empty) as settings,
+        Ledger.open(settings.ledger_url.get_secret_value(), create=create) as ledger,
+    ):
+        console(sys.stderr).print(f"ledger: {ledger.name}", style="dim", highlight=False, soft_wrap=True, markup=False)
+        _ledger_name.set(ledger.name)
         yield ledger, settings
 
 
@@ -82,7 +93,9 @@ def respond(as_json: bool, document: object, lines: Iterable[str]) -> None:
 
 
 def print_json(document: object) -> None:
-    """One JSON document on standard output."""
+    """One JSON document on standard output; an object of a command with a ledger says which."""
+    if isinstance(document, dict) and (name := _ledger_name.get()) is not None:
+        document = {**document, "ledger": name}
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
 

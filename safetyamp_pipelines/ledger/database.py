@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,6 +42,18 @@ WRITES = "ledger_writes"
 """Execution option of an engine whose transactions write; SQLite then locks at the start of the transaction."""
 LOCK_WAIT_SECONDS = 30
 CONNECT_SECONDS = 10
+STATEMENT_SECONDS = 120
+WAITS: dict[str, int | str] = {
+    "connect_timeout": CONNECT_SECONDS,
+    # A server that went away without a word is noticed: by probes where we wait for it, by the kernel where we send.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
+    f" -c idle_in_transaction_session_timeout={2 * STATEMENT_SECONDS}s",
+}
+"""How long which part of PostgreSQL is waited for; what LEDGER_URL says itself stands."""
 MIGRATION_LOCK = 5_309_771_204_117_063_281
 """Key of the PostgreSQL advisory lock; any number no other program of the database uses."""
 
@@ -52,6 +64,10 @@ VERSIONS = MIGRATIONS / "versions"
 
 Clock = Callable[[], datetime]
 
+NONE_YET = (
+    "go to the folder, or set SAFETYAMP_DATA_DIR or LEDGER_URL, of the ledger that is meant; the first "
+    "`safetyamp plan` or `sync` makes one"
+)
 _migrating = threading.Lock()
 
 
@@ -60,22 +76,52 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_engine(url: str | URL, versions: Path = VERSIONS, table: str = VERSION_TABLE) -> Engine:
-    """An engine on a migrated database: the ledger's, or one with these revisions and this version table.
+def open_engine(
+    url: str | URL, versions: Path = VERSIONS, table: str = VERSION_TABLE, *, create: bool = True
+) -> Engine:
+    """An engine on a migrated database: the ledger's, or one with these revisions and this version table. With
+    `create` it is made where there is none.
 
     Raises LedgerUnusable, without the password, when that cannot be had.
     """
     address = ledger_address(url)
+    if address.get_backend_name() == "sqlite":
+        _refuse_another_beginning(address, create)
     engine = sqlite_engine(address) if address.get_backend_name() == "sqlite" else postgresql_engine(address)
     try:
         with translated(engine):
             if engine.dialect.name == "sqlite":
                 write_ahead(str(engine.url.database))
+            elif not create and revision_of(engine, table) is None:
+                raise LedgerUnusable(f"{described(engine.url)} does not exist: {NONE_YET}")
             migrate(engine, versions, table)
+        if engine.dialect.name == "sqlite":
+            with suppress(OSError):  # a folder that became read-only keeps its ledger readable
+                _beginning_of(address).touch(mode=0o600)
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def _refuse_another_beginning(address: URL, create: bool) -> None:
+    """A command that asks or decides must not do so in a new, empty ledger; and where one was, none begins unasked."""
+    path = Path(address.database or "")
+    if path.exists() and path.stat().st_size > 0:
+        return
+    state = "is empty" if path.exists() else "is missing"
+    if _beginning_of(address).exists():
+        raise LedgerUnusable(
+            f"the ledger {path} {state}, and there was one: restore it from a backup, or delete "
+            f"{_beginning_of(address)} to begin a new one, which knows of no link, pause or decision"
+        )
+    if not create:
+        raise LedgerUnusable(f"the ledger {path} {state}: {NONE_YET}")
+
+
+def _beginning_of(address: URL) -> Path:
+    """The file beside a ledger that lasts longer than it: one was begun here."""
+    return Path(f"{address.database}.begun")
 
 
 def ledger_address(url: str | URL) -> URL:
@@ -164,10 +210,11 @@ def erase_freed(engine: Engine) -> None:
 
 
 def postgresql_engine(address: URL) -> Engine:
-    """A pool that notices connections which died while idle."""
+    """A pool that notices connections which died while idle, and on which nothing waits without end."""
+    defaults = {name: value for name, value in WAITS.items() if name not in address.query}
     return create_engine(
         address,
-        connect_args={} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_SECONDS},
+        connect_args=defaults,
         json_serializer=canonical_json,
         hide_parameters=True,
         pool_pre_ping=True,

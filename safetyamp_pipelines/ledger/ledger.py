@@ -28,12 +28,18 @@ class Ledger(
     """What was intended, sent and answered. Safe to use from several threads; every call is one short transaction."""
 
     @classmethod
-    def open(cls, url: str | URL, *, clock: Clock = utc_now) -> Self:
-        """The ledger at a SQLAlchemy URL of a SQLite file or a PostgreSQL database, made or migrated as needed.
+    def open(cls, url: str | URL, *, create: bool = True, clock: Clock = utc_now) -> Self:
+        """The ledger at a SQLAlchemy URL of a SQLite file or a PostgreSQL database, migrated as needed, and made where
+        none ever was, if `create` allows that.
 
-        Raises LedgerUnusable, whose message says what is wrong and holds no password.
+        Raises LedgerUnusable, whose message has the cause and no password.
         """
-        return cls(open_engine(url), clock)
+        return cls(open_engine(url, create=create), clock)
+
+    @property
+    def name(self) -> str:
+        """Which ledger it is: its file, or database and host."""
+        return described(self._engine.url).removeprefix("the ledger ")
 
     def close(self) -> None:
         """Close every connection."""
