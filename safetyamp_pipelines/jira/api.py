@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetyamp_pipelines.jira.instances import Instance, Kind
 from safetyamp_pipelines.jira.values import Untyped, moment
@@ -28,6 +28,13 @@ ID_PAGE: Mapping[Kind, int] = {"cloud": 5000, "data_center": 1000}
 ASKED_AT_ONCE, LOGS_AT_ONCE, LOG_PAGE, PROJECT_PAGE = 100, 1000, 10_000, 100
 LONGEST_SILENCE = 60.0
 """Seconds waited after a 429 that does not say how long."""
+
+
+class Log(NamedTuple):
+    """All histories of an issue, None where Jira gives but a part; and, if it says so, as of which `updated`."""
+
+    histories: list[dict[str, Any]] | None
+    as_of: datetime | None = None
 
 
 class PagingLost(ReadError):
@@ -111,30 +118,30 @@ class JiraClient:
             self._token_pages(where, fields, PAGE) if self.about.kind == "cloud" else self._pages_by_id(where, fields)
         )
 
-    def ids(self, where: str) -> set[int]:
-        """The ids a query finds, listed in another way than `pages` lists them where there is one."""
+    def ids(self, where: str) -> dict[int, str]:
+        """The ids a query finds, and their keys, listed in another way than `pages` lists them where there is one."""
         if self.about.kind == "cloud":
             pages = self._token_pages(where, ["id"], ID_PAGE["cloud"])
-            return {issue_id(issue) for page in pages for issue in page}
+            return {issue_id(issue): str(issue.get("key") or "") for page in pages for issue in page}
         body = {"jql": f"{where} ORDER BY id ASC", "fields": ["id"]}
         with self._reading("issues"):
             rows = self._offset_pages(self._path("search"), body, "issues", ID_PAGE["data_center"], self._search)
-            return {issue_id(row) for row in rows}
+            return {issue_id(row): str(row.get("key") or "") for row in rows}
 
     def by_ids(self, ids: Iterable[int], fields: Sequence[str]) -> dict[int, Issue]:
         """The issues of these ids that the account may see; the others are not in the answer."""
         found: dict[int, Issue] = {}
-        for some in _batches(sorted(ids), ASKED_AT_ONCE):
+        for some in batches(sorted(ids), ASKED_AT_ONCE):
             with self._reading("issues"):
                 if self.about.kind == "cloud":
                     path = self._path("issue/bulkfetch")
-                    body: dict[str, Any] = {"issueIdsOrKeys": [str(one) for one in some], "fields": list(fields)}
+                    body = {"issueIdsOrKeys": [str(one) for one in some], "fields": list(fields)}
                     answer = _object(self.http.query(path, body, endpoint=path), "issues")
+                    issues = _objects(answer.get("issues"), "issues")
+                    if answer.get("issueErrors"):  # issues that are there and could not be given just now
+                        raise ReadError(self._table("issues"), "some issues could not be given")
                 else:
-                    jql = f"id in ({','.join(map(str, some))})"
-                    body = {"jql": jql, "fields": list(fields), "maxResults": len(some), "validateQuery": False}
-                    answer = self._search(body)
-                issues = _objects(answer.get("issues"), "issues")
+                    issues = self._those(some, fields=list(fields))
             found |= {issue_id(issue): issue for issue in issues if issue_id(issue) in set(some)}
         return found
 
@@ -159,10 +166,10 @@ class JiraClient:
                     raise
                 return None
 
-    def changelogs(self, ids: Sequence[int]) -> Iterator[tuple[int, list[dict[str, Any]] | None]]:
-        """Each issue with all its histories; None instead where Jira gives but a part, and nothing for one it hides."""
+    def changelogs(self, ids: Sequence[int]) -> Iterator[tuple[int, Log]]:
+        """Each issue with its changelog; nothing for one that Jira hides."""
         read = self._cloud_changelogs if self.about.kind == "cloud" else self._expanded_changelogs
-        for some in _batches(ids, LOGS_AT_ONCE if self.about.kind == "cloud" else ASKED_AT_ONCE):
+        for some in batches(ids, LOGS_AT_ONCE if self.about.kind == "cloud" else ASKED_AT_ONCE):
             with self._reading("changelogs"):
                 yield from read(some).items()
 
@@ -224,6 +231,12 @@ class JiraClient:
             do = f'the search is gone there: set "kind": "cloud" for {self.instance.name} in JIRA_INSTANCES'
             raise ReadError(self._table("issues"), do) from None
 
+    def _those(self, ids: Sequence[int], **asked: Any) -> list[Issue]:
+        """A Data Center's issues of these ids, in as many pages as it makes; ids that are none are no error."""
+        jql = f"id in ({','.join(map(str, ids))}) ORDER BY id ASC"
+        body = {"jql": jql, "validateQuery": False, **asked}
+        return list(self._offset_pages(self._path("search"), body, "issues", len(ids), self._search))
+
     def _offset_pages(
         self,
         path: str,
@@ -237,13 +250,13 @@ class JiraClient:
         while start < total:
             answer = ask({**params, "startAt": start, "maxResults": size})
             rows, total = _objects(answer.get(field), field), answer.get("total", 0)
-            if not isinstance(total, int) or (not rows and start < total):
+            if not isinstance(total, int) or (not rows and start != total):
                 raise ReadError(self._table(field), "a page holds nothing although more is announced")
             yield from rows
             start += len(rows)
 
-    def _cloud_changelogs(self, ids: Sequence[int]) -> dict[int, list[dict[str, Any]] | None]:
-        logs: dict[int, list[dict[str, Any]] | None] = {one: [] for one in ids}
+    def _cloud_changelogs(self, ids: Sequence[int]) -> dict[int, Log]:
+        logs: dict[int, list[dict[str, Any]]] = {one: [] for one in ids}
         path, tokens = self._path("changelog/bulkfetch"), set[str]()
         body: dict[str, Any] = {"issueIdsOrKeys": [str(one) for one in ids], "maxResults": LOG_PAGE}
         while True:
@@ -254,21 +267,19 @@ class JiraClient:
                     known.extend(_objects(log.get("changeHistories"), "changelogs"))
             token = answer.get("nextPageToken")
             if not token:
-                return logs
+                return {one: Log(histories) for one, histories in logs.items()}
             if token in tokens:
                 raise ReadError(self._table("changelogs"), "the token of the next page came twice")
             tokens.add(token)
             body = {**body, "nextPageToken": token}
 
-    def _expanded_changelogs(self, ids: Sequence[int]) -> dict[int, list[dict[str, Any]] | None]:
-        jql = f"id in ({','.join(map(str, ids))})"
-        body = {"jql": jql, "fields": ["id"], "expand": ["changelog"], "maxResults": len(ids), "validateQuery": False}
-        issues = {issue_id(one): one for one in _objects(self._search(body).get("issues"), "changelogs")}
-        logs: dict[int, list[dict[str, Any]] | None] = {}
+    def _expanded_changelogs(self, ids: Sequence[int]) -> dict[int, Log]:
+        issues = {issue_id(one): one for one in self._those(ids, fields=["updated"], expand=["changelog"])}
+        logs: dict[int, Log] = {}
         for one, issue in issues.items():
             logs[one] = _whole_log(issue)
-            if logs[one] is None:  # cut in a listing; alone it may come whole
-                path, params = self._path(f"issue/{one}"), {"fields": "id", "expand": "changelog"}
+            if logs[one].histories is None:  # cut in a listing; alone it may come whole
+                path, params = self._path(f"issue/{one}"), {"fields": "updated", "expand": "changelog"}
                 alone = self.http.get(path, params, endpoint=self._path("issue/{id}"))
                 logs[one] = _whole_log(_object(alone, "changelogs"))
         return logs
@@ -322,13 +333,15 @@ def jira_client(instance: Instance, settings: Settings, policy: RetryPolicy | No
     return JiraClient(instance, http)
 
 
-def _whole_log(issue: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+def _whole_log(issue: Mapping[str, Any]) -> Log:
     log = _object(issue.get("changelog"), "changelogs")
     histories = _objects(log.get("histories"), "changelogs")
-    return histories if isinstance(total := log.get("total"), int) and len(histories) >= total else None
+    is_whole = isinstance(total := log.get("total"), int) and len(histories) >= total
+    return Log(histories if is_whole else None, moment(_object(issue.get("fields"), "changelogs").get("updated")))
 
 
-def _batches(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+def batches(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """The ids, so many at a time."""
     for start in range(0, len(ids), size):
         yield ids[start : start + size]
 

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from safetyamp_pipelines.jira import issue_tables as t
+from safetyamp_pipelines.jira.api import batches
 from safetyamp_pipelines.jira.field_mapping import Transition
 from safetyamp_pipelines.jira.scope import Run, Scope, running
 from safetyamp_pipelines.jira.values import moment, plain_text
@@ -29,10 +30,11 @@ def read_history(scope: Scope, project: str) -> dict[str, Any]:
             due = db.execute(sa.select(table.issue_id, table.updated).where(*own, stale, table.gone_at.is_(None))).all()
         run.total = len(due)
         updated = {row.issue_id: row.updated for row in due}
-        for some in _batches(sorted(updated)):
+        for some in batches(sorted(updated), BATCH):
             logs = dict(scope.client.changelogs(some))
-            _store(run, {one: log for one, log in logs.items() if log is not None}, updated)
-            run.counts["cut"] += sum(log is None for log in logs.values())
+            fresh = {one: log for one, log in logs.items() if log.as_of is None or log.as_of >= updated[one]}
+            _store(run, {one: log.histories for one, log in fresh.items() if log.histories is not None}, updated)
+            run.counts["cut"] += sum(log.histories is None for log in logs.values())
             run.done += len(some)
             run.check()
         _fill_columns(run, list(updated))
@@ -90,7 +92,7 @@ def _fill_columns(run: Run, changed: Sequence[int]) -> None:
             own = (table.c.instance == scope.instance, table.c.project_key == project)
             with scope.book.reading() as db:
                 ids = list(db.scalars(sa.select(table.c.issue_id).where(*own).order_by(table.c.issue_id)))
-        for some in _batches(ids):
+        for some in batches(ids, BATCH):
             _fill(run, table, waits, some)
             run.check()
     with scope.book.writing() as db:
@@ -129,7 +131,3 @@ def _time_of(when: Transition, log: Sequence[Any]) -> Any:
         and (when.before is None or (change.from_text or "").casefold() == when.before.casefold())
     ]
     return None if not found else found[0] if when.which == "first" else found[-1]
-
-
-def _batches(ids: Sequence[int]) -> Iterable[Sequence[int]]:
-    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from safetyamp_pipelines.jira.api import Issue, JiraClient, PagingLost, issue_id
 from safetyamp_pipelines.jira.scope import Run, Scope, running, utc_now
-from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.sync.model.errors import ReadError, Refusal
 
 OVERLAP = timedelta(minutes=5)
 """Jira's index follows its issues after a while: this much before the watermark is read again."""
@@ -85,10 +85,16 @@ def whole_pages(client: JiraClient, where: str, fields: Sequence[str]) -> Iterat
                 raise
             is_again = True
     for _ in range(MOST_ROUNDS if pages > 1 else 0):
-        if not (missed := client.ids(where) - seen):
+        listed = set(client.ids(where))
+        if 2 * len(seen & listed) < len(seen):
+            raise ReadError(f"jira {client.instance.name} issues", "a second listing lacks most of what was read")
+        if not (missed := listed - seen):
             return
-        seen |= missed
-        yield list(client.by_ids(missed, fields).values())
+        found = client.by_ids(missed, fields)
+        seen |= set(found)
+        yield list(found.values())
+    if pages > 1:
+        raise ReadError(f"jira {client.instance.name} issues", "a listing still holds issues that cannot be read")
 
 
 def _read(run: Run, where: str, fields: Sequence[str]) -> datetime | None:

@@ -277,6 +277,8 @@ def _upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> 
             set_={
                 **kept,
                 "created": sa.func.coalesce(new.created, table.c.created),
+                # In another project the changelog is read again: its rules may have filled other columns there.
+                "changes_of": sa.case((table.c.project_key == new.project_key, table.c.changes_of)),
                 "gone_at": sa.case((returned, None), else_=table.c.gone_at),
                 "gone_why": sa.case((returned, None), else_=table.c.gone_why),
             },

@@ -11,8 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from safetyamp_pipelines.jira import issue_tables as t
+from safetyamp_pipelines.jira.api import ASKED_AT_ONCE, Issue, batches
 from safetyamp_pipelines.jira.forward import of_project
 from safetyamp_pipelines.jira.scope import Run, Scope, running, utc_now
+from safetyamp_pipelines.sync.model.errors import ReadError
 
 MOST_GONE, MOST_SHARE, FEW = 20, 0.10, 5
 """More than both of these at once, or every one of a few, are held until a person approves."""
@@ -29,7 +31,7 @@ def check_presence(scope: Scope, project: str) -> dict[str, Any]:
         listed = scope.client.ids(of_project(project))
         _read_missed(run, listed)
         asked_at = utc_now()
-        gone = _gone(run, set(known) - listed, asked_at)
+        gone = _gone(run, set(known) - set(listed), next(iter(listed), None), asked_at)
         if gone is None:
             return _note(run, not_visible=len(known))
         held = _held(scope, gone, len(known))
@@ -45,19 +47,29 @@ def set_hash(instance: str, ids: Collection[int]) -> str:
     return hashlib.sha256(json.dumps(["jira", instance, sorted(ids)]).encode()).hexdigest()
 
 
-def _read_missed(run: Run, listed: set[int]) -> None:
-    """Read what is listed and not in the table as an issue of this project: it came back, moved in, or was missed."""
-    missed = listed - set(_rows(run.scope, run.project))
+def _read_missed(run: Run, listed: Mapping[int, str]) -> None:
+    """Read what is listed and not in the table under this project and key: it came back, moved, or was missed."""
+    known = _rows(run.scope, run.project)
+    missed = {one for one, key in listed.items() if one not in known or known[one] != (key or known[one])}
     if missed:
         asked_at = utc_now()
         run.store(list(run.scope.client.by_ids(missed, run.scope.fields).values()), asked_at)
 
 
-def _gone(run: Run, unlisted: set[int], asked_at: datetime) -> dict[int, str] | None:
-    """Why each is no longer here, by asking for it; None when the project turns out not to be visible any more."""
+def _gone(run: Run, unlisted: set[int], present: int | None, asked_at: datetime) -> dict[int, str] | None:
+    """Why each is no longer here, by asking for it; None when the project turns out not to be visible any more.
+
+    An issue that is `present` is asked for with them: an answer without it is torn and proves nothing.
+    """
+    found: dict[int, Issue] = {}
+    control = set() if present is None else {present}
+    for some in batches(sorted(unlisted), ASKED_AT_ONCE - 1):
+        answer = run.scope.client.by_ids({*some, *control}, run.scope.fields)
+        if not control <= set(answer):
+            raise ReadError(f"jira {run.scope.instance} {run.project}", "an issue that was listed is not given")
+        found |= {one: issue for one, issue in answer.items() if one in unlisted}
     if not unlisted:
         return {}
-    found = run.scope.client.by_ids(unlisted, run.scope.fields)
     visible = run.scope.client.projects()
     if run.project not in visible:
         return None

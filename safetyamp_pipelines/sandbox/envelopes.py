@@ -35,6 +35,8 @@ def empty_page(system: str) -> bytes:
 def has_rows(page: bytes) -> bool:
     """Whether a listing's answer, of any of the systems, holds at least one row."""
     body = json.loads(page)
+    if isinstance(body, list):
+        return bool(body)
     return bool(body.get("data") or body.get("value") or body.get("issues"))
 
 

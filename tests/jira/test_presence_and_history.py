@@ -91,7 +91,7 @@ def test_a_permission_that_is_lost_while_the_project_is_listed_marks_nothing(jir
         session.refresh_partitions()
         jiras[instance].visible.discard("OPS")
         client = session.scope(instance).client
-        client.ids = lambda _: set()  # type: ignore[method-assign]
+        client.ids = lambda _: {}  # type: ignore[method-assign]
         found = session.read("presence", [f"{instance}|OPS"])
     assert found[f"{instance}|OPS"]["not_visible"] == 12  # type: ignore[index]
     assert gone(jiras, instance) == {}
