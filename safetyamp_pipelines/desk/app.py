@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from safetyamp_pipelines.desk import actions, pages
+from safetyamp_pipelines.desk import actions, jira_pages, pages
 from safetyamp_pipelines.desk.access import Access, AccessRules
 from safetyamp_pipelines.desk.health import machine_routes
 from safetyamp_pipelines.desk.view import STYLE, Desk, render
@@ -21,7 +21,13 @@ def build_desk(desk: Desk, *, with_machines: bool, more: Sequence[BaseRoute] = (
     """The app. `more` are routes of other rooms, which stand behind the same login."""
     rules = AccessRules(desk.settings, desk.read_only)
     inside = Starlette(
-        routes=[*pages.ROUTES, *actions.ROUTES, Route("/desk.css", _style), *more],
+        routes=[
+            *pages.ROUTES,
+            *actions.ROUTES,
+            *(jira_pages.ROUTES if desk.settings.has_jira else ()),
+            Route("/desk.css", _style),
+            *more,
+        ],
         middleware=[Middleware(Access, rules=rules, ledger=desk.ledger)],
         exception_handlers={SyncError: _refused, 404: _not_found},
     )

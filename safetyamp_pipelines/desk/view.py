@@ -95,7 +95,7 @@ def render(request: Request, template: str, *, title: str, status: int = 200, **
     user = request.state.user
     text = page.render(
         title=title,
-        pages=PAGES,
+        pages=(*PAGES, ("/jira", "Jira")) if desk.settings.has_jira else PAGES,
         here=request.url.path,
         user=user,
         token=request.state.form_token,
@@ -120,6 +120,8 @@ NOTICES: Mapping[str, str] = {
     "retry": "The next sync tries it again.",
     "dismissed": "Dismissed. It is not tried again until its cause changes.",
     "undo": "The undo has begun; syncing is paused. This page shows how far it is.",
+    "saved": "Saved. The next read fills what is new.",
+    "reading": "Decided. Reading Jira stops between two pages, or goes on.",
 }
 """What a page says after a decision, by the word in its address."""
 

@@ -42,7 +42,8 @@ def judge_untyped(book: JiraBook, _: timedelta) -> Judged:
     query = sa.select(t.issues.c.instance, t.issues.c.issue_key, t.untyped.c.column_name, t.untyped.c.reason)
     same = sa.and_(t.issues.c.instance == t.untyped.c.instance, t.issues.c.issue_id == t.untyped.c.issue_id)
     with book.reading() as db:
-        rows = db.execute(query.join(t.untyped, same).where(t.issues.c.gone_at.is_(None))).all()
+        found = query.join(t.untyped, same).where(t.issues.c.gone_at.is_(None))
+        rows = db.execute(found.order_by(t.untyped.c.instance, t.untyped.c.issue_id)).all()
     return Judged([f"{r.instance} {r.issue_key}: {r.column_name} {r.reason}" for r in rows], {})
 
 

@@ -78,6 +78,12 @@ class JiraBook:
             row = db.execute(sa.select(t.mappings).order_by(t.mappings.c.version.desc()).limit(1)).first()
         return None if row is None else Active(row.version, parse_mapping(row.document))
 
+    def active_or_refuse(self) -> Active:
+        """The newest version, for questions, which write nothing. Raises Refusal before the first read."""
+        if (newest := self.newest()) is None:
+            raise Refusal("nothing was read from Jira yet: `safetyamp jira sync`")
+        return newest
+
     def versions(self) -> list[dict[str, Any]]:
         """Every version, newest first."""
         with self.reading() as db:

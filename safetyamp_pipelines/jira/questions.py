@@ -56,7 +56,7 @@ def issues_of(
 
     `q` is looked for in the key and in every text column; `gone` shows those that are gone as well.
     """
-    table = t.issues_table(_active(book).mapping)
+    table = t.issues_table(book.active_or_refuse().mapping)
     order = (table.c.updated.desc(), table.c.instance, table.c.issue_id)
     query = sa.select(table).order_by(*order).limit(min(max(1, limit), MOST_ROWS) + 1)
     if q.strip():
@@ -83,7 +83,7 @@ def issue_of(book: JiraBook, key: str, instance: str | None = None) -> dict[str,
 
     Raises Refusal for none, and for several when the instance does not say which.
     """
-    active, table = _active(book), t.issues_table(_active(book).mapping)
+    active, table = book.active_or_refuse(), t.issues_table(book.active_or_refuse().mapping)
     old = sa.cast(table.c.old_keys, sa.Text).contains(f'"{key}"', autoescape=True)
     named = sa.or_(table.c.issue_key == key, table.c.issue_id == (int(key) if key.isdecimal() else -1), old)
     where = [named] if instance is None else [named, table.c.instance == instance]
@@ -156,13 +156,6 @@ def render_status(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {row['held']['issues']} issues would be marked gone, held: {do}"
     if not found["partitions"]:
         yield "nothing was read yet: safetyamp jira sync"
-
-
-def _active(book: JiraBook) -> Active:
-    """The newest mapping, without taking in a file: questions write nothing."""
-    if (newest := book.newest()) is None:
-        raise Refusal("nothing was read from Jira yet: `safetyamp jira sync`")
-    return newest
 
 
 def _progress(run: Mapping[str, Any], now: datetime) -> dict[str, Any]:
