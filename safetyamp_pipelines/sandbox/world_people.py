@@ -96,12 +96,17 @@ def _private_life(dice: random.Random, i: int, email: str) -> Row:
     }
 
 
+def _ended(row: Row, day: str) -> Row:
+    """The dates of somebody who left on that day, and began before."""
+    return {"TermDate": day, "HireDate": row["HireDate"] if row["HireDate"] < day else "2015-03-02 00:00:00"}
+
+
 def _plant_leavers(draft: Draft) -> None:
     dice = draft.dice("leavers")
     for row in draft.take("terminated_past", 0.06, at_least=3):
-        row |= {"TermDate": draft.day(dice.randint(10, 900)), "ActiveYN": "N"}
+        row |= {**_ended(row, draft.day(dice.randint(10, 900))), "ActiveYN": "N"}
     for row in draft.take("terminated_flag_active"):
-        row["TermDate"] = draft.day(dice.randint(10, 300))
+        row |= _ended(row, draft.day(dice.randint(10, 300)))
     for row in draft.take("no_hire_date"):
         row["HireDate"] = None
     for row in draft.take("first_name_blank"):

@@ -198,7 +198,8 @@ class People:
             taken = holders != [matched[employee]] or not mine if holders else wishes[fields["email"]] > 1
             if fields["email"] and taken:
                 fields["email"] = None
-                self.verdicts.reject(str(employee))
+                if not mine:
+                    self.verdicts.reject(str(employee))
 
     def _settle_mobiles(self, wanted: dict[int, Row], matched: dict[int, Token | None]) -> None:
         """A clashing number is omitted.

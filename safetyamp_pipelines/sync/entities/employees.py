@@ -8,7 +8,15 @@ from typing import Any
 
 from pydantic import Field as Setting
 
-from safetyamp_pipelines.sync.entities.shared import EMPLOYEES, EMPLOYMENT, HomeSites, has_left, is_active, owners
+from safetyamp_pipelines.sync.entities.shared import (
+    EMPLOYEES,
+    EMPLOYMENT,
+    HomeSites,
+    has_left,
+    is_active,
+    is_impossible,
+    owners,
+)
 from safetyamp_pipelines.sync.model import clean
 from safetyamp_pipelines.sync.model.columns import ADDRESS, AUDIT, Kind, Presence, Schema, columns, keys
 from safetyamp_pipelines.sync.model.inputs import Inputs
@@ -139,6 +147,8 @@ def _scope(row: Record, active: bool, left: bool) -> tuple[Scope, str]:
         return Scope.ACTIVE, ""
     if left:
         return Scope.LEAVER, f"employment ended {clean.date(row['TermDate'], '')}"
+    if is_impossible(*clean.clean([row.get("HireDate"), row.get("TermDate")], "date").values):
+        return Scope.OUT, "TermDate in Viewpoint is in 1900 or before HireDate: correct it; the account stays as it is"
     return Scope.OUT, "no hire date in Viewpoint; the account, if any, stays as it is"
 
 

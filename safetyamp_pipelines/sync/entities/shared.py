@@ -17,14 +17,28 @@ EMPLOYMENT = ("HireDate", "TermDate")
 def is_active(columns: Columns, today: date) -> list[bool]:
     """By row: a hire date, and no termination date or one still to come. `ActiveYN` is not asked: it and `TermDate`
     disagree in practice."""
-    hired = clean(columns[f"{EMPLOYEES}.HireDate"], "date").values
-    return [start is not None and not left for start, left in zip(hired, has_left(columns, today), strict=True)]
+    return [
+        start is not None and (end is None or end > today.isoformat()) and not is_impossible(start, end)
+        for start, end in _employment(columns)
+    ]
 
 
 def has_left(columns: Columns, today: date) -> list[bool]:
-    """By row: a termination date that has come."""
-    ends = clean(columns[f"{EMPLOYEES}.TermDate"], "date").values
-    return [end is not None and end <= today.isoformat() for end in ends]
+    """By row: a termination date that has come, and that can be one."""
+    return [
+        end is not None and end <= today.isoformat() and not is_impossible(start, end)
+        for start, end in _employment(columns)
+    ]
+
+
+def is_impossible(start: str | None, end: str | None) -> bool:
+    """Whether a termination date proves nothing: before the hire date, or of the year 1900, where empty dates go."""
+    return end is not None and (end < "1901" or (start is not None and end < start))
+
+
+def _employment(columns: Columns) -> Iterable[tuple[str | None, str | None]]:
+    dates = (clean(columns[f"{EMPLOYEES}.{name}"], "date").values for name in EMPLOYMENT)
+    return zip(*dates, strict=True)
 
 
 def owners(claims: Iterable[tuple[str, int, bool]], companies: tuple[int, ...]) -> dict[str, int]:

@@ -126,12 +126,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Refused:
-    """Why a guard refuses the plan: its figures against its limit, the source keys, and the key in sync.yaml."""
+    """Why a guard objects: its figures against its limit, the source keys, the key in sync.yaml, and the source that it
+    holds to be sick."""
 
     guard: str
     figures: str
     keys: tuple[str, ...]
     setting: str
+    source: str = ""
 
     def __str__(self) -> str:
         shown = ", ".join(self.keys[:10]) + (f" and {len(self.keys) - 10} more" if len(self.keys) > 10 else "")

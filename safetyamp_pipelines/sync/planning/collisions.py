@@ -72,12 +72,14 @@ def _collide(
             rivals = sorted(other.source_key for other in (keepers or records) if other is not record)
             owners = [who for row_id in held_by if (who := owner_of.get(row_id)) is not None]
             ending = {(who, declared.name) for who in owners if _gives_up(wishes.get(who), declared, value)}
+            is_new = record.source_key not in matches.found
             if rivals:
-                _note(declared, record, f"{noun} {', '.join(rivals)} has the same, correct one of them", found)
+                _note(declared, record, is_new, f"{noun} {', '.join(rivals)} has the same, correct one of them", found)
             elif len(ending) < len(held_by):
-                _note(declared, record, f"{observed.key_of(held_by[0])} in SafetyAmp has the same", found)
+                _note(declared, record, is_new, f"{observed.key_of(held_by[0])} in SafetyAmp has the same", found)
             elif ending & keeps:
-                _note(declared, record, f"{observed.key_of(held_by[0])} in SafetyAmp does not give it up yet", found)
+                why = f"{observed.key_of(held_by[0])} in SafetyAmp does not give it up yet"
+                _note(declared, record, is_new, why, found)
             elif ending:
                 found.waits_for[record.source_key] |= ending
 
@@ -87,9 +89,12 @@ def _gives_up(wish: Any, declared: Field, value: str) -> bool:
     return wish is not None and _fold(declared, wish) != value
 
 
-def _note(declared: Field, record: Desired, why: str, found: Collisions) -> None:
-    if declared.unique is Collision.REJECT:
+def _note(declared: Field, record: Desired, is_new: bool, why: str, found: Collisions) -> None:
+    """A record that is there keeps the value that it has, and all else of it goes on; a new one cannot do without."""
+    if declared.unique is Collision.REJECT and is_new:
         found.reasons[record.source_key].append(f"{declared.label} is taken: {why}")
+    elif declared.unique is Collision.REJECT:
+        found.omitted[record.source_key][declared.name] = f"{declared.label} stays as it is, for it is taken: {why}"
     else:
         found.omitted[record.source_key][declared.name] = f"{declared.label} left out: {why}"
 

@@ -97,7 +97,7 @@ class _Planner:
             refused=refused,
             held=tuple(held for _, held in sorted(self.held.items())),
             approved=tuple(sorted(change.hash for change in changes if change.hash in (approved or ()))),
-            source_rows=self._source_rows(),
+            source_rows=self._well_rows(refused),
             mapping_hash=self.mapping,
             revived=self._revived(collisions),
             records=account.records,
@@ -126,6 +126,11 @@ class _Planner:
     def _source_rows(self) -> dict[str, int]:
         read = [source for source in self.spec.sources if source not in self.inputs.unread]
         return {source: self.inputs.certificate(source).rows for source in read}
+
+    def _well_rows(self, refused: Sequence[Refused]) -> dict[str, int]:
+        """The sizes that the next guards compare with: not those of a source that is held to be sick."""
+        sick = {guard.source for guard in refused}
+        return {source: rows for source, rows in self._source_rows().items() if source not in sick}
 
     def _scale(self, changes: Sequence[Change]) -> Scale:
         """What the guards measure against: the records that are or will be in SafetyAmp, and where they stand."""

@@ -113,10 +113,10 @@ def _sick_sources(spec: EntitySpec, changes: Sequence[Change], scale: Scale, gua
         keys = _keys(change for change in changes if _rests_on(spec, change, source))
         before = scale.rows_before.get(source)
         if rows == 0 and source in guards.empty_sources:
-            yield Refused("empty source", f"{source} has no rows", keys, "guards.empty_sources")
+            yield Refused("empty source", f"{source} has no rows", keys, "guards.empty_sources", source)
         elif before and rows < (1 - guards.shrunk_source) * before:
             text = f"{source} has {rows} rows, and had {before}; at most {guards.shrunk_source:.0%} may go at once"
-            yield Refused("shrunk source", text, keys, "guards.shrunk_source")
+            yield Refused("shrunk source", text, keys, "guards.shrunk_source", source)
 
 
 def _rests_on(spec: EntitySpec, change: Change, source: str) -> bool:

@@ -133,16 +133,18 @@ def still_on(
     ends: dict[str, list[date | None]] = {}
     for record in employees:
         number = clean.number(record["Employee"], "")
-        if number is not None and record.get("HireDate") is not None:
-            ends.setdefault(number, []).append(_day(record.get("TermDate")))
+        hired, ended = _day(record.get("HireDate")), _day(record.get("TermDate"))
+        if number is not None and hired is not None:
+            is_possible = ended is not None and ended.year > 1900 and ended >= hired
+            ends.setdefault(number, []).append(ended if is_possible else None)
     found = {}
     for number, days in ends.items():
         last = max((day for day in days if day is not None), default=None)
         if None in days or last is None or last > today:
             continue
-        ended = datetime.combine(last, time(), zone)
-        if at - ended > promised and _is_on(users, links, number):
-            found[number] = ended
+        since = datetime.combine(last, time(), zone)
+        if at - since > promised and _is_on(users, links, number):
+            found[number] = since
     return found
 
 

@@ -33,6 +33,18 @@ def test_the_holder_in_safetyamp_keeps_the_address() -> None:
     assert verdicts(plan_of("employees", world)) == {"1": "rejected", "2": "unchanged"}
 
 
+def test_an_address_that_somebody_else_holds_stays_away_and_the_rest_of_the_person_goes_on() -> None:
+    wishes = employee(1, Email="p2@example.com", LastName="Married", udEmpTitle="Fitter", CellPhone=MOBILE)
+    world = company(viewpoint__employees=[wishes, employee(2)], users=[settled(1), settled(2)])
+
+    plan = plan_of("employees", world)
+
+    assert pairs(plan, "1") == {"last_name": ("Test", "Married"), "mobile_phone": (None, E164)}
+    assert verdict(plan, "1").notes == (
+        "E-mail stays as it is, for it is taken: employee 2 has the same, correct one of them",
+    )
+
+
 def test_an_address_of_an_account_nobody_manages_is_not_taken() -> None:
     world = company(viewpoint__employees=[employee(1)], users=[user("admin", None, email="boss@example.com")])
     world["viewpoint/employees"] = [employee(1, Email="boss@example.com", PRDept="10"), employee(2)]
@@ -103,10 +115,10 @@ def test_whoever_waits_for_one_that_waits_in_vain_does_not_move_either() -> None
 
     plan = plan_of("employees", world, links={"1": Remembered("user1", {"system_access": 1})})
 
-    assert verdicts(plan) == {"1": "held", "2": "rejected", "3": "rejected"}
+    assert verdicts(plan) == {"1": "held", "2": "unchanged", "3": "unchanged"}
 
 
-def test_two_who_exchange_their_addresses_are_rejected_and_two_who_exchange_numbers_go_without() -> None:
+def test_two_who_exchange_their_addresses_keep_them_and_two_who_exchange_numbers_go_without() -> None:
     sources = [
         employee(1, Email="p2@example.com"),
         employee(2, Email="p1@example.com"),
@@ -117,6 +129,7 @@ def test_two_who_exchange_their_addresses_are_rejected_and_two_who_exchange_numb
 
     plan = plan_of("employees", company(viewpoint__employees=sources, users=[settled(1), settled(2), *numbers]))
 
-    assert verdicts(plan) == {"1": "rejected", "2": "rejected", "3": "updated", "4": "unchanged"}
-    assert verdict(plan, "1").reasons == ("E-mail is taken: 2 in SafetyAmp does not give it up yet",)
+    assert verdicts(plan) == {"1": "unchanged", "2": "unchanged", "3": "updated", "4": "unchanged"}
+    kept = "E-mail stays as it is, for it is taken: 2 in SafetyAmp does not give it up yet"
+    assert verdict(plan, "1").notes == (kept,)
     assert pairs(plan, "3") == {"first_name": ("Nora 3", "New")}
