@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich import markup
 from rich.box import HEAVY_HEAD
 from rich.console import Console
-from rich.control import strip_control_codes
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -17,6 +16,7 @@ from safetyamp_pipelines.operations.explain.calls import render_value
 from safetyamp_pipelines.operations.local_time import duration
 from safetyamp_pipelines.operations.plan_view import SYMBOLS, summary_of
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.model.text import displayed
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.cli.running import Ran
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 LINE_EVERY = 25
 MOST_KEYS = 10
+
+
+def escape(text: str) -> str:
+    """Outside text for a console that reads markup: one line, and nothing of it is markup or steers the terminal."""
+    return markup.escape(displayed(text, None))
 
 
 class TerminalProgress:
@@ -115,7 +120,7 @@ def _records_table(console: Console, name: str, records: list[dict[str, Any]]) -
         table.add_column(column)
     for record in records:
         verdict = record["verdict"].replace("_", " ")
-        table.add_row(escape(record["key"]), verdict, escape("\n".join(record["why"])))
+        table.add_row(escape(record["key"]), verdict, "\n".join(map(escape, record["why"])))
     return table
 
 
@@ -131,13 +136,13 @@ def show_plan(console: Console, plan: Plan, names: Mapping[str, str]) -> None:
     lines: list[str] = []
     for change in plan.changes:
         who = " ".join(filter(None, (change.natural_key, names.get(change.source_key))))
-        lines.append(f"  {SYMBOLS[change.action]} {who} — {change.cause}")
+        lines.append(displayed(f"  {SYMBOLS[change.action]} {who} — {change.cause}", None))
         for name, (before, after) in change.fields.items():
             was = "" if change.target_id is None else f"{render_value(before)} → "
             lines.append(f"      {BY_NAME[plan.entity].field(name).label}: {was}{render_value(after)}")
     if lines:
         # Past the console: it takes a fifth of the time of a first plan to style what has no style.
-        console.file.write(strip_control_codes("\n".join(lines)) + "\n")
+        console.file.write("\n".join(lines) + "\n")
     if notes := [verdict for verdict in plan.verdicts if verdict.notes]:
         _line(console, f"  left out of {len(notes)} records")
         for verdict in notes:

@@ -18,6 +18,7 @@ from safetyamp_pipelines.operations.advice import told
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.logs import configure_logging
 from safetyamp_pipelines.sync.model.errors import PushStopped, Refusal, SyncError
+from safetyamp_pipelines.sync.model.text import displayed_lines
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.settings.model import Settings, System
@@ -62,7 +63,9 @@ def with_settings(
     except SyncError as error:
         exit_code = FAILED if isinstance(error, PushStopped) else REFUSED
         text = told(error)
-        console(sys.stderr).print(text, style="bold red", highlight=False, soft_wrap=True, markup=False)
+        console(sys.stderr).print(
+            displayed_lines(text), style="bold red", highlight=False, soft_wrap=True, markup=False
+        )
         if as_json:
             errors = [{"error": line, "steps": []} for line in text.splitlines()]
             print_json({**(empty or {}), "errors": errors, "exit_code": exit_code})
@@ -100,8 +103,8 @@ def print_json(document: object) -> None:
 
 
 def print_lines(*lines: str) -> None:
-    """Plain lines on standard output, as they are."""
-    for line in lines:
+    """Plain lines on standard output; whatever outside text they hold steers no terminal."""
+    for line in (part for text in lines for part in displayed_lines(text).split("\n")):
         console(sys.stdout).print(line, highlight=False, soft_wrap=True, markup=False)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from safetyamp_pipelines.settings.log_file import RotatedFile
-from safetyamp_pipelines.sync.model.text import displayed
+from safetyamp_pipelines.sync.model.text import displayed, displayed_lines
 
 HIDDEN = "[hidden]"
 PACKAGE = "safetyamp_pipelines"
@@ -180,12 +180,7 @@ def _line(event: Mapping[str, Any]) -> str:
     message = str(fields.pop("event", ""))
     trace = fields.pop("exception", None)
     words = [displayed(message, None), *(f"{key}={_word(value)}" for key, value in fields.items())]
-    return " ".join(words) + (f"\n{_lines(trace)}" if trace else "")
-
-
-def _lines(text: str) -> str:
-    """Text of several lines, such as a trace, with all but its line ends escaped."""
-    return "\n".join(displayed(line, None) for line in text.split("\n"))
+    return " ".join(words) + (f"\n{displayed_lines(trace)}" if trace else "")
 
 
 def _word(value: Any) -> str:
@@ -203,7 +198,7 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         # Inside a run Dagster has put its own words before the message by now.
         structured = getattr(record, "structured", None)
-        message = _lines(_message(self, record)) if structured is None else _line(structured)
+        message = displayed_lines(_message(self, record)) if structured is None else _line(structured)
         return _clean(f"{_time(record)} {record.levelname:<7} {message}")
 
 

@@ -13,9 +13,13 @@ from urllib.parse import quote, urlsplit
 
 from safetyamp_pipelines.operations.alerts.delivery import Message
 from safetyamp_pipelines.operations.alerts.problems import Problem
+from safetyamp_pipelines.sync.model.text import displayed, displayed_lines
 
-SLACK_HOST = "slack.com"
+SLACK_HOSTS = ("slack.com", "slack-gov.com")
 LONGEST_BLOCK = 2900
+LONGEST_BODY = 12_000
+"""Slack takes 13,000 characters in all."""
+LONGEST_DETAIL = 2000
 """Characters in a section of Slack, which refuses more than 3000."""
 _OPENING = {
     "alert": "Something needs attention now:",
@@ -54,7 +58,13 @@ def worded(message: Message, ui_url: str | None) -> Words:
 
 def slack_body(words: Words) -> dict[str, Any]:
     """For an incoming webhook of Slack: the text is the notification, the blocks are what is shown."""
-    sections = [_escaped(paragraph)[:LONGEST_BLOCK] for paragraph in words.paragraphs]
+    sections, room = [], LONGEST_BODY
+    for paragraph in words.paragraphs:
+        room -= len(section := _escaped(paragraph)[:LONGEST_BLOCK])
+        if room < 0:
+            sections.append("More follows in Dagster: a message takes no more.")
+            break
+        sections.append(section)
     return {
         "text": _escaped(words.subject),
         "blocks": [
@@ -66,9 +76,11 @@ def slack_body(words: Words) -> dict[str, Any]:
 
 def card_body(words: Words) -> dict[str, Any]:
     """For Teams, whose workflows take adaptive cards alone; `text` is for receivers that know no cards."""
-    head = {"type": "TextBlock", "text": words.subject, "weight": "Bolder", "size": "Medium", "wrap": True}
+    head = {"type": "TextBlock", "text": _unlinked(words.subject), "weight": "Bolder", "size": "Medium", "wrap": True}
     # In a card a single line break is a blank: two make a new line.
-    blocks = [{"type": "TextBlock", "text": part.replace("\n", "\n\n"), "wrap": True} for part in words.paragraphs]
+    blocks = [
+        {"type": "TextBlock", "text": _unlinked(part).replace("\n", "\n\n"), "wrap": True} for part in words.paragraphs
+    ]
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -83,7 +95,8 @@ def card_body(words: Words) -> dict[str, Any]:
 def webhook_body(words: Words, url: str) -> dict[str, Any]:
     """The body that the receiver at this address takes: Slack refuses attachments that are not its own."""
     host = urlsplit(url).hostname or ""
-    return slack_body(words) if host == SLACK_HOST or host.endswith(f".{SLACK_HOST}") else card_body(words)
+    is_slack = any(host == slack or host.endswith(f".{slack}") for slack in SLACK_HOSTS)
+    return slack_body(words) if is_slack else card_body(words)
 
 
 def _subject(message: Message) -> str:
@@ -91,7 +104,7 @@ def _subject(message: Message) -> str:
     more = f" (and {number - 1} more)" if number > 1 else ""
     if message.kind == "digest":
         return f"[SafetyAmp sync] digest: {number} {'thing' if number == 1 else 'things'} to look at"
-    return f"[SafetyAmp sync] {'recovered: ' if message.kind == 'recovery' else ''}{first.title}{more}"
+    return f"[SafetyAmp sync] {'recovered: ' if message.kind == 'recovery' else ''}{displayed(first.title)}{more}"
 
 
 def _paragraph(problem: Problem, ui_url: str | None) -> str:
@@ -100,16 +113,18 @@ def _paragraph(problem: Problem, ui_url: str | None) -> str:
 
 def _lines(problem: Problem, ui_url: str | None) -> Iterator[str]:
     is_news = problem.is_untold
-    yield problem.title if is_news else f"recovered: {problem.title}"
+    title = displayed(problem.title)
+    yield title if is_news else f"recovered: {title}"
     if is_news and problem.detail:
-        yield problem.detail
+        # Further lines are set back: what a system answered cannot pass for a line of ours.
+        yield displayed_lines(problem.detail[:LONGEST_DETAIL]).replace("\n", "\n    ")
     times = "once" if problem.count == 1 else f"{problem.count} times"
     seen = f"seen {times}, first {clock(problem.first)}"
     yield seen + (f", last {clock(problem.last)}" if problem.count > 1 else "")
     if problem.recovered_at is not None:
         yield f"recovered {clock(problem.recovered_at)}"
     elif problem.advice:
-        yield f"What to do: {problem.advice}"
+        yield f"What to do: {displayed(problem.advice, LONGEST_DETAIL)}"
     if problem.run_id:
         yield f"Run: {ui_url}/runs/{problem.run_id}" if ui_url else f"Run: {problem.run_id}"
     if problem.asset:
@@ -119,6 +134,11 @@ def _lines(problem: Problem, ui_url: str | None) -> Iterator[str]:
 def clock(moment: float) -> str:
     """A moment as messages show it."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _unlinked(text: str) -> str:
+    """A card reads Markdown: a title in brackets before an address would be a link to somewhere else."""
+    return text.replace("](", "]\\(")
 
 
 def _escaped(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from safetyamp_pipelines.operations.reports.daily import DailyReport
 from safetyamp_pipelines.operations.reports.rows import ReportedChange
+from safetyamp_pipelines.operations.sheet import safe_cell
 
 COLUMNS = (
     "day",
@@ -28,7 +29,6 @@ COLUMNS = (
     "waited_at_least_seconds",
     "waited_at_most_seconds",
 )
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def cells(day: date, change: ReportedChange) -> dict[str, Any]:
@@ -59,14 +59,9 @@ def csv_of(reports: Iterable[DailyReport]) -> str:
     writer.writeheader()
     for report in reports:
         for change in report.changes:
-            writer.writerow({name: _safe(value) for name, value in cells(report.day, change).items()})
+            writer.writerow({name: safe_cell(value) for name, value in cells(report.day, change).items()})
     return text.getvalue()
 
 
 def _moment(value: datetime) -> str:
     return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _safe(value: Any) -> Any:
-    """A spreadsheet takes a cell that begins with one of these for a formula, and carries it out."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value

@@ -33,6 +33,11 @@ def displayed(text: object, limit: int | None = LONGEST_DISPLAYED) -> str:
     return _MISLEADING.sub(_escaped, kept)
 
 
+def displayed_lines(text: str) -> str:
+    """Text of several lines, with all but its line ends escaped."""
+    return "\n".join(displayed(line, None) for line in text.split("\n"))
+
+
 def is_suspect(text: str) -> bool:
     """Whether the JSON text of a value may hold what `usable` would change, or what could not be read."""
     return _SUSPECT.search(text) is not None

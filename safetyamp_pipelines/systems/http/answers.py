@@ -9,7 +9,7 @@ import json
 import math
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -50,10 +50,11 @@ class Reply(NamedTuple):
     body: bytes
 
 
-def answer_of(call: Call, reply: Reply, *, now: float) -> Any:
-    """The JSON of a 2xx reply (`{}` for 204); raises the CallError of any other. `now` is for a Retry-After date."""
+def answer_of(call: Call, reply: Reply, *, now: float, sent: Container[str] = ()) -> Any:
+    """The JSON of a 2xx reply (`{}` for 204); raises the CallError of any other. `now` is for a Retry-After date, and
+    of the fields that were `sent` an error may hold the names: others may be a person's values."""
     if not 200 <= reply.status < 300:
-        raise failure_of_status(call, reply, now=now)
+        raise failure_of_status(call, reply, now=now, sent=sent)
     if reply.status == 204 and not reply.body:
         return {}
     if "html" in reply.headers.get("Content-Type", "").lower():
@@ -66,7 +67,7 @@ def answer_of(call: Call, reply: Reply, *, now: float) -> Any:
         raise AnswerLost(*call, status=reply.status, detail="the answer is not JSON") from None
 
 
-def failure_of_status(call: Call, reply: Reply, *, now: float) -> CallError:
+def failure_of_status(call: Call, reply: Reply, *, now: float, sent: Container[str] = ()) -> CallError:
     """The error of a status that is no success."""
     status = reply.status
     if status in (401, 403):
@@ -82,7 +83,7 @@ def failure_of_status(call: Call, reply: Reply, *, now: float) -> CallError:
         return AnswerLost(*call, status=status, detail=_safe_detail(reply))
     if status < 400:
         return FatalCall(*call, status=status, detail="it sends us elsewhere; check its base URL")
-    return RecordRefused(*call, status=status, detail=_safe_detail(reply), errors=dict(_field_errors(reply)))
+    return RecordRefused(*call, status=status, detail=_safe_detail(reply, sent), errors=dict(_field_errors(reply)))
 
 
 def failure_of_exception(call: Call, error: requests.RequestException | UnicodeError) -> CallError:
@@ -130,12 +131,13 @@ def _field_errors(reply: Reply) -> Iterator[tuple[str, list[str]]]:
         yield field, [str(text) for text in (texts if isinstance(texts, list) else [texts])]
 
 
-def _safe_detail(reply: Reply) -> str:
+def _safe_detail(reply: Reply, sent: Container[str] = ()) -> str:
     """What may be repeated of a refusal: names of fields, Graph's error code, Samsara's request id. Never a text."""
     body = object_of(reply)
     nested = body.get("error")
     code = str(nested.get("code", "")) if isinstance(nested, dict) else ""
-    names = [name for name, _ in _field_errors(reply)] or [code]
+    refused = [name for name, _ in _field_errors(reply)]
+    names = [name for name in refused if name.partition(".")[0] in sent] if refused else [code]
     parts = [", ".join(name for name in names if _NAME.fullmatch(name))]
     request_id = str(body.get("requestId", ""))
     if _NAME.fullmatch(request_id):

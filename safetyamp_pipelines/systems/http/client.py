@@ -104,7 +104,7 @@ class HttpClient:
         """
         call = Call(self.system, method, endpoint)
         data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-        return self._retried((NotSent, RateLimited), call, self._url(call, path), data=data)
+        return self._retried((NotSent, RateLimited), call, self._url(call, path), data=data, sent=frozenset(body))
 
     def query(self, path: str, body: Mapping[str, Any], *, endpoint: str) -> Any:
         """The JSON of a POST that only reads, such as a search: retried like a GET. Raises CallError."""
@@ -170,7 +170,9 @@ class HttpClient:
     def _exchange(self, call: Call, url: str, headers: dict[str, str], request: Mapping[str, Any]) -> Any:
         if "data" in request:
             headers["Content-Type"] = "application/json"
-        return answer_of(call, self._session.exchange(call, url, headers, **request), now=self._clock.now())
+        sent = request.get("sent", ())
+        reply = self._session.exchange(call, url, headers, **{k: v for k, v in request.items() if k != "sent"})
+        return answer_of(call, reply, now=self._clock.now(), sent=sent)
 
     def _url(self, call: Call, path: str) -> str:
         if not path.lower().startswith(("http:", "https:")):
