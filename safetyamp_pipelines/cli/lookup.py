@@ -1,23 +1,18 @@
-"""The commands that look records up, in the ledger and the stored snapshots: `explain` and `drift`."""
+"""The command `explain`, from the ledger and the stored snapshots. The work: `operations/explain/`."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from safetyamp_pipelines.cli.shell import LARGEST, AsJson, EntityName, print_lines, respond, with_ledger, write_file
+from safetyamp_pipelines.cli.shell import LARGEST, AsJson, respond, with_ledger
 from safetyamp_pipelines.ledger.ledger import Ledger
-from safetyamp_pipelines.operations.drift import drift_table
 from safetyamp_pipelines.operations.explain.explain import explain_stored, found_by_key
 from safetyamp_pipelines.operations.explain.lines import render_explanation
 from safetyamp_pipelines.operations.explain.search import Hit, names_of, search
 from safetyamp_pipelines.operations.plan_step import Stored, load_stored
-from safetyamp_pipelines.operations.sheet import csv_text, workbook
-from safetyamp_pipelines.operations.status import entity_named
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.model.errors import Refusal, SnapshotError
@@ -39,26 +34,6 @@ def explain(
         found: dict[str, Any] = explain_stored(stored, key, ledger, runs)
         name, timezone = names_of(stored).get(found["key"], ""), settings.sync_config().schedule.timezone
     respond(as_json, found, render_explanation(found, timezone, name=name, every=every))
-
-
-def drift(
-    entity: EntityName = "employees",
-    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file.")] = None,
-    xlsx_file: Annotated[Path | None, typer.Option("--xlsx", help="Write an Excel file.")] = None,
-) -> None:
-    """List what people entered in SafetyAmp that the source lacks, in the source's columns, for payroll to import."""
-    with with_ledger() as (ledger, settings):
-        spec = entity_named(entity)
-        header, rows = drift_table(load_stored(spec, snapshot_store(settings), ledger, settings.sync_config()))
-        table = header, list(rows)
-        if csv_file is not None:
-            write_file(csv_file, csv_text(*table).encode("utf-8-sig"))
-        if xlsx_file is not None:
-            write_file(xlsx_file, workbook({spec.name: table}, about=f"What SafetyAmp has and {spec.key.table} lacks"))
-    if csv_file is None and xlsx_file is None:
-        sys.stdout.write(csv_text(*table))
-    else:
-        print_lines(f"{len(table[1])} {spec.name} with values that {spec.key.table} lacks")
 
 
 def _meant(what: list[str], ledger: Ledger, settings: Settings) -> tuple[Stored, str]:

@@ -39,7 +39,7 @@ COMMANDS = {
     "compare": Entry("compare", "compare", "What another plan, other rules or another release would do differently."),
     "status": Entry("overview", "status", "What is going on, what the last pushes did, and what waits for people."),
     "explain": Entry("lookup", "explain", "Why a record looks as it does in SafetyAmp, or why it is not there."),
-    "drift": Entry("lookup", "drift", "List what people entered in SafetyAmp that the source lacks."),
+    "drift": Entry("csv_report", "drift", "List what people entered in SafetyAmp that the source lacks."),
     "history": Entry("overview", "history", "The last pushes, newest first; or the changes of one."),
     "report": Entry("csv_report", "report", "List every change of some days, for spreadsheets."),
     "pause": Entry("operate", "pause", "Stop pushes between two calls, and let none start, until `resume`."),

@@ -8,11 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import sqlalchemy
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import (
     URL,
     Connection,
@@ -239,7 +238,8 @@ def migrate(engine: Engine, versions: Path = VERSIONS, table: str = VERSION_TABL
                 f"{described(engine.url)} was written by a later release (revision {current}); "
                 "install that release, or name another ledger in LEDGER_URL"
             )
-        config = Config()
+        # Alembic takes a quarter of a second to load, and a ledger that is up to date does without.
+        command, config = import_module("alembic.command"), import_module("alembic.config").Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.set_main_option("version_locations", str(versions))
         config.set_main_option("path_separator", "newline")

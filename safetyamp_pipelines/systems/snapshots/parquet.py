@@ -33,7 +33,8 @@ def snapshot_to_parquet(snapshot: Snapshot) -> bytes:
 def snapshot_from_parquet(payload: bytes, manifest: Mapping[str, Any]) -> Snapshot:
     """The snapshot again, verified against its certificate; raises SnapshotError when they do not fit."""
     try:
-        columns = pq.read_table(pa.BufferReader(payload)).to_pydict()
+        # Not `read_table`: it goes through datasets, and those load pandas where it is installed.
+        columns = pq.ParquetFile(pa.BufferReader(payload)).read().to_pydict()
         certificate = Certificate(**manifest["certificate"])
         table, notices = str(manifest["table"]), tuple(manifest["notices"])
         records = tuple(json.loads(text) for text in columns["record"])
