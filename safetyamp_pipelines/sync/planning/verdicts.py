@@ -55,18 +55,18 @@ class Decisions:
         matches = self.ground.matches
         match = matches.found.get(record.source_key)
         if (why := self.ground.left_alone.get(record.source_key)) is not None:
-            self._say(replace(record, reasons=(), notes=()), Outcome.SKIPPED, why)
+            self._decided(replace(record, reasons=(), notes=()), Outcome.SKIPPED, why)
             self.findings += worth_a_look(self.ground.spec, record, why, matches, self.ground.observed)
         elif record.scope is Scope.OUT:
-            self._say(record, Outcome.OUT_OF_SCOPE, record.rule)
+            self._decided(record, Outcome.OUT_OF_SCOPE, record.rule)
             if match is not None and record.rule:
                 self.findings.append(Finding("out_of_scope_in_safetyamp", record.source_key, record.rule))
         elif record.scope is Scope.LEAVER:
             self._decide_leaver(record, match)
         elif record.reasons:
-            self._say(record, Outcome.REJECTED, "the source record cannot be synced")
+            self._decided(record, Outcome.REJECTED, "the source record cannot be synced")
         elif record.source_key in matches.troubles:
-            self._say(record, Outcome.HELD, matches.troubles[record.source_key])
+            self._decided(record, Outcome.HELD, matches.troubles[record.source_key])
         elif match is None:
             self._decide_new(record)
         else:
@@ -76,7 +76,7 @@ class Decisions:
         unknown = self.ground.spec.unknown(self.ground.inputs.unread)
         needed = [unknown[field.name] for field in self.ground.fields if field.required and field.name in unknown]
         if waits := (*record.waits, *needed):
-            self._say(record, Outcome.BLOCKED, waits[0])
+            self._decided(record, Outcome.BLOCKED, waits[0])
             return
         refused = self._refused_fields(record, None)
         left_out = [f"{self.ground.spec.field(name).label}: {note}" for name, note in refused.items()]
@@ -89,21 +89,23 @@ class Decisions:
         rivals = self.ground.matches.rivals.get(record.source_key, ())
         if access is not None and any(self._access_of(row_id, access) != 0 for row_id in rivals):
             trouble = self.ground.matches.troubles[record.source_key]
-            self._say(record, Outcome.HELD, f"{record.rule}; {trouble}: take the access off by hand")
+            self._decided(record, Outcome.HELD, f"{record.rule}; {trouble}: take the access off by hand")
             return
         if match is None or access is None:
-            self._say(record, Outcome.OUT_OF_SCOPE, record.rule)
+            self._decided(record, Outcome.OUT_OF_SCOPE, record.rule)
             return
         declared, link = self.ground.spec.field(access), self._link(record)
         before = self._access_of(match.target_id, access)
         if before == 0:
-            self._say(record, Outcome.OUT_OF_SCOPE, f"{record.rule}; access is off")
+            self._decided(record, Outcome.OUT_OF_SCOPE, f"{record.rule}; access is off")
             self._agree(record, match, {access: 0})
             return
         if link is not None and link.pushed.get(access) == 0:
             record = self._with_drift(record, {access: f"{DRIFT}; the source wins (policy {declared.policy})"})
         if was_not_taken(link, access, before, 0):
-            self._say(record, Outcome.FAILED, f"{record.rule}; SafetyAmp did not take access off when it was told to")
+            self._decided(
+                record, Outcome.FAILED, f"{record.rule}; SafetyAmp did not take access off when it was told to"
+            )
         else:
             self._change(record, Action.DEACTIVATE, match, {access: (before, 0)}, record.rule)
 
@@ -125,15 +127,17 @@ class Decisions:
         for note in difference.notes:
             self.findings.append(Finding("field_left", record.source_key, note))
         if why is not None:
-            self._say(record, Outcome.HELD, why)
+            self._decided(record, Outcome.HELD, why)
         elif difference.changed:
             action, cause = self._action(match, difference)
             self._change(record, action, match, difference.changed, cause)
         elif difference.held:
             labels = ", ".join(difference.held)
-            self._say(record, Outcome.HELD, f"changed in the source and in SafetyAmp, a person must decide: {labels}")
+            self._decided(
+                record, Outcome.HELD, f"changed in the source and in SafetyAmp, a person must decide: {labels}"
+            )
         else:
-            self._say(record, Outcome.UNCHANGED, f"recognised by {match.how}")
+            self._decided(record, Outcome.UNCHANGED, f"recognised by {match.how}")
 
     def _with_drift(self, record: Desired, drift: dict[str, str]) -> Desired:
         """The record with a note for each field that somebody changed in SafetyAmp; one finding for all of them."""
@@ -170,13 +174,13 @@ class Decisions:
         fingerprint = payload_hash(self.ground.spec.name, action, after)
         failure = self._standing(record, match)
         if failure is not None and failure.payload_hash == fingerprint:
-            self._say_refused(record, failure)
+            self._refuse_again(record, failure)
             return
         target_id = match.target_id if match is not None else None
         self.changes.append(
             Change(action, record.source_key, record.natural_key, target_id, fields, cause, fingerprint)
         )
-        self._say(record, OUTCOME_OF[action], cause)
+        self._decided(record, OUTCOME_OF[action], cause)
 
     def _standing(self, record: Desired, match: Match | None) -> Failure | None:
         """The refusal of the record, unless what it hung on has changed."""
@@ -197,19 +201,19 @@ class Decisions:
             return {}
         keyed_hash = self.ground.inputs.memory.keyed_hash
         return {
-            name: f"left out, since SafetyAmp refused it: {_told(facts)}"
+            name: f"left out, since SafetyAmp refused it: {_refusal_of(facts)}"
             for name, facts in failure.fields.items()
             if (value := record.values.get(name)) is not None and facts.get("hash") == keyed_hash(value)
         }
 
-    def _say_refused(self, record: Desired, failure: Failure) -> None:
+    def _refuse_again(self, record: Desired, failure: Failure) -> None:
         labels = {declared.name: declared.label for declared in self.ground.fields}
-        told = [f"{labels.get(name, name)}: {_told(facts)}" for name, facts in failure.fields.items()]
+        told = [f"{labels.get(name, name)}: {_refusal_of(facts)}" for name, facts in failure.fields.items()]
         record = replace(record, reasons=(*record.reasons, *told))
         if failure.state == "dismissed":
-            self._say(record, Outcome.SKIPPED, "SafetyAmp refused exactly this before, and a person dismissed it")
+            self._decided(record, Outcome.SKIPPED, "SafetyAmp refused exactly this before, and a person dismissed it")
         else:
-            self._say(record, Outcome.FAILED, "SafetyAmp refused exactly this before; nothing has changed since")
+            self._decided(record, Outcome.FAILED, "SafetyAmp refused exactly this before; nothing has changed since")
 
     def _link(self, record: Desired) -> Link | None:
         return self.ground.inputs.memory.links.get(record.source_key)
@@ -221,11 +225,11 @@ class Decisions:
         ):
             self.agreed.append(Agreed(record.source_key, record.natural_key, match.target_id, values))
 
-    def _say(self, record: Desired, outcome: Outcome, rule: str) -> None:
+    def _decided(self, record: Desired, outcome: Outcome, rule: str) -> None:
         self.verdicts.append(Verdict(record.source_key, outcome, rule, record.reasons, record.notes))
 
 
-def _told(facts: Any) -> str:
+def _refusal_of(facts: Any) -> str:
     """The category of an offending field and what to mend, as far as they are remembered."""
     return ", ".join(filter(None, (facts.get("category", "unknown"), facts.get("suggestion", ""))))
 

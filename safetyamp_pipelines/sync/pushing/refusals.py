@@ -70,7 +70,7 @@ def explain_refusal(change: Change, refusal: RecordRefused, now: Circumstances, 
             offences[name] = Offence(name, category, "SafetyAmp names a field that is not synced: look there")
             continue
         if name in spec.target.always and name not in values and change.action is not Action.CREATE:
-            offences[name] = Offence(field.label, category, _told_back(spec, field, change.source_key))
+            offences[name] = Offence(field.label, category, _held_back_by_itself(spec, field, change.source_key))
             continue
         is_looked_for = name in duplicates and values.get(name) is not None and field.references is None
         holders = now.holders(field, values[name], own) if is_looked_for else []
@@ -106,7 +106,7 @@ def _suggestion(spec: EntitySpec, field: Field, source_key: str, category: Categ
     return mend(field, who)
 
 
-def _told_back(spec: EntitySpec, field: Field, source_key: str) -> str:
+def _held_back_by_itself(spec: EntitySpec, field: Field, source_key: str) -> str:
     """Of a field that did not change, and that every update has to carry as SafetyAmp says it."""
     return (
         f"SafetyAmp refuses the {field.label.lower()} that it holds itself: correct it there, then "
