@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 import typer
@@ -26,15 +27,16 @@ config = command_group("What this installation is set to.")
 
 def doctor(as_json: AsJson = False) -> None:
     """Ask every outside system one question; exit code 2 when one fails."""
+    findings = []
     with with_settings(as_json) as settings:
-        findings = [*examine(settings), *_examine_jira(settings)]
+        for finding in chain(examine(settings), _examine_jira(settings)):
+            findings.append(finding)
+            if not as_json:
+                mark = "[green]ok    [/]" if finding.ok else "[bold red]failed[/]"
+                line = f"{mark} {finding.system:<10} {escape(finding.text)}"
+                console(sys.stdout).print(line, highlight=False, soft_wrap=True)
     if as_json:
         print_json({f.system: {"ok": f.ok, "text": f.text} for f in findings})
-    else:
-        for finding in findings:
-            mark = "[green]ok    [/]" if finding.ok else "[bold red]failed[/]"
-            line = f"{mark} {finding.system:<10} {escape(finding.text)}"
-            console(sys.stdout).print(line, highlight=False, soft_wrap=True)
     raise typer.Exit(0 if all(finding.ok for finding in findings) else REFUSED)
 
 

@@ -31,7 +31,7 @@ from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
-from safetyamp_pipelines.ledger.ledger_errors import LedgerConflict, LedgerUnusable
+from safetyamp_pipelines.ledger.ledger_errors import LedgerConflict, LedgerUnusable, NoLedger
 from safetyamp_pipelines.ledger.schema import Base, KeyRow
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 
@@ -92,7 +92,7 @@ def open_engine(
             if engine.dialect.name == "sqlite":
                 write_ahead(str(engine.url.database))
             elif not create and revision_of(engine, table) is None:
-                raise LedgerUnusable(f"{described(engine.url)} does not exist: {NONE_YET}")
+                raise NoLedger(f"{described(engine.url)} does not exist: {NONE_YET}")
             migrate(engine, versions, table)
         if engine.dialect.name == "sqlite":
             with suppress(OSError):  # a folder that became read-only keeps its ledger readable
@@ -115,7 +115,13 @@ def _refuse_another_beginning(address: URL, create: bool) -> None:
             f"{_beginning_of(address)} to begin a new one, which knows of no link, pause or decision"
         )
     if not create:
-        raise LedgerUnusable(f"the ledger {path} {state}: {NONE_YET}")
+        raise NoLedger(f"the ledger {path} {state}: {NONE_YET}")
+
+
+def folder_of(url: str) -> Path | None:
+    """The folder of a SQLite ledger; None for one of PostgreSQL."""
+    address = ledger_address(url)
+    return Path(address.database or "").parent if address.get_backend_name() == "sqlite" else None
 
 
 def _beginning_of(address: URL) -> Path:
@@ -145,7 +151,7 @@ def sqlite_engine(address: URL) -> Engine:
     if not address.database or address.database.startswith((":memory:", "file:")):
         raise LedgerUnusable("LEDGER_URL names no file; the ledger must survive the process: give sqlite:///<path>")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             # It will hold payloads with personal data; SQLite gives its -wal and -shm files the same mode.
             path.touch(mode=0o600)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import URL
+from sqlalchemy import URL, update
 
 from safetyamp_pipelines.ledger.approvals import Approvals
 from safetyamp_pipelines.ledger.call_log import CallLog
@@ -17,6 +17,7 @@ from safetyamp_pipelines.ledger.locks import Locks
 from safetyamp_pipelines.ledger.look_log import LookLog
 from safetyamp_pipelines.ledger.observations import Observations
 from safetyamp_pipelines.ledger.removal import Removal
+from safetyamp_pipelines.ledger.schema import KeyRow
 from safetyamp_pipelines.ledger.sessions import Sessions
 from safetyamp_pipelines.ledger.totals import Totals
 from safetyamp_pipelines.ledger.verdict_log import Verdicts
@@ -40,6 +41,11 @@ class Ledger(
     def name(self) -> str:
         """Which ledger it is: its file, or database and host."""
         return described(self._engine.url).removeprefix("the ledger ")
+
+    def try_write(self) -> None:
+        """Write, and change nothing. Raises LedgerUnusable where a push could not begin."""
+        with self._writing() as db:
+            db.execute(update(KeyRow).values(name=KeyRow.name))
 
     def close(self) -> None:
         """Close every connection."""

@@ -2,6 +2,7 @@
 
 Refusal
 ├── LedgerUnusable        the database cannot be reached, opened, migrated or written
+│   └── NoLedger          there is none yet where one was named
 └── PlanRefused
     ├── LeaseHeld         another push holds the lease
     ├── LeaseLost         this push held the lease and another took it over
@@ -21,6 +22,10 @@ from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
 
 class LedgerUnusable(Refusal):
     """The ledger's database cannot be reached, opened, migrated or written. The message holds no password."""
+
+
+class NoLedger(LedgerUnusable):
+    """There is no ledger yet where one was named, and the caller may not begin one."""
 
 
 class LeaseHeld(PlanRefused):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass
 
+from sqlalchemy import URL, text
+
+from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
+from safetyamp_pipelines.ledger.database import folder_of, ledger_address, postgresql_engine, translated
+from safetyamp_pipelines.ledger.ledger_errors import NoLedger
 from safetyamp_pipelines.operations.advice import told
 from safetyamp_pipelines.operations.alerts.mail import MailChannel
-from safetyamp_pipelines.operations.opening import open_ledger
+from safetyamp_pipelines.settings.loading import dagster_postgres_url
 from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.sync.model.errors import SyncError
+from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
 from safetyamp_pipelines.systems.entra import graph_client
 from safetyamp_pipelines.systems.safetyamp import safetyamp_client
 from safetyamp_pipelines.systems.samsara import samsara_client
@@ -28,7 +34,8 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """One finding per system, in the order of the flow; never raises what a system can raise."""
+    """One finding per system, each when it is known: all are asked side by side, and one that is slow keeps back no
+    other. Never raises what a system can raise."""
     checks: dict[str, Callable[[], str]] = {
         "viewpoint": lambda: _asked(viewpoint_reader(settings)),
         "entra": lambda: _asked(graph_client(settings)),
@@ -39,11 +46,18 @@ def examine(settings: Settings) -> Iterator[Finding]:
     }
     if settings.alert_email_to:
         checks["mail"] = lambda: _mail(settings)
-    for system, check in checks.items():
-        try:
-            yield Finding(system, True, check())
-        except SyncError as error:
-            yield Finding(system, False, told(error))
+    if (dagster := dagster_postgres_url()) is not None:
+        checks["dagster"] = lambda: _dagster(dagster)
+    with ThreadPoolExecutor(len(checks)) as asking:
+        asked = [asking.submit(_found, system, check) for system, check in checks.items()]
+        yield from (finding.result() for finding in as_completed(asked))
+
+
+def _found(system: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(system, True, check())
+    except SyncError as error:
+        return Finding(system, False, told(error))
 
 
 def _asked(client: object) -> str:
@@ -56,9 +70,34 @@ def _mail(settings: Settings) -> str:
 
 
 def _ledger(settings: Settings) -> str:
-    with open_ledger(settings) as ledger:
-        pause = ledger.pause_state()
-        return f"open, migrated; paused by {pause.who}: {pause.reason}" if pause else "open, migrated, not paused"
+    """Tries a write, which a push begins with. Where there is no ledger yet, none is begun."""
+    url = settings.ledger_url.get_secret_value()
+    try:
+        with Ledger.open(url, create=False) as ledger:
+            ledger.try_write()
+            pause = ledger.pause_state()
+            state = f"paused by {pause.who}: {pause.reason}" if pause else "not paused"
+            return f"{ledger.name} can be written; {state}"
+    except NoLedger:
+        if (folder := folder_of(url)) is not None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise Refusal(f"{folder} cannot be made ({error.strerror}): check LEDGER_URL") from None
+        return "none yet: the first plan or sync begins it"
+
+
+def _dagster(url: URL) -> str:
+    """Dagster's own database, without which no run begins."""
+    engine = postgresql_engine(ledger_address(url))
+    try:
+        with translated(engine), engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except LedgerUnusable as error:
+        raise Refusal(str(error).replace("the ledger", "DAGSTER_POSTGRES_URL:", 1)) from None
+    finally:
+        engine.dispose()
+    return f"Dagster's database answers on {url.host}"
 
 
 def _snapshots(settings: Settings) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import ssl
 import tempfile
@@ -128,6 +129,7 @@ class Sandbox:
             authority.server_context(),
         )
         self.environment = {
+            "SAFETYAMP_ENV_FILE": os.devnull,  # a .env belongs to the real world: its mails and its heartbeat
             "SAFETYAMP_BASE_URL": target.url,
             "SAFETYAMP_FQDN": self.options.fqdn,
             "SAFETYAMP_TOKEN": self.options.token,

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 Variables = Mapping[str, str]
+ENV_FILE = "SAFETYAMP_ENV_FILE"
+"""Names another file than .env; /dev/null is none, which is how the embedded world takes nothing from it."""
 _TIMING = (
     "sync_interval_minutes",
     "sync_schedule",
@@ -65,7 +67,7 @@ def load_settings(
     """
     problems: list[Problem] = []
     environment = _trimmed(os.environ if environ is None else environ)
-    dotenv = _env_file(env_file, problems)
+    dotenv = _env_file(environment.get(ENV_FILE, env_file) if environ is None else env_file, problems)
     vault = _vault({**dotenv, **environment}, environment, vault_client_factory, problems)
     settings = _validated({"environment": environment, "vault": vault, ".env": dotenv}, problems)
     if settings is not None:
@@ -128,7 +130,7 @@ def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | s
     """
     problems: list[Problem] = []
     layers = {"environment": _trimmed(os.environ if environ is None else environ)}
-    layers[".env"] = _env_file(env_file, problems)
+    layers[".env"] = _env_file(layers["environment"].get(ENV_FILE, env_file) if environ is None else env_file, problems)
     wanted = {*map(variable_of, (*_TIMING, *_ALERTING, *_JIRA))}
     chosen = {origin: {name: text for name, text in own.items() if name in wanted} for origin, own in layers.items()}
     settings = _validated(chosen, problems) or Settings.model_construct()
@@ -163,10 +165,9 @@ def login_name() -> str:
 
 def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """The process environment for a command started on the sandbox: `settings` instead of any of this machine's."""
-    inherited = {
-        name: text for name, text in os.environ.items() if name not in set(map(variable_of, Settings.model_fields))
-    }
-    return {**inherited, **settings}
+    own = {*map(variable_of, Settings.model_fields), "DAGSTER_POSTGRES_URL", "DAGSTER_HOME"}
+    inherited = {name: text for name, text in os.environ.items() if name not in own and not name.startswith("AZURE_")}
+    return {**inherited, ENV_FILE: os.devnull, **settings}
 
 
 def trust_for_openssl(ca_file: Path | None) -> None:

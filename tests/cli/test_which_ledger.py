@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,16 @@ def test_where_a_ledger_was_none_begins_unasked(loss: str, tmp_path: Path) -> No
     Path(f"{path}.begun").unlink()
     with Ledger.open(f"sqlite:///{path}") as ledger:
         assert ledger.pause_state() is None
+
+
+def test_doctor_tries_a_write_and_begins_no_ledger(box: Sandbox, tmp_path: Path) -> None:
+    fresh = in_this_process(box, "doctor", "--json", begun=False, LEDGER_URL=f"sqlite:///{tmp_path / 'new' / 'l.db'}")
+    path = tmp_path / "ledger.db"
+    with Ledger.open(f"sqlite:///{path}"), sqlite3.connect(path) as writer:
+        writer.execute("CREATE TRIGGER read_only BEFORE UPDATE ON ledger_keys BEGIN SELECT RAISE(ABORT, 'no'); END")
+
+    refused = in_this_process(box, "doctor", "--json", begun=False, LEDGER_URL=f"sqlite:///{path}").document()
+
+    assert fresh.document()["ledger"]["text"].startswith("none yet")
+    assert not (tmp_path / "new" / "l.db").exists()
+    assert refused["ledger"]["ok"] is False

@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import ValidationError
 
-from safetyamp_pipelines.settings.loading import load_settings, timing_settings
+from safetyamp_pipelines.settings.loading import child_environment, load_settings, timing_settings
 from safetyamp_pipelines.settings.model import Problem, Settings, SettingsError, variable_of
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.sync.rules.config import SyncConfig
@@ -560,3 +560,23 @@ def test_a_store_with_a_login_in_its_url_is_refused(url: str) -> None:
         load({"SNAPSHOT_URL": url})
 
     assert "s3cret" not in str(caught.value)
+
+
+def test_the_embedded_world_takes_nothing_from_a_file_or_the_environment_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("HEARTBEAT_URL=https://real.example.com/beat\nLOG_LEVEL=ERROR\n")
+    for name in ("ALERT_WEBHOOK_URL", "DAGSTER_POSTGRES_URL", "AZURE_CLIENT_SECRET"):
+        monkeypatch.setenv(name, "https://real.example.com")
+
+    environment = child_environment({"SAFETYAMP_TOKEN": "toy"})
+    for name, text in environment.items():
+        monkeypatch.setenv(name, text)
+    for name in ("ALERT_WEBHOOK_URL", "DAGSTER_POSTGRES_URL", "AZURE_CLIENT_SECRET"):
+        assert name not in environment
+        monkeypatch.delenv(name)
+    toy = load_settings()
+
+    assert (toy.heartbeat_url, toy.log_level) == (None, "INFO")
+    assert toy.safetyamp_token is not None

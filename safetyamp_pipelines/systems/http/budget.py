@@ -212,7 +212,8 @@ class SqliteBucket:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._path.touch(mode=0o600)
         except OSError as error:
             raise Refusal(
                 f"the folder {self._path.parent} of the call budget cannot be made: {error.strerror}"
