@@ -75,6 +75,9 @@ class LazyGroup(TyperGroup):
 PLAIN: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": None}
 """Help in plain text: the other way takes longer to import than all the rest of it."""
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, **PLAIN)
 
 
@@ -95,4 +98,9 @@ def safetyamp(
 
 def main() -> None:
     """The entry point of the `safetyamp` command."""
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            typer.echo("interrupted. Run it again: it looks up what was under way, and sends nothing twice", err=True)
+        raise
