@@ -15,6 +15,7 @@ from safetyamp_pipelines.operations.interrupts import interrupts_deferred
 from safetyamp_pipelines.operations.plan_step import make_plan, observed_tables
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.operations.push_step import push_plan
+from safetyamp_pipelines.resources.diagnosed import diagnosed, failure_of
 from safetyamp_pipelines.resources.keys import (
     OBSERVED,
     OWNERS,
@@ -47,6 +48,7 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
         description=f"What would change in SafetyAmp. {spec.description} Materialising it writes nothing."
         f"\n\nLook: `safetyamp plan {spec.name}`. Red? The message names the snapshot or the rule in `sync.yaml`.",
     )
+    @diagnosed
     def plan(
         context: dg.AssetExecutionContext,
         sync_settings: SettingsResource,
@@ -89,6 +91,7 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
         description=f"SafetyAmp's table after the push. {spec.description} Materialising it WRITES to SafetyAmp."
         f"\n\nRed? `safetyamp plan {spec.name}` shows what is left; nothing is sent twice, so just run it again.",
     )
+    @diagnosed
     def push(
         context: dg.AssetExecutionContext,
         sync_settings: SettingsResource,
@@ -136,7 +139,7 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
             metadata = {"session": session.id, **metadata}
             context.add_output_metadata(metadata)
         if pushed.error is not None:
-            raise dg.Failure(str(pushed.error), metadata=metadata, allow_retries=False) from pushed.error
+            raise failure_of(pushed.error, **metadata) from pushed.error
         yield dg.Output(pushed.table_after(asset_name(spec), observed))
 
     return push

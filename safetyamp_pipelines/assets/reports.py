@@ -11,6 +11,7 @@ import dagster as dg
 from safetyamp_pipelines.operations.reports.chart import DAYS, chart_of
 from safetyamp_pipelines.operations.reports.csv_table import csv_of
 from safetyamp_pipelines.operations.reports.daily import DailyReport, daily_reports, summary_of
+from safetyamp_pipelines.resources.diagnosed import diagnosed
 from safetyamp_pipelines.resources.keys import OWNERS, asset_key
 from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name
@@ -51,6 +52,7 @@ def daily_changes_asset() -> dg.AssetsDefinition:
         owners=OWNERS,
         description=DESCRIPTION,
     )
+    @diagnosed
     def daily_changes(
         context: dg.AssetExecutionContext, sync_settings: SettingsResource, ledger: LedgerResource
     ) -> dg.MaterializeResult[None]:

@@ -7,6 +7,7 @@ from time import monotonic
 import dagster as dg
 
 from safetyamp_pipelines.operations.progress import ProgressReporter
+from safetyamp_pipelines.resources.diagnosed import diagnosed
 from safetyamp_pipelines.resources.keys import OBSERVED, OWNERS, asset_key, now_text
 from safetyamp_pipelines.resources.systems import Graph, LedgerResource, SafetyAmp, Samsara, SettingsResource, Viewpoint
 from safetyamp_pipelines.settings.logs import log_context
@@ -40,6 +41,7 @@ DOCTOR = "\n\nRed? Run `safetyamp doctor`: it shows whether "
         for name, text in VIEWPOINT.items()
     },
 )
+@diagnosed
 def viewpoint_tables(viewpoint: Viewpoint) -> Iterator[dg.Output[Snapshot]]:
     """Read every table in one transaction, so that they fit each other; a missing column of the site's own is a notice,
     a missing table an error."""
@@ -56,6 +58,7 @@ def viewpoint_tables(viewpoint: Viewpoint) -> Iterator[dg.Output[Snapshot]]:
     description="Enabled accounts of Microsoft Entra ID as Graph lists them: e-mail, telephone, manager."
     f"{DOCTOR}login, consent (User.Read.All) or network is at fault.",
 )
+@diagnosed
 def entra_users(context: dg.AssetExecutionContext, graph: Graph, sync_settings: SettingsResource) -> Snapshot:
     """Read every page; a page that fails or repeats is an error, never a shorter list."""
     expand_manager = sync_settings.get().sync_config().entra.expand_manager
@@ -76,6 +79,7 @@ def samsara_asset(table: str, text: str) -> dg.AssetsDefinition:
         owners=OWNERS,
         description=f"{text}{DOCTOR}the token works and has the scopes Read Vehicles, Read Drivers.",
     )
+    @diagnosed
     def listed(context: dg.AssetExecutionContext, samsara: Samsara) -> Snapshot:
         client = samsara.client()
         read: Callable[..., Snapshot] = {"vehicles": client.list_vehicles, "drivers": client.list_drivers}[table]
@@ -96,6 +100,7 @@ def observed_asset(table: str, text: str) -> dg.AssetsDefinition:
         description=f"{text} as SafetyAmp shows them now: what plans are compared with. Read whole, or not at all."
         "\n\nRed? Run `safetyamp doctor`; if SafetyAmp answers, materialise this asset again.",
     )
+    @diagnosed
     def observed(
         context: dg.AssetExecutionContext,
         safetyamp: SafetyAmp,

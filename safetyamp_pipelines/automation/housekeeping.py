@@ -10,6 +10,7 @@ from pydantic import Field
 
 from safetyamp_pipelines.automation.named_jobs import JOBS
 from safetyamp_pipelines.automation.starting.timing import ENDED
+from safetyamp_pipelines.resources.diagnosed import diagnosed
 from safetyamp_pipelines.resources.keys import CAUSE_TAG
 from safetyamp_pipelines.settings.loading import TimingSettings
 
@@ -45,6 +46,7 @@ def forget_before(instance: dg.DagsterInstance, before: datetime) -> int:
 
 
 @dg.op(description="Delete old runs of syncs and plans, with their events and logs, from Dagster's own storage.")
+@diagnosed
 def forget(context: dg.OpExecutionContext, config: ForgetConfig) -> None:
     """Asks no outside system and changes nothing in the ledger."""
     before = datetime.now(UTC) - timedelta(days=config.keep_days)

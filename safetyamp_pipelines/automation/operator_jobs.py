@@ -3,8 +3,6 @@
 Each is a job of one step with a form in the launchpad; the work is in `answers/` and the ledger.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -13,9 +11,10 @@ from pydantic import Field
 from safetyamp_pipelines.operations.decisions import decide, refused_plan
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.operations.undo_step import Undoing, render_undo, undo_document
+from safetyamp_pipelines.resources.diagnosed import diagnosed
 from safetyamp_pipelines.resources.keys import CAUSE_TAG, POOL, SYNC_TAG, session_tag
 from safetyamp_pipelines.resources.systems import LedgerResource, SafetyAmp, SettingsResource
-from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
+from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
 SOMEBODY = "an operator in the Dagster UI"
@@ -63,48 +62,49 @@ class UndoConfig(dg.Config):
 
 
 @dg.op(description="Stop pushes between two calls, and let none start. Plans are still made.")
+@diagnosed
 def pause(context: dg.OpExecutionContext, config: PauseConfig, ledger: LedgerResource) -> None:
     """A pause that lasts already stays as it is."""
-    with _told():
-        _require_words(reason=config.reason, by=config.by)
-        before, lasting = ledger.get().pause_state(), ledger.get().pause(config.by, config.reason)
+    _require_words(reason=config.reason, by=config.by)
+    before, lasting = ledger.get().pause_state(), ledger.get().pause(config.by, config.reason)
     _say(context, paused_by=lasting.who, since=f"{lasting.at:%Y-%m-%d %H:%M} UTC", reason=lasting.reason)
     _say(context, was_paused_before=before is not None)
 
 
 @dg.op(description="End the pause.")
+@diagnosed
 def resume(context: dg.OpExecutionContext, config: ResumeConfig, ledger: LedgerResource) -> None:
     """Without a pause nothing happens."""
-    with _told():
-        ended = ledger.get().resume(config.by)
+    ended = ledger.get().resume(config.by)
     _say(context, ended="there was no pause" if ended is None else f"the pause of {ended.who}: {ended.reason}")
 
 
 @dg.op(description="Have the next sync try refused records again although nothing has changed.")
+@diagnosed
 def retry(context: dg.OpExecutionContext, config: RetryConfig, ledger: LedgerResource) -> None:
     """The sensor for retries starts that sync soon, unless it is switched off."""
-    with _told():
-        if config.key and not config.entity:
-            raise Refusal("a key needs its entity, such as employees")
-        marked = decide(ledger.get(), config.entity or None, config.key or None, "retry", datetime.now(UTC))
+    if config.key and not config.entity:
+        raise Refusal("a key needs its entity, such as employees")
+    marked = decide(ledger.get(), config.entity or None, config.key or None, "retry", datetime.now(UTC))
     _say(context, marked=len(marked), records=", ".join(marked[:MOST_KEYS]) or "no failure stands")
 
 
 @dg.op(description="Let exactly this plan be pushed although a guard refused it.")
+@diagnosed
 def approve(
     context: dg.OpExecutionContext, config: ApproveConfig, sync_settings: SettingsResource, ledger: LedgerResource
 ) -> None:
     """A plan that differs needs an approval of its own."""
-    with _told():
-        _require_words(reason=config.reason, by=config.by)
-        meant = refused_plan(snapshot_store(sync_settings.get()), config.plan)
-        valid_for = timedelta(hours=config.hours)
-        given = ledger.get().approve(meant.hash, meant.entity, config.by, config.reason, valid_for)
+    _require_words(reason=config.reason, by=config.by)
+    meant = refused_plan(snapshot_store(sync_settings.get()), config.plan)
+    valid_for = timedelta(hours=config.hours)
+    given = ledger.get().approve(meant.hash, meant.entity, config.by, config.reason, valid_for)
     _say(context, approved_by=given.who, reason=given.reason, until=f"{given.expires_at:%Y-%m-%d %H:%M} UTC")
     _say(context, entity=given.entity, plan_hash=given.plan_hash, refused_by="\n".join(map(str, meant.refused)))
 
 
 @dg.op(pool=POOL, description="Set back what one push wrote, where SafetyAmp still says so. It WRITES to SafetyAmp.")
+@diagnosed
 def undo(
     context: dg.OpExecutionContext,
     config: UndoConfig,
@@ -114,13 +114,12 @@ def undo(
     progress: dg.ResourceParam[ProgressReporter],
 ) -> None:
     """Syncing is paused first and stays so: the next sync would write again what the sources say."""
-    with _told():
-        _require_words(reason=config.reason, by=config.by)
-        settings = sync_settings.get()
-        store = snapshot_store(settings)
-        undoing = Undoing(safetyamp.client(), ledger.get(), settings, store, progress, context.run_id)
-        undone = None if config.dry_run else undoing.undo(config.session, config.by, config.reason)
-        planned = undoing.plan(config.session) if undone is None else undone.planned
+    _require_words(reason=config.reason, by=config.by)
+    settings = sync_settings.get()
+    store = snapshot_store(settings)
+    undoing = Undoing(safetyamp.client(), ledger.get(), settings, store, progress, context.run_id)
+    undone = None if config.dry_run else undoing.undo(config.session, config.by, config.reason)
+    planned = undoing.plan(config.session) if undone is None else undone.planned
     document = undo_document(planned, undone)
     if document["session"] is not None:
         context.instance.add_run_tags(context.run_id, session_tag(document["entity"], document["session"]))
@@ -164,15 +163,6 @@ def undo_session() -> None:
 
 
 OPERATOR_JOBS = [pause_syncing, resume_syncing, retry_failures, approve_plan, undo_session]
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """A refusal in its own words, as the failure of the step."""
-    try:
-        yield
-    except SyncError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 def _require_words(**given: str) -> None:

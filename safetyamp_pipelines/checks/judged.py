@@ -1,13 +1,17 @@
-"""What a check found, and how it is shown: measured, limit, keys and the command to look closer. No check is here."""
+"""What a check found, how it is shown, and the one factory of checks. What is judged stands in the other modules."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import wraps
 from typing import Any
 
 import dagster as dg
+
+from safetyamp_pipelines.resources.diagnosed import diagnosed
+from safetyamp_pipelines.resources.keys import asset_key, input_name
 
 MOST_KEYS = 20
 
@@ -42,10 +46,48 @@ class Judged:
                 "limit": self.limit,
                 "keys": shown(self.keys),
                 "found": len(self.keys),  # a number, which the UI plots over time
-                **self.more,
                 "look_closer": look_closer,
+                **self.more,
             },
         )
+
+
+Judge = Callable[..., Mapping[str, Judged]]
+
+
+def judged_checks(
+    asset: str,
+    checks: Mapping[str, str],
+    look_closer: str,
+    *,
+    suffix: str = "checks",
+    ins: Mapping[str, str] | None = None,
+    blocking: bool = False,
+) -> Callable[[Judge], dg.AssetChecksDefinition]:
+    """The checks of an asset, name → description, made of one function that judges them all in one step.
+
+    One step, because a step costs 50 ms. The function takes resources and the values of assets (`ins`: parameter →
+    asset), and gives a verdict for each check.
+    """
+    key = asset_key(asset)
+    inputs = {parameter: dg.AssetIn(asset_key(name)) for parameter, name in (ins or {}).items()}
+    others = [asset_key(name) for name in (ins or {}).values() if name != asset]
+    specs = [
+        dg.AssetCheckSpec(name, asset=key, additional_deps=others, blocking=blocking, description=text)
+        for name, text in checks.items()
+    ]
+
+    def made(judge: Judge) -> dg.AssetChecksDefinition:
+        @wraps(judge)
+        def evaluate(*args: Any, **kwargs: Any) -> Iterator[dg.AssetCheckResult]:
+            for name, found in judge(*args, **kwargs).items():
+                yield found.result(dg.AssetCheckKey(key, name), look_closer)
+
+        evaluate.__annotations__ = {**judge.__annotations__, "return": Iterator[dg.AssetCheckResult]}
+        step = f"{input_name(asset)}_{suffix}"
+        return dg.multi_asset_check(specs=specs, name=step, ins=inputs)(diagnosed(evaluate))
+
+    return made
 
 
 def worst(*levels: tuple[bool, Level]) -> Level:

@@ -1,30 +1,30 @@
 """Checks on plans: every record has exactly one verdict, every change belongs to one, no guard objects."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 import dagster as dg
 
-from safetyamp_pipelines.checks.judged import Judged, Level, shown, worst
-from safetyamp_pipelines.resources.keys import asset_key
+from safetyamp_pipelines.checks.judged import Judged, Level, judged_checks, shown, worst
 from safetyamp_pipelines.resources.systems import LedgerResource
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Plan
+
+VERDICTS = (
+    "Every source record has exactly one verdict. Red? Two records share a key, or the planner lost one: the metadata "
+    "names it."
+)
+GUARDS = "The plan does not change too much at once. Red? Look at the plan; if it is right, approve it."
 
 
 def verdicts_check(entity: str) -> dg.AssetChecksDefinition:
     """Blocking: the verdicts add up to the source records, none has two, and the changes are those of the records to be
     changed."""
-    key = asset_key(f"plan/{entity}")
+    asset, name = f"plan/{entity}", "one_verdict_each"
 
-    @dg.asset_check(
-        asset=key,
-        name="one_verdict_each",
-        blocking=True,
-        description="Every source record has exactly one verdict. Red? Two records share a key, or the planner lost "
-        "one: the metadata names it.",
-    )
-    def one_verdict_each(plan: Plan) -> dg.AssetCheckResult:
-        return judge_verdicts(plan).result(dg.AssetCheckKey(key, "one_verdict_each"), f"safetyamp plan {entity}")
+    @judged_checks(asset, {name: VERDICTS}, f"safetyamp plan {entity}", suffix=name, ins={"plan": asset}, blocking=True)
+    def one_verdict_each(plan: Plan) -> Mapping[str, Judged]:
+        return {name: judge_verdicts(plan)}
 
     return one_verdict_each
 
@@ -57,31 +57,26 @@ def judge_verdicts(plan: Plan) -> Judged:
 
 def guards_check(entity: str) -> dg.AssetChecksDefinition:
     """Blocking: no guard stands against the plan, or a person has approved exactly this plan."""
+    asset, look = f"plan/{entity}", f"safetyamp plan {entity}"
 
-    @dg.asset_check(
-        asset=asset_key(f"plan/{entity}"),
-        name="guards",
-        blocking=True,
-        description="The plan does not change too much at once. Red? Look at the plan; if it is right, approve it.",
-    )
-    def guards(plan: Plan, ledger: LedgerResource) -> dg.AssetCheckResult:
+    @judged_checks(asset, {"guards": GUARDS}, look, suffix="guards", ins={"plan": asset}, blocking=True)
+    def guards(plan: Plan, ledger: LedgerResource) -> Mapping[str, Judged]:
         approval = ledger.get().approval(plan.hash) if plan.refused else None
-        return dg.AssetCheckResult(
-            passed=not plan.refused or approval is not None,
-            severity=dg.AssetCheckSeverity.ERROR,
-            metadata={
-                "measured": f"{len(plan.refused)} guards refuse the plan of {len(plan.changes)} changes",
-                "limit": "none, unless a person has approved exactly this plan (guards in sync.yaml)",
-                "keys": shown(sorted({key for refused in plan.refused for key in refused.keys})),
+        judged = Judged(
+            worst((bool(plan.refused) and approval is None, Level.ERROR)),
+            f"{len(plan.refused)} guards refuse the plan of {len(plan.changes)} changes",
+            "none, unless a person has approved exactly this plan (guards in sync.yaml)",
+            keys=tuple(sorted({key for refused in plan.refused for key in refused.keys})),
+            more={
                 "found": len(plan.refused),
                 "changes": len(plan.changes),
                 "plan_hash": plan.hash,
                 "refused_by": "\n".join(map(str, plan.refused)) or "none",
                 "approved_by": f"{approval.who}: {approval.reason}" if approval is not None else "nobody",
-                "look_closer": f"safetyamp plan {entity}",
                 "overrule": f"safetyamp approve {plan.hash[:12]} --reason …",
             },
         )
+        return {"guards": judged}
 
     return guards
 

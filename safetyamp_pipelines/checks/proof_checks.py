@@ -3,15 +3,14 @@
 One step for the three, which loads what the plan was made from only when the plan changes anything.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import dagster as dg
 
-from safetyamp_pipelines.checks.judged import Judged, Level, worst
+from safetyamp_pipelines.checks.judged import Judged, Level, judged_checks, worst
 from safetyamp_pipelines.operations.plan_step import expected_state
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
-from safetyamp_pipelines.resources.keys import asset_key, input_name
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, references
 from safetyamp_pipelines.sync.model.plan import Plan
@@ -38,26 +37,23 @@ CHECKS = {
 
 def plan_proofs(spec: EntitySpec) -> dg.AssetChecksDefinition:
     """The blocking checks that prove one entity's plan."""
-    key = asset_key(f"plan/{spec.name}")
-    specs = [dg.AssetCheckSpec(name, asset=key, blocking=True, description=text) for name, text in CHECKS.items()]
+    asset, look = f"plan/{spec.name}", f"safetyamp plan {spec.name}"
 
-    @dg.multi_asset_check(specs=specs, name=f"{input_name(f'plan/{spec.name}')}_proofs", ins={"plan": dg.AssetIn(key)})
+    @judged_checks(asset, CHECKS, look, suffix="proofs", ins={"plan": asset}, blocking=True)
     def proofs(
         context: dg.AssetCheckExecutionContext,
         sync_settings: SettingsResource,
         io_manager: dg.ResourceParam[SnapshotIOManager],
         plan: Plan,
-    ) -> Iterator[dg.AssetCheckResult]:
+    ) -> Mapping[str, Judged]:
         limits = sync_settings.get().sync_config().checks.rejected
         fetch = partial(io_manager.newest, run_id=context.run.run_id, wanted=Plan)
         expected = expected_state(spec, fetch) if plan.changes else references({})
-        judged = {
+        return {
             "references": judge_faults(plan, unresolved(spec, plan, expected), "refer to what is not there"),
             "collisions": judge_faults(plan, collided(spec, plan, expected), "would write a value that another has"),
             "rejected_share": judge_rejected(plan, limits),
         }
-        for name, found in judged.items():
-            yield found.result(dg.AssetCheckKey(key, name), f"safetyamp plan {spec.name}")
 
     return proofs
 

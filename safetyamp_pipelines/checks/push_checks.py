@@ -4,12 +4,12 @@ They tell and do not stop: a push that must stop does so itself. They ask the le
 SafetyAmp. A push without output, such as a dry run, has nothing to check: Dagster skips the step then.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import dagster as dg
 
+from safetyamp_pipelines.checks.judged import Judged, judged_checks
 from safetyamp_pipelines.checks.push_judges import judge_budget, judge_leavers, judge_left, judge_refused
-from safetyamp_pipelines.resources.keys import asset_key, input_name
 from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name
@@ -34,40 +34,29 @@ LEAVERS = (
 
 def push_checks(spec: EntitySpec) -> dg.AssetChecksDefinition:
     """The checks of one table after its push, in one step."""
-    key = asset_key(asset_name(spec))
 
-    @dg.multi_asset_check(
-        specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in CHECKS.items()],
-        name=f"{input_name(asset_name(spec))}_checks",
-    )
-    def checks(sync_settings: SettingsResource, ledger: LedgerResource) -> Iterator[dg.AssetCheckResult]:
+    @judged_checks(asset_name(spec), CHECKS, f"safetyamp plan {spec.name}")
+    def checks(sync_settings: SettingsResource, ledger: LedgerResource) -> Mapping[str, Judged]:
         settings, book = sync_settings.get(), ledger.get()
-        judged = {
-            "failure_share": (judge_refused(book, spec, settings.sync_config().checks.refused), "failures list"),
-            "convergence": (judge_left(book, spec), f"plan {spec.name}"),
-            "budget": (judge_budget(settings), "status"),
+        return {
+            "failure_share": judge_refused(book, spec, settings.sync_config().checks.refused),
+            "convergence": judge_left(book, spec),
+            "budget": judge_budget(settings),
         }
-        for name, (found, command) in judged.items():
-            yield found.result(dg.AssetCheckKey(key, name), f"safetyamp {command}")
 
     return checks
 
 
 def leavers_check() -> dg.AssetChecksDefinition:
     """Whether everybody who left is switched off, by Viewpoint's own dates and SafetyAmp's rows after the push."""
-    key = asset_key(asset_name(EMPLOYEES))
+    asset, name = asset_name(EMPLOYEES), "leavers_off"
+    ins = {"users": asset, "employees": EMPLOYEES.key.table}
 
-    @dg.asset_check(
-        asset=key,
-        name="leavers_off",
-        description=LEAVERS,
-        additional_ins={"employees": dg.AssetIn(asset_key(EMPLOYEES.key.table))},
-    )
+    @judged_checks(asset, {name: LEAVERS}, "safetyamp explain employees KEY", suffix=name, ins=ins)
     def leavers_off(
         sync_settings: SettingsResource, ledger: LedgerResource, users: Snapshot, employees: Snapshot
-    ) -> dg.AssetCheckResult:
-        found = judge_leavers(employees, users, ledger.get(), sync_settings.get())
-        return found.result(dg.AssetCheckKey(key, "leavers_off"), "safetyamp explain employees KEY")
+    ) -> Mapping[str, Judged]:
+        return {name: judge_leavers(employees, users, ledger.get(), sync_settings.get())}
 
     return leavers_off
 

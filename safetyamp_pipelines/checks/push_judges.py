@@ -36,6 +36,7 @@ def judge_refused(ledger: Ledger, spec: EntitySpec, limit: Limit) -> Judged:
         f"SafetyAmp refuses {len(refused)} of {size} records",
         f"none without a warning, {most} at most (checks.refused in sync.yaml)",
         keys=tuple(refused),
+        more={"look_closer": "safetyamp failures list"},
     )
 
 
@@ -67,6 +68,7 @@ def judge_budget(settings: Settings) -> Judged:
         worst((most > calls, Level.ERROR)),
         f"at most {most} calls in any {period:g} s, of the {len(booked)} still on record",
         f"{calls} calls in {period:g} s (API_RATE_LIMIT_CALLS, API_RATE_LIMIT_PERIOD)",
+        more={"look_closer": "safetyamp status"},
     )
 
 

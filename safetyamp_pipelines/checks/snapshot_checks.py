@@ -1,18 +1,17 @@
 """Checks on snapshots, made from the declared schemas: one step a table tells whether it is whole, and as it should be.
 
-One step for all checks of a table, because a step costs 50 ms and reads the table anew. Each check keeps a result of
-its own; a failed one with severity ERROR stops what depends on the table.
+Each check keeps a result of its own; a failed one with severity ERROR stops what depends on the table.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median_low
 
 import dagster as dg
 
 from safetyamp_pipelines.checks.column_checks import judge_schema
-from safetyamp_pipelines.checks.judged import Judged, Level, worst
-from safetyamp_pipelines.resources.keys import OBSERVED, asset_key, input_name
+from safetyamp_pipelines.checks.judged import Judged, Level, judged_checks, worst
+from safetyamp_pipelines.resources.keys import OBSERVED, asset_key
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.entities.registry import SCHEMAS
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
@@ -33,22 +32,18 @@ CHECKS = {
 
 def snapshot_checks(table: str) -> dg.AssetChecksDefinition:
     """The blocking checks of one snapshot; loading it verifies that it fits its certificate."""
-    key = asset_key(table)
-    specs = [dg.AssetCheckSpec(name, asset=key, blocking=True, description=text) for name, text in CHECKS.items()]
 
-    @dg.multi_asset_check(specs=specs, name=f"{input_name(table)}_checks", ins={"snapshot": dg.AssetIn(key)})
+    @judged_checks(table, CHECKS, "safetyamp doctor", ins={"snapshot": table}, blocking=True)
     def checks(
         context: dg.AssetCheckExecutionContext, sync_settings: SettingsResource, snapshot: Snapshot
-    ) -> Iterator[dg.AssetCheckResult]:
+    ) -> Mapping[str, Judged]:
         limits = sync_settings.get().sync_config().checks.row_count
-        before = sizes_before(context.instance, key, limits.history)
-        judged = {
+        before = sizes_before(context.instance, asset_key(table), limits.history)
+        return {
             "certificate": judge_certificate(snapshot),
             "schema": judge_schema(SCHEMAS[table], snapshot.records),
             "row_count": judge_rows(len(snapshot.records), before, limits, may_rise=table.startswith(OBSERVED)),
         }
-        for name, found in judged.items():
-            yield found.result(dg.AssetCheckKey(key, name), "safetyamp doctor")
 
     return checks
 

@@ -17,7 +17,7 @@ from safetyamp_pipelines.cli.shell import REFUSED, AsJson, command_group, consol
 from safetyamp_pipelines.jira.api import jira_client
 from safetyamp_pipelines.jira.book import open_book
 from safetyamp_pipelines.jira.instances import instances_of
-from safetyamp_pipelines.operations.advice import told
+from safetyamp_pipelines.operations.diagnosis import diagnose
 from safetyamp_pipelines.operations.doctor import Finding, examine
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import SyncError
@@ -62,21 +62,21 @@ def _examine_jira(settings: Settings) -> Iterator[Finding]:
     try:
         instances = instances_of(settings)
     except SyncError as error:
-        yield Finding("jira", False, told(error))
+        yield Finding("jira", False, str(diagnose(error)))
         return
     for instance in instances:
         try:
             with closing(jira_client(instance, settings)) as client:
                 yield Finding(f"jira {instance.name}", True, client.check())
         except SyncError as error:
-            yield Finding(f"jira {instance.name}", False, told(error))
+            yield Finding(f"jira {instance.name}", False, str(diagnose(error)))
     if instances:
         try:
             with closing(open_book(settings)) as book:
                 newest = book.newest()
                 yield Finding("jira tables", True, f"open, migrated; mapping version {newest.version if newest else 0}")
         except SyncError as error:
-            yield Finding("jira tables", False, told(error))
+            yield Finding("jira tables", False, str(diagnose(error)))
 
 
 def _flat(rules: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -9,16 +9,13 @@ from time import monotonic
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import (
-    DagsterAssetCheckFailedError,
-    DagsterExecutionInterruptedError,
-)
 
 from safetyamp_pipelines.automation.named_jobs import plan_keys, push_keys
 from safetyamp_pipelines.cli.causes import Cause, cause_of_checks, causes_of
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.resources.dagster_storage import instance_of_home
+from safetyamp_pipelines.resources.diagnosed import diagnosis_of
 from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name
@@ -102,11 +99,10 @@ def run_entities(
         **resources_for(SettingsResource.of(environ)),
         "progress": dg.ResourceDefinition.hardcoded_resource(told),
     }
-    failures: dict[str, BaseException] = {}
     job = build_defs(overrides).resolve_job_def("sync_all" if push else "plan_all")
     started = monotonic()
     with instance_of_home() as instance:
-        result = job.with_hooks({_remembering(failures)}).execute_in_process(
+        result = job.execute_in_process(
             instance=instance,
             raise_on_error=False,
             asset_selection=push_keys(chosen) if push else plan_keys(chosen),
@@ -115,7 +111,7 @@ def run_entities(
         )
         ran = Ran(result.run_id, monotonic() - started)
         _gather(ran, result, [spec.name for spec in chosen], told.verdicts, push=push)
-        _explain(ran, result, failures)
+        _explain(ran, result)
     return ran
 
 
@@ -124,17 +120,6 @@ def _run_config(only_keys: list[str]) -> dict[str, Any]:
     if only_keys:
         config["resources"] = {"push_config": {"config": {"only_keys": only_keys}}}
     return config
-
-
-def _remembering(failures: dict[str, BaseException]) -> dg.HookDefinition:
-    """The exceptions themselves: the events keep their texts only, which do not tell what they have in common."""
-
-    @dg.failure_hook(name="tell_the_shell")
-    def tell_the_shell(context: dg.HookContext) -> None:
-        if (error := context.op_exception) is not None:
-            failures[_step_name(context.step_key)] = error
-
-    return tell_the_shell
 
 
 @dataclass
@@ -219,12 +204,13 @@ def _plain(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, Any]:
     return {name: value.value for name, value in metadata.items() if name not in ("path",)}
 
 
-def _explain(ran: Ran, result: dg.ExecuteInProcessResult, failures: dict[str, BaseException]) -> None:
+def _explain(ran: Ran, result: dg.ExecuteInProcessResult) -> None:
     """The causes of the failures, and whether SafetyAmp was certainly left as it was."""
-    for event in result.all_events:
-        step = _step_name(event.step_key)
-        if event.is_step_failure and step not in failures:  # an interruption ends the run before any hook
-            failures[step] = DagsterExecutionInterruptedError()
+    failures = {
+        _step_name(event.step_key): diagnosis_of(event.step_failure_data)
+        for event in result.all_events
+        if event.is_step_failure
+    }
     guarded = {f"plan/{name}_guards": plan for name, plan in ran.plans.items() if plan.refused}
     refused = [
         Cause(str(plan.refusal()), (step,), refused=True, before_writing=True)
@@ -234,15 +220,15 @@ def _explain(ran: Ran, result: dg.ExecuteInProcessResult, failures: dict[str, Ba
     red = {
         step: cause_of_checks(step, found)
         for step, found in _red_checks(result).items()
-        if isinstance(failures.get(step), DagsterAssetCheckFailedError)
+        if step in failures and failures[step].kind == "check"
     }
-    others = {step: error for step, error in failures.items() if step not in red}
+    others = {step: found for step, found in failures.items() if step not in red}
     ran.causes = [*refused, *red.values(), *causes_of(others)]
     if not result.success and not ran.causes:
         ran.causes = [Cause("the run failed outside its steps; its events in the Dagster UI tell why", (), True)]
     early = {step for cause in ran.causes if cause.before_writing for step in cause.steps}
-    told = {"/".join(key) for key in _metadata(result)}
-    in_doubt = [step for step in failures if step.startswith("safetyamp/") and step not in early | told]
+    counted = {"/".join(key) for key, values in _metadata(result).items() if "writes" in values}
+    in_doubt = [step for step in failures if step.startswith("safetyamp/") and step not in early | counted]
     ran.wrote_nothing = not ran.writes and not in_doubt
 
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from safetyamp_pipelines.ledger.ledger import Ledger
-from safetyamp_pipelines.operations.advice import told
+from safetyamp_pipelines.operations.diagnosis import diagnose
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.logs import configure_logging
 from safetyamp_pipelines.sync.model.errors import PushStopped, Refusal, SyncError
@@ -62,7 +62,7 @@ def with_settings(
         yield settings
     except SyncError as error:
         exit_code = FAILED if isinstance(error, PushStopped) else REFUSED
-        text = told(error)
+        text = str(diagnose(error))
         console(sys.stderr).print(
             displayed_lines(text), style="bold red", highlight=False, soft_wrap=True, markup=False
         )

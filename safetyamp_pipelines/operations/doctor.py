@@ -12,8 +12,8 @@ from sqlalchemy import URL, text
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
 from safetyamp_pipelines.ledger.database import folder_of, ledger_address, postgresql_engine, translated
 from safetyamp_pipelines.ledger.ledger_errors import NoLedger
-from safetyamp_pipelines.operations.advice import told
 from safetyamp_pipelines.operations.alerts.mail import MailChannel
+from safetyamp_pipelines.operations.diagnosis import diagnose
 from safetyamp_pipelines.settings.loading import dagster_postgres_url
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
@@ -57,7 +57,7 @@ def _found(system: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(system, True, check())
     except SyncError as error:
-        return Finding(system, False, told(error))
+        return Finding(system, False, str(diagnose(error)))
 
 
 def _asked(client: object) -> str:

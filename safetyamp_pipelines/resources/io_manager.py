@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import dagster as dg
 from pydantic import PrivateAttr
 
+from safetyamp_pipelines.resources.diagnosed import diagnosed
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
@@ -49,6 +50,7 @@ class SnapshotIOManager(dg.ConfigurableIOManager):
             self._store = snapshot_store(self.settings.get())
         return self._store
 
+    @diagnosed
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Publish, then prune. The metadata carries counts and hashes, never a value."""
         name = "/".join(context.get_asset_identifier())
@@ -64,6 +66,7 @@ class SnapshotIOManager(dg.ConfigurableIOManager):
         context.add_output_metadata(_metadata(ref))
         self._prune(context, name)
 
+    @diagnosed
     def load_input(self, context: dg.InputContext) -> Any:
         """The value of the run that produced it for this one, else the newest; SnapshotError when there is none."""
         name = "/".join(context.get_asset_identifier())

@@ -89,7 +89,8 @@ class GraphToken:
                     SYSTEM,
                     "GET",
                     "/.well-known/openid-configuration",
-                    detail="the tenant is unknown there; check MS_GRAPH_TENANT_ID and MS_GRAPH_AUTHORITY",
+                    detail="the tenant is unknown there",
+                    advice="check MS_GRAPH_TENANT_ID and MS_GRAPH_AUTHORITY",
                 )
             if failure is not None:  # outside the except: msal's text holds the URL
                 raise failure
@@ -104,7 +105,7 @@ class GraphToken:
             SYSTEM,
             "POST",
             "/oauth2/v2.0/token",
-            detail=f"{reason}; check MS_GRAPH_CLIENT_ID and MS_GRAPH_CLIENT_SECRET",
+            detail=reason,
         )
 
 

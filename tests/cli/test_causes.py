@@ -1,14 +1,20 @@
 """Failures of a run are told once for each cause, with what to do, and without anybody's values."""
 
+import json
+import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
+from dagster._utils.error import serializable_error_info_from_exc_info
 
-from safetyamp_pipelines.cli.causes import cause_of_checks, causes_of
+from safetyamp_pipelines.cli.causes import Cause, cause_of_checks
+from safetyamp_pipelines.cli.causes import causes_of as causes_of_diagnoses
 from safetyamp_pipelines.ledger import LeaseHeld, LeaseLost, LedgerUnusable
-from safetyamp_pipelines.operations.advice import told
+from safetyamp_pipelines.operations.diagnosis import Diagnosis, diagnose
+from safetyamp_pipelines.resources.diagnosed import diagnosis_of_error
 from safetyamp_pipelines.sync.model.errors import (
     AnswerLost,
     AuthRefused,
@@ -21,6 +27,20 @@ from safetyamp_pipelines.sync.model.errors import (
     SnapshotError,
     SyncError,
 )
+
+
+def causes_of(failures: Mapping[str, BaseException]) -> list[Cause]:
+    """The causes of these errors, each diagnosed where it was caught and carried as JSON."""
+    found = {step: json.loads(json.dumps(diagnose(error).as_json())) for step, error in failures.items()}
+    return causes_of_diagnoses({step: Diagnosis.from_json(one) for step, one in found.items()})
+
+
+def dagsters_own(error: BaseException) -> Diagnosis:
+    """What the event of a step tells that Dagster itself ended."""
+    try:
+        raise error
+    except type(error):
+        return diagnosis_of_error(serializable_error_info_from_exc_info(sys.exc_info()))
 
 
 def raised(error: BaseException, cause: BaseException) -> BaseException:
@@ -83,13 +103,13 @@ def test_two_systems_that_are_down_are_two_causes() -> None:
     ],
 )
 def test_an_error_that_names_no_setting_is_told_with_what_to_do(error: SyncError, advice: str) -> None:
-    assert told(error).startswith(f"{error}. {advice}")
+    assert str(diagnose(error)).startswith(f"{error}. {advice}")
 
 
-def test_an_error_that_names_its_setting_stands_alone() -> None:
-    error = AuthRefused("Microsoft login", "POST", "/token", detail="check MS_GRAPH_CLIENT_SECRET")
+def test_a_call_that_knows_better_what_to_do_says_so() -> None:
+    error = AuthRefused("Viewpoint", "CONNECT", "db", detail="no Entra token", advice="check the workload identity")
 
-    assert told(error) == str(error)
+    assert str(diagnose(error)) == "Viewpoint CONNECT db: no Entra token. Check the workload identity"
 
 
 def test_a_push_that_stopped_is_told_by_what_stopped_it() -> None:
@@ -115,12 +135,12 @@ def test_only_a_push_refused_outright_has_certainly_written_nothing(error: SyncE
     assert cause.before_writing is is_before_writing
 
 
-def test_a_failed_check_is_named_and_forbids_to_write() -> None:
+def test_a_failed_check_forbids_to_write() -> None:
     error = DagsterAssetCheckFailedError("1 blocking asset check failed with ERROR severity:\nplan/users: guards")
 
-    (cause,) = causes_of({"plan/users_guards": error})
+    (cause,) = causes_of_diagnoses({"plan/users_guards": dagsters_own(error)})
 
-    assert cause.text == "a blocking check failed: plan/users: guards. Its metadata in the run tells why"
+    assert cause.text == "a blocking check failed: its metadata in the run says why"
     assert cause.refused
 
 
@@ -142,7 +162,7 @@ def test_a_failed_check_is_told_with_its_figures_where_they_are_at_hand() -> Non
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), DagsterExecutionInterruptedError()])
 def test_an_interruption_says_that_running_again_is_safe(interrupt: BaseException) -> None:
-    (cause,) = causes_of({"safetyamp/sites": interrupt})
+    (cause,) = causes_of_diagnoses({"safetyamp/sites": dagsters_own(interrupt)})
 
     assert cause.text.startswith("interrupted at safetyamp/sites. Run it again")
     assert not cause.refused

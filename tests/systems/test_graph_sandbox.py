@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from safetyamp_pipelines.operations.diagnosis import diagnose
 from safetyamp_pipelines.resources.systems import Graph, SettingsResource
 from safetyamp_pipelines.sandbox import FaultRule, GraphOptions, Sandbox, WorldSpec
 from safetyamp_pipelines.settings.loading import load_settings
@@ -98,9 +99,9 @@ def test_a_login_that_stays_broken_is_an_error_of_the_login(box: Sandbox) -> Non
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"MS_GRAPH_CLIENT_SECRET": "wrong-secret-value"}, "AADSTS7000215; check MS_GRAPH_CLIENT_ID"),
+        ({"MS_GRAPH_CLIENT_SECRET": "wrong-secret-value"}, "AADSTS7000215. Check MS_GRAPH_CLIENT_ID"),
         ({"MS_GRAPH_CLIENT_ID": "00000000-0000-4000-8000-00000000dead"}, "AADSTS700016"),
-        ({"MS_GRAPH_TENANT_ID": "00000000-0000-4000-8000-00000000dead"}, "check MS_GRAPH_TENANT_ID"),
+        ({"MS_GRAPH_TENANT_ID": "00000000-0000-4000-8000-00000000dead"}, "Check MS_GRAPH_TENANT_ID"),
     ],
     ids=["secret", "client", "tenant"],
 )
@@ -108,8 +109,9 @@ def test_a_refused_login_is_fatal_and_tells_its_code_only(wrong: dict[str, str],
     with pytest.raises(AuthRefused) as caught:
         users(client_of(box, **wrong))
 
-    assert told in str(caught.value)
-    assert not [value for value in (*wrong.values(), "Invalid client", "not found") if value in str(caught.value)]
+    found = str(diagnose(caught.value))
+    assert told in found
+    assert not [value for value in (*wrong.values(), "Invalid client", "not found") if value in found]
 
 
 def test_a_login_nobody_certified_is_refused_before_any_secret_is_sent(box: Sandbox) -> None:

@@ -17,6 +17,7 @@ from safetyamp_pipelines.automation.alerting.failed_runs import FailedStep, job_
 from safetyamp_pipelines.automation.named_jobs import JOBS
 from safetyamp_pipelines.automation.starting.timing import is_partial, is_whole_sync
 from safetyamp_pipelines.operations.alerts.problems import Green, Level, Red, Signal
+from safetyamp_pipelines.resources.diagnosed import diagnosis_of
 from safetyamp_pipelines.sync.entities.registry import pushed_as
 
 _UNNAMED_JOB = "__ASSET_JOB"
@@ -85,7 +86,7 @@ class Reader:
         # Asked of the run's own log: SQLite does not keep the events of steps across runs.
         failures = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
         steps = [
-            FailedStep(failed.step_key, failed.get_dagster_event().step_failure_data.error)
+            FailedStep(failed.step_key, diagnosis_of(failed.get_dagster_event().step_failure_data))
             for failed in failures
             if failed.step_key is not None
         ]

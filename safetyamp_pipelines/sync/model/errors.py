@@ -53,11 +53,21 @@ class CallError(SyncError):
     """One call to one outside system failed.
 
     `endpoint` is the path with ids replaced (`/api/users/{id}`): the message never carries a query,
-    a header, a body or a person's value.
+    a header, a body or a person's value. `advice` is what to do, where the call itself knows better than its class.
     """
 
-    def __init__(self, system: str, method: str, endpoint: str, *, status: int | None = None, detail: str = "") -> None:
+    def __init__(
+        self,
+        system: str,
+        method: str,
+        endpoint: str,
+        *,
+        status: int | None = None,
+        detail: str = "",
+        advice: str = "",
+    ) -> None:
         self.system, self.method, self.endpoint, self.status, self.detail = system, method, endpoint, status, detail
+        self.advice = advice
         super().__init__(system, method, endpoint, status, detail)
 
     def __str__(self) -> str:

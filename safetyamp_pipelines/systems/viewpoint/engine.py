@@ -156,7 +156,7 @@ def _inject_token(engine: sa.Engine, token_provider: TokenProvider, place: Place
             token = token_provider().encode("utf-16-le")
         except AzureError as error:
             advice = "check the workload identity, or set SQL_AUTH_MODE=sql_auth"
-            raise place.call_error(AuthRefused, f"no Entra token ({type(error).__name__}): {advice}") from None
+            raise place.call_error(AuthRefused, f"no Entra token ({type(error).__name__})", advice) from None
         arguments[0] = _IDENTITY.sub("", arguments[0])
         packed = struct.pack(f"<I{len(token)}s", len(token), token)
         parameters["attrs_before"] = {_SQL_COPT_SS_ACCESS_TOKEN: packed}

@@ -48,11 +48,11 @@ class Place:
     def connecting(self) -> bool:
         return self.table is None
 
-    def call_error(self, kind: type[CallError], detail: str) -> CallError:
+    def call_error(self, kind: type[CallError], detail: str, advice: str = "") -> CallError:
         """An error of this class at this place."""
         if self.connecting:
-            return kind(SYSTEM, "CONNECT", self.source, detail=detail)
-        return kind(SYSTEM, "READ", f"{self.source} {self.table}", detail=detail)
+            return kind(SYSTEM, "CONNECT", self.source, detail=detail, advice=advice)
+        return kind(SYSTEM, "READ", f"{self.source} {self.table}", detail=detail, advice=advice)
 
 
 def classified(error: sa.exc.DBAPIError, place: Place) -> SyncError:
@@ -74,18 +74,20 @@ def _classified_odbc(state: str, text: str, place: Place) -> SyncError:
             "set SQL_CA_FILE to its CA, SQL_HOST_NAME_IN_CERTIFICATE to the name it is for, or, as a last resort, "
             "SQL_TRUST_SERVER_CERTIFICATE to on"
         )
-        return place.call_error(FatalCall, f"the server's certificate is not trusted {codes}: {advice}")
+        return place.call_error(FatalCall, f"the server's certificate is not trusted {codes}", advice)
     if native & _LOGIN_REFUSED or state == "28000":
-        return place.call_error(AuthRefused, f"the login was refused {codes}: check SQL_AUTH_MODE and its credentials")
+        return place.call_error(
+            AuthRefused, f"the login was refused {codes}", "check SQL_AUTH_MODE and its credentials"
+        )
     if native & _DATABASE_REFUSED or state == "08004":
         advice = "check SQL_DATABASE, and that the login is a user there"
-        return place.call_error(FatalCall, f"the database cannot be opened {codes}: {advice}")
+        return place.call_error(FatalCall, f"the database cannot be opened {codes}", advice)
     if native & _SELECT_DENIED:
         advice = "grant SELECT on the table or on the columns that are read"
-        return place.call_error(AuthRefused, f"permission was denied {codes}: {advice}")
+        return place.call_error(AuthRefused, f"permission was denied {codes}", advice)
     if native & _NO_SUCH_OBJECT:
         advice = "the tables changed while they were read, or a view is broken; run it again, then refresh the view"
-        return place.call_error(FatalCall, f"an object or column is not there {codes}: {advice}")
+        return place.call_error(FatalCall, f"an object or column is not there {codes}", advice)
     if native & _SNAPSHOT_OFF:
         return Refusal(
             f"Viewpoint {place.source} does not allow SNAPSHOT isolation {codes}: remove viewpoint.isolation_level "
@@ -96,7 +98,7 @@ def _classified_odbc(state: str, text: str, place: Place) -> SyncError:
     if native & _TRANSIENT or state in _TRANSIENT_STATES:
         if place.connecting:
             advice = "check SQL_SERVER, the port and the network"
-            return place.call_error(NotSent, f"the server cannot be reached {codes}: {advice}")
+            return place.call_error(NotSent, f"the server cannot be reached {codes}", advice)
         return place.call_error(AnswerLost, f"the read was cut short {codes}: it may succeed later")
     return place.call_error(FatalCall, f"the server answered an error {codes}")
 

@@ -18,6 +18,7 @@ from safetyamp_pipelines.automation.alerting.sensor import EVERY_SECONDS, alert_
 from safetyamp_pipelines.automation.alerting.standing import LONG_PAUSE
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.alerts.memory import Memory
+from safetyamp_pipelines.resources.diagnosed import diagnosed, failure_of
 from safetyamp_pipelines.resources.keys import SYNC_TAG
 from safetyamp_pipelines.resources.systems import LedgerResource, NotifierResource, SettingsResource
 from safetyamp_pipelines.settings.loading import timing_settings
@@ -44,6 +45,7 @@ def a_sync(trouble: Trouble) -> dg.RepositoryDefinition:
 
     def snapshot(name: str) -> dg.AssetsDefinition:
         @dg.asset(key=["samsara", name])
+        @diagnosed
         def table() -> None:
             if trouble.samsara:
                 refused = AuthRefused("Samsara", "GET", f"/fleet/{name}", status=401)
@@ -52,6 +54,7 @@ def a_sync(trouble: Trouble) -> dg.RepositoryDefinition:
         return table
 
     @dg.asset(key=["plan", "vehicles"], deps=[["samsara", "vehicles"], ["samsara", "drivers"]])
+    @diagnosed
     def plan() -> dg.MaterializeResult[None]:
         if trouble.bug:
             raise ZeroDivisionError("of Kim Miller, kim.miller@example.com")
@@ -81,7 +84,7 @@ def a_sync(trouble: Trouble) -> dg.RepositoryDefinition:
     def push(push_config: PushConfig) -> None:
         if trouble.push:
             stopped = PushStopped("stopped: SafetyAmp refused 10 records in a row")
-            raise dg.Failure(str(stopped)) from stopped
+            raise failure_of(stopped) from stopped
 
     everything = dg.Definitions(
         assets=[snapshot("vehicles"), snapshot("drivers"), plan, push],
@@ -170,7 +173,7 @@ def test_a_sick_source_is_told_once_however_often_it_fails_and_so_is_its_end(wat
     alert = mail.text(0)
     assert "Samsara GET /fleet/drivers answered 401" in alert
     assert "In sync_all, at samsara/drivers, samsara/vehicles" in alert
-    assert "What to do: check SAMSARA_API_KEY" in alert
+    assert "What to do: Check SAMSARA_API_KEY" in alert
     assert f"Run: {UI}/runs/{run}" in alert
     assert "seen 2 times" in mail.text(1)
 

@@ -16,6 +16,8 @@ from dagster_shared.error import SerializableErrorInfo
 from safetyamp_pipelines.automation.alerting.failed_runs import FailedStep, reds_of
 from safetyamp_pipelines.ledger import LedgerUnusable
 from safetyamp_pipelines.operations.alerts.problems import Level, Red
+from safetyamp_pipelines.operations.diagnosis import diagnose
+from safetyamp_pipelines.resources.diagnosed import diagnosis_of_error
 from safetyamp_pipelines.resources.keys import SYNC_TAG
 from safetyamp_pipelines.settings.model import Problem, SettingsError
 from safetyamp_pipelines.sync.model.errors import (
@@ -35,13 +37,15 @@ REPORT = dg.DagsterRun(job_name="report_daily", run_id="5a6b7c8d")
 
 
 def failed(step: str, error: Exception, cause: Exception | None = None) -> FailedStep:
-    """A step that raised, as its event tells it."""
-    return FailedStep(step, failed_by(error, cause))
+    """A step that raised, diagnosed where it was caught."""
+    error.__cause__ = cause
+    return FailedStep(step, diagnose(error))
 
 
-def failed_by(error: BaseException, cause: Exception | None = None) -> SerializableErrorInfo:
+def failed_by(error: BaseException) -> SerializableErrorInfo:
+    """An error as Dagster itself writes it down."""
     try:
-        raise error from cause
+        raise error
     except type(error):
         return serializable_error_info_from_exc_info(sys.exc_info())
 
@@ -131,7 +135,8 @@ def test_two_systems_are_two_problems():
 
 
 def test_what_a_check_stopped_is_told_by_the_check():
-    assert reds(failed("plan__jobs_guards", DagsterAssetCheckFailedError("1 blocking asset check failed"))) == []
+    stopped = failed_by(DagsterAssetCheckFailedError("1 blocking asset check failed"))
+    assert reds(FailedStep("plan__jobs_guards", diagnosis_of_error(stopped))) == []
 
 
 def test_a_refused_push_wakes_nobody_while_people_want_syncing_to_rest():
@@ -177,7 +182,7 @@ def test_a_run_that_was_killed_after_a_step_had_failed_is_told_as_both():
 
 @pytest.mark.parametrize("reason", [None, RunFailureReason.UNEXPECTED_TERMINATION], ids=["too long", "its node ended"])
 def test_a_run_that_was_interrupted_in_a_push_died_and_is_no_error_of_the_push(reason: RunFailureReason | None):
-    interrupted = FailedStep("safetyamp__users", failed_by(DagsterExecutionInterruptedError()))
+    interrupted = FailedStep("safetyamp__users", diagnosis_of_error(failed_by(DagsterExecutionInterruptedError())))
 
     (red,) = list(reds_of(SYNC, JobFailureData(None, reason) if reason else None, [interrupted], 1.0, rests=False))
 
@@ -185,9 +190,9 @@ def test_a_run_that_was_interrupted_in_a_push_died_and_is_no_error_of_the_push(r
 
 
 def test_a_run_that_could_not_begin_says_why():
-    error = failed("", SettingsError([Problem("LEDGER_URL", "is wrong", "Correct it")])).error
+    error = failed_by(SettingsError([Problem("LEDGER_URL", "is wrong", "Correct it")]))
 
     (red,) = list(reds_of(SYNC, JobFailureData(error, RunFailureReason.RUN_EXCEPTION), [], 1.0, rests=False))
 
     assert red.title == "a run of sync_all could not go on"
-    assert red.detail == "LEDGER_URL: is wrong. Correct it."
+    assert red.detail == "an error of the kind SettingsError"
