@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from safetyamp_pipelines.sandbox import Sandbox, TargetOptions, WorldSpec
+from safetyamp_pipelines.sandbox import JiraSpec, Sandbox, TargetOptions, WorldSpec
 from safetyamp_pipelines.settings.loading import child_environment
 
 CALLS, PERIOD = 600, 60.0
@@ -30,7 +30,7 @@ def demo(
 ) -> None:
     """Sync the embedded world twice with the real command and show what each run did."""
     shutil.rmtree(home, ignore_errors=True)
-    with _world(employees, home) as box:
+    with _world(employees, home, JiraSpec()) as box:
         environment = _environment(box, home)
         _say("The embedded world is up: SafetyAmp, Samsara, Microsoft login and Graph on loopback, Viewpoint in SQLite")
         _safetyamp(["doctor"], environment)
@@ -45,11 +45,13 @@ def demo(
         )
         if first == 1:
             _say("The `failed` record is planted: its e-mail belongs to an account that was deleted in SafetyAmp")
+        _say("Jira, the second family: the issues of a Cloud and a Data Center in one typed table")
+        jira = _safetyamp(["jira", "sync"], environment)
         console.print(
             "Next: `make dev` opens such a world in the Dagster UI, and tells how `safetyamp plan` reaches it.",
             highlight=False,
         )
-    if first not in (0, 1) or second["writes"]:
+    if first not in (0, 1) or second["writes"] or jira:
         raise typer.Exit(1)
 
 
@@ -82,9 +84,9 @@ def ui(
             process.wait()
 
 
-def _world(employees: int, home: Path) -> Sandbox:
+def _world(employees: int, home: Path, jira: JiraSpec | None = None) -> Sandbox:
     spec = WorldSpec(employees=employees, jobs=employees // 2, vehicles=max(10, employees // 8))
-    return Sandbox(spec, TargetOptions(calls=CALLS, period=PERIOD), home=home / "world")
+    return Sandbox(spec, TargetOptions(calls=CALLS, period=PERIOD), jira=jira, home=home / "world")
 
 
 def _environment(box: Sandbox, home: Path) -> dict[str, str]:
