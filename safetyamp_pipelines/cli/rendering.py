@@ -32,15 +32,16 @@ def escape(text: str) -> str:
 
 
 class TerminalProgress:
-    """A bar for each entity on a terminal: done of total, calls so far, time left; elsewhere a line now and then."""
+    """A bar for each entity on a terminal: done of total, calls so far and left, and how long these take by the budget,
+    one in `pace` seconds; elsewhere a line now and then."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, pace: float = 0.0) -> None:
+        self._console, self._pace = console, pace
         self._bars = Progress(
             TextColumn("{task.description:<12}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[calls]} calls"),
+            TextColumn("{task.fields[calls]} calls{task.fields[left]}"),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
@@ -62,15 +63,20 @@ class TerminalProgress:
         """The callback of one push."""
 
         def report(settled: int, planned: int) -> None:
+            left = self._left(planned - settled)
             if self._console.is_terminal:
                 task = self._tasks.get(entity)
                 if task is None:
-                    task = self._tasks[entity] = self._bars.add_task(entity, total=planned, calls=0)
-                self._bars.update(task, completed=settled, total=planned, calls=calls())
+                    task = self._tasks[entity] = self._bars.add_task(entity, total=planned, calls=0, left="")
+                self._bars.update(task, completed=settled, total=planned, calls=calls(), left=left)
             elif settled % LINE_EVERY == 0 or settled == planned:
-                self._console.print(f"push   {entity:<14} {settled:>6} of {planned}, {calls()} calls", highlight=False)
+                line = f"push   {entity:<14} {settled:>6} of {planned}, {calls()} calls{left}"
+                self._console.print(line, highlight=False)
 
         return report
+
+    def _left(self, changes: int) -> str:
+        return f", {changes} left: {duration(changes * self._pace)} of the budget" if changes and self._pace else ""
 
     def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
         """Nothing: the table at the end shows it."""

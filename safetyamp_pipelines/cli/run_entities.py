@@ -84,7 +84,8 @@ def _run(entities: list[str] | None, keys: list[str] | None, *, push: bool, as_j
         # Dagster takes seconds to import: a wrong setting or name is reported before that.
         from safetyamp_pipelines.cli.running import run_entities
 
-        with TerminalProgress(console(sys.stderr)) as progress:
+        pace = settings.api_rate_limit_period / settings.api_rate_limit_calls
+        with TerminalProgress(console(sys.stderr), pace) as progress:
             return run_entities(chosen, push=push, environ=None, progress=progress, keys=keys or ()), settings
 
 

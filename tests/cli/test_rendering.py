@@ -96,7 +96,7 @@ def test_causes_end_with_whether_safetyamp_is_as_it_was() -> None:
 def test_off_a_terminal_progress_is_a_line_now_and_then_and_the_last_one() -> None:
     console = plain()
 
-    with TerminalProgress(console) as progress:
+    with TerminalProgress(console, pace=1.0) as progress:
         progress.read("users", 120, 2)
         report = progress.of("employees", lambda: 9)
         for settled in range(1, 61):
@@ -105,7 +105,7 @@ def test_off_a_terminal_progress_is_a_line_now_and_then_and_the_last_one() -> No
     said = [" ".join(line.split()) for line in printed(console).splitlines() if line]
     assert said == [
         "read users 120 rows 2 calls",
-        "push employees 25 of 60, 9 calls",
-        "push employees 50 of 60, 9 calls",
+        "push employees 25 of 60, 9 calls, 35 left: 35 s of the budget",
+        "push employees 50 of 60, 9 calls, 10 left: 10 s of the budget",
         "push employees 60 of 60, 9 calls",
     ]

@@ -9,9 +9,12 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from time import time
 
+import dagster as dg
 import pytest
 import requests
+from dagster._daemon.types import DaemonHeartbeat
 from open_desk import Visitor, open_desk, serving
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -124,3 +127,28 @@ def test_a_machine_needs_no_login_and_a_person_does(synced: Sandbox) -> None:
         assert visitor.get("/ready").status_code == 200
         assert visitor.get("/metrics").status_code == 200
         assert visitor.get("/").status_code == 403
+
+
+def test_where_dagster_has_a_home_its_daemon_counts_and_its_runs_are_figures(
+    visitor: Visitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    before = visitor.get("/ready")
+    with dg.DagsterInstance.get() as instance:
+        instance.add_daemon_heartbeat(DaemonHeartbeat(time(), "SCHEDULER", "here", []))
+        dg.materialize([_an_asset], instance=instance)
+    after = visitor.get("/ready")
+    families = {family.name: family for family in text_string_to_metric_families(visitor.get("/metrics").text)}
+
+    assert (before.status_code, before.json()["ledger"]) == (503, "ok")
+    assert "last sign of life never" in before.json()["dagster"]
+    assert (after.status_code, after.json()["dagster"]) == (200, "ok")
+    assert families["safetyamp_dagster_up"].samples[0].value == 1
+    outcomes = {(s.labels["outcome"], s.value) for s in families["safetyamp_runs_last_day"].samples}
+    assert outcomes == {("success", 1.0)}
+    assert families["safetyamp_daemon_heartbeat_timestamp_seconds"].samples[0].labels == {"daemon": "SCHEDULER"}
+
+
+@dg.asset
+def _an_asset() -> None: ...
