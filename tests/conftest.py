@@ -9,16 +9,15 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import settings
+from postgresql_server import administer, started
 from scripted_server import FakeTime, ScriptedServer
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import make_url
 
 from safetyamp_pipelines.sandbox import Sandbox
 
-START_ATTEMPTS = 3
 LONGEST_STORY = "control room"
 SLOW_ROOMS = {"control_room", "oracle", "reliability", "worlds"}
 
@@ -77,26 +76,6 @@ def postgresql() -> Iterator[str]:
             server.cleanup()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def started(server_package: Any, data: Path) -> Any:
-    """A running server. On a busy machine the package's ten seconds to start it can be too short: look again."""
-    for attempt in range(1, START_ATTEMPTS + 1):
-        try:
-            return server_package.get_server(data, cleanup_mode="stop")
-        except Exception:
-            server_package.PostgresServer._instances.pop(data.resolve(), None)
-            if attempt == START_ATTEMPTS:
-                raise
-    raise AssertionError("unreachable")
-
-
-def administer(url: str, *statements: str) -> None:
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
-    engine.dispose()
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from commands import COMMAND, environment_of
-from conftest import administer, started
 from control_room.room import control_room
+from postgresql_server import administer, started
 from sqlalchemy import create_engine, make_url
 
 from load.samples import Sample, sample

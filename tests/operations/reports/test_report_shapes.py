@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from safetyamp_pipelines.operations.reports.chart import DAYS, chart_of
-from safetyamp_pipelines.operations.reports.csv_table import COLUMNS, FORMULA_STARTS, csv_of
+from safetyamp_pipelines.operations.reports.csv_table import COLUMNS, csv_of
 from safetyamp_pipelines.operations.reports.daily import DailyReport
 from safetyamp_pipelines.operations.reports.rows import ReportedChange
 
@@ -69,6 +69,9 @@ def test_a_row_of_the_file_is_a_change_with_everything_but_values():
 
 def test_days_without_changes_give_the_header_alone():
     assert csv_of(days([], [])).splitlines() == [",".join(COLUMNS)]
+
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @pytest.mark.parametrize("start", FORMULA_STARTS)
