@@ -42,7 +42,7 @@ def test_a_source_that_refuses_our_login_and_records_that_are_rejected(tmp_path:
         login = "[SafetyAmp sync] Samsara refuses our login"
         assert mail.subjects[:2] == [login, login.replace("] ", "] recovered: ")]
         assert [subject.split(":")[0] for subject in mail.subjects[2:]] == ["[SafetyAmp sync] digest"]
-        assert "check SAMSARA_API_KEY, and that it has Read Vehicles and Read Drivers" in mail.text(0)
+        assert "Check SAMSARA_API_KEY, and that it has Read Vehicles and Read Drivers" in mail.text(0)
         assert re.search(r"employees: \d+ records? rejected: cannot be synced", mail.text(2))
         assert_no_persons_value(box, "".join(mail.text(number) for number in range(3)))
 
