@@ -8,7 +8,7 @@ WORKERS ?= 4
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev check quick test faults worlds load coverage lint types walls validate values-schema image image-test \
+.PHONY: help demo dev check quick test faults hostile worlds load coverage lint types walls validate values-schema image image-test \
 	lock clean
 
 help:  ## this list
@@ -30,6 +30,9 @@ test: $(VENV)/development  ## all tests
 
 faults: $(VENV)/development  ## every fault on every call, and a kill at every write; SAMPLE=100 tries so many [SEED=…]
 	cd tests && ../$(BIN)/python -m reliability $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
+
+hostile: $(VENV)/development  ## every hostile value in every field, then MINUTES of fuzzing (10)
+	cd tests && ../$(BIN)/python -m hostile $(MINUTES)
 
 worlds: $(VENV)/development  ## ten thousand random worlds
 	cd tests && ../$(BIN)/python -m worlds

@@ -160,11 +160,12 @@ def one_of(*allowed: str, fold: bool = False) -> BeforeValidator:
 
 
 def _fernet_key(secret: SecretStr) -> SecretStr:
+    """One key, or several between commas, the newest first."""
     try:
-        length = len(base64.urlsafe_b64decode(secret.get_secret_value()))
+        lengths = {len(base64.urlsafe_b64decode(key.strip())) for key in secret.get_secret_value().split(",")}
     except (binascii.Error, ValueError):
-        length = 0
-    if length != 32:
+        lengths = {0}
+    if lengths != {32}:
         raise wrong("is not a Fernet key", "Make one with cryptography.fernet.Fernet.generate_key()")
     return secret
 
@@ -200,7 +201,7 @@ def _ledger_url(secret: SecretStr) -> SecretStr:
     elif not url.database or ":memory:" in url.database:
         raise wrong("is a database in memory, which forgets every link at the end", f"Give it as {example}")
     elif not url.database.startswith("file:"):
-        url = url.set(database=str(Path(url.database).absolute()))  # one ledger, whatever folder a process starts in
+        url = url.set(database=str(_absolute(Path(url.database))))  # one ledger, whatever folder a process starts in
     return SecretStr(url.render_as_string(hide_password=False))
 
 
@@ -215,7 +216,7 @@ def _snapshot_url(url: str) -> str:
     """A folder, as an absolute path, or the URL of a store whose library is installed."""
     protocol, separator, _ = url.partition("://")
     if not separator:
-        return str(Path(url).expanduser().absolute())
+        return str(_absolute(Path(url)))
     from fsspec.registry import known_implementations  # not loaded for a folder
 
     known = known_implementations.get(protocol)
@@ -251,22 +252,33 @@ def _sql_server(text: str) -> str:
     return text
 
 
+def _absolute(path: Path) -> Path:
+    try:
+        path = path.expanduser().absolute()
+        path.exists()
+        path.parent.is_dir()
+        str(path).encode()
+    except (OSError, RuntimeError, ValueError):  # too long, of no known user, or with a character that no name has
+        raise wrong("is not a path that this machine can have", "Give a shorter one, without ~name") from None
+    return path
+
+
 def _data_dir(path: Path) -> Path:
-    path = path.expanduser().absolute()
+    path = _absolute(path)
     if path.exists() and not path.is_dir():
         raise wrong("is not a folder", "Give a folder; it is created when missing")
     return path
 
 
 def _new_file(path: Path) -> Path:
-    path = path.expanduser().absolute()
+    path = _absolute(path)
     if path.is_dir() or not path.parent.is_dir():
         raise wrong("is not a file in an existing folder", "Give the path of a file, and make its folder first")
     return path
 
 
 def _existing(path: Path) -> Path:
-    path = path.expanduser().absolute()
+    path = _absolute(path)
     if not path.exists():
         raise wrong("points to a file that does not exist", "Give the path of an existing file, or remove it")
     return path

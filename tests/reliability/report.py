@@ -47,9 +47,29 @@ def not_healed(healing: Healing) -> str:
     return f"{told}; tried again: {healing.wrong or 'healed'}"
 
 
+VALUES = """
+## Values
+
+`make hostile` puts each of these values in each field of the first record of each table that is read, and plans
+everything: NUL, half a character (escaped and raw), controls, line ends, marks of no width and of direction, U+FFFD,
+10,000 characters, 5,000 digits, NaN, 1e999, lists in lists, objects, 400 levels, booleans, 1797.0, blanks, nothing.
+
+| where | what must come of it |
+| --- | --- |
+| a field that no rule reads | nothing at all |
+| a field that a rule reads | a notice; the field is left out, or its record rejected where it is required |
+| a key | its record is rejected; no other is touched |
+| the id of a record in an API's listing | that table is refused by name |
+| the root cluster's own fields | departments are refused by name |
+
+Then it feeds every parser of answers, records, settings and sync.yaml with random texts; any error but our own
+is a failure. The suite runs a part of both, the fuzzing with other seeds each day.
+"""
+
+
 def _not_healed(healings: Sequence[Healing]) -> str:
     wrong = [not_healed(healing) for healing in healings if healing.at_first]
-    return "\n".join(["\n## Not healed\n", *(wrong or ["None."]), ""])
+    return "\n".join(["\n## Not healed\n", *(wrong or ["None."]), VALUES])
 
 
 def _columns(healings: Sequence[Healing]) -> list[str]:

@@ -25,10 +25,16 @@ def parse_sync_config(text: str) -> SyncConfig:
     """The configuration that a sync.yaml text describes; SyncConfigError with every problem in it at once."""
     try:
         data = yaml.load(text, Loader=_OnceEachLoader)  # noqa: S506 - it is the safe loader, made stricter
+    except RecursionError:
+        raise SyncConfigError((("the file", "is nested without end"),)) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark is not None else "the file"
         raise SyncConfigError(((where, f"is not YAML: {getattr(error, 'problem', None) or error}"),)) from error
+    except (ValueError, TypeError) as error:  # of a tagged collection, which is filled after its line was read
+        raise SyncConfigError(
+            (("the file", f"holds a value that is none of its kind ({type(error).__name__})"),)
+        ) from None
     if data is None:
         return SyncConfig()
     try:
@@ -40,6 +46,14 @@ def parse_sync_config(text: str) -> SyncConfig:
 
 class _OnceEachLoader(yaml.SafeLoader):
     """The safe loader, except that a key given twice is an error: plain YAML lets the last one win silently."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            # A date that no calendar has, a word tagged as a number, and whatever else is no value of its kind.
+            problem = f"this is no value of its kind ({type(error).__name__}): put quotes around it"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()

@@ -15,18 +15,21 @@ from upath import UPath
 
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 
+BLOBS = ("abfs", "abfss", "az")
 _LOCAL = ("", "file", "local")
 
 
 class SnapshotFiles:
     """Files below one base. A file is visible whole or not at all; SnapshotError when the storage fails."""
 
-    def __init__(self, base_url: str) -> None:
-        self._url = base_url
+    def __init__(self, base_url: str, connection_string: str | None = None) -> None:
+        """`connection_string` is for a store of Azure; without it this process's identity reads and writes there."""
+        self._url, self._connection_string = base_url, connection_string
 
     @cached_property
     def _base(self) -> UPath:
-        base = UPath(self._url)
+        is_blob = self._url.partition("://")[0] in BLOBS and self._connection_string is not None
+        base = UPath(self._url, connection_string=self._connection_string) if is_blob else UPath(self._url)
         return base.absolute() if not base.protocol else base
 
     @property
@@ -78,14 +81,26 @@ class SnapshotFiles:
             ) from error
         except (OSError, RuntimeError, ValueError, AzureError) as error:
             # adlfs raises RuntimeError for a missing container and ValueError without an account.
-            raise SnapshotError(
-                f"SNAPSHOT_URL {self._shown} could not be {done} ({type(error).__name__}): check that it exists, "
-                "that this identity may read and write it, and that there is room"
-            ) from error
+            raise SnapshotError(f"SNAPSHOT_URL {self._shown} could not be {done} {_reason(error)}") from error
 
     @property
     def _shown(self) -> str:
         return self._url.partition("?")[0]
+
+
+def _reason(error: Exception) -> str:
+    """What stands in the way, and what to do; the text of a store may hold a signature."""
+    kind = type(error).__name__
+    status = getattr(error, "status_code", None) or getattr(error.__cause__, "status_code", None)
+    if isinstance(error, ValueError) and "account" in str(error):
+        return f"({kind}): it names no account: give abfs://container@account.dfs.core.windows.net/folder"
+    if status in (401, 403):
+        return f"({status}): give this process's identity the role Storage Blob Data Contributor"
+    if status == 404 or isinstance(error, RuntimeError):
+        return f"({status or kind}): the container is not there: make it, or correct its name"
+    if status is not None and status >= 500:
+        return f"({status}): the store is out of order; it is tried again by the next run"
+    return f"({kind}): check that it exists, that this identity may read and write it, and that there is room"
 
 
 def _write_local(target: Path, data: bytes) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import SnapshotError
@@ -63,11 +63,12 @@ class SnapshotStore:
         keep_days: int = 30,
         encryption_key: str | None = None,
         *,
+        connection_string: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         from safetyamp_pipelines.systems.snapshots.files import SnapshotFiles  # brings fsspec and azure
 
-        self._files = SnapshotFiles(base_url)
+        self._files = SnapshotFiles(base_url, connection_string)
         self._keep_count, self._keep_days = keep_count, keep_days
         self._fernet = _fernet(encryption_key)
         self._clock = clock
@@ -221,11 +222,12 @@ def _parsed(name: str, path: str, text: bytes) -> SnapshotRef:
     return ref
 
 
-def _fernet(key: str | None) -> Fernet | None:
-    if key is None:
+def _fernet(keys: str | None) -> MultiFernet | None:
+    """The first key encrypts, and each of them decrypts: an older one goes when nothing is kept that it wrote."""
+    if keys is None:
         return None
     try:
-        return Fernet(key)
+        return MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
     except ValueError:
         raise SnapshotError(
             "SNAPSHOT_ENCRYPTION_KEY is no Fernet key: make one with "
@@ -235,10 +237,11 @@ def _fernet(key: str | None) -> Fernet | None:
 
 def snapshot_store(settings: Settings) -> SnapshotStore:
     """The store these settings describe."""
-    key = settings.snapshot_encryption_key
+    key, account = settings.snapshot_encryption_key, settings.azure_storage_connection_string
     return SnapshotStore(
         settings.snapshot_url,
         settings.snapshot_keep_count,
         settings.snapshot_keep_days,
         None if key is None else key.get_secret_value(),
+        connection_string=None if account is None else account.get_secret_value(),
     )

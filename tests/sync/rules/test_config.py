@@ -170,3 +170,22 @@ def test_plans_can_name_the_configuration_by_its_content() -> None:
 
     assert content("companies: [1, 2]\nentra: {}") == content("entra: {expand_manager: true}\ncompanies: [1, 2]")
     assert content("companies: [1, 2]") != content("companies: [2, 1]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "guards: 2026-13-45",
+        "guards: !!int x",
+        "[" * 900 + "]" * 900,
+        "? [a]\n: 1",
+        "&a [*a]",
+        "a: &a {b: *a}",
+        "!!set x",
+    ],
+)
+def test_odd_yaml_is_one_clear_error_and_no_traceback(text: str) -> None:
+    with pytest.raises(SyncConfigError) as caught:
+        parse_sync_config(text)
+
+    assert caught.value.problems

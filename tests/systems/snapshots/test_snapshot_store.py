@@ -384,3 +384,14 @@ def test_the_settings_describe_the_store(folder: Path) -> None:
     store.prune(NAME)
     assert [ref.encrypted for ref in refs] == [True] * 3
     assert len(store.history(NAME)) == 1
+
+
+def test_of_several_keys_the_first_encrypts_and_each_decrypts(folder: Path) -> None:
+    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    earlier = SnapshotStore(str(folder), encryption_key=old).publish(NAME, "run", b"earlier", {})
+    store = SnapshotStore(str(folder), encryption_key=f"{new}, {old}")
+
+    later = store.publish(NAME, "run", b"later", {})
+
+    assert [store.read(ref) for ref in (earlier, later)] == [b"earlier", b"later"]
+    assert SnapshotStore(str(folder), encryption_key=new).read(later) == b"later"
