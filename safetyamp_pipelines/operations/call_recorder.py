@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Lock
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.ledger.call_log import LoggedCall
 from safetyamp_pipelines.settings.logs import get_logger
 from safetyamp_pipelines.sync.model.errors import SyncError
-from safetyamp_pipelines.systems.http.client import CallSeen
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.systems.http.client import CallSeen
 
 log = get_logger(__name__)
 
