@@ -88,7 +88,7 @@ def test_a_plan_shows_before_and_after_and_writes_nothing(box: Sandbox) -> None:
     assert shown.writes == dry.writes == []
     assert box.safetyamp.tables(hidden=True) == before
     lines = [line.strip() for line in shown.stdout.splitlines()]
-    at = lines.index(f"{old['ext_id']} — differs: Name")
+    (at,) = (n for n, line in enumerate(lines) if f" {old['ext_id']} " in line and line.endswith("— differs: Name"))
     assert lines[at + 1].startswith(f"Name: 'Old job name' → '{old['ext_id']} - ")
     # A record that is new has no before.
     assert any(line.startswith("Site code: '") and "→" not in line for line in lines)
