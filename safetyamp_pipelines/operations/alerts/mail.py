@@ -117,6 +117,9 @@ class MailChannel:
 
 def _reason(error: Exception) -> str:
     """What went wrong, in our words: those of a server may repeat addresses."""
+    # smtplib makes a time-out in the middle of a conversation an end of it, with the time-out as its context.
+    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+        return f"did not answer in {TIMEOUT:.0f} s. Check SMTP_SERVER, SMTP_PORT and the network"
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return f"refused the login ({error.smtp_code}). Check SMTP_USERNAME and SMTP_PASSWORD"
     if isinstance(error, smtplib.SMTPRecipientsRefused):
@@ -132,8 +135,6 @@ def _reason(error: Exception) -> str:
         return "speaks no TLS that we understand. Check SMTP_PORT: 465 is TLS from the start, 587 is STARTTLS"
     if isinstance(error, smtplib.SMTPNotSupportedError):  # of login alone: addresses are ASCII by the settings
         return "takes no login on this connection. Check SMTP_PORT, or remove SMTP_USERNAME and SMTP_PASSWORD"
-    if isinstance(error, TimeoutError):
-        return f"did not answer in {TIMEOUT:.0f} s. Check SMTP_SERVER, SMTP_PORT and the network"
     if isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException):
         return f"cannot be reached ({type(error).__name__}). Check SMTP_SERVER, SMTP_PORT and the network"
     return f"ended the conversation ({type(error).__name__}). Try again later"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 import subprocess
 import sys
 import traceback
@@ -12,7 +13,7 @@ import trustme
 from alert_receivers import LOGIN, PASSWORD, Mailbox, bundle_of, free_port, mail_server, receiver
 
 from safetyamp_pipelines.operations.alerts.channels import channels_of
-from safetyamp_pipelines.operations.alerts.mail import MailChannel
+from safetyamp_pipelines.operations.alerts.mail import MailChannel, _reason
 from safetyamp_pipelines.operations.alerts.messages import TEST, Words
 from safetyamp_pipelines.operations.alerts.webhook import WebhookChannel, beat
 from safetyamp_pipelines.resources.systems import NotifierResource, SettingsResource
@@ -197,3 +198,10 @@ def test_nothing_that_sends_is_imported_before_something_is_sent():
     )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_mail_server_that_falls_silent_in_the_conversation_did_not_answer_in_time():
+    error = smtplib.SMTPServerDisconnected("Connection unexpectedly closed: timed out")
+    error.__context__ = TimeoutError()  # as smtplib raises it
+
+    assert _reason(error).startswith("did not answer in 10 s")
