@@ -19,7 +19,8 @@ from sqlalchemy import make_url
 from safetyamp_pipelines.sandbox import Sandbox
 
 LONGEST_STORY = "control room"
-SLOW_ROOMS = {"control_room", "oracle", "reliability", "worlds"}
+SLOW_ROOMS = {"automation", "checks", "cli", "control_room", "deployment", "desk", "hostile", "jira", "load", "oracle"}
+SLOW_ROOMS |= {"reliability", "resources", "worlds"}
 
 settings.register_profile("untimed", deadline=None)  # a machine that is busy is no fault of the code
 settings.load_profile("untimed")
@@ -32,8 +33,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a server beyond the sandbox, or tells one long story (`xdist_group`), is slow; `-m "not slow"` leaves
-    it out. Stories begin first, so that none is waited for."""
+    """What needs a server beyond the sandbox, runs Dagster or commands, or tells one long story (`xdist_group`), is
+    slow; `-m "not slow"` leaves it out. Stories begin first, so that none is waited for."""
     for item in items:
         if groups_of(item) or SLOW_ROOMS & set(item.path.parts) or "postgresql" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)

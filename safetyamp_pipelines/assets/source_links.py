@@ -41,9 +41,9 @@ def _in_git(url: str, branch: str) -> Link:
 
 
 def _function(assets: dg.AssetsDefinition) -> Any:
-    """The function that was decorated."""
+    """The function that was written, below its decorators."""
     compute: Any = assets.op.compute_fn
-    return compute.decorated_fn
+    return inspect.unwrap(compute.decorated_fn)
 
 
 def _linked(function: Any, link: Link) -> Callable[[dg.AssetSpec], dg.AssetSpec]:

@@ -27,6 +27,8 @@ from safetyamp_pipelines.sync.model.errors import AuthRefused, PlanRefused
 
 ONE_AT_A_TIME = {"sync_in_flight": 1}
 
+pytestmark = pytest.mark.slow  # some wait for what may still arrive
+
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:

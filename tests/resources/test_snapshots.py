@@ -224,7 +224,7 @@ def test_the_materialization_tells_counts_and_hashes_and_no_value(world: World) 
 
 
 def test_an_asset_never_materialised_is_a_clear_error(world: World) -> None:
-    with pytest.raises(SnapshotError, match="plan/employees has never been materialised"):
+    with pytest.raises(dg.Failure, match="plan/employees has never been materialised"):
         world.run("push")
 
 
@@ -232,7 +232,7 @@ def test_a_torn_snapshot_fails_the_step_that_needs_it(world: World, tmp_path: Pa
     world.run()
     for payload in (tmp_path / "snapshots" / "entra" / "users").glob("*.parquet"):
         payload.write_bytes(payload.read_bytes()[:-1])
-    with pytest.raises(SnapshotError, match="materialise entra/users again"):
+    with pytest.raises(dg.Failure, match="materialise entra/users again"):
         world.run("push")
 
 
@@ -241,7 +241,7 @@ def test_what_cannot_be_kept_is_refused(world: World) -> None:
     def text() -> str:
         return "text"
 
-    with pytest.raises(SnapshotError, match="text returned str, which is no Snapshot"):
+    with pytest.raises(dg.Failure, match="text returned str, which is no Snapshot"):
         dg.materialize([text], resources={"io_manager": world.manager}, instance=world.instance)
 
 
@@ -250,7 +250,7 @@ def test_a_snapshot_without_certificate_is_refused(world: World) -> None:
     def bare() -> Snapshot:
         return Snapshot("bare", (), None)
 
-    with pytest.raises(SnapshotError, match="has no certificate"):
+    with pytest.raises(dg.Failure, match="has no certificate"):
         dg.materialize([bare], resources={"io_manager": world.manager}, instance=world.instance)
 
 
