@@ -8,7 +8,8 @@ import dagster as dg
 import pytest
 
 from safetyamp_pipelines.definitions import build_defs
-from safetyamp_pipelines.resources.keys import CAUSE_TAG, PLAN_CHECKS, POOL, SYNC_TAG
+from safetyamp_pipelines.resources.keys import CAUSE_TAG, PLAN_CHECKS, POOL, SYNC_TAG, asset_key
+from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name
 
 VIEWPOINT = {f"viewpoint/{table}" for table in ("employees", "departments", "jobs", "recent_jobs")}
 SAMSARA = {"samsara/vehicles", "samsara/drivers"}
@@ -92,13 +93,23 @@ def test_every_plan_is_pure_it_reads_snapshots_and_earlier_plans_only(graph):
             assert names(graph.get(key).parent_keys) & PUSHES == set()
 
 
-def test_every_push_waits_for_every_plan_and_for_the_push_before_it(graph):
-    order = ["site_clusters", "sites", "user_titles", "users", "assets"]
-    for table in PUSHES:
-        parents = names(graph.get(dg.AssetKey(table.split("/"))).parent_keys)
-        place = order.index(table.split("/")[1])
-        assert parents >= PLANS
-        assert parents & PUSHES == {f"safetyamp/{before}" for before in order[max(place - 1, 0) : place]}
+def test_a_plan_and_a_push_depend_on_what_they_cannot_do_without_and_on_nothing_else(graph):
+    for spec in ENTITIES:
+        own = f"safetyamp_observed/{spec.table}"
+        assert names(graph.get(asset_key(f"plan/{spec.name}")).parent_keys) == {spec.key.table, own}
+        assert names(graph.get(asset_key(asset_name(spec))).parent_keys) == {f"plan/{spec.name}", own}
+
+
+def test_priorities_put_snapshots_first_then_the_plans_then_the_pushes_each_in_the_order_of_the_entities(graph):
+    found = {
+        key.to_user_string(): int(made.op.tags.get("dagster/priority", 0))
+        for made in graph.assets_defs
+        for key in made.keys
+    }
+    plans = [found[f"plan/{spec.name}"] for spec in ENTITIES]
+    pushes = [found[asset_name(spec)] for spec in ENTITIES]
+    assert sorted([0, *plans, *pushes], reverse=True) == [0, *plans, *pushes]
+    assert {found[name] for name in EVERYTHING - PLANS - PUSHES} == {0}
 
 
 def test_a_report_follows_the_pushes_and_can_be_made_again_for_any_days_without_a_way_to_safetyamp(defs, graph):

@@ -1,6 +1,6 @@
 """The two assets of every declared entity, made from its declaration: the plan, which is pure, and the push."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from time import monotonic
 from typing import Any
@@ -8,14 +8,16 @@ from typing import Any
 import dagster as dg
 
 from safetyamp_pipelines.assets.describe import field_mapping
+from safetyamp_pipelines.assets.lanes import Lane, needed_for_plan, priority
 from safetyamp_pipelines.assets.push_config import PushConfig
 from safetyamp_pipelines.assets.results import dry_run_metadata, plan_metadata, push_metadata
 from safetyamp_pipelines.assets.verified import refuse_unchecked
 from safetyamp_pipelines.operations.interrupts import interrupts_deferred
-from safetyamp_pipelines.operations.plan_step import make_plan, observed_tables
+from safetyamp_pipelines.operations.plan_step import make_plan
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.operations.push_step import push_plan
 from safetyamp_pipelines.resources.diagnosed import diagnosed, failure_of
+from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
 from safetyamp_pipelines.resources.keys import (
     OBSERVED,
     OWNERS,
@@ -40,7 +42,8 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=asset_key(f"plan/{spec.name}"),
-        ins={**snapshot_inputs([*spec.sources, *observed_tables(spec)]), **plan_inputs(spec.after)},
+        ins=snapshot_inputs(needed_for_plan(spec)),
+        op_tags=priority(ENTITIES.index(spec), push=False),
         group_name="plan",
         kinds={"python"},
         owners=OWNERS,
@@ -54,34 +57,34 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
         sync_settings: SettingsResource,
         ledger: LedgerResource,
         push_config: PushConfig,
+        io_manager: dg.ResourceParam[SnapshotIOManager],
         **inputs: Any,
     ) -> Plan:
-        started, given = monotonic(), values_of(inputs)
+        started, lane = monotonic(), Lane(context, spec, io_manager, values_of(inputs))
         made = make_plan(
             spec,
-            given.__getitem__,
+            lane,
+            lane.unread,
             ledger=ledger.get(),
             config=sync_settings.get().sync_config(),
             run_id=context.run_id,
             keys=push_config.keys_of(spec.name),
         )
         push_config.approve_if_meant(made, ledger.get())
-        context.add_output_metadata(plan_metadata(made, seconds=monotonic() - started))
+        context.add_output_metadata(plan_metadata(made, lane.unread, seconds=monotonic() - started))
         return made
 
     return plan
 
 
-def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> dg.AssetsDefinition:
-    """`safetyamp/<table>`: the remote table itself, as planned. Waits for every plan of the run and the push before."""
-    before = entities[: entities.index(spec)]
-    waits_for = [f"plan/{other.name}" for other in entities if other is not spec]
-    waits_for += [asset_name(other) for other in before[-1:]]
+def push_asset(spec: EntitySpec) -> dg.AssetsDefinition:
+    """`safetyamp/<table>`: the remote table itself, as planned. Follows the plans and the pushes before it, but goes on
+    without them."""
 
     @dg.asset(
         key=asset_key(asset_name(spec)),
-        ins={**plan_inputs([spec.name]), **snapshot_inputs(observed_tables(spec))},
-        deps=[asset_key(name) for name in waits_for],
+        ins={**plan_inputs([spec.name]), **snapshot_inputs([f"{OBSERVED}/{spec.table}"])},
+        op_tags=priority(ENTITIES.index(spec), push=True),
         group_name="safetyamp",
         kinds={"api"},
         owners=OWNERS,
@@ -99,6 +102,7 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
         ledger: LedgerResource,
         progress: dg.ResourceParam[ProgressReporter],
         push_config: PushConfig,
+        io_manager: dg.ResourceParam[SnapshotIOManager],
         **inputs: Any,
     ) -> Iterator[dg.Output[Snapshot]]:
         made: Plan = inputs[f"plan__{spec.name}"]
@@ -107,15 +111,16 @@ def push_asset(spec: EntitySpec, entities: Sequence[EntitySpec] = ENTITIES) -> d
         push_config.refuse_unmet(context.instance)
         refuse_unchecked(context.instance, made, PLAN_CHECKS, run_id=context.run_id, ledger=ledger.get())
         if push_config.dry_run:
-            # No output, so no materialisation: the table is not as planned. The pushes after this one are skipped.
+            # No output, so no materialisation: the table is not as planned.
             context.log_event(dg.AssetObservation(context.asset_key, metadata=dry_run_metadata(made)))
             context.log.info("dry run: nothing was sent for %s, %s changes wait", spec.name, len(made.changes))
             return
         client, started = safetyamp.client(), monotonic()
         calls_before = client.http.calls
-        given = values_of(inputs)
-        observed: Snapshot = given[f"{OBSERVED}/{spec.table}"]
-        tables = {table: given[f"{OBSERVED}/{table}"].records for table in spec.observed}
+        lane = Lane(context, spec, io_manager, values_of(inputs))
+        observed: Snapshot = lane(f"{OBSERVED}/{spec.table}")
+        read = [table for table in spec.observed if f"{OBSERVED}/{table}" not in lane.unread]
+        tables = {table: lane(f"{OBSERVED}/{table}").records for table in read}
         # An interrupt stops the push between two calls, and ends the run once what became of it is written down.
         with log_context(run_id=context.run_id, entity=spec.name), interrupts_deferred() as is_interrupted:
             pushed = push_plan(

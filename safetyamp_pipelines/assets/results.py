@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -19,7 +20,7 @@ PLOTTED = ("created", "updated", "deactivated", "unchanged", "rejected", "failed
 """Verdicts that are reported also when they are 0, so that their curves have no holes."""
 
 
-def plan_metadata(plan: Plan, *, seconds: float) -> dict[str, Any]:
+def plan_metadata(plan: Plan, unread: Mapping[str, str], *, seconds: float) -> dict[str, Any]:
     """Verdict counts (one number each, so that the UI plots them), changes, rejected records with reasons."""
     return {
         "plan_hash": plan.hash,
@@ -27,6 +28,7 @@ def plan_metadata(plan: Plan, *, seconds: float) -> dict[str, Any]:
         "changes": len(plan.changes),
         "dagster/row_count": len(plan.changes),
         "seconds": round(seconds, 3),
+        "planned_without": ", ".join(f"{name} ({why})" for name, why in unread.items()) or "nothing is missing",
         **_counts(plan.counts()),
         "finding_drift": 0,  # reported when 0 too: people watch it over time
         **{f"finding_{kind}": number for kind, number in sorted(Counter(f.kind for f in plan.findings).items())},

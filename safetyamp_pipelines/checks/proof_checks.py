@@ -4,10 +4,10 @@ One step for the three, which loads what the plan was made from only when the pl
 """
 
 from collections.abc import Mapping
-from functools import partial
 
 import dagster as dg
 
+from safetyamp_pipelines.assets.lanes import Lane
 from safetyamp_pipelines.checks.judged import Judged, Level, judged_checks, worst
 from safetyamp_pipelines.operations.plan_step import expected_state
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
@@ -47,8 +47,8 @@ def plan_proofs(spec: EntitySpec) -> dg.AssetChecksDefinition:
         plan: Plan,
     ) -> Mapping[str, Judged]:
         limits = sync_settings.get().sync_config().checks.rejected
-        fetch = partial(io_manager.newest, run_id=context.run.run_id, wanted=Plan)
-        expected = expected_state(spec, fetch) if plan.changes else references({})
+        lane = Lane(context, spec, io_manager, {})
+        expected = expected_state(spec, lane, lane.unread) if plan.changes else references({})
         return {
             "references": judge_faults(plan, unresolved(spec, plan, expected), "refer to what is not there"),
             "collisions": judge_faults(plan, collided(spec, plan, expected), "would write a value that another has"),

@@ -55,8 +55,8 @@ class Ran:
 
     @property
     def exit_code(self) -> int:
-        """0 in step, 1 ran but something failed, 2 refused or nothing could be written."""
-        if any(cause.refused for cause in self.causes) or (self.causes and self.wrote_nothing):
+        """0 in step, 1 something failed and the rest was written, 2 something failed and nothing was written."""
+        if self.causes and self.wrote_nothing:
             return REFUSED
         failed = any(name in counts for counts in self.verdicts.values() for name in NOT_DONE)
         return FAILED if self.causes or failed else IN_STEP

@@ -6,7 +6,7 @@ prove a plan and `safetyamp explain` read them from the store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -39,32 +39,48 @@ def observed_tables(spec: EntitySpec) -> list[str]:
     return [f"{OBSERVED}/{table}" for table in spec.observed]
 
 
-def expected_state(spec: EntitySpec, fetch: Fetch) -> References:
+def expected_state(spec: EntitySpec, fetch: Fetch, unread: Container[str] = ()) -> References:
     """SafetyAmp as the plans before this entity's leave it: what its plan is compared with."""
-    observed = {table: fetch(f"{OBSERVED}/{table}").records for table in spec.observed}
-    return expected_references(observed, [(BY_NAME[name], fetch(f"plan/{name}")) for name in spec.after])
+    names = {table: f"{OBSERVED}/{table}" for table in spec.observed}
+    observed = {table: fetch(name).records for table, name in names.items() if name not in unread}
+    earlier = [name for name in spec.after if f"plan/{name}" not in unread]
+    return expected_references(observed, [(BY_NAME[name], fetch(f"plan/{name}")) for name in earlier])
 
 
-def plan_inputs(spec: EntitySpec, fetch: Fetch, ledger: Ledger, config: SyncConfig) -> Inputs:
-    """All that the entity is planned from. Raises SnapshotError for a snapshot that is not whole."""
-    snapshots = {table: fetch(table) for table in (*spec.sources, *observed_tables(spec))}
-    expected = expected_state(spec, fetch)
-    return Inputs(snapshots, expected, remembered(ledger, spec.name), config)
+def plan_inputs(
+    spec: EntitySpec, fetch: Fetch, ledger: Ledger, config: SyncConfig, unread: Mapping[str, str] | None = None
+) -> Inputs:
+    """All that the entity is planned from. `unread` are snapshots and plans that are not there, with the reasons.
+
+    Raises SnapshotError for a snapshot that is not whole.
+    """
+    unread = unread or {}
+    snapshots = {table: fetch(table) for table in (*spec.sources, *observed_tables(spec)) if table not in unread}
+    return Inputs(snapshots, expected_state(spec, fetch, unread), remembered(ledger, spec.name), config, unread)
 
 
 def make_plan(
-    spec: EntitySpec, fetch: Fetch, *, ledger: Ledger, config: SyncConfig, run_id: str, keys: Collection[str] = ()
+    spec: EntitySpec,
+    fetch: Fetch,
+    unread: Mapping[str, str],
+    *,
+    ledger: Ledger,
+    config: SyncConfig,
+    run_id: str,
+    keys: Collection[str] = (),
 ) -> Plan:
     """Plan the entity, or some of its source keys, and record the verdicts. Writes nothing to SafetyAmp.
 
     Raises SnapshotError for a snapshot that is not whole, PlanRefused for a key that is no record.
     """
-    inputs = plan_inputs(spec, fetch, ledger, config)
+    inputs = plan_inputs(spec, fetch, ledger, config, unread)
     plan = plan_entity(spec, inputs, config, keys)
-    looked_at = min(datetime.fromisoformat(inputs.as_of(source)) for source in spec.sources)
+    looked_at = min(datetime.fromisoformat(inputs.as_of(source)) for source in spec.sources if source not in unread)
     ledger.log_verdicts(run_id, spec.name, looked_at, plan.verdicts)
     with log_context(run_id=run_id, entity=spec.name):
         log_plan(plan)
+        for name, why in unread.items():
+            log.warning("planned_without", missing=name, why=why)
     return plan
 
 
@@ -110,11 +126,15 @@ def load_stored(spec: EntitySpec, store: SnapshotStore, ledger: Ledger, config: 
             fetched[name] = _value(store, _ref(store, name, ref.run_id))
         return fetched[name]
 
-    inputs = plan_inputs(spec, fetch, ledger, config)
-    snapshots = {table: fetch(table) for table in (*spec.sources, *observed_tables(spec))}
-    shown = references({table: _shown(store, table, ref.run_id, fetch) for table in spec.observed})
+    plan: Plan = _value(store, ref)
+    tables = [*spec.sources, *observed_tables(spec)]
+    unread = {table: "not read by the run of the plan" for table in tables if table not in plan.inputs}
+    inputs = plan_inputs(spec, fetch, ledger, config, unread)
+    snapshots = {table: inputs.snapshot(table) for table in tables}
+    read = [table for table in spec.observed if f"{OBSERVED}/{table}" not in unread]
+    shown = references({table: _shown(store, table, ref.run_id, fetch) for table in read})
     desired = tuple(spec.desire(inputs, config.of(spec)))
-    return Stored(spec, config, ref.run_id, _value(store, ref), snapshots, inputs, shown, desired)
+    return Stored(spec, config, ref.run_id, plan, snapshots, inputs, shown, desired)
 
 
 def _shown(store: SnapshotStore, table: str, run_id: str, fetch: Fetch) -> tuple[Record, ...]:

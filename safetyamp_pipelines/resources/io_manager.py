@@ -74,11 +74,17 @@ class SnapshotIOManager(dg.ConfigurableIOManager):
 
     def newest(self, name: str, run_id: str | None, wanted: Any = Snapshot) -> Any:
         """The value that this run made, else the newest; for a step that learns only while it runs what it needs."""
-        own = None if run_id is None else self._published.get((name, run_id)) or self.store().newest(name, run_id)
-        ref = own or self.store().newest(name)
+        ref = (None if run_id is None else self._ref(name, run_id)) or self.store().newest(name)
         if ref is None:
             raise SnapshotError(f"{name} has never been materialised: materialise it first")
         return self.load(ref, wanted)
+
+    def has(self, name: str, run_id: str) -> bool:
+        """Whether that run has published a value of this name."""
+        return self._ref(name, run_id) is not None
+
+    def _ref(self, name: str, run_id: str) -> SnapshotRef | None:
+        return self._published.get((name, run_id)) or self.store().newest(name, run_id)
 
     def load(self, ref: SnapshotRef, wanted: Any = Snapshot) -> Any:
         """One stored value. `wanted` is the annotated type of the input; Snapshot needs none."""
