@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -61,7 +62,8 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
         **inputs: Any,
     ) -> Plan:
         started, lane = monotonic(), Lane(context, spec, io_manager, values_of(inputs))
-        made = make_plan(
+        plan_now = partial(
+            make_plan,
             spec,
             lane,
             lane.unread,
@@ -70,7 +72,9 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
             run_id=context.run_id,
             keys=push_config.keys_of(spec.name),
         )
-        push_config.approve_if_meant(made, ledger.get())
+        made = plan_now()
+        if push_config.approve_if_meant(made, ledger.get()):
+            made = plan_now()
         context.add_output_metadata(plan_metadata(made, lane.unread, seconds=monotonic() - started))
         return made
 
@@ -107,9 +111,8 @@ def push_asset(spec: EntitySpec) -> dg.AssetsDefinition:
     ) -> Iterator[dg.Output[Snapshot]]:
         made: Plan = inputs[f"plan__{spec.name}"]
         push_config.refuse_unasked(made)
-        push_config.approve_if_meant(made, ledger.get())
-        push_config.refuse_unmet(context.instance)
-        refuse_unchecked(context.instance, made, PLAN_CHECKS, run_id=context.run_id, ledger=ledger.get())
+        push_config.refuse_unmet()
+        refuse_unchecked(context.instance, made, PLAN_CHECKS, run_id=context.run_id)
         if push_config.dry_run:
             # No output, so no materialisation: the table is not as planned.
             context.log_event(dg.AssetObservation(context.asset_key, metadata=dry_run_metadata(made)))

@@ -6,9 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
-from safetyamp_pipelines.assets.verified import newest_hashes
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
 from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.plan import Plan
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
 APPROVED_FOR = timedelta(hours=24)
 LEAST_CHARACTERS = 8
+LOGIN = "the Dagster UI"
+"""Whoever launched a run: Dagster itself knows no users."""
 
 
 class PushConfig(dg.ConfigurableResource[None]):
@@ -29,15 +30,18 @@ class PushConfig(dg.ConfigurableResource[None]):
     )
     approve_plan: str = Field(
         default="",
-        description="The hash of a plan that a guard refused, or its beginning: that plan is pushed, or nothing.",
+        description="The hash of the changes that a guard holds, or its beginning, from the check `guards`: they are "
+        "pushed with the rest, or nothing is.",
     )
-    approve_reason: str = Field(default="", description="Why that plan is right; it is kept for ever.")
+    approve_reason: str = Field(default="", description="Why they are right; it is kept for ever.")
     approved_by: str = Field(default="", description="Your name; it is kept for ever.")
     only_keys: list[str] = Field(
         default=[],
         description="Push these records and no others, each as entity/key, such as employees/100482. Everything is "
         "planned as ever; the others end as not pushed. Launch the job of that entity, such as sync_employees.",
     )
+
+    _is_met: bool = PrivateAttr(default=False)
 
     def keys_of(self, entity: str) -> tuple[str, ...]:
         """The source keys of the entity that the run is about; none means all. PlanRefused for what names no record."""
@@ -60,23 +64,36 @@ class PushConfig(dg.ConfigurableResource[None]):
                 f"sync_{plan.entity}, which plans anew"
             )
 
-    def approve_if_meant(self, plan: Plan, ledger: Ledger) -> None:
-        """Record the approval when it names exactly this plan. Before the plan's checks: they ask for it."""
+    def approve_if_meant(self, plan: Plan, ledger: Ledger) -> bool:
+        """Approve the changes that a guard holds when the form names exactly them; whether it did."""
         if not self.approve_plan or self.dry_run:
-            return
+            return False
         self._refuse_incomplete()
-        if plan.hash.startswith(self._wanted) and ledger.approval(plan.hash) is None:
-            ledger.approve(plan.hash, plan.entity, self.approved_by, self.approve_reason, APPROVED_FOR)
+        for guard in plan.held_by():
+            if plan.held_hash(guard).startswith(self._wanted):
+                held = [(one.change.source_key, one.change.hash) for one in plan.held if one.guard == guard]
+                ledger.approve_changes(
+                    plan.entity,
+                    held,
+                    guard=guard,
+                    who=self.approved_by,
+                    login=LOGIN,
+                    reason=self.approve_reason,
+                    lasts=APPROVED_FOR,
+                )
+                self._is_met = True
+                return True
+        return False
 
-    def refuse_unmet(self, instance: dg.DagsterInstance) -> None:
-        """PlanRefused when the plan that was to be approved is no entity's newest: what would be pushed is another."""
+    def refuse_unmet(self) -> None:
+        """PlanRefused when what was to be approved is held by no plan: what would be pushed is something else."""
         if not self.approve_plan or self.dry_run:
             return
         self._refuse_incomplete()
-        if not any(found.startswith(self._wanted) for found in newest_hashes(instance)):
+        if not self._is_met:
             raise PlanRefused(
-                f"plan {self._wanted[:12]} was to be approved, and no plan is that one any more: the sources, or "
-                "SafetyAmp, have changed since it was reviewed. Look at the new plans, then approve the right one"
+                f"{self._wanted[:12]} was to be approved, and no guard holds exactly these changes any more: the "
+                "sources, or SafetyAmp, have changed since they were reviewed. Look at the new plans, then approve"
             )
 
     @property

@@ -1,13 +1,12 @@
 """Did the checks of a plan pass? A blocking check protects only inside the run that holds it, so the push asks itself.
 
-What the checks look at is in `checks/`; what a guard's refusal needs to be overruled is in `pushing.py`.
+What the checks look at is in `checks/`. The guards are no such check: a plan has set apart what they hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import (
@@ -15,23 +14,15 @@ from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecordStatus,
 )
 
-from safetyamp_pipelines.sync.entities.registry import ENTITIES
 from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.plan import Plan
 
-if TYPE_CHECKING:
-    from safetyamp_pipelines.ledger import Ledger
-
-GUARDS = "guards"
-"""The one check a person may overrule: an approval of exactly this plan stands above its result."""
 EVALUATED = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
 LOOK_BACK, AT_ONCE = 50, 3
 """Materialisations and evaluations looked through, newest first. An older plan is refused for its age anyway."""
 
 
-def refuse_unchecked(
-    instance: dg.DagsterInstance, plan: Plan, checks: Iterable[str], *, run_id: str, ledger: Ledger
-) -> None:
+def refuse_unchecked(instance: dg.DagsterInstance, plan: Plan, checks: Iterable[str], *, run_id: str) -> None:
     """PlanRefused unless each of these checks was run on this very plan and passed, in this run or the plan's own."""
     made_in = run_of(instance, plan, run_id)
     if made_in is None:
@@ -46,11 +37,10 @@ def refuse_unchecked(
                 f"the check {name} was never run on the plan for {plan.entity} of run {made_in[:8]}: execute it on the "
                 f"page of plan/{plan.entity}, or run the job sync_{plan.entity}"
             )
-        is_overruled = name == GUARDS and ledger.approval(plan.hash) is not None
-        if not found.passed and found.severity is dg.AssetCheckSeverity.ERROR and not is_overruled:
+        if not found.passed and found.severity is dg.AssetCheckSeverity.ERROR:
             raise PlanRefused(
                 f"the check {name} failed on the plan for {plan.entity} of run {made_in[:8]}: its metadata on the page "
-                f"of plan/{plan.entity} shows why. " + (plan.refusal() or f"Then run the job sync_{plan.entity}")
+                f"of plan/{plan.entity} shows why. Then run the job sync_{plan.entity}"
             )
 
 
@@ -65,13 +55,6 @@ def run_of(instance: dg.DagsterInstance, plan: Plan, run_id: str) -> str | None:
             return run_id
         newest = newest or record.run_id
     return newest
-
-
-def newest_hashes(instance: dg.DagsterInstance) -> set[str]:
-    """The hash of each entity's newest plan."""
-    newest = (instance.get_latest_materialization_event(dg.AssetKey(["plan", spec.name])) for spec in ENTITIES)
-    made = [event.asset_materialization for event in newest if event is not None]
-    return {str(one.metadata["plan_hash"].value) for one in made if one is not None and "plan_hash" in one.metadata}
 
 
 def _evaluation(instance: dg.DagsterInstance, plan: Plan, name: str, made_in: str) -> dg.AssetCheckEvaluation | None:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from safetyamp_pipelines.operations.decisions import decide, refused_plan
+from safetyamp_pipelines.assets.push_config import LOGIN
+from safetyamp_pipelines.operations import decisions
+from safetyamp_pipelines.operations.decisions import decide
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.operations.undo_step import Undoing, render_undo, undo_document
 from safetyamp_pipelines.resources.diagnosed import diagnosed
@@ -44,10 +46,10 @@ class RetryConfig(dg.Config):
 
 
 class ApproveConfig(dg.Config):
-    """Which refused plan may be pushed after all."""
+    """Which changes that a guard holds may be pushed after all."""
 
-    plan: str = Field(description="The plan's hash, at least 8 characters of it; the failed check `guards` shows it.")
-    reason: str = Field(description="Why it is right; it is kept for ever.")
+    plan: str = Field(description="The hash of the changes, at least 8 characters of it; the check `guards` shows it.")
+    reason: str = Field(description="Why they are right; it is kept for ever.")
     by: str = Field(description="Your name; it is kept for ever.")
     hours: int = Field(default=24, ge=1, le=168, description="How long the approval stands.")
 
@@ -96,11 +98,18 @@ def approve(
 ) -> None:
     """A plan that differs needs an approval of its own."""
     _require_words(reason=config.reason, by=config.by)
-    meant = refused_plan(snapshot_store(sync_settings.get()), config.plan)
-    valid_for = timedelta(hours=config.hours)
-    given = ledger.get().approve(meant.hash, meant.entity, config.by, config.reason, valid_for)
-    _say(context, approved_by=given.who, reason=given.reason, until=f"{given.expires_at:%Y-%m-%d %H:%M} UTC")
-    _say(context, entity=given.entity, plan_hash=given.plan_hash, refused_by="\n".join(map(str, meant.refused)))
+    given = decisions.approve(
+        snapshot_store(sync_settings.get()),
+        ledger.get(),
+        config.plan,
+        who=config.by,
+        login=LOGIN,
+        reason=config.reason,
+        lasts=timedelta(hours=config.hours),
+    )
+    refused_by = "\n".join(f"{one['guard']}: {one['figures']}" for one in given["refused"])
+    _say(context, approved_by=given["who"], reason=given["reason"], until=str(given["expires_at"]))
+    _say(context, entity=given["entity"], plan_hash=given["plan_hash"], refused_by=refused_by)
 
 
 @dg.op(pool=POOL, description="Set back what one push wrote, where SafetyAmp still says so. It WRITES to SafetyAmp.")

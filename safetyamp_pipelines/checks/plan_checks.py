@@ -6,7 +6,6 @@ from collections.abc import Mapping
 import dagster as dg
 
 from safetyamp_pipelines.checks.judged import Judged, Level, judged_checks, shown, worst
-from safetyamp_pipelines.resources.systems import LedgerResource
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Plan
 
@@ -14,7 +13,13 @@ VERDICTS = (
     "Every source record has exactly one verdict. Red? Two records share a key, or the planner lost one: the metadata "
     "names it."
 )
-GUARDS = "The plan does not change too much at once. Red? Look at the plan; if it is right, approve it."
+GUARDS = (
+    "No change waits for a person. Red? Too many are alike, or rest on a sick source: they are listed, and everything "
+    "else was pushed. If they are right, approve them, by command or with the job approve_plan."
+)
+MOST_HELD = 100
+"""Rows of metadata stay in the event log for ever: `safetyamp plan` shows what is cut."""
+HELD = dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in ("key", "action", "fields", "guard")])
 
 
 def verdicts_check(entity: str) -> dg.AssetChecksDefinition:
@@ -56,24 +61,32 @@ def judge_verdicts(plan: Plan) -> Judged:
 
 
 def guards_check(entity: str) -> dg.AssetChecksDefinition:
-    """Blocking: no guard stands against the plan, or a person has approved exactly this plan."""
+    """Red while guards hold changes. It stops nothing: the plan has set apart what they hold."""
     asset, look = f"plan/{entity}", f"safetyamp plan {entity}"
 
-    @judged_checks(asset, {"guards": GUARDS}, look, suffix="guards", ins={"plan": asset}, blocking=True)
-    def guards(plan: Plan, ledger: LedgerResource) -> Mapping[str, Judged]:
-        approval = ledger.get().approval(plan.hash) if plan.refused else None
+    @judged_checks(asset, {"guards": GUARDS}, look, suffix="guards", ins={"plan": asset})
+    def guards(plan: Plan) -> Mapping[str, Judged]:
+        overrule = [f"safetyamp approve {plan.held_hash(guard)[:12]} --reason …" for guard in plan.held_by()]
+        rows = [
+            {
+                "key": held.change.source_key,
+                "action": str(held.change.action),
+                "fields": ", ".join(held.change.fields),
+                "guard": held.guard,
+            }
+            for held in plan.held[:MOST_HELD]
+        ]
         judged = Judged(
-            worst((bool(plan.refused) and approval is None, Level.ERROR)),
-            f"{len(plan.refused)} guards refuse the plan of {len(plan.changes)} changes",
-            "none, unless a person has approved exactly this plan (guards in sync.yaml)",
+            worst((bool(plan.refused), Level.ERROR)),
+            f"{len(plan.held)} changes are held, {len(plan.changes)} are not",
+            "none held, unless a person has approved them (guards in sync.yaml)",
             keys=tuple(sorted({key for refused in plan.refused for key in refused.keys})),
             more={
-                "found": len(plan.refused),
-                "changes": len(plan.changes),
-                "plan_hash": plan.hash,
+                "found": len(plan.held),
+                "held": dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema=HELD),
                 "refused_by": "\n".join(map(str, plan.refused)) or "none",
-                "approved_by": f"{approval.who}: {approval.reason}" if approval is not None else "nobody",
-                "overrule": f"safetyamp approve {plan.hash[:12]} --reason …",
+                "overrule": "\n".join(overrule) or "nothing to approve",
+                "job": "approve_plan",
             },
         )
         return {"guards": judged}

@@ -21,10 +21,10 @@ from safetyamp_pipelines.cli.shell import (
     respond,
     with_ledger,
 )
+from safetyamp_pipelines.operations.decisions import approve as approve_held
 from safetyamp_pipelines.operations.decisions import (
     decide,
     failures_of,
-    refused_plan,
     render_failure,
     render_unlinked,
     unlinked_of,
@@ -40,25 +40,34 @@ failures = command_group("The records SafetyAmp refused, and what is done about 
 
 
 def approve(
-    plan: Annotated[str, typer.Argument(help="The hash of a refused plan, or at least its first 8 characters.")],
+    changes: Annotated[
+        str, typer.Argument(help="The hash of the changes that a guard holds, or its first 8 characters.")
+    ],
     reason: Reason,
+    key: Annotated[list[str] | None, typer.Option("--key", help="Only this source key; may be repeated.")] = None,
     by: By = None,
     hours: Annotated[int, typer.Option(min=1, max=168, help="How long the approval stands.")] = 24,
     as_json: AsJson = False,
 ) -> None:
-    """Let exactly this plan be pushed although a guard refused it. A plan that differs needs another approval."""
+    """Let exactly these changes be pushed although a guard holds them; one that differs needs another approval."""
     with with_ledger(as_json) as (ledger, settings):
         require_text(reason=reason)
-        meant = refused_plan(snapshot_store(settings), plan)
-        given = ledger.approve(meant.hash, meant.entity, by or login_name(), reason, timedelta(hours=hours))
-    guards = [
-        line for refused in meant.refused for line in (f"{refused.guard}: {refused.figures}", *_indented(refused.keys))
-    ]
+        given = approve_held(
+            snapshot_store(settings),
+            ledger,
+            changes,
+            who=by or login_name(),
+            login=login_name(),
+            reason=reason,
+            lasts=timedelta(hours=hours),
+            keys=key or (),
+        )
+    guards = [f"{refused['guard']}: {refused['figures']}" for refused in given["refused"]]
     approved = (
-        f"approved by {given.who} until {given.expires_at:%Y-%m-%d %H:%M} UTC: plan {given.plan_hash[:12]} of "
-        f"{given.entity}. `safetyamp sync`, or `undo`, applies exactly this plan, or refuses again"
+        f"approved by {given['who']} until {given['expires_at']}: {given['plan_hash'][:12]} of {given['entity']}. "
+        "`safetyamp sync`, or `undo`, applies exactly these changes"
     )
-    respond(as_json, {**plain(given), "refused": plain(meant.refused)}, [*guards, approved])
+    respond(as_json, given, [*guards, *_indented(given["keys"]), approved])
 
 
 def pause(reason: Reason, by: By = None, as_json: AsJson = False) -> None:

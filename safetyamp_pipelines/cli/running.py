@@ -211,11 +211,10 @@ def _explain(ran: Ran, result: dg.ExecuteInProcessResult) -> None:
         for event in result.all_events
         if event.is_step_failure
     }
-    guarded = {f"plan/{name}_guards": plan for name, plan in ran.plans.items() if plan.refused}
+    guarded = [plan for plan in ran.plans.values() if plan.refused]
     refused = [
-        Cause(str(plan.refusal()), (step,), refused=True, before_writing=True)
-        for step, plan in guarded.items()
-        if failures.pop(step, None) is not None
+        Cause(str(plan.refusal()), (f"plan/{plan.entity}_guards",), refused=True, before_writing=True)
+        for plan in guarded
     ]
     red = {
         step: cause_of_checks(step, found)

@@ -5,7 +5,8 @@ Each is recorded by the ledger.
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Any
 
 from safetyamp_pipelines.ledger import Ledger, Unlinked
@@ -25,11 +26,60 @@ def newest_plans(store: SnapshotStore) -> list[Plan]:
     return [Plan.from_bytes(store.read(ref)) for ref in refs if ref is not None]
 
 
-def refused_plan(store: SnapshotStore, wanted: str) -> Plan:
-    """The newest plan whose hash begins with `wanted` and against which a guard stands; PlanRefused when none does."""
+def approve(
+    store: SnapshotStore,
+    ledger: Ledger,
+    wanted: str,
+    *,
+    who: str,
+    login: str,
+    reason: str,
+    lasts: timedelta,
+    keys: Collection[str] = (),
+) -> dict[str, Any]:
+    """Approve the changes that a guard holds, all of them or those of some source keys; `wanted` is the beginning of
+    their hash. That of the plan of an undo approves the undo. Raises PlanRefused for what is held by nobody."""
+    wanted = _long_enough(wanted)
+    for plan in newest_plans(store):
+        for guard in plan.held_by():
+            if not plan.held_hash(guard).startswith(wanted):
+                continue
+            held = [
+                one.change for one in plan.held if one.guard == guard and (not keys or one.change.source_key in keys)
+            ]
+            if missing := set(keys) - {change.source_key for change in held}:
+                raise PlanRefused(f"{guard} holds nothing of {', '.join(sorted(missing))} in {plan.entity}")
+            changes = [(change.source_key, change.hash) for change in held]
+            given = ledger.approve_changes(
+                plan.entity, changes, guard=guard, who=who, login=login, reason=reason, lasts=lasts
+            )[0]
+            refused = [one for one in plan.refused if one.guard == guard]
+            return {
+                "entity": plan.entity,
+                "plan_hash": plan.held_hash(guard),
+                "who": who,
+                "reason": reason,
+                "at": plain(given.at),
+                "expires_at": plain(given.expires_at),
+                "keys": [key for key, _ in changes],
+                "refused": plain(refused),
+            }
+    meant = refused_plan(store, wanted)
+    approval = ledger.approve(meant.hash, meant.entity, who, reason, lasts)
+    keys = sorted({key for refused in meant.refused for key in refused.keys})
+    return {**plain(approval), "keys": keys, "refused": plain(meant.refused)}
+
+
+def _long_enough(wanted: str) -> str:
     wanted = wanted.strip().lower()
     if len(wanted) < LEAST_CHARACTERS:
-        raise PlanRefused(f"{wanted!r} is too short: give at least {LEAST_CHARACTERS} characters of the plan's hash")
+        raise PlanRefused(f"{wanted!r} is too short: give at least {LEAST_CHARACTERS} characters of the hash")
+    return wanted
+
+
+def refused_plan(store: SnapshotStore, wanted: str) -> Plan:
+    """The newest plan whose hash begins with `wanted` and against which a guard stands; PlanRefused when none does."""
+    wanted = _long_enough(wanted)
     plans = newest_plans(store)
     found = [plan for plan in plans if plan.hash.startswith(wanted)]
     if len(found) > 1:
@@ -39,6 +89,8 @@ def refused_plan(store: SnapshotStore, wanted: str) -> Plan:
         raise PlanRefused(_why_unknown(store, wanted, plans))
     if not found[0].refused:
         raise PlanRefused(f"no guard stands against plan {found[0].hash[:12]} of {found[0].entity}: just sync it")
+    if found[0].held:
+        raise PlanRefused(str(found[0].refusal()))
     return found[0]
 
 
@@ -50,8 +102,13 @@ def _why_unknown(store: SnapshotStore, wanted: str, plans: list[Plan]) -> str:
                 f"plan {wanted} of {plan.entity} is not the newest any more, {plan.hash[:12]} is: look at it with "
                 f"`safetyamp plan {plan.entity}`"
             )
-    waiting = ", ".join(f"{plan.hash[:12]} ({plan.entity})" for plan in plans if plan.refused) or "none"
-    return f"no newest plan begins with {wanted}. Waiting for an approval: {waiting}"
+    waiting = [f"{plan.hash[:12]} ({plan.entity})" for plan in plans if plan.refused and not plan.held]
+    waiting += [
+        f"{plan.held_hash(guard)[:12]} ({number} of {plan.entity}, {guard})"
+        for plan in plans
+        for guard, number in plan.held_by().items()
+    ]
+    return f"no newest plan holds {wanted}. Waiting for an approval: {', '.join(waiting) or 'none'}"
 
 
 def failures_of(ledger: Ledger, now: datetime) -> list[dict[str, Any]]:

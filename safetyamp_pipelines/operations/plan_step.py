@@ -7,7 +7,7 @@ prove a plan and `safetyamp explain` read them from the store.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -56,7 +56,8 @@ def plan_inputs(
     """
     unread = unread or {}
     snapshots = {table: fetch(table) for table in (*spec.sources, *observed_tables(spec)) if table not in unread}
-    return Inputs(snapshots, expected_state(spec, fetch, unread), remembered(ledger, spec.name), config, unread)
+    memory = replace(remembered(ledger, spec.name), approved=ledger.approved(spec.name))
+    return Inputs(snapshots, expected_state(spec, fetch, unread), memory, config, unread)
 
 
 def make_plan(
@@ -85,10 +86,10 @@ def make_plan(
 
 
 def log_plan(plan: Plan) -> None:
-    """One line with counts, and one for each guard that refuses the plan."""
-    log.info("planned", plan=plan.hash[:12], changes=len(plan.changes), verdicts=plan.counts())
+    """One line with counts, and one for each guard that holds changes."""
+    log.info("planned", plan=plan.hash[:12], changes=len(plan.changes), held=len(plan.held), verdicts=plan.counts())
     for refused in plan.refused:
-        log.warning("guard_refuses", guard=refused.guard, figures=refused.figures, setting=refused.setting)
+        log.warning("guard_holds", guard=refused.guard, figures=refused.figures, setting=refused.setting)
 
 
 @dataclass(frozen=True)

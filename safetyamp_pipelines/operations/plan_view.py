@@ -38,7 +38,7 @@ def plan_view(stored: Stored) -> dict[str, Any]:
         "held": [*_held(stored.spec, plan, names, groups)],
         "changes": [
             change_view(stored.spec, change, names, groups)
-            for change in ([] if plan.refused else plan.changes)  # all of a refused plan is held
+            for change in ([] if plan.refused and not plan.held else plan.changes)  # all of a refused plan is held
         ],
         "waiting": [
             {
@@ -69,7 +69,7 @@ def _held(
             "is_whole": False,
             "changes": [change_view(spec, held.change, names, groups) for held in own],
         }
-    for number, refused in enumerate(plan.refused):
+    for number, refused in enumerate(() if plan.held else plan.refused):
         yield {
             "guard": refused.guard,
             "figures": refused.figures,

@@ -82,12 +82,13 @@ def push_plan(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Pushed:
     """Push one plan. `references` are observed tables, of which the entity's own was read at `observed_at`. Raises
-    PlanRefused before the first write: paused, plan too old or made under other rules, refused by a guard and not
-    approved, or somebody else is pushing. One that undoes a session goes on during a pause: syncs wait for it.
-    Once `is_interrupted`, the push stops between two calls."""
+    PlanRefused before the first write: paused, plan too old or made under other rules, or somebody else is pushing; and
+    for an undo that a guard refuses and nobody has approved. An undo goes on during a pause: syncs wait for it. Once
+    `is_interrupted`, the push stops between two calls."""
     refuse_old(plan, settings.plan_max_age_minutes)
-    refuse_guarded(plan, ledger)
-    if undoes is None:
+    if undoes is not None:
+        refuse_guarded(plan, ledger)
+    else:
         refuse_other_rules(plan, settings.sync_config())
     if undoes is None and (pause := ledger.pause_state()) is not None:
         raise PlanRefused(f"syncing is paused by {pause.who}: {pause.reason}. `safetyamp resume` ends the pause")
@@ -120,6 +121,9 @@ def push_plan(
             raise
         ledger.end_session(session, "stopped" if result.stopped else "done", result.counts(), result.attempts)
         _remember_sources(ledger, plan)
+        done = {verdict.source_key for verdict in result.verdicts if verdict.outcome in OUTCOME_OF.values()}
+        used = {change.hash for change in plan.changes if change.source_key in done}.intersection(plan.approved)
+        ledger.use_approvals(spec.name, used)
         return Pushed(result, _error(result))
 
 

@@ -13,7 +13,7 @@ OWNERS = ["team:integration"]
 POOL = "safetyamp_api"
 """The pool of every push: one at a time, across runs. Reads need none, they share the budget:
 steps that wait for a slot are asked again every 1 to 15 s (Dagster 1.13), which made an in-process run 9 s longer."""
-PLAN_CHECKS = ("one_verdict_each", "guards", "references", "collisions", "rejected_share")
+PLAN_CHECKS = ("one_verdict_each", "references", "collisions", "rejected_share")
 """The blocking checks of every plan: a push refuses a plan that has not passed each of them; a warning has passed."""
 OBSERVED = "safetyamp_observed"
 SYNC_TAG = "safetyamp/sync"

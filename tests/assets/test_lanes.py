@@ -55,8 +55,13 @@ def no_departments(box: Sandbox) -> None:
     box.sources.delete_rows("bPRDP")
 
 
+def no_jobs(box: Sandbox) -> None:
+    """A guard holds the moves that would follow."""
+    box.sources.delete_rows("bJCJM")
+
+
 def everything_else(box: Sandbox) -> None:
-    for take_away in (no_entra, no_samsara, no_other_table, no_departments):
+    for take_away in (no_entra, no_samsara, no_other_table, no_departments, no_jobs):
         take_away(box)
 
 
@@ -72,7 +77,7 @@ def users(box: Sandbox) -> dict[str, dict[str, Any]]:
     }
 
 
-@pytest.mark.parametrize("take_away", [no_entra, no_samsara, no_other_table, no_departments, everything_else])
+@pytest.mark.parametrize("take_away", [no_entra, no_samsara, no_other_table, no_departments, no_jobs, everything_else])
 def test_a_leaver_is_switched_off_whatever_else_is_missing_and_nobody_else_is_touched(
     box: Sandbox, take_away: Callable[[Sandbox], None]
 ) -> None:

@@ -46,11 +46,13 @@ class Runs:
             run_config={**QUIET, "resources": {"push_config": {"config": dict(form or {})}}},
         )
 
-    def plan_hash(self, asset: str) -> str:
-        made = self.instance.get_latest_materialization_event(asset_key(asset))
-        assert made is not None
-        assert made.asset_materialization is not None
-        return str(made.asset_materialization.metadata["plan_hash"].value)
+    def held_hash(self, asset: str) -> str:
+        """What the check `guards` says is to be approved."""
+        log = self.instance.event_log_storage
+        key = dg.AssetCheckKey(asset_key(asset), "guards")
+        (record,) = log.get_asset_check_execution_history(key, limit=1)
+        assert record.evaluation is not None
+        return str(record.evaluation.metadata["overrule"].value).split()[2]
 
     def writes(self, since: int) -> int:
         return sum(call.method != "GET" for call in self.box.requests("safetyamp", since))
@@ -87,10 +89,10 @@ def test_a_dry_run_sends_nothing_materialises_no_table_and_says_what_it_would_ha
     assert runs.writes(since) == 0
     tables = [asset_key(f"safetyamp/{spec.table}") for spec in ENTITIES]
     assert [key for key in tables if runs.instance.get_latest_materialization_event(key) is not None] == []
-    (event,) = [event for event in result.all_events if event.is_asset_observation]
-    told = event.asset_observation_data.asset_observation
-    assert told.asset_key == tables[0]
-    assert told.metadata["would_create"].value > 0
+    events = [event for event in result.all_events if event.is_asset_observation]
+    told = [event.asset_observation_data.asset_observation for event in events]
+    assert [one.asset_key for one in told] == tables
+    assert told[0].metadata["would_create"].value > 0
     with runs.ledger() as ledger:
         assert ledger.sessions(10) == []
 
@@ -111,7 +113,7 @@ def test_a_push_alone_takes_the_checks_of_its_plans_own_run_and_refuses_a_plan_o
         assert pushed.asset_materialization.metadata["session"].value == ledger.sessions(1)[0].id
 
 
-def test_an_approval_in_the_form_lets_exactly_that_plan_through_and_is_recorded(runs: Runs, tmp_path: Path) -> None:
+def test_an_approval_in_the_form_lets_exactly_those_changes_through_and_is_used_up(runs: Runs, tmp_path: Path) -> None:
     assert runs.run("sync_titles").success
     rules = tmp_path / "sync.yaml"
     packaged = Path(runs.box.environment["SYNC_CONFIG"]).read_text() if "SYNC_CONFIG" in runs.box.environment else ""
@@ -122,26 +124,26 @@ def test_an_approval_in_the_form_lets_exactly_that_plan_through_and_is_recorded(
     since = len(runs.box.requests())
     form = {"approve_reason": "a new trade", "approved_by": "Kim"}
 
-    refused = runs.run("sync_titles")
-    reviewed = runs.plan_hash("plan/titles")
+    held = runs.run("sync_titles")
+    reviewed = runs.held_hash("plan/titles")
     other = runs.run("sync_titles", {**form, "approve_plan": "0123456789"})
-    nameless = runs.run("sync_titles", {"approve_plan": reviewed[:12]})
+    nameless = runs.run("sync_titles", {"approve_plan": reviewed})
     before = runs.writes(since)
-    approved = runs.run("sync_titles", {**form, "approve_plan": reviewed[:12]})
+    approved = runs.run("sync_titles", {**form, "approve_plan": reviewed})
     written = runs.writes(since)
-    late = runs.run("sync_titles", {**form, "approve_plan": reviewed[:12]})
+    late = runs.run("sync_titles", {**form, "approve_plan": reviewed})
 
-    assert "guards" in why(refused)
-    assert "guards" in why(other)
+    assert held.success, "a guard holds its changes, and nothing else"
+    assert "no guard holds exactly these changes" in why(other)
     assert "approve_reason" in why(nameless)
     assert before == 0
     assert approved.success
     assert written == runs.writes(since) == 2
-    assert "no plan is that one any more" in why(late), "although its approval still stands"
+    assert "no guard holds exactly these changes" in why(late), "they were pushed"
     with runs.ledger() as ledger:
-        assert [(one.plan_hash, one.who, one.reason) for one in ledger.approvals()] == [
-            (reviewed, "Kim", "a new trade")
-        ]
+        given = ledger.change_approvals()
+        assert {(one.guard, one.who, one.reason) for one in given} == {("creates", "Kim", "a new trade")}
+        assert (len(given), ledger.approved("titles")) == (2, frozenset()), "they are used up"
 
 
 def still_employed(box: Sandbox) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from commands import as_process, assert_declined, in_this_process, small_world
+from commands import Answer, as_process, assert_declined, in_this_process, small_world
 from ledger_entries import refuse
 
 from safetyamp_pipelines.ledger import Ledger
@@ -153,34 +153,46 @@ def leavers(box: Sandbox, number: int, but: Collection[str] = ()) -> list[str]:
     return going
 
 
-def test_an_approved_plan_is_applied_and_no_other(box: Sandbox, tmp_path: Path, ledger: Ledger) -> None:
+def test_approved_changes_are_applied_and_no_others(box: Sandbox, tmp_path: Path, ledger: Ledger) -> None:
     rules = strict(box, tmp_path)
     in_this_process(box, "sync", **rules)
     first = leavers(box, 2)
-    refused = in_this_process(box, "sync", "employees", **rules)
-    reviewed = newest(box, "employees")
+    held = in_this_process(box, "sync", "employees", "--json", **rules)
+    reviewed, still_on = held_hash(held), set(first) - access_off(box)
 
-    # Approved, but two more leave before it is pushed: that is another plan, which nobody has approved.
+    # Approved, but two more leave before it is pushed: those two wait, and what was approved goes.
     given = in_this_process(box, "approve", reviewed[:12], "--reason", "the yard closed", "--by", "Kim", **rules)
-    going = [*first, *leavers(box, 2, but=first)]
-    other = in_this_process(box, "sync", "employees", **rules)
+    more = leavers(box, 2, but=first)
+    partly = in_this_process(box, "sync", "employees", "--json", **rules)
+    off = access_off(box)
     stale = in_this_process(box, "approve", reviewed[:12], "--reason", "again", **rules)
-    now = newest(box, "employees")
-    again = in_this_process(box, "approve", now[:8], "--reason", "so did the shop", "--json", **rules).document()
-    standing = in_this_process(box, "status", "--json").document()["approvals"]
-    pushed = in_this_process(box, "sync", "employees", **rules)
+    now = held_hash(partly)
+    one = in_this_process(box, "approve", now[:8], "--reason", "she left", "--key", more[0], "--json", **rules)
+    in_this_process(box, "sync", "employees", **rules)
 
-    assert (refused.exit_code, refused.writes) == (2, [])
+    assert (held.exit_code > 0, still_on) == (True, set(first))
     assert "deactivations: 2 of" in given.stdout
     assert all(f"  {key}" in given.stdout.splitlines() for key in first)
-    assert (other.exit_code, other.writes) == (2, [])
-    assert_declined(stale, "not the newest", now[:12])
-    assert (again["plan_hash"], [one["guard"] for one in again["refused"]]) == (now, ["deactivations"])
-    assert [(one.plan_hash, one.who) for one in ledger.approvals()][-1] == (reviewed, "Kim")
-    assert [one["plan_hash"] for one in standing] == [now, reviewed]
-    assert pushed.writes
-    access = {row["emp_id"]: row["system_access"] for row in box.safetyamp.tables()["users"]}
-    assert [access[key] for key in going] == [0, 0, 0, 0]
+    assert (partly.exit_code, len(partly.writes)) == (1, 2)
+    assert (off >= set(first), off & set(more)) == (True, set())
+    assert_declined(stale, "no newest plan holds", now[:12])
+    assert (one.document()["keys"], [each["guard"] for each in one.document()["refused"]]) == (
+        [more[0]],
+        ["deactivations"],
+    )
+    assert access_off(box) & set(more) == {more[0]}
+    assert {given.who for given in ledger.change_approvals()} >= {"Kim"}
+    assert ledger.approved("employees") == frozenset(), "what was pushed is used up"
+
+
+def held_hash(answer: Answer) -> str:
+    """The hash that the message of a guard asks to be approved."""
+    (error,) = [error["error"] for error in answer.document()["errors"] if "guards hold" in error["error"]]
+    return str(error).partition("safetyamp approve ")[2].split()[0]
+
+
+def access_off(box: Sandbox) -> set[str]:
+    return {row["emp_id"] for row in box.safetyamp.tables()["users"] if row["system_access"] == 0}
 
 
 def test_what_cannot_be_approved_is_told(box: Sandbox) -> None:

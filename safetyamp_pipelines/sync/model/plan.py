@@ -198,10 +198,17 @@ class Plan:
         return dict(sorted(Counter(str(verdict.outcome) for verdict in self.verdicts).items()))
 
     def refusal(self) -> str | None:
-        """Why the guards refuse this plan and how a person overrules them; None when they do not."""
+        """What the guards hold, or why they refuse an undo, and how a person overrules them; None when they do not."""
         if not self.refused:
             return None
         reasons = "; ".join(map(str, self.refused))
+        if self.held:
+            hashes = [self.held_hash(guard)[:12] for guard in self.held_by()]
+            commands = ", ".join(f"`safetyamp approve {found} --reason …`" for found in hashes)
+            return (
+                f"guards hold {len(self.held)} changes of {self.entity}: {reasons}. Look at them with `safetyamp plan "
+                f"{self.entity}`; if they are right: {commands}. Everything else is pushed"
+            )
         return (
             f"the plan for {self.entity} is refused by its guards: {reasons}. Look at it with `safetyamp plan "
             f"{self.entity}`; if it is right: `safetyamp approve {self.hash[:12]} --reason …`"
