@@ -149,6 +149,7 @@ def _gather(
     push: bool,
 ) -> None:
     metadata = _metadata(result)
+    made = {event.asset_key for event in result.get_asset_materialization_events()}
     for key, values in metadata.items():
         ran.calls += int(values.get("calls", 0)) if key[0] in ("safetyamp", "safetyamp_observed") else 0
         ran.fewest_calls += int(values.get("fewest_calls", 0))
@@ -156,7 +157,7 @@ def _gather(
     for name in entities:
         if name in pushed and tuple(asset_name(BY_NAME[name]).split("/")) not in metadata:  # interrupted
             ran.writes += sum(verdict.outcome in OUTCOME_OF.values() for verdict in pushed[name])
-        if ("plan", name) not in metadata:
+        if asset_key(f"plan/{name}") not in made:  # it failed, and its metadata tells why
             continue
         plan = ran.plans[name] = result.asset_value(asset_key(f"plan/{name}"))
         verdicts = pushed.get(name, plan.verdicts)
