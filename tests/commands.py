@@ -21,7 +21,7 @@ from safetyamp_pipelines.settings.loading import child_environment
 from safetyamp_pipelines.sync.model.errors import SyncError
 
 COMMAND = Path(sys.executable).with_name("safetyamp")
-PROGRESS = re.compile(r"(read|push) {3}\w+ |ledger: ")
+BESIDE = re.compile(r"(read|push) {3}\w+ |ledger: |\d{4}-\d\d-\d\dT[\d:.]+Z ")
 SECRETS = ("SAFETYAMP_TOKEN", "SAMSARA_API_KEY", "MS_GRAPH_CLIENT_SECRET")
 
 
@@ -41,10 +41,8 @@ class Answer:
 
     @property
     def told(self) -> list[str]:
-        """Standard error without the lines on how far the run is, and which ledger it uses."""
-        return [
-            line for line in self.stderr.splitlines() if not PROGRESS.match(line) and not line.startswith("ledger: ")
-        ]
+        """Standard error without the log, the lines on how far the run is, and which ledger it uses."""
+        return [line for line in self.stderr.splitlines() if not BESIDE.match(line)]
 
     def document(self) -> dict[str, Any]:
         """Standard output as the one JSON document that it must be."""

@@ -127,7 +127,7 @@ def test_what_is_checked_of_each_asset_and_what_stops_the_run(graph):
     snapshots = VIEWPOINT | SAMSARA | OBSERVED | {"entra/users"}
     expected = {
         *((table, name) for table in snapshots for name in ("certificate", "schema", "row_count")),
-        *((plan, name) for plan in PLANS for name in (*PLAN_CHECKS, "guards")),
+        *((plan, name) for plan in PLANS for name in PLAN_CHECKS),
         *((table, name) for table in PUSHES for name in ("failure_share", "convergence", "budget")),
         ("safetyamp/users", "leavers_off"),
     }

@@ -59,8 +59,6 @@ def test_a_safetyamp_that_cannot_be_reached_is_one_message_and_one_json_document
     ("entity", "variable", "url", "system"),
     [
         ("titles", "VIEWPOINT_URL", "sqlite:////nowhere/viewpoint.db", "Viewpoint"),
-        ("employees", "MS_GRAPH_BASE_URL", "https://{nowhere}/v1.0", "Microsoft Graph"),
-        ("employees", "MS_GRAPH_AUTHORITY", "https://{nowhere}", "Microsoft login"),
         ("vehicles", "SAMSARA_BASE_URL", "http://{nowhere}", "Samsara"),
     ],
 )
@@ -77,7 +75,6 @@ def test_a_source_that_cannot_be_reached_is_named_with_the_variable_to_check(
     [
         ("vehicles", "SAFETYAMP_TOKEN", "SafetyAmp"),
         ("vehicles", "SAMSARA_API_KEY", "Samsara"),
-        ("employees", "MS_GRAPH_CLIENT_SECRET", "Microsoft login"),
     ],
 )
 def test_a_wrong_token_is_one_message_that_names_the_variable_and_not_the_token(
@@ -87,6 +84,33 @@ def test_a_wrong_token_is_one_message_that_names_the_variable_and_not_the_token(
 
     assert_refused(box, answer, system, variable)
     assert "entirely-wrong" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("MS_GRAPH_BASE_URL", "https://{nowhere}/v1.0", ("Microsoft Graph", "MS_GRAPH_BASE_URL")),
+        ("MS_GRAPH_AUTHORITY", "https://{nowhere}", ("Microsoft login", "MS_GRAPH_AUTHORITY")),
+        ("MS_GRAPH_CLIENT_SECRET", "entirely-wrong", ("Microsoft login", "MS_GRAPH_CLIENT_SECRET")),
+        ("", "", ("Microsoft Graph", "not JSON")),
+    ],
+)
+def test_entra_that_fails_is_one_message_and_the_employees_go_on_without_it(
+    nowhere: str, variable: str, value: str, words: tuple[str, ...]
+) -> None:
+    with small_world() as box:
+        if not variable:
+            box.faults.add(FaultRule("cut_json", system="graph", path_regex="users", times=None))
+
+        answer = in_this_process(
+            box, "sync", "employees", **({variable: value.format(nowhere=nowhere)} if variable else {})
+        )
+
+        assert answer.exit_code == 1, answer.stdout + answer.stderr
+        (message,) = answer.told
+        assert [word for word in words if word not in message] == []
+        assert "entirely-wrong" not in answer.stderr
+        assert answer.writes, "who has left is switched off"
 
 
 def test_a_tenant_that_safetyamp_does_not_know_is_refused_like_a_wrong_token(box: Sandbox) -> None:
@@ -105,7 +129,6 @@ def test_a_tenant_that_safetyamp_does_not_know_is_refused_like_a_wrong_token(box
         ("truncate", "titles", "safetyamp", "/api/user_titles", ("SafetyAmp", "cut off")),
         ("repeat_page", "employees", "safetyamp", "/api/users", ("safetyamp_observed/users", "not read whole")),
         ("status", "titles", "safetyamp", "/api/user_titles", ("SafetyAmp", "503", "later")),
-        ("cut_json", "employees", "graph", "users", ("Microsoft Graph", "not JSON")),
     ],
 )
 def test_a_listing_that_stays_broken_is_one_message(

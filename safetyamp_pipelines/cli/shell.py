@@ -98,7 +98,7 @@ def respond(as_json: bool, document: object, lines: Iterable[str]) -> None:
 def print_json(document: object) -> None:
     """One JSON document on standard output; an object of a command with a ledger says which."""
     if isinstance(document, dict) and (name := _ledger_name.get()) is not None:
-        document = {**document, "ledger": name}
+        document = {**document, "ledger_used": name}
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
 

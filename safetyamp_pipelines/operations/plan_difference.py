@@ -183,7 +183,7 @@ def _plans(snapshots: _Snapshots, ledger: Ledger, config: SyncConfig) -> dict[st
             continue
         observed = {table: read[f"safetyamp_observed/{table}"].records for table in spec.observed}
         expected = expected_references(observed, [(BY_NAME[name], made[name]) for name in spec.after])
-        inputs = Inputs(read, expected, remembered(ledger, spec.name), config.employees.timezone)
+        inputs = Inputs(read, expected, remembered(ledger, spec.name), config)
         made[spec.name] = plan_entity(spec, inputs, config)
     return made
 

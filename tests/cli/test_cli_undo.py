@@ -36,7 +36,8 @@ def sync_employees(box: Sandbox, ledger: Ledger) -> int:
 
 def in_step(box: Sandbox, number: int) -> list[str]:
     """So many active people whom SafetyAmp shows with access."""
-    active = {str(row["Employee"]) for row in box.world.viewpoint["bPREH"] if row["TermDate"] is None}
+    began = [row for row in box.world.viewpoint["bPREH"] if (row["HireDate"] or "9") < str(box.world.spec.today)]
+    active = {str(row["Employee"]) for row in began if row["TermDate"] is None}
     found = [key for key, row in people(box).items() if row["system_access"] and key in active][:number]
     assert len(found) == number
     return found
@@ -45,7 +46,7 @@ def in_step(box: Sandbox, number: int) -> list[str]:
 def told_why(answer: Answer) -> str:
     assert (answer.exit_code, answer.stdout) == (2, ""), answer.stderr
     assert "Traceback" not in answer.stderr
-    return answer.stderr
+    return "\n".join(answer.told)
 
 
 def test_a_push_is_taken_back_and_stays_so_until_somebody_resumes(box: Sandbox, ledger: Ledger) -> None:

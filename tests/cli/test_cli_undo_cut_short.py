@@ -35,7 +35,8 @@ def first_names(box: Sandbox) -> dict[str, str]:
 
 def misspell(box: Sandbox, number: int, name: str = "Misspelt") -> list[str]:
     """So many active people get another first name in Viewpoint."""
-    active = {str(row["Employee"]) for row in box.world.viewpoint["bPREH"] if row["TermDate"] is None}
+    began = [row for row in box.world.viewpoint["bPREH"] if (row["HireDate"] or "9") < str(box.world.spec.today)]
+    active = {str(row["Employee"]) for row in began if row["TermDate"] is None}
     users = [row for row in box.safetyamp.tables()["users"] if row["emp_id"] in active and row["system_access"]]
     keys = [str(row["emp_id"]) for row in users[:number]]
     assert len(keys) == number
