@@ -1,6 +1,6 @@
 """What operators decide in the Dagster UI: pause, resume, retry failures, approve, undo. The shell does the same.
 
-Each is a job of one step with a form in the launchpad; the work is in `answers/` and the ledger.
+Each is a job of one step with a form in the launchpad; the work is in `operations/`.
 """
 
 from datetime import UTC, datetime, timedelta

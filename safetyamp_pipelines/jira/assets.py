@@ -13,6 +13,7 @@ from safetyamp_pipelines.jira.asset_checks import ISSUES, PRESENCE, check_result
 from safetyamp_pipelines.jira.forward import window_of
 from safetyamp_pipelines.jira.partitions import JiraSession, Outcome
 from safetyamp_pipelines.jira.questions import daily_report
+from safetyamp_pipelines.resources.diagnosed import diagnosed, failure_of
 from safetyamp_pipelines.resources.keys import OWNERS, asset_key
 from safetyamp_pipelines.resources.run_console import CONSOLE
 from safetyamp_pipelines.resources.systems import SettingsResource
@@ -72,11 +73,12 @@ def _session(context: dg.AssetExecutionContext, settings: SettingsResource) -> J
 
 
 @dg.multi_asset(specs=[_spec(FIELDS)], name="jira_fields")
+@diagnosed
 def jira_fields(
     context: dg.AssetExecutionContext, sync_settings: SettingsResource
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Each instance alone; red when one could not be read, with the others stored."""
-    with _told(), _session(context, sync_settings) as session:
+    with _session(context, sync_settings) as session:
         found = session.refresh_fields()
         keys, errors = session.refresh_partitions()
         keep_partitions(context.instance, keys)
@@ -106,13 +108,14 @@ def reading_assets(minutes: int) -> list[dg.AssetsDefinition]:
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
     )
+    @diagnosed
     def jira_issues(
         context: dg.AssetExecutionContext, config: ReadConfig, sync_settings: SettingsResource
     ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult]:
         """Partitions side by side, each with its own materialisation; red when one could not be read."""
         chosen: dict[str, Any] = {}
         failed: dict[str, Outcome] = {}
-        with _told(), _session(context, sync_settings) as session:
+        with _session(context, sync_settings) as session:
             chosen = config.options()
             if BACKFILL_ID_TAG in context.run.tags and "window" not in chosen:
                 chosen = {"whole": True}
@@ -133,12 +136,13 @@ def reading_assets(minutes: int) -> list[dg.AssetsDefinition]:
         partitions_def=PARTITIONS,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
+    @diagnosed
     def jira_presence(
         context: dg.AssetExecutionContext, sync_settings: SettingsResource
     ) -> Iterator[dg.AssetMaterialization | dg.AssetCheckResult]:
         """As above; old runs are forgotten with it."""
         outcomes: dict[str, Outcome] = {}
-        with _told(), _session(context, sync_settings) as session:
+        with _session(context, sync_settings) as session:
             outcomes = session.read("presence", context.partition_keys)
             yield from _materialised(session, PRESENCE, outcomes)
             session.book.prune_runs()
@@ -183,11 +187,12 @@ def daily_asset(zone: str) -> dg.AssetsDefinition:
         partitions_def=dg.DailyPartitionsDefinition(FIRST_DAY, timezone=zone, end_offset=1),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
+    @diagnosed
     def jira_daily(
         context: dg.AssetExecutionContext, sync_settings: SettingsResource
     ) -> Iterator[dg.AssetMaterialization]:
         """Each day's figures as metadata, which the UI plots over the days."""
-        with _told(), _session(context, sync_settings) as session:
+        with _session(context, sync_settings) as session:
             for day in context.partition_keys:
                 report = daily_report(session.book, date.fromisoformat(day), zone)
                 each = dg.MetadataValue.json(report.pop("partitions"))
@@ -201,18 +206,7 @@ def _raise_for(outcomes: Mapping[str, Outcome]) -> None:
     failed = {key: str(found) for key, found in outcomes.items() if isinstance(found, SyncError)}
     if failed:
         lines = [text if key in text else f"{key}: {text}" for key, text in failed.items()]
-        raise dg.Failure("\n".join(lines), metadata={"failed": list(failed)}, allow_retries=False)
-
-
-class _told:
-    """A refusal in its own words, as the failure of the step."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _at: object) -> None:
-        if isinstance(error, SyncError):
-            raise dg.Failure(str(error), allow_retries=False) from error
+        raise failure_of(SyncError("\n".join(lines)), failed=list(failed))
 
 
 def jira_definitions(timing: TimingSettings) -> dg.Definitions:

@@ -107,7 +107,7 @@ WAITS = (timedelta(hours=1), timedelta(hours=6), timedelta(days=1))
 
 @dataclass(frozen=True)
 class Ended:
-    """One sync that came to its end. Refused by a guard is unhealthy too: a person has to look."""
+    """One sync that came to its end; healthy where its run did not fail. Held changes alone fail none."""
 
     is_healthy: bool
     at: datetime
