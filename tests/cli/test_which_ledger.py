@@ -36,7 +36,7 @@ def test_the_ledger_that_was_used_is_named(box: Sandbox, tmp_path: Path) -> None
 
     answer = in_this_process(box, "status", "--json", LEDGER_URL=f"sqlite:///{path}")
 
-    assert json.loads(answer.stdout)["ledger"] == str(path)
+    assert json.loads(answer.stdout)["ledger_used"] == str(path)
     assert f"ledger: {path}" in answer.stderr
 
 
