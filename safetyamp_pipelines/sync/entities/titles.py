@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from safetyamp_pipelines.sync.entities.shared import EMPLOYEES, EMPLOYMENT, is_active
-from safetyamp_pipelines.sync.model.clean import text
+from safetyamp_pipelines.sync.model.clean import LOST, restores, text
 from safetyamp_pipelines.sync.model.columns import AUDIT, Kind, Schema, columns, keys
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.kinds import EntityRules
@@ -25,7 +26,16 @@ def desire_titles(inputs: Inputs, _rules: TitlesConfig) -> list[Desired]:
     for title in _titles(inputs):
         spellings.setdefault(title.casefold(), Counter())[title] += 1
     chosen = {folded: min(found, key=lambda t: (-found[t], t)) for folded, found in sorted(spellings.items())}
-    return [Desired(folded, title, {"name": title}, {"name": (title,)}) for folded, title in chosen.items()]
+    there = [row.get("name") for row in inputs.expected["user_titles"].rows.values()]
+    return [
+        Desired(folded, title, {"name": title}, {"name": (title,)}, reasons=_reasons(title, there))
+        for folded, title in chosen.items()
+    ]
+
+
+def _reasons(title: str, there: Iterable[Any]) -> tuple[str, ...]:
+    """Why a title is not synced: the one with all its letters is in SafetyAmp."""
+    return (f"Title: Viewpoint udEmpTitle {LOST}",) if any(restores(name, title) for name in there) else ()
 
 
 def _titles(inputs: Inputs) -> Iterator[str]:

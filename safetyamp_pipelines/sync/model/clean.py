@@ -23,6 +23,8 @@ _LINE_ENDS = re.compile("[\t\n\x0b\x0c\r\x85\u2028\u2029]+")
 _BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))
 LONGEST = 500
 """Characters of a value or a key: SafetyAmp takes 255 at most, an index of PostgreSQL 2,704 bytes."""
+_LOST = re.compile(r"[^\W\d_]\?|\?[^\W\d_]")
+LOST = 'holds "?", perhaps in place of a letter that the source cannot store: correct it there'
 
 
 class Unclean(ValueError):
@@ -46,6 +48,21 @@ def _bounded(text: str) -> str:
     if len(text) <= LONGEST:
         return text
     return f"{text[:40]}{UNREADABLE}{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def has_lost_letters(text: str) -> bool:
+    """Whether question marks in it may be letters that a code page cannot hold, as in `Nguy?n`."""
+    return _LOST.search(text) is not None
+
+
+def restores(whole: Any, text: Any) -> bool:
+    """Whether `whole` is `text` with a letter in place of each question mark, as `Łukasz` is `?ukasz`."""
+    if not (isinstance(whole, str) and isinstance(text, str)) or "?" not in text or "?" in whole:
+        return False
+    found, damaged = unicodedata.normalize("NFC", whole.strip()).casefold(), text.strip().casefold()
+    return len(found) == len(damaged) and all(
+        one == other or (other == "?" and one.isalpha()) for one, other in zip(found, damaged, strict=True)
+    )
 
 
 def key(value: Any, _region: PhoneRegion) -> str | None:
@@ -145,7 +162,7 @@ CLEANERS: dict[str, Cleaner] = {
 
 @dataclass(frozen=True)
 class Cleaned:
-    """By row: the value or None, and the reason it was not usable or None."""
+    """By row: the value or None, and what is wrong with it or None: with a value, why that is in doubt."""
 
     values: list[Any]
     reasons: list[str | None]
@@ -175,4 +192,4 @@ def _cleaned(function: Cleaner, value: Any, region: PhoneRegion) -> tuple[Any, s
         return None, str(unclean)
     if isinstance(cleaned, str) and UNREADABLE in cleaned:
         return None, f"holds characters that cannot be read, or more than {LONGEST}"
-    return cleaned, None
+    return cleaned, LOST if function is text and has_lost_letters(cleaned or "") else None

@@ -59,11 +59,11 @@ def map_fields(
         for index, row in enumerate(rows):
             value, origin, troubles = None, "", []
             for source, column in zip(sources, cleaned, strict=True):
+                if (reason := column.reasons[index]) is not None:
+                    troubles.append(f"{source_label(source)} {reason}")
                 if (value := column.values[index]) is not None:
                     origin = source
                     break
-                if (reason := column.reasons[index]) is not None:
-                    troubles.append(f"{source_label(source)} {reason}")
             row.values[field.name] = value
             if origin.startswith(CONSTANT) and not field.sources[0].startswith(CONSTANT):
                 row.stand_ins.add(field.name)

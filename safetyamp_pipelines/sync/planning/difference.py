@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from safetyamp_pipelines.sync.model.clean import restores
 from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record, canonical_json
 from safetyamp_pipelines.sync.model.spec import Field, Policy
@@ -86,6 +87,9 @@ def diff_record(
         before = observed_value(declared, row, references, pushed)
         if is_same(declared, before, after, references):
             difference.agreed[declared.name] = after
+            continue
+        if restores(before, after):
+            difference.notes.append(f"{declared.label}: stays as it is in SafetyAmp, where it has its letters")
             continue
         if has_drifted(declared, before, pushed, references):
             difference.drift[declared.name] = _who_wins(declared, before, after, pushed)

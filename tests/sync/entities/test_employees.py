@@ -23,10 +23,13 @@ from small_worlds import (
     plan_of,
     recent_job,
     site,
+    title,
     user,
     verdict,
     verdicts,
 )
+
+from safetyamp_pipelines.sync.model.clean import LOST
 
 
 def hired(entra: list[Any] | None = None, **columns: Any) -> dict[str, Any]:
@@ -246,3 +249,26 @@ def test_numbers_without_a_country_code_are_read_in_the_configured_region() -> N
     plan = plan_of("employees", world, rules=config(employees={"default_phone_region": "GB"}))
 
     assert pairs(plan, "5")["mobile_phone"] == (None, "+447400123456")
+
+
+@pytest.mark.parametrize(
+    ("source", "right"), [("Nguy?n", "Nguyễn"), ("?ukasz", "Łukasz"), ("NGUY?N", "Nguyễn"), ("Nguy?n", "Nguyen")]
+)
+def test_a_letter_that_the_source_cannot_store_does_not_overwrite_the_right_one(source: str, right: str) -> None:
+    staff = [employee(5, LastName=source, udEmpTitle="Capataz espa?ol"), employee(6, LastName=source)]
+    shown = user("u5", "5", last_name=right, current_title={"id": 9})
+    world = company(viewpoint__employees=staff, users=[shown], user_titles=[title(9, "Capataz español")])
+
+    plan, notes = plan_of("employees", world), verdict(plan_of("employees", world), "5").notes
+    told = f"Last name: Viewpoint LastName {LOST}"
+
+    assert change(plan, "5").after().keys().isdisjoint({"last_name", "current_title_id"})
+    assert told in notes
+    assert "Last name: stays as it is in SafetyAmp, where it has its letters" in notes
+    assert (change(plan, "6").after()["last_name"], told in verdict(plan, "6").notes) == (source, True)
+
+
+def test_another_name_is_another_name_whatever_it_holds() -> None:
+    world = company(viewpoint__employees=[employee(5, LastName="Nguy?n")], users=[user("u5", "5", last_name="Nowaks")])
+
+    assert change(plan_of("employees", world), "5").after()["last_name"] == "Nguy?n"

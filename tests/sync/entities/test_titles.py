@@ -37,3 +37,9 @@ def test_a_title_safetyamp_holds_twice_waits_for_a_person() -> None:
     plan = plan_of("titles", with_titles("Welder", known=[title(7, "Welder"), title(8, "welder")]))
 
     assert verdicts(plan) == {"welder": "held"}
+
+
+def test_a_title_that_lost_its_letters_is_not_created_beside_the_right_one() -> None:
+    plan = plan_of("titles", with_titles("Capataz espa?ol", "?uvar", known=[title(7, "Capataz Español")]))
+
+    assert verdicts(plan) == {"capataz espa?ol": "rejected", "?uvar": "created"}
