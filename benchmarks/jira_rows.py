@@ -24,12 +24,11 @@ import psycopg2
 import sqlalchemy as sa
 from psycopg2.extras import execute_values
 
-from safetyamp_pipelines.jira.book import VERSION_TABLE, VERSIONS, JiraBook
+from safetyamp_pipelines.jira.book import JiraBook, open_tables
 from safetyamp_pipelines.jira.field_mapping import parse_mapping, row_values
 from safetyamp_pipelines.jira.issue_tables import issues_table, write_rows
 from safetyamp_pipelines.jira.partitions import JiraSession
 from safetyamp_pipelines.jira.values import moment
-from safetyamp_pipelines.ledger.database import open_engine
 from safetyamp_pipelines.sandbox import JiraSpec, Sandbox, WorldSpec
 from safetyamp_pipelines.settings.loading import load_settings
 
@@ -63,7 +62,7 @@ def pages(issues: int) -> Iterator[list[dict[str, Any]]]:
 
 
 def ours(url: str, issues: int) -> None:
-    book = JiraBook(open_engine(url, VERSIONS, VERSION_TABLE))
+    book = JiraBook(open_tables(url))
     book.save(MAPPING, "benchmark", "columns")
     table = issues_table(MAPPING)
     for page in pages(issues):
@@ -72,7 +71,7 @@ def ours(url: str, issues: int) -> None:
             values, _ = row_values(MAPPING, "site", issue["fields"])
             fixed = {"instance": "site", "issue_id": int(issue["id"]), "issue_key": issue["key"], "project_key": "OPS"}
             updated = moment(issue["fields"]["updated"])
-            fixed |= {"created": None, "updated": updated, "read_at": BEGAN, "mapping_version": 1, "old_keys": None}
+            fixed |= {"created": None, "updated": updated, "read_at": BEGAN, "mapping_version": 1}
             rows.append({**fixed, **values})
         with book.writing() as db:
             write_rows(db, table, "site", rows)

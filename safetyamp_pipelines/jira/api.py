@@ -104,8 +104,7 @@ class JiraClient:
         """How many issues a query finds, by Jira's own count (a Cloud's is approximate)."""
         with self._reading("count"):
             if self.about.kind == "cloud":
-                path = self._path("search/approximate-count")
-                found = _object(self.http.query(path, {"jql": jql}, endpoint=path), "count").get("count")
+                found = self._query("count", "search/approximate-count", {"jql": jql}).get("count")
             else:
                 found = self._search({"jql": jql, "maxResults": 0, "fields": ["id"]}).get("total")
         if not isinstance(found, int):
@@ -114,9 +113,9 @@ class JiraClient:
 
     def pages(self, where: str, fields: Sequence[str]) -> Iterator[list[Issue]]:
         """The issues of a query by id, in pages. Raises PagingLost when the way to the next page is lost."""
-        return (
-            self._token_pages(where, fields, PAGE) if self.about.kind == "cloud" else self._pages_by_id(where, fields)
-        )
+        if self.about.kind == "cloud":
+            return self._token_pages(where, fields, PAGE)
+        return self._pages_by_id(where, fields)
 
     def ids(self, where: str) -> dict[int, str]:
         """The ids a query finds, and their keys, listed in another way than `pages` lists them where there is one."""
@@ -134,9 +133,8 @@ class JiraClient:
         for some in batches(sorted(ids), ASKED_AT_ONCE):
             with self._reading("issues"):
                 if self.about.kind == "cloud":
-                    path = self._path("issue/bulkfetch")
                     body = {"issueIdsOrKeys": [str(one) for one in some], "fields": list(fields)}
-                    answer = _object(self.http.query(path, body, endpoint=path), "issues")
+                    answer = self._query("issues", "issue/bulkfetch", body)
                     issues = _objects(answer.get("issues"), "issues")
                     if answer.get("issueErrors"):  # issues that are there and could not be given just now
                         raise ReadError(self._table("issues"), "some issues could not be given")
@@ -149,9 +147,8 @@ class JiraClient:
         """A few issues of a query, the last updated first."""
         body = {"jql": f"{where} ORDER BY updated DESC", "maxResults": limit, "fields": list(fields)}
         with self._reading("issues"):
-            path = self._path("search/jql")
             is_cloud = self.about.kind == "cloud"
-            answer = _object(self.http.query(path, body, endpoint=path), "issues") if is_cloud else self._search(body)
+            answer = self._query("issues", "search/jql", body) if is_cloud else self._search(body)
             return _objects(answer.get("issues"), "issues")[:limit]
 
     def issue(self, key: str, fields: Sequence[str]) -> Issue | None:
@@ -188,21 +185,31 @@ class JiraClient:
         self.http.close()
 
     def _token_pages(self, where: str, fields: Sequence[str], size: int) -> Iterator[list[Issue]]:
-        body: dict[str, Any] = {"jql": f"{where} ORDER BY id ASC", "maxResults": size, "fields": list(fields)}
-        path, tokens = self._path("search/jql"), set[str]()
-        while True:
-            with self._reading("issues", continued=bool(tokens)):
-                answer = _object(self.http.query(path, body, endpoint=path), "issues")
+        body = {"jql": f"{where} ORDER BY id ASC", "maxResults": size, "fields": list(fields)}
+        for answer in self._by_token("issues", "search/jql", body):
             yield _objects(answer.get("issues"), "issues")
+
+    def _by_token(self, table: str, path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Every answer of a Cloud's call whose next page is asked for by a token; the same body is sent again."""
+        tokens = set[str]()
+        while True:
+            with self._reading(table, continued=bool(tokens)):
+                answer = self._query(table, path, body)
+            yield answer
             token = answer.get("nextPageToken")
-            if token is None:
+            if not token:
                 if answer.get("isLast") is False:
-                    raise ReadError(self._table("issues"), "more pages follow, but the answer holds no token")
+                    raise ReadError(self._table(table), "more pages follow, but the answer holds no token")
                 return
             if not isinstance(token, str) or token in tokens:
-                raise ReadError(self._table("issues"), "the token of the next page came twice, or is none")
+                raise ReadError(self._table(table), "the token of the next page came twice, or is none")
             tokens.add(token)
             body = {**body, "nextPageToken": token}
+
+    def _query(self, table: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a question that is sent as a body."""
+        path = self._path(name)
+        return _object(self.http.query(path, body, endpoint=path), table)
 
     def _pages_by_id(self, where: str, fields: Sequence[str]) -> Iterator[list[Issue]]:
         last, seen = 0, set[int]()
@@ -222,9 +229,8 @@ class JiraClient:
 
     def _search(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A Data Center's search; POST, because a query may be long."""
-        path = self._path("search")
         try:
-            return _object(self.http.query(path, body, endpoint=path), "issues")
+            return self._query("issues", "search", body)
         except RecordRefused as refused:
             if refused.status != 410:
                 raise
@@ -257,21 +263,13 @@ class JiraClient:
 
     def _cloud_changelogs(self, ids: Sequence[int]) -> dict[int, Log]:
         logs: dict[int, list[dict[str, Any]]] = {one: [] for one in ids}
-        path, tokens = self._path("changelog/bulkfetch"), set[str]()
-        body: dict[str, Any] = {"issueIdsOrKeys": [str(one) for one in ids], "maxResults": LOG_PAGE}
-        while True:
-            answer = _object(self.http.query(path, body, endpoint=path), "changelogs")
+        body = {"issueIdsOrKeys": [str(one) for one in ids], "maxResults": LOG_PAGE}
+        for answer in self._by_token("changelogs", "changelog/bulkfetch", body):
             for log in _objects(answer.get("issueChangeLogs"), "changelogs"):
                 known = logs.get(int(_text(log, "issueId")))
                 if known is not None:
                     known.extend(_objects(log.get("changeHistories"), "changelogs"))
-            token = answer.get("nextPageToken")
-            if not token:
-                return {one: Log(histories) for one, histories in logs.items()}
-            if token in tokens:
-                raise ReadError(self._table("changelogs"), "the token of the next page came twice")
-            tokens.add(token)
-            body = {**body, "nextPageToken": token}
+        return {one: Log(histories) for one, histories in logs.items()}
 
     def _expanded_changelogs(self, ids: Sequence[int]) -> dict[int, Log]:
         issues = {issue_id(one): one for one in self._those(ids, fields=["updated"], expand=["changelog"])}

@@ -39,12 +39,13 @@ def judge_mapping(book: JiraBook, _: timedelta) -> Judged:
 
 def judge_untyped(book: JiraBook, _: timedelta) -> Judged:
     """Values that their column's type cannot hold."""
-    query = sa.select(t.issues.c.instance, t.issues.c.issue_key, t.untyped.c.column_name, t.untyped.c.reason)
-    same = sa.and_(t.issues.c.instance == t.untyped.c.instance, t.issues.c.issue_id == t.untyped.c.issue_id)
-    with book.reading() as db:
-        found = query.join(t.untyped, same).where(t.issues.c.gone_at.is_(None))
-        rows = db.execute(found.order_by(t.untyped.c.instance, t.untyped.c.issue_id)).all()
-    return Judged([f"{r.instance} {r.issue_key}: {r.column_name} {r.reason}" for r in rows], {})
+    issues = t.issues.c
+    query = sa.select(issues.instance, issues.issue_key, issues.untyped).order_by(issues.instance, issues.issue_id)
+    rows = book.rows(query.where(issues.untyped.is_not(None), issues.gone_at.is_(None)))
+    return Judged(
+        [f"{row['instance']} {row['issue_key']}: {name} {why}" for row in rows for name, why in row["untyped"].items()],
+        {},
+    )
 
 
 def judge_columns(book: JiraBook, _: timedelta) -> Judged:

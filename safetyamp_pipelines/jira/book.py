@@ -59,6 +59,19 @@ class JiraBook:
         with translated(self.engine), self.engine.execution_options(**{WRITES: True}).begin() as connection:
             yield connection
 
+    def rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        """What a query finds."""
+        with self.reading() as db:
+            return [dict(row._mapping) for row in db.execute(query)]
+
+    def _first(self, query: sa.Select[Any]) -> dict[str, Any] | None:
+        return next(iter(self.rows(query.limit(1))), None)
+
+    def _insert(self, table: sa.Table, **values: Any) -> int:
+        with self.writing() as db:
+            made = db.execute(sa.insert(table).values(values)).inserted_primary_key
+        return int(made[0]) if made else 0
+
     def close(self) -> None:
         """Close the connections."""
         self.engine.dispose()
@@ -74,9 +87,8 @@ class JiraBook:
 
     def newest(self) -> Active | None:
         """The newest version saved."""
-        with self.reading() as db:
-            row = db.execute(sa.select(t.mappings).order_by(t.mappings.c.version.desc()).limit(1)).first()
-        return None if row is None else Active(row.version, parse_mapping(row.document))
+        row = self._first(sa.select(t.mappings).order_by(t.mappings.c.version.desc()))
+        return None if row is None else Active(row["version"], parse_mapping(row["document"]))
 
     def active_or_refuse(self) -> Active:
         """The newest version, for questions, which write nothing. Raises Refusal before the first read."""
@@ -86,10 +98,7 @@ class JiraBook:
 
     def versions(self) -> list[dict[str, Any]]:
         """Every version, newest first."""
-        with self.reading() as db:
-            return [
-                dict(row._mapping) for row in db.execute(sa.select(t.mappings).order_by(t.mappings.c.version.desc()))
-            ]
+        return self.rows(sa.select(t.mappings).order_by(t.mappings.c.version.desc()))
 
     def save(self, mapping: FieldMapping, who: str, why: str, *, from_file: bool = False) -> Active:
         """Save the next version, after a backup of what is there, and add its columns. The same again saves nothing.
@@ -117,32 +126,27 @@ class JiraBook:
 
     def version(self, number: int) -> FieldMapping:
         """The mapping of an earlier version. Raises Refusal for none."""
-        with self.reading() as db:
-            document = db.scalar(sa.select(t.mappings.c.document).where(t.mappings.c.version == number))
-        if document is None:
+        row = self._first(sa.select(t.mappings.c.document).where(t.mappings.c.version == number))
+        if row is None:
             raise Refusal(f"there is no version {number} of the Jira mapping: `safetyamp jira mapping versions`")
-        return parse_mapping(document)
+        return parse_mapping(row["document"])
 
     def backup(self, who: str, kind: str = "manual") -> int:
         """Keep the mapping in force as a backup; its number."""
         newest = self.newest()
         data = {"version": newest.version, "mapping": newest.mapping.document()} if newest else {}
-        with self.writing() as db:
-            made = db.execute(sa.insert(t.backups).values(at=datetime.now(UTC), who=who, kind=kind, data=data))
-            return int(made.inserted_primary_key[0]) if made.inserted_primary_key else 0
+        return self._insert(t.backups, at=datetime.now(UTC), who=who, kind=kind, data=data)
 
     def backups(self) -> list[dict[str, Any]]:
         """Every backup, newest first."""
-        with self.reading() as db:
-            return [dict(row._mapping) for row in db.execute(sa.select(t.backups).order_by(t.backups.c.id.desc()))]
+        return self.rows(sa.select(t.backups).order_by(t.backups.c.id.desc()))
 
     def restore(self, number: int, who: str) -> Active:
         """The mapping of a backup as a new version. Raises Refusal for no such backup."""
-        with self.reading() as db:
-            data = db.scalar(sa.select(t.backups.c.data).where(t.backups.c.id == number))
-        if not data:
+        row = self._first(sa.select(t.backups.c.data).where(t.backups.c.id == number))
+        if row is None or not row["data"]:
             raise Refusal(f"there is no backup {number} with a mapping: `safetyamp jira mapping backups`")
-        return self.save(parse_mapping(data["mapping"]), who, f"restored from backup {number}")
+        return self.save(parse_mapping(row["data"]["mapping"]), who, f"restored from backup {number}")
 
     def _refuse_retyped(self, mapping: FieldMapping) -> None:
         """json and list are one type to the database: what a column was is known from every version."""
@@ -177,9 +181,8 @@ class JiraBook:
     def catalogue(self) -> dict[str, dict[str, dict[str, Any]]]:
         """By instance and field id what is known of each field; empty for an instance never asked."""
         found: dict[str, dict[str, dict[str, Any]]] = {}
-        with self.reading() as db:
-            for row in db.execute(sa.select(t.fields).order_by(t.fields.c.instance, t.fields.c.name)):
-                found.setdefault(row.instance, {})[row.field_id] = dict(row._mapping)
+        for row in self.rows(sa.select(t.fields).order_by(t.fields.c.instance, t.fields.c.name)):
+            found.setdefault(row["instance"], {})[row["field_id"]] = row
         return found
 
     def keep_partitions(self, instance: Instance, visible: Mapping[str, str]) -> list[str]:
@@ -207,9 +210,7 @@ class JiraBook:
     def partitions(self) -> list[dict[str, Any]]:
         """Every partition that is read, with its watermark and figures."""
         query = sa.select(t.partitions).where(t.partitions.c.is_read)
-        with self.reading() as db:
-            rows = db.execute(query.order_by(t.partitions.c.instance, t.partitions.c.project))
-            return [dict(row._mapping) for row in rows]
+        return self.rows(query.order_by(t.partitions.c.instance, t.partitions.c.project))
 
     def by_partition(self) -> dict[str, dict[str, Any]]:
         """The same by Dagster's key, `instance|PROJECT`."""
@@ -217,12 +218,10 @@ class JiraBook:
 
     def partition(self, instance: str, project: str) -> dict[str, Any]:
         """One partition; without a watermark where it was never read."""
-        with self.reading() as db:
-            where = (t.partitions.c.instance == instance, t.partitions.c.project == project)
-            row = db.execute(sa.select(t.partitions).where(*where)).first()
-        if row is None:
+        where = (t.partitions.c.instance == instance, t.partitions.c.project == project)
+        if (row := self._first(sa.select(t.partitions).where(*where))) is None:
             raise Refusal(f"no partition {instance}|{project}: `safetyamp jira status` lists them")
-        return dict(row._mapping)
+        return row
 
     def note(self, db: sa.Connection, instance: str, project: str, **values: Any) -> None:
         """Set columns of one partition, in the caller's transaction."""
@@ -236,8 +235,7 @@ class JiraBook:
         if not why.strip():
             raise Refusal("--reason must say something")
         if (lasting := self.pause_state()) is None:
-            with self.writing() as db:
-                db.execute(sa.insert(t.pauses).values(who=who, why=why, at=datetime.now(UTC)))
+            self._insert(t.pauses, who=who, why=why, at=datetime.now(UTC))
         return lasting or self.pause_state() or {}
 
     def resume(self, who: str) -> dict[str, Any] | None:
@@ -250,9 +248,7 @@ class JiraBook:
 
     def pause_state(self) -> dict[str, Any] | None:
         """The pause that lasts."""
-        with self.reading() as db:
-            row = db.execute(sa.select(t.pauses).where(t.pauses.c.ended_at.is_(None)).limit(1)).first()
-        return None if row is None else dict(row._mapping)
+        return self._first(sa.select(t.pauses).where(t.pauses.c.ended_at.is_(None)))
 
     # Runs
 
@@ -260,9 +256,7 @@ class JiraBook:
         """Note that a read begins; its number."""
         now = datetime.now(UTC)
         values = {"run_id": run_id, "kind": kind, "instance": instance, "project": project, "cause": cause}
-        with self.writing() as db:
-            made = db.execute(sa.insert(t.runs).values(**values, status="running", started_at=now, beat_at=now, done=0))
-            return int(made.inserted_primary_key[0]) if made.inserted_primary_key else 0
+        return self._insert(t.runs, **values, status="running", started_at=now, beat_at=now, done=0)
 
     def beat(self, number: int, **values: Any) -> None:
         """A sign of life, with how far it got."""
@@ -282,8 +276,7 @@ class JiraBook:
             query = query.where(t.runs.c.started_at >= since)
         if active:
             query = query.where(t.runs.c.status == "running", t.runs.c.beat_at > datetime.now(UTC) - DEAD_AFTER)
-        with self.reading() as db:
-            rows = [dict(row._mapping) for row in db.execute(query.limit(limit))]
+        rows = self.rows(query.limit(limit))
         dead = datetime.now(UTC) - DEAD_AFTER
         for row in rows:
             if row["status"] == "running" and row["beat_at"] <= dead:
@@ -301,4 +294,9 @@ class JiraBook:
 def open_book(settings: Settings) -> JiraBook:
     """The Jira database of the settings, migrated. Raises LedgerUnusable."""
     text = settings.jira_mapping.read_text(encoding="utf-8") if settings.jira_mapping is not None else None
-    return JiraBook(open_engine(settings.jira_database_url.get_secret_value(), VERSIONS, VERSION_TABLE), text)
+    return JiraBook(open_tables(settings.jira_database_url.get_secret_value()), text)
+
+
+def open_tables(url: str) -> sa.Engine:
+    """The database, with the tables of this release. Raises LedgerUnusable."""
+    return open_engine(url, VERSIONS, VERSION_TABLE, t.metadata)

@@ -18,7 +18,7 @@ from safetyamp_pipelines.sync.model.errors import Refusal
 EVERYWHERE = "*"
 FIXED = (
     *("instance", "issue_id", "issue_key", "project_key", "old_keys", "created", "updated", "read_at"),
-    *("mapping_version", "gone_at", "gone_why", "changes_of"),
+    *("mapping_version", "gone_at", "gone_why", "untyped", "changes_of"),
 )
 """The columns that every row has and no mapping may name."""
 MOST_COLUMNS = 500

@@ -65,7 +65,8 @@ metadata = sa.MetaData()
 
 
 def fixed_columns() -> list[sa.Column[Any]]:
-    """The columns of `jira_issues` that every row has; `changes_of` is the `updated` whose changelog is stored."""
+    """The columns of `jira_issues` that every row has; `untyped` holds by column why its value could not be typed,
+    `changes_of` is the `updated` whose changelog is stored."""
     return [
         sa.Column("instance", sa.Text, primary_key=True),
         sa.Column("issue_id", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -78,11 +79,19 @@ def fixed_columns() -> list[sa.Column[Any]]:
         sa.Column("mapping_version", sa.Integer, nullable=False),
         sa.Column("gone_at", UtcDateTime),
         sa.Column("gone_why", sa.Text),
+        sa.Column("untyped", Json),
         sa.Column("changes_of", UtcDateTime),
     ]
 
 
-issues = sa.Table("jira_issues", metadata, *fixed_columns())
+issues = sa.Table(
+    "jira_issues",
+    metadata,
+    *fixed_columns(),
+    sa.Index("ix_jira_issues_project", "instance", "project_key"),
+    sa.Index("ix_jira_issues_key", "issue_key"),
+    sa.Index("ix_jira_issues_updated", "updated"),
+)
 changes = sa.Table(
     "jira_changes",
     metadata,
@@ -124,14 +133,6 @@ partitions = sa.Table(
     sa.Column("counted", sa.Integer),
     sa.Column("not_visible", sa.Integer),
     sa.Column("held", Json),
-)
-untyped = sa.Table(
-    "jira_untyped",
-    metadata,
-    sa.Column("instance", sa.Text, primary_key=True),
-    sa.Column("issue_id", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("column_name", sa.Text, primary_key=True),
-    sa.Column("reason", sa.Text, nullable=False),
 )
 mappings = sa.Table(
     "jira_mappings",

@@ -97,9 +97,7 @@ def issue_of(book: JiraBook, key: str, instance: str | None = None) -> dict[str,
         theirs = (t.changes.c.instance == row["instance"], t.changes.c.issue_id == row["issue_id"])
         newest = sa.select(t.changes).where(*theirs).order_by(t.changes.c.at.desc(), t.changes.c.item)
         changes = [dict(one) for one in db.execute(newest.limit(MOST_CHANGES)).mappings()]
-        of_row = (t.untyped.c.instance == row["instance"], t.untyped.c.issue_id == row["issue_id"])
-        reasons = {one.column_name: one.reason for one in db.execute(sa.select(t.untyped).where(*of_row))}
-    return {**_row(row), "came_from": dict(_origins(book, active, row, reasons)), "changes": plain(changes)}
+    return {**_row(row), "came_from": dict(_origins(book, active, row)), "changes": plain(changes)}
 
 
 def history_of(book: JiraBook, limit: int = 50) -> list[dict[str, Any]]:
@@ -166,10 +164,8 @@ def _progress(run: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     return {**run, "seconds_left": left}
 
 
-def _origins(
-    book: JiraBook, active: Active, row: Mapping[str, Any], reasons: Mapping[str, str]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    fields = book.catalogue().get(row["instance"], {})
+def _origins(book: JiraBook, active: Active, row: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    fields, reasons = book.catalogue().get(row["instance"], {}), row["untyped"] or {}
     for name, source in active.mapping.sources_of(row["instance"]):
         shown = [
             f"{path} ({fields[path.partition('.')[0]]['name']})" if path.partition(".")[0] in fields else path
@@ -181,7 +177,7 @@ def _origins(
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: plain(value) for name, value in row.items() if name != "changes_of"}
+    return {name: plain(value) for name, value in row.items() if name not in ("untyped", "changes_of")}
 
 
 def _sealed(row: Mapping[str, Any]) -> str:

@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
-import sqlalchemy as sa
-
 from safetyamp_pipelines.jira import issue_tables as t
 from safetyamp_pipelines.jira.api import Issue, JiraClient, issue_id
 from safetyamp_pipelines.jira.book import Active, JiraBook
@@ -97,29 +95,19 @@ class Run:
     def store(self, issues: Sequence[Issue], asked_at: datetime) -> datetime | None:
         """Write a page of issues; the newest `updated` among those of this project."""
         mapping, version = self.scope.active.mapping, self.scope.active.version
-        rows, wrong, newest = [], [], None
+        rows, newest = [], None
         for issue in {issue_id(issue): issue for issue in issues}.values():
             row = {**_fixed(issue, self.scope.instance), "read_at": asked_at, "mapping_version": version}
             values, untyped = row_values(mapping, self.scope.instance, issue["fields"])
             self.absent.update(name for name, value in values.items() if value is ABSENT)
-            wrong += [(row["issue_id"], name, reason) for name, reason in untyped.items()]
-            rows.append({**row, **values})
+            self.counts["untyped"] += len(untyped)
+            rows.append({**row, "untyped": untyped or None, **values})
             if row["project_key"] == self.project:
                 newest = max(newest or row["updated"], row["updated"])
         with self.scope.book.writing() as db:
-            counts = t.write_rows(db, t.issues_table(mapping), self.scope.instance, rows)
-            self._note_untyped(db, [row["issue_id"] for row in rows], wrong)
-        self.counts.update({**counts, "untyped": len(wrong)})
+            self.counts.update(t.write_rows(db, t.issues_table(mapping), self.scope.instance, rows))
         self.done += len(rows)
         return newest
-
-    def _note_untyped(self, db: sa.Connection, ids: Sequence[int], wrong: Sequence[tuple[int, str, str]]) -> None:
-        instance = self.scope.instance
-        db.execute(sa.delete(t.untyped).where(t.untyped.c.instance == instance, t.untyped.c.issue_id.in_(ids)))
-        if wrong:
-            names = ("issue_id", "column_name", "reason")
-            rows = [{"instance": instance, **dict(zip(names, one, strict=True))} for one in wrong]
-            db.execute(sa.insert(t.untyped), rows)
 
     def figures(self) -> dict[str, Any]:
         """What it did, for metadata and `--json`."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
+    MetaData,
     column,
     create_engine,
     event,
@@ -76,9 +77,14 @@ def utc_now() -> datetime:
 
 
 def open_engine(
-    url: str | URL, versions: Path = VERSIONS, table: str = VERSION_TABLE, *, create: bool = True
+    url: str | URL,
+    versions: Path = VERSIONS,
+    table: str = VERSION_TABLE,
+    models: MetaData = Base.metadata,
+    *,
+    create: bool = True,
 ) -> Engine:
-    """An engine on a migrated database: the ledger's, or one with these revisions and this version table. With
+    """An engine on a migrated database: the ledger's, or one with these revisions, version table and models. With
     `create` it is made where there is none.
 
     Raises LedgerUnusable, without the password, when that cannot be had.
@@ -93,7 +99,7 @@ def open_engine(
                 write_ahead(str(engine.url.database))
             elif not create and revision_of(engine, table) is None:
                 raise NoLedger(f"{described(engine.url)} does not exist: {NONE_YET}")
-            migrate(engine, versions, table)
+            migrate(engine, versions, table, models)
         if engine.dialect.name == "sqlite":
             with suppress(OSError):  # a folder that became read-only keeps its ledger readable
                 _beginning_of(address).touch(mode=0o600)
@@ -226,10 +232,12 @@ def postgresql_engine(address: URL) -> Engine:
     )
 
 
-def migrate(engine: Engine, versions: Path = VERSIONS, table: str = VERSION_TABLE) -> None:
+def migrate(
+    engine: Engine, versions: Path = VERSIONS, table: str = VERSION_TABLE, models: MetaData = Base.metadata
+) -> None:
     """Bring the database to this release's revision in one transaction; other openers wait for it.
 
-    A fresh ledger is made from its models. Raises LedgerUnusable when the database was written by a later release.
+    A fresh one is made from its models. Raises LedgerUnusable when the database was written by a later release.
     """
     known = sorted(path.name[1:5] for path in versions.glob("v*.py"))
     if revision_of(engine, table) == known[-1]:
@@ -250,9 +258,10 @@ def migrate(engine: Engine, versions: Path = VERSIONS, table: str = VERSION_TABL
         config.set_main_option("version_locations", str(versions))
         config.set_main_option("path_separator", "newline")
         config.attributes.update(connection=connection, version_table=table)
-        if current is None and table == VERSION_TABLE:
-            Base.metadata.create_all(connection, checkfirst=False)
-            connection.execute(insert(KeyRow).values(name=HASH_KEY, secret=secrets.token_bytes(32)))
+        if current is None:
+            models.create_all(connection, checkfirst=False)
+            if models is Base.metadata:
+                connection.execute(insert(KeyRow).values(name=HASH_KEY, secret=secrets.token_bytes(32)))
             command.stamp(config, "head")
         else:
             command.upgrade(config, "head")

@@ -10,10 +10,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from jira_world import COLUMNS, MakeJiras
 
-from safetyamp_pipelines.jira.book import VERSION_TABLE, VERSIONS, JiraBook
+from safetyamp_pipelines.jira.book import VERSION_TABLE, JiraBook, open_tables
 from safetyamp_pipelines.jira.field_mapping import MappingError, parse_mapping
 from safetyamp_pipelines.jira.issue_tables import metadata
-from safetyamp_pipelines.ledger.database import open_engine
 from safetyamp_pipelines.sync.model.errors import Refusal
 
 SUMMARY = {"summary": {"type": "text", "field": "summary"}}
@@ -24,7 +23,7 @@ def columns(**more: object) -> object:
 
 
 def test_the_migrations_make_the_tables_that_the_code_knows(database: str) -> None:
-    engine = open_engine(database, VERSIONS, VERSION_TABLE)
+    engine = open_tables(database)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         found = [one for one in compare_metadata(context, metadata) if one[0] not in ("add_index", "remove_index")]
@@ -33,7 +32,7 @@ def test_the_migrations_make_the_tables_that_the_code_knows(database: str) -> No
 
 
 def test_versions_are_only_added_each_with_who_why_and_what(database: str) -> None:
-    book = JiraBook(open_engine(database, VERSIONS, VERSION_TABLE))
+    book = JiraBook(open_tables(database))
     first = book.active()
     second = book.save(columns(), "Ada", "fewer")  # type: ignore[arg-type]
     assert (first.version, second.version) == (1, 2)
@@ -58,7 +57,7 @@ def test_versions_are_only_added_each_with_who_why_and_what(database: str) -> No
 
 
 def test_a_type_never_changes_not_even_of_a_column_that_had_left(database: str) -> None:
-    book = JiraBook(open_engine(database, VERSIONS, VERSION_TABLE))
+    book = JiraBook(open_tables(database))
     book.save(columns(parts={"type": "json", "field": "p"}), "Ada", "first")  # type: ignore[arg-type]
     book.save(columns(), "Ada", "without")  # type: ignore[arg-type]
     for kind in ("list", "text"):
@@ -90,7 +89,7 @@ def test_a_mapping_in_a_file_is_the_one_in_force_and_cannot_be_saved_over(
 
 
 def test_a_column_that_somebody_made_with_another_type_is_refused(database: str) -> None:
-    book = JiraBook(open_engine(database, VERSIONS, VERSION_TABLE))
+    book = JiraBook(open_tables(database))
     with book.writing() as db:
         db.execute(sa.text("ALTER TABLE jira_issues ADD COLUMN extra INTEGER"))
     with pytest.raises(Refusal, match="extra of jira_issues holds INTEGER"):
