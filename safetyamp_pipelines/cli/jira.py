@@ -36,6 +36,7 @@ from safetyamp_pipelines.jira.values import ColumnType
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.settings.loading import login_name
 from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
+from safetyamp_pipelines.sync.model.text import displayed
 
 jira = command_group("Jira: its issues in a table, through a mapping of fields to columns.")
 mapping = command_group("The mapping: which column holds which field.")
@@ -259,7 +260,7 @@ def mapping_import(file: File, reason: Reason, by: By = None, as_json: AsJson = 
     def imported(book: JiraBook) -> Any:
         made, left = imported_mapping(json.loads(file.read_text(encoding="utf-8")))
         for line in left:
-            typer.echo(f"left out: {line}", err=True)
+            typer.echo(displayed(f"left out: {line}"), err=True)
         return book.save(made, by or login_name(), reason)
 
     _saved(as_json, imported)

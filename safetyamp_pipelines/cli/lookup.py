@@ -17,6 +17,7 @@ from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.model.errors import Refusal, SnapshotError
 from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.model.text import displayed
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
 
@@ -75,5 +76,5 @@ def _stored(specs: Sequence[EntitySpec], ledger: Ledger, settings: Settings) -> 
 def _choice(hit: Hit) -> str:
     noun = BY_NAME[hit.entity].noun
     if not hit.key:
-        return f"  {noun} {hit.target_id} of SafetyAmp alone: {hit.name}"
-    return f"  safetyamp explain {noun} {hit.key!r}  {hit.name} ({hit.matched})"
+        return displayed(f"  {noun} {hit.target_id} of SafetyAmp alone: {hit.name}")
+    return displayed(f"  safetyamp explain {noun} {hit.key!r}  {hit.name} ({hit.matched})")

@@ -16,7 +16,7 @@ from safetyamp_pipelines.operations.explain.calls import render_value
 from safetyamp_pipelines.operations.local_time import duration
 from safetyamp_pipelines.operations.plan_view import SYMBOLS, summary_of
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
-from safetyamp_pipelines.sync.model.text import displayed
+from safetyamp_pipelines.sync.model.text import displayed, displayed_lines
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.cli.running import Ran
@@ -102,7 +102,7 @@ def show_result(console: Console, ran: Ran, *, pushed: bool) -> None:
 def show_causes(console: Console, ran: Ran) -> None:
     """Every reason why the run did not do what it was asked to, once."""
     for cause in ran.causes:
-        console.print(cause.text, style="bold red", highlight=False, soft_wrap=True, markup=False)
+        console.print(displayed_lines(cause.text), style="bold red", highlight=False, soft_wrap=True, markup=False)
     if ran.causes and ran.wrote_nothing:
         console.print("Nothing was written to SafetyAmp.", highlight=False)
 

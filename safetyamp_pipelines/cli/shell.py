@@ -18,7 +18,7 @@ from safetyamp_pipelines.operations.diagnosis import diagnose
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.logs import configure_logging
 from safetyamp_pipelines.sync.model.errors import PushStopped, Refusal, SyncError
-from safetyamp_pipelines.sync.model.text import displayed_lines
+from safetyamp_pipelines.sync.model.text import displayed, displayed_json, displayed_lines
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.settings.model import Settings, System
@@ -99,13 +99,13 @@ def print_json(document: object) -> None:
     """One JSON document on standard output; an object of a command with a ledger says which."""
     if isinstance(document, dict) and (name := _ledger_name.get()) is not None:
         document = {**document, "ledger_used": name}
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(displayed_json(json.dumps(document, ensure_ascii=False, indent=2)) + "\n")
 
 
 def print_lines(*lines: str) -> None:
-    """Plain lines on standard output; whatever outside text they hold steers no terminal."""
-    for line in (part for text in lines for part in displayed_lines(text).split("\n")):
-        console(sys.stdout).print(line, highlight=False, soft_wrap=True, markup=False)
+    """Plain lines on standard output; whatever outside text they hold steers no terminal and begins no line."""
+    for line in lines:
+        console(sys.stdout).print(displayed(line, None), highlight=False, soft_wrap=True, markup=False)
 
 
 def console(stream: Any) -> Console:

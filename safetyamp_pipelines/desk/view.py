@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
@@ -21,6 +22,7 @@ from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.model.text import displayed_lines
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
@@ -137,10 +139,16 @@ def value(found: Any) -> str:
     return str(found)
 
 
+def _visible(found: Any) -> Any:
+    """Text that is no markup of ours with what misleads a reader escaped."""
+    return displayed_lines(found) if isinstance(found, str) and not isinstance(found, Markup) else found
+
+
 TEMPLATES = Environment(
     loader=PackageLoader("safetyamp_pipelines.desk"),
     autoescape=select_autoescape(default=True, default_for_string=True),
     undefined=StrictUndefined,
+    finalize=_visible,
     trim_blocks=True,
     lstrip_blocks=True,
 )

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.sync.model.errors import AnswerLost, CallError, ReadError, RecordRefused
+from safetyamp_pipelines.sync.model.errors import AnswerLost, NotSent, ReadError, RecordRefused
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
 from safetyamp_pipelines.sync.model.text import usable
 from safetyamp_pipelines.systems.http.budget import BucketFactory, Budget, budget_key
@@ -159,7 +159,7 @@ class SafetyAmpClient:
         """Update one record with PUT or PATCH; gives the answer as `create` does. Raises CallError."""
         endpoint = f"/api/{table}/{{id}}"
         if str(record_id) in (".", ".."):  # no quoting keeps them from being steps of a path
-            raise CallError(SYSTEM, method, endpoint, detail="the record's id cannot be part of an address")
+            raise NotSent(SYSTEM, method, endpoint, detail="the record's id cannot be part of an address")
         path = f"/api/{table}/{quote(str(record_id), safe='')}"
         return self._record(method, endpoint, self.http.write(method, path, body, endpoint=endpoint))
 

@@ -13,7 +13,7 @@ from scripted_server import ScriptedServer, answer, html, paged, raw
 from safetyamp_pipelines.resources.systems import SafetyAmp, SettingsResource
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.model import Settings, SettingsError
-from safetyamp_pipelines.sync.model.errors import AnswerLost, AuthRefused, ReadError
+from safetyamp_pipelines.sync.model.errors import AnswerLost, AuthRefused, NotSent, ReadError
 from safetyamp_pipelines.systems.http.budget import SqliteBucket
 from safetyamp_pipelines.systems.safetyamp import SafetyAmpClient, safetyamp_client
 
@@ -239,3 +239,21 @@ def test_the_resource_gives_one_client_a_run_and_closes_it(server: ScriptedServe
     assert result.success
     assert seen[0] is seen[1]
     assert "secret-token-value" not in repr(resource)
+
+
+@pytest.mark.parametrize("record_id", [".", ".."])
+def test_an_id_that_would_be_a_step_of_the_path_is_not_called(
+    record_id: str, server: ScriptedServer, client: SafetyAmpClient
+) -> None:
+    with pytest.raises(NotSent, match="the record's id cannot be part of an address"):
+        client.update("users", record_id, {"system_access": 0}, "PATCH")
+
+    assert server.asked == []
+
+
+def test_an_id_is_one_part_of_the_path_whatever_it_holds(server: ScriptedServer, client: SafetyAmpClient) -> None:
+    server.script(answer({"data": {"id": "a"}}))
+
+    client.update("users", "../roles/1?x=#%2e", {"system_access": 0}, "PATCH")
+
+    assert server.asked[0].path == "/api/users/..%2Froles%2F1%3Fx%3D%23%252e"

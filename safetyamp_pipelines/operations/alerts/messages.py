@@ -89,7 +89,7 @@ def card_body(words: Words) -> dict[str, Any]:
         "body": [head, *blocks],
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
-    return {"type": "message", "text": f"{words.subject}\n\n{words.text}", "attachments": [attachment]}
+    return {"type": "message", "text": _unlinked(f"{words.subject}\n\n{words.text}"), "attachments": [attachment]}
 
 
 def webhook_body(words: Words, url: str) -> dict[str, Any]:

@@ -38,6 +38,11 @@ def displayed_lines(text: str) -> str:
     return "\n".join(displayed(line, None) for line in text.split("\n"))
 
 
+def displayed_json(text: str) -> str:
+    """JSON text with the same meaning, in which nothing steers a terminal. Its line ends are those between values."""
+    return _MISLEADING.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text)
+
+
 def is_suspect(text: str) -> bool:
     """Whether the JSON text of a value may hold what `usable` would change, or what could not be read."""
     return _SUSPECT.search(text) is not None

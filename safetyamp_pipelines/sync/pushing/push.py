@@ -23,7 +23,7 @@ from safetyamp_pipelines.sync.pushing.bodies import Unresolved, build_body, comp
 from safetyamp_pipelines.sync.pushing.comparison import Comparison
 from safetyamp_pipelines.sync.pushing.outcomes import Outcomes, Progress, PushOptions, PushResult, Refusals, no_progress
 from safetyamp_pipelines.sync.pushing.ports import Journal, Target
-from safetyamp_pipelines.sync.pushing.refusals import Explained, explain_refusal
+from safetyamp_pipelines.sync.pushing.refusals import Explained, explain_refusal, with_known_names
 from safetyamp_pipelines.sync.pushing.settling import Awaited, settle_in_time
 from safetyamp_pipelines.sync.pushing.sight import Sight
 
@@ -231,6 +231,7 @@ class Push:
         self._ends.end(change, OUTCOME_OF[change.action], change.cause)
 
     def _refused(self, call: _Call, refusal: RecordRefused) -> _Call | None:
+        refusal = with_known_names(refusal, self.spec)
         optional = self._droppable(call, refusal)
         explained = self._explained(call.change, refusal)
         self.journal.refused(call.intent, call.change, refusal, explained)

@@ -57,6 +57,20 @@ class Explained:
     cause: Cause
 
 
+OTHER = "another field"
+
+
+def with_known_names(refusal: RecordRefused, spec: EntitySpec) -> RecordRefused:
+    """The refusal by fields of the entity and its table: any other name may be a person's value."""
+    known = {field.name for field in spec.fields} | spec.target.schema.known()
+    errors: dict[str, tuple[str, ...]] = {}
+    for name, texts in refusal.fields.items():
+        kept = name if name in known else OTHER
+        errors[kept] = (*errors.get(kept, ()), *texts)
+    call = (refusal.system, refusal.method, refusal.endpoint)
+    return RecordRefused(*call, status=int(refusal.status or 0), detail=refusal.detail, errors=errors)
+
+
 def explain_refusal(change: Change, refusal: RecordRefused, now: Circumstances, owner_of: OwnerOf) -> Explained:
     """Read the refusal of a change as it was sent. One that names no field may hang on any of them."""
     spec, values, own = now.spec, change.after(), change.target_id

@@ -187,6 +187,22 @@ def test_a_refusal_that_names_a_part_of_an_optional_field_is_about_that_field() 
     assert result.verdicts[0].notes[-1] == "left out, since SafetyAmp refused it: Role"
 
 
+def test_a_name_of_a_refusal_that_is_no_field_is_not_repeated() -> None:
+    texts = {"nora.test@example.com": ["no"], "Nora": ["no"], "nickname": ["no"]}
+    refusal, kept = RecordRefused("SafetyAmp", "POST", "/api/users", status=422, errors=texts), []
+
+    class Keeping(Book):
+        def refused(self, intent: int, change: Change, refusal: RecordRefused, explained: Explained) -> None:
+            kept.append((sorted(refusal.errors), sorted(explained.offences)))
+
+    book = Keeping()
+    result = push(book, Target(book, refusal), 1)
+
+    assert kept == [(["another field", "nickname"], ["another field", "nickname"])]
+    assert result.verdicts[0].rule == "SafetyAmp refused: another field, nickname"
+    assert "nora" not in repr(result.verdicts).casefold()
+
+
 def test_an_address_that_its_holder_did_not_give_up_after_all_is_not_asked_for() -> None:
     """The refusal would be remembered against the wrong person: only the holder's record has anything to mend."""
 
