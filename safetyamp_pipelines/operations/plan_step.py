@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from safetyamp_pipelines.ledger import Ledger
@@ -94,7 +95,7 @@ def log_plan(plan: Plan) -> None:
 
 @dataclass(frozen=True)
 class Stored:
-    """One entity's newest plan with what it was made from, and what every source record is mapped to now.
+    """One entity's newest plan with what it was made from.
 
     `shown` are SafetyAmp's tables as the run of the plan left them: after its push where it pushed, else as observed.
     """
@@ -106,7 +107,20 @@ class Stored:
     snapshots: Mapping[str, Snapshot]
     inputs: Inputs
     shown: References
-    desired: tuple[Desired, ...]
+
+    @cached_property
+    def desired(self) -> tuple[Desired, ...]:
+        """What every source record is mapped to now."""
+        return self._desired(self.inputs)
+
+    def desired_of(self, is_meant: Callable[[str], bool]) -> tuple[Desired, ...]:
+        """The same of the rows with such keys, without mapping thousands of others; empty where none has one."""
+        table, key = self.spec.key.table, self.spec.key
+        rows = tuple(row for row in self.records(table) if is_meant(key.of(row)))
+        return self._desired(self.inputs.narrowed(table, rows)) if rows else ()
+
+    def _desired(self, inputs: Inputs) -> tuple[Desired, ...]:
+        return tuple(self.spec.desire(inputs, self.config.of(self.spec)))
 
     def records(self, table: str) -> tuple[Record, ...]:
         """The raw records of a snapshot."""
@@ -134,8 +148,7 @@ def load_stored(spec: EntitySpec, store: SnapshotStore, ledger: Ledger, config: 
     snapshots = {table: inputs.snapshot(table) for table in tables}
     read = [table for table in spec.observed if f"{OBSERVED}/{table}" not in unread]
     shown = references({table: _shown(store, table, ref.run_id, fetch) for table in read})
-    desired = tuple(spec.desire(inputs, config.of(spec)))
-    return Stored(spec, config, ref.run_id, plan, snapshots, inputs, shown, desired)
+    return Stored(spec, config, ref.run_id, plan, snapshots, inputs, shown)
 
 
 def _shown(store: SnapshotStore, table: str, run_id: str, fetch: Fetch) -> tuple[Record, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from safetyamp_pipelines.ledger import Ledger
@@ -10,35 +11,18 @@ from safetyamp_pipelines.operations.explain.absent import finder, why_absent
 from safetyamp_pipelines.operations.explain.calls import call_document
 from safetyamp_pipelines.operations.explain.fields import explain_fields
 from safetyamp_pipelines.operations.plain import plain
-from safetyamp_pipelines.operations.plan_step import Stored, load_stored
-from safetyamp_pipelines.sync.entities.registry import ENTITIES
-from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.operations.plan_step import Stored
 from safetyamp_pipelines.sync.model.plan import Change
 from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec
 from safetyamp_pipelines.sync.model.tables import Id
-from safetyamp_pipelines.sync.rules.config import SyncConfig
-from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
 MOST_CALLS = 10
 
 
-def explain_record(
-    noun: str, key: str, ledger: Ledger, store: SnapshotStore, config: SyncConfig, runs: int
-) -> dict[str, Any]:
-    """The document of `safetyamp explain --json`. Holds a person's values: it is shown, never logged.
-
-    Raises Refusal for a noun or a key that is none, SnapshotError when nothing is stored yet.
-    """
-    spec = _spec(noun)
-    if not key.strip():
-        raise Refusal(f"a key is needed, as in `safetyamp explain {spec.noun} 100482`")
-    return explain_stored(load_stored(spec, store, ledger, config), key, ledger, runs)
-
-
 def explain_stored(stored: Stored, key: str, ledger: Ledger, runs: int) -> dict[str, Any]:
-    """The same document, of what was loaded already."""
+    """The document of `safetyamp explain --json`. Holds a person's values: it is shown, never logged."""
     spec, record = stored.spec, found_by_key(stored, key)
     source_key = record.source_key if record is not None else key
     memory = _memory(spec, source_key, ledger, runs)
@@ -54,21 +38,17 @@ def explain_stored(stored: Stored, key: str, ledger: Ledger, runs: int) -> dict[
     }
 
 
-def _spec(noun: str) -> EntitySpec:
-    for spec in ENTITIES:
-        if noun in (spec.noun, spec.name):
-            return spec
-    raise Refusal(f"no such thing: {noun}. Ask for {', '.join(spec.noun for spec in ENTITIES)}")
-
-
 def found_by_key(stored: Stored, key: str) -> Desired | None:
     """By source key, then by natural key; each time as it is, then without regard to case and leading zeros."""
-    for is_meant in finder(key):
-        for name in ("source_key", "natural_key"):
-            for record in stored.desired:
-                if is_meant(getattr(record, name)):
-                    return record
-    return None
+    ways = finder(key)
+    near = stored.desired_of(lambda found: any(is_meant(found) for is_meant in ways))
+    return _first(near, ways) or _first(stored.desired, ways)
+
+
+def _first(records: Sequence[Desired], ways: Sequence[Callable[[Any], bool]]) -> Desired | None:
+    tries = ((is_meant, name) for is_meant in ways for name in ("source_key", "natural_key"))
+    found = (one for is_meant, name in tries for one in records if is_meant(getattr(one, name)))
+    return next(found, None)
 
 
 def _present(stored: Stored, record: Desired, history: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.sync.model.remembered import Memory
-from safetyamp_pipelines.sync.model.snapshot import Certificate, Columns, Snapshot
+from safetyamp_pipelines.sync.model.snapshot import Certificate, Columns, Record, Snapshot
 from safetyamp_pipelines.sync.model.tables import References
 
 
@@ -49,6 +51,12 @@ class Inputs:
         if table not in self._snapshots:
             raise SnapshotError(f"{table}: the plan needs this snapshot and was not given it")
         return self._snapshots[table]
+
+    def narrowed(self, table: str, records: tuple[Record, ...]) -> Inputs:
+        """The same with these records alone in that table, to look at them: no plan is made of it."""
+        narrow = copy(self)
+        narrow._snapshots = {**self._snapshots, table: replace(self.snapshot(table), records=records)}
+        return narrow
 
     def certificate(self, table: str) -> Certificate:
         """The certificate of a verified snapshot."""

@@ -104,6 +104,8 @@ def settle_in_time(
 
 
 def _settle(spec: EntitySpec, journal: Journal, awaited: Sequence[Awaited], sight: Sight) -> dict[int, bool]:
+    if not awaited:
+        return {}  # without asking the journal for the names of thousands of records
     over = {one.intent.id for one in awaited if one.until <= sight.began}
     intents = [one.intent for one in awaited]
     return settle(spec, journal, intents, sight.rows, sight.names, over)
