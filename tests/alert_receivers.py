@@ -6,8 +6,9 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -25,13 +26,16 @@ LOGIN, PASSWORD = "alerts", "s3cret-mail"
 
 @dataclass
 class Mailbox:
-    """Everything that arrived, oldest first. `refuses` are addresses that the server does not take mail for."""
+    """Everything that arrived, oldest first. `refuses` are addresses that the server does not take mail for, `defers`
+    those that it takes mail for after so many tries. `receivers` are those of each mail."""
 
     port: int
     messages: list[EmailMessage] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
     logins: list[bool] = field(default_factory=list)
     refuses: Collection[str] = ()
+    defers: dict[str, int] = field(default_factory=dict)
+    receivers: list[list[str]] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -60,6 +64,9 @@ class Mailbox:
     ) -> str:
         if address in self.refuses:
             return f"550 <{address}> is unknown here"
+        if self.defers.get(address, 0) > 0:
+            self.defers[address] -= 1
+            return f"450 <{address}> is greylisted"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -67,6 +74,7 @@ class Mailbox:
         content = envelope.content
         assert isinstance(content, bytes)
         self.messages.append(message_from_bytes(content, policy=policy.default))  # type: ignore[arg-type]
+        self.receivers.append(list(envelope.rcpt_tos))
         self.encrypted.append(session.ssl is not None)
         self.logins.append(bool(session.authenticated))
         return "250 taken"
@@ -105,6 +113,23 @@ def mail_server(
         yield box
     finally:
         controller.stop()
+
+
+@contextmanager
+def dripping_server() -> Iterator[int]:
+    """The port of a server that answers everybody with one byte now and then, and never ends a line."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            with suppress(OSError):
+                connected, _ = listening.accept()
+                with connected:
+                    while True:
+                        connected.sendall(b"2")
+                        time.sleep(0.05)
+
+        threading.Thread(target=drip, daemon=True).start()
+        yield listening.getsockname()[1]
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from safetyamp_pipelines.cli.shell import REFUSED, AsJson, command_group, respond, with_settings
-from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE, channels_of
+from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE, Channel, channels_of
 from safetyamp_pipelines.operations.alerts.messages import TEST, clock
 from safetyamp_pipelines.operations.alerts.problems import Problem
 from safetyamp_pipelines.operations.alerts.webhook import beat
@@ -72,13 +72,17 @@ def _line(problem: Problem) -> str:
 def _tested(settings: Settings) -> list[Finding]:
     """What became of a test through every channel, and of one heartbeat. Refusal when nothing is configured."""
     tests: dict[str, Callable[[], str]] = {
-        name: partial(channel.send, TEST) for name, channel in channels_of(settings).items()
+        name: partial(_sent, channel) for name, channel in channels_of(settings).items()
     }
     if not tests:
         raise Refusal(f"no channel for alerts: {HOW_TO_CONFIGURE}")
     if settings.heartbeat_url is not None:
         tests["heartbeat"] = partial(beat, settings)
     return [_finding(name, test) for name, test in tests.items()]
+
+
+def _sent(channel: Channel) -> str:
+    return channel.send(TEST).what
 
 
 def _finding(name: str, test: Callable[[], str]) -> Finding:

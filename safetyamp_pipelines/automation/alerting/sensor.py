@@ -5,7 +5,7 @@ cursor that holds what is untold; whatever happens before that return happens ag
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -20,10 +20,10 @@ from safetyamp_pipelines.automation.alerting.standing import (
 )
 from safetyamp_pipelines.automation.operator_jobs import OPERATOR_JOBS
 from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE, Channel
-from safetyamp_pipelines.operations.alerts.delivery import next_message
+from safetyamp_pipelines.operations.alerts.delivery import HOUR, next_message
 from safetyamp_pipelines.operations.alerts.memory import Memory
-from safetyamp_pipelines.operations.alerts.messages import worded
-from safetyamp_pipelines.operations.alerts.problems import Signal, State, absorb
+from safetyamp_pipelines.operations.alerts.messages import Words, worded
+from safetyamp_pipelines.operations.alerts.problems import Deferred, Signal, State, absorb
 from safetyamp_pipelines.resources.systems import LedgerResource, NotifierResource, SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings
 from safetyamp_pipelines.settings.logs import get_logger
@@ -35,6 +35,10 @@ EVERY_SECONDS = 30
 SENSOR = "alerts"
 QUIET_JOBS = frozenset(job.name for job in OPERATOR_JOBS)
 """Whoever starts one of these looks at it."""
+DEFERRED_EVERY, DEFERRED_FOR = 300.0, 86_400.0
+"""Seconds between two tries, and until nobody is tried any more."""
+MOST_DEFERRED = 3
+"""Messages that are kept whole in the cursor; older ones are no news."""
 _ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS)
 log = get_logger(__name__)
 
@@ -79,17 +83,41 @@ def tell(name: str, channel: Channel, state: State, ui_url: str | None, now: flo
 
     A message that was not taken leaves the state as it was: the next tick makes it anew, with what came meanwhile.
     """
+    state, again = retell(name, channel, state, now)
     message, after = next_message(state, now)
     if message is None:
-        return after, "", True
+        return after, again, True
     words = worded(message, ui_url)
     try:
-        what = channel.send(words)
+        what, deferred = channel.send(words)
     except NotTold as error:
         log.warning("not_told", channel=name, reason=str(error))
         return state, f"not told, tried again: {error}", False
     log.info("told", channel=name, kind=message.kind, problems=len(message.problems))
-    return after, f"{message.kind} of {len(message.problems)}, {what}", True
+    if deferred:
+        waiting = Deferred(deferred, words.subject, words.paragraphs, now, now)
+        after = replace(after, deferred=(*after.deferred, waiting)[-MOST_DEFERRED:])
+    return after, "; ".join(filter(None, (again, f"{message.kind} of {len(message.problems)}, {what}"))), True
+
+
+def retell(name: str, channel: Channel, state: State, now: float) -> tuple[State, str]:
+    """Send what some receivers deferred to them once more, and to nobody else: greylisting ends within minutes."""
+    left, said = [], []
+    for one in state.deferred:
+        if now < one.last + DEFERRED_EVERY:
+            left.append(one)
+            continue
+        deferred = one.receivers
+        try:
+            what, deferred = channel.send(Words(one.subject, one.paragraphs), one.receivers)
+            said.append(f"once more, {what}")
+        except NotTold as error:
+            said.append(f"not taken, tried again: {error}")
+        if deferred and now < one.first + DEFERRED_FOR:
+            left.append(replace(one, receivers=deferred, last=now))
+        elif deferred:
+            log.warning("given_up", channel=name, receivers=len(deferred), hours=DEFERRED_FOR / HOUR)
+    return replace(state, deferred=tuple(left)), "; ".join(said)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from safetyamp_pipelines.operations.alerts.mail import MailChannel
-from safetyamp_pipelines.operations.alerts.messages import Words
+from safetyamp_pipelines.operations.alerts.messages import Taken, Words
 from safetyamp_pipelines.operations.alerts.webhook import WebhookChannel
 from safetyamp_pipelines.settings.model import Settings
 
@@ -15,8 +16,8 @@ HOW_TO_CONFIGURE = "set ALERT_EMAIL_TO, ALERT_EMAIL_FROM and SMTP_SERVER, or ALE
 class Channel(Protocol):
     """One way to tell people."""
 
-    def send(self, words: Words) -> str:
-        """What was done, in words that may be shown. Raises NotTold when nobody was told."""
+    def send(self, words: Words, only: Collection[str] = ()) -> Taken:
+        """Send to everybody, or to those `only` whom an earlier answer named. Raises NotTold when nobody was told."""
         ...
 
 

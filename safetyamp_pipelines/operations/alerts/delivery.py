@@ -48,6 +48,7 @@ def next_message(state: State, now: float) -> tuple[Message | None, State]:
         problems={name: problem for name, problem in problems.items() if problem is not None},
         sent=(*recent, now),
         digest_hour=_hour(now) if kind == "digest" else state.digest_hour,
+        deferred=state.deferred,
     )
 
 

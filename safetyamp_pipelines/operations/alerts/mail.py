@@ -6,23 +6,27 @@ import hashlib
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formatdate
+from typing import Any
 
-from safetyamp_pipelines.operations.alerts.messages import Words
+from safetyamp_pipelines.operations.alerts.messages import Taken, Words
 from safetyamp_pipelines.settings.logs import get_logger
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.settings.value_types import is_loopback
 from safetyamp_pipelines.sync.model.errors import NotTold
+from safetyamp_pipelines.systems.http.deadline import Deadline
 
 log = get_logger(__name__)
 
 TIMEOUT = 10.0
-"""Seconds for each answer of the server: a tick of a sensor has a minute for everything."""
+"""Seconds for each answer of the server."""
+LONGEST = 30.0
+"""Seconds for the whole conversation: a tick of a sensor has a minute for everything."""
 TLS_PORT = 465
 """The port on which a mail server speaks TLS from the first byte, without STARTTLS."""
 
@@ -32,17 +36,23 @@ class MailChannel:
     """SMTP_SERVER, and everybody in ALERT_EMAIL_TO."""
 
     settings: Settings
+    longest: float = LONGEST
 
-    def send(self, words: Words) -> str:
-        """Hand the message to the mail server; NotTold when it takes it for nobody."""
+    def send(self, words: Words, only: Collection[str] = ()) -> Taken:
+        """Hand the message to the mail server; NotTold when it takes it for nobody. Whose server defers it (4xx) is to
+        be tried again, whose refuses it is not."""
+        to = [address for address in self.settings.alert_email_to if not only or _mark(address) in only]
+        if not to:
+            return Taken("its addresses are no longer in ALERT_EMAIL_TO")
         message = self._message(words)
         with self._connected() as server:
-            refused = server.send_message(message)
-        to = len(self.settings.alert_email_to)
-        if refused:
-            log.warning("mail_refused_for_some", refused=len(refused), of=to)
-            return f"taken by {self._server} for {to - len(refused)} of {to} addresses"
-        return f"taken by {self._server} for {to} {'address' if to == 1 else 'addresses'}"
+            refused = server.send_message(message, to_addrs=to)
+        taken = f"taken by {self._server} for {len(to) - len(refused)}"
+        if not refused:
+            return Taken(f"{taken} {'address' if len(to) == 1 else 'addresses'}")
+        later = tuple(_mark(address) for address, (code, _) in refused.items() if code < 500)
+        log.warning("mail_refused_for_some", refused=len(refused) - len(later), deferred=len(later), of=len(to))
+        return Taken(f"{taken} of {len(to)} addresses" + (f", {len(later)} tried again" if later else ""), later)
 
     def check(self) -> str:
         """Connect, log in and go again; NotTold when that fails. No mail is sent."""
@@ -71,8 +81,9 @@ class MailChannel:
     @contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
         """A connection, secured and logged in; everything that can go wrong on it becomes NotTold."""
+        deadline = Deadline(self.longest)
         try:
-            with closing(self._connection()) as server:
+            with deadline, closing(self._connection()) as server:
                 self._secure(server)
                 if self.settings.smtp_username is not None and self.settings.smtp_password is not None:
                     server.login(self.settings.smtp_username, self.settings.smtp_password.get_secret_value())
@@ -82,15 +93,16 @@ class MailChannel:
                     server.quit()
         except (OSError, smtplib.SMTPException, UnicodeError) as error:
             # Not `from error`: what a mail server answers, or a login in an exception, may hold addresses.
-            raise NotTold(f"the mail server {self._server} {_reason(error)}") from None
+            seconds = self.longest if deadline.has_passed else None
+            raise NotTold(f"the mail server {self._server} {_reason(error, seconds)}") from None
 
     def _connection(self) -> smtplib.SMTP:
         host, port = self.settings.smtp_server or "", self.settings.smtp_port
         # The machine's own name, not its full one: looking that up can take longer than the tick.
         name = socket.gethostname() or "localhost"
         if port == TLS_PORT:
-            return smtplib.SMTP_SSL(host, port, name, timeout=TIMEOUT, context=self._tls())
-        return smtplib.SMTP(host, port, name, timeout=TIMEOUT)
+            return _TlsConversation(host, port, name, timeout=TIMEOUT, context=self._tls())
+        return _Conversation(host, port, name, timeout=TIMEOUT)
 
     def _secure(self, server: smtplib.SMTP) -> None:
         """TLS as SMTP_STARTTLS wants it; a login never travels without, except on loopback."""
@@ -115,11 +127,29 @@ class MailChannel:
         )
 
 
-def _reason(error: Exception) -> str:
-    """What went wrong, in our words: those of a server may repeat addresses."""
+class _Conversation(smtplib.SMTP):
+    """One that the deadline of its thread cuts, from the first byte."""
+
+    def _get_socket(self, *where: Any) -> Any:
+        connected = super()._get_socket(*where)  # type: ignore[misc]
+        Deadline.watch(connected)
+        return connected
+
+
+class _TlsConversation(smtplib.SMTP_SSL, _Conversation):
+    """With TLS from the first byte on."""
+
+
+def _mark(address: str) -> str:
+    """A name for an address that may be stored."""
+    return hashlib.sha256(address.casefold().encode()).hexdigest()[:16]
+
+
+def _reason(error: Exception, passed: float | None = None) -> str:
+    """What went wrong, in our words: those of a server may repeat addresses. `passed`: the time that was up."""
     # smtplib makes a time-out in the middle of a conversation an end of it, with the time-out as its context.
-    if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
-        return f"did not answer in {TIMEOUT:.0f} s. Check SMTP_SERVER, SMTP_PORT and the network"
+    if passed is not None or isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+        return f"did not answer in {passed or TIMEOUT:.0f} s. Check SMTP_SERVER, SMTP_PORT and the network"
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return f"refused the login ({error.smtp_code}). Check SMTP_USERNAME and SMTP_PASSWORD"
     if isinstance(error, smtplib.SMTPRecipientsRefused):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from safetyamp_pipelines.operations.alerts.problems import Level, Problem, State
+from safetyamp_pipelines.operations.alerts.problems import Deferred, Level, Problem, State
 from safetyamp_pipelines.sync.model.errors import Refusal
 
 
@@ -28,6 +28,7 @@ class Memory:
                     "sent": [round(at) for at in state.sent],
                     "digest_hour": state.digest_hour,
                     "unlisted": state.unlisted,
+                    **({"deferred": [asdict(one) for one in state.deferred]} if state.deferred else {}),
                 }
                 for name, state in self.channels.items()
             },
@@ -58,6 +59,10 @@ def _state(held: Mapping[str, Any]) -> State:
         sent=tuple(held["sent"]),
         digest_hour=held["digest_hour"],
         unlisted=held["unlisted"],
+        deferred=tuple(
+            Deferred(**{**one, "receivers": tuple(one["receivers"]), "paragraphs": tuple(one["paragraphs"])})
+            for one in held.get("deferred", ())
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from safetyamp_pipelines.operations.alerts.delivery import Message
@@ -39,6 +39,13 @@ class Words:
     def text(self) -> str:
         """All paragraphs as plain text."""
         return "\n\n".join(self.paragraphs) + "\n"
+
+
+class Taken(NamedTuple):
+    """What was done, in words that may be shown, and who is to be tried again, in names that show no address."""
+
+    what: str
+    deferred: tuple[str, ...] = ()
 
 
 TEST = Words(

@@ -90,17 +90,29 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Deferred:
+    """A message that some receivers, as the channel names them, took only later or not yet; first and last tried."""
+
+    receivers: tuple[str, ...]
+    subject: str
+    paragraphs: tuple[str, ...]
+    first: float
+    last: float
+
+
+@dataclass(frozen=True)
 class State:
     """All that one channel has to remember.
 
-    `sent` are the times of the last hour's messages, `digest_hour` is the hour of the last digest, and `unlisted`
-    counts problems for which there was no room.
+    `sent` are the times of the last hour's messages, `digest_hour` is the hour of the last digest, `unlisted` counts
+    problems for which there was no room, and `deferred` are messages that some receivers still wait for.
     """
 
     problems: Mapping[str, Problem] = field(default_factory=dict)
     sent: tuple[float, ...] = ()
     digest_hour: int = 0
     unlisted: int = 0
+    deferred: tuple[Deferred, ...] = ()
 
 
 def absorb(state: State, signals: Iterable[Signal]) -> State:

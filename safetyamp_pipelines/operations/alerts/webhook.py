@@ -3,11 +3,12 @@ tells them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from safetyamp_pipelines.operations.alerts.messages import Words, webhook_body
+from safetyamp_pipelines.operations.alerts.messages import Taken, Words, webhook_body
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import CallError, NotTold
 
@@ -22,12 +23,12 @@ class WebhookChannel:
 
     settings: Settings
 
-    def send(self, words: Words) -> str:
+    def send(self, words: Words, _only: Collection[str] = ()) -> Taken:
         """Post the message as the receiver takes it; NotTold unless it says that it has it."""
         assert self.settings.alert_webhook_url is not None
         url = self.settings.alert_webhook_url.get_secret_value()
         status = _called(self.settings, "POST", url, "ALERT_WEBHOOK_URL", json=webhook_body(words, url))
-        return f"taken with {status}"
+        return Taken(f"taken with {status}")
 
 
 def beat(settings: Settings) -> str:

@@ -4,10 +4,7 @@ retries, no budget.
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from urllib3.response import BaseHTTPResponse
 
 from safetyamp_pipelines.sync.model.errors import AnswerLost, CallError
 from safetyamp_pipelines.systems.http.answers import Call, Reply, failure_of_exception
+from safetyamp_pipelines.systems.http.deadline import Deadline
 
 LONGEST_CONNECT = 10.0
 """Seconds: a connection that takes longer will not come; the answer may take the whole time-out."""
@@ -53,7 +51,7 @@ class HttpSession:
 
         Raises CallError, which holds neither the URL nor anything of the answer.
         """
-        deadline = _Deadline(TIMEOUTS_A_CALL * self._timeout)
+        deadline = Deadline(TIMEOUTS_A_CALL * self._timeout)
         failure: CallError | None = None
         try:
             with deadline:
@@ -90,59 +88,20 @@ class HttpSession:
         self._session.close()
 
 
-class _Deadline:
-    """Cuts the connection of the call that this thread makes, once its time is over: the time-outs of a socket are for
-    each read, and one byte now and then outlasts them. TCP's and TLS's own beginnings are bounded by theirs.
-    """
-
-    _here = threading.local()
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.has_passed = seconds, False
-        self._socket: socket.socket | None = None
-        self._lock = threading.Lock()
-        self._timer = threading.Timer(seconds, self._pass)
-        self._timer.daemon = True
-
-    def __enter__(self) -> None:
-        self._here.deadline = self
-        self._timer.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        self._here.deadline = None
-
-    @classmethod
-    def watch(cls, connection: HTTPConnection) -> None:
-        """Cut this connection when the deadline of the thread's call passes."""
-        deadline: _Deadline | None = getattr(cls._here, "deadline", None)
-        if deadline is not None:
-            with deadline._lock:
-                deadline._socket = connection.sock
-                if deadline.has_passed:
-                    deadline._cut()
-
-    def _pass(self) -> None:
-        with self._lock:
-            self.has_passed = True
-            self._cut()
-
-    def _cut(self) -> None:
-        if self._socket is not None:
-            with suppress(OSError):
-                # Not the method of a TLS socket, which takes the connection from under the thread that reads it.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+def _watch(connection: HTTPConnection) -> None:
+    if connection.sock is not None:  # TCP's and TLS's own beginnings are bounded by their time-outs
+        Deadline.watch(connection.sock)
 
 
 class _PlainConnection(HTTPConnection):
     def getresponse(self) -> BaseHTTPResponse:  # type: ignore[override]
-        _Deadline.watch(self)
+        _watch(self)
         return super().getresponse()
 
 
 class _TlsConnection(HTTPSConnection):
     def getresponse(self) -> BaseHTTPResponse:  # type: ignore[override]
-        _Deadline.watch(self)
+        _watch(self)
         return super().getresponse()
 
 

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 import trustme
-from alert_receivers import LOGIN, PASSWORD, Mailbox, bundle_of, free_port, mail_server, receiver
+from alert_receivers import LOGIN, PASSWORD, Mailbox, bundle_of, dripping_server, free_port, mail_server, receiver
 
+from safetyamp_pipelines.automation.alerting.sensor import tell
 from safetyamp_pipelines.operations.alerts.channels import channels_of
 from safetyamp_pipelines.operations.alerts.mail import MailChannel, _reason
+from safetyamp_pipelines.operations.alerts.memory import Memory
 from safetyamp_pipelines.operations.alerts.messages import TEST, Words
+from safetyamp_pipelines.operations.alerts.problems import Level, Red, State, absorb
 from safetyamp_pipelines.operations.alerts.webhook import WebhookChannel, beat
 from safetyamp_pipelines.resources.systems import NotifierResource, SettingsResource
 from safetyamp_pipelines.settings.loading import load_settings
@@ -22,6 +25,7 @@ from safetyamp_pipelines.settings.model import Settings, SettingsError
 from safetyamp_pipelines.sync.model.errors import NotTold
 
 WORDS = Words("[SafetyAmp sync] Samsara refuses our login", ("Zwölf Fälle:", "one\ntwo"))
+NOON = 1_795_262_400.0
 LOGGED_IN = {"SMTP_USERNAME": LOGIN, "SMTP_PASSWORD": PASSWORD}
 
 
@@ -40,7 +44,7 @@ def settings(*environments: dict[str, str]) -> Settings:
 def test_a_mail_arrives_as_plain_text_for_everybody_and_asks_for_no_automatic_answer():
     with mail_server() as box:
         more = {"ALERT_EMAIL_TO": "on-call@example.com, safety@example.com"}
-        done = MailChannel(settings(box.environment, more)).send(WORDS)
+        done = MailChannel(settings(box.environment, more)).send(WORDS).what
 
         (message,) = box.messages
         assert message["Subject"] == WORDS.subject
@@ -123,7 +127,46 @@ def test_one_address_that_is_refused_does_not_keep_the_others_from_being_told():
         )
 
         assert len(box.messages) == 1
-        assert "for 1 of 2 addresses" in done
+        assert "for 1 of 2 addresses" in done.what
+        assert done.deferred == ()
+
+
+def test_whose_server_defers_a_mail_gets_it_later_and_the_others_only_once():
+    addresses = "on-call@example.com,slow@example.com,gone@example.com"
+    with mail_server(refuses={"gone@example.com"}) as box:
+        box.defers["slow@example.com"] = 2
+        channel = MailChannel(settings(box.environment, {"ALERT_EMAIL_TO": addresses}))
+        state = absorb(State(), [Red("call/Samsara", Level.CRITICAL, "Samsara refuses", frozenset(), NOON)])
+
+        state, first, _ = tell("mail", channel, state, None, NOON)
+        state, soon, _ = tell("mail", channel, state, None, NOON + 60)
+        state, second, _ = tell("mail", channel, state, None, NOON + 400)
+        stored = Memory(1, {"mail": state}).dump()
+        state, third, _ = tell("mail", channel, Memory.load(stored).channels["mail"], None, NOON + 800)
+
+    assert "for 1 of 3 addresses, 1 tried again" in first
+    assert soon == ""
+    assert "(450)" in second
+    assert "once more, taken by" in third
+    assert box.receivers == [["on-call@example.com"], ["slow@example.com"]]
+    assert (state.deferred, "slow@" in stored) == ((), False)
+
+
+def test_who_defers_a_mail_for_a_day_is_not_tried_again():
+    with mail_server() as box:
+        box.defers["slow@example.com"] = 99
+        channel = MailChannel(settings(box.environment, {"ALERT_EMAIL_TO": "on-call@example.com,slow@example.com"}))
+        state = absorb(State(), [Red("call/Samsara", Level.CRITICAL, "Samsara refuses", frozenset(), NOON)])
+
+        state, _, _ = tell("mail", channel, state, None, NOON)
+        state, _, _ = tell("mail", channel, state, None, NOON + 90_000)
+
+    assert state.deferred == ()
+
+
+def test_a_server_that_answers_byte_by_byte_has_one_deadline_for_all_of_it():
+    with dripping_server() as port, pytest.raises(NotTold, match="did not answer in 1 s"):
+        MailChannel(settings(Mailbox(port).environment), longest=1.0).send(WORDS)
 
 
 def test_the_mail_server_can_be_asked_without_a_mail():
@@ -134,7 +177,7 @@ def test_the_mail_server_can_be_asked_without_a_mail():
 
 def test_a_webhook_takes_a_card_with_the_same_words():
     with receiver() as calls:
-        done = WebhookChannel(settings({"ALERT_WEBHOOK_URL": f"{calls.url}/s3cret-hook"})).send(WORDS)
+        done = WebhookChannel(settings({"ALERT_WEBHOOK_URL": f"{calls.url}/s3cret-hook"})).send(WORDS).what
 
         ((method, path, body),) = calls.received
         assert (method, path, done) == ("POST", "/s3cret-hook", "taken with 200")
