@@ -30,7 +30,7 @@ def demo(
 ) -> None:
     """Sync the embedded world twice with the real command and show what each run did."""
     shutil.rmtree(home, ignore_errors=True)
-    with _world(employees, home, JiraSpec()) as box:
+    with _world(employees, home) as box:
         environment = _environment(box, home)
         _say("The embedded world is up: SafetyAmp, Samsara, Microsoft login and Graph on loopback, Viewpoint in SQLite")
         _safetyamp(["doctor"], environment)
@@ -63,7 +63,8 @@ def ui(
 ) -> None:
     """The Dagster UI with webserver and daemon on the embedded world, until Ctrl-C."""
     with _world(employees, home) as box:
-        environment = {**_environment(box, home), "SYNC_SCHEDULE": "on", "SYNC_INTERVAL_MINUTES": "5"}
+        schedules = {"SYNC_SCHEDULE": "on", "SYNC_INTERVAL_MINUTES": "5", "JIRA_SCHEDULE": "on"}
+        environment = {**_environment(box, home), **schedules}
         # With the same Dagster home the runs of that shell appear in the UI, and `alerts` finds what the sensor told.
         for_shells = {**box.environment, "DAGSTER_HOME": environment["DAGSTER_HOME"]}
         (home / "environment").write_text(
@@ -84,9 +85,9 @@ def ui(
             process.wait()
 
 
-def _world(employees: int, home: Path, jira: JiraSpec | None = None) -> Sandbox:
+def _world(employees: int, home: Path) -> Sandbox:
     spec = WorldSpec(employees=employees, jobs=employees // 2, vehicles=max(10, employees // 8))
-    return Sandbox(spec, TargetOptions(calls=CALLS, period=PERIOD), jira=jira, home=home / "world")
+    return Sandbox(spec, TargetOptions(calls=CALLS, period=PERIOD), jira=JiraSpec(), home=home / "world")
 
 
 def _environment(box: Sandbox, home: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,13 +22,20 @@ from safetyamp_pipelines.cli.shell import (
     Reason,
     command_group,
     print_json,
+    require_text,
     respond,
     with_settings,
 )
 from safetyamp_pipelines.jira.book import JiraBook, open_book
 from safetyamp_pipelines.jira.discovery import find_fields, preview, suggest_fields
 from safetyamp_pipelines.jira.erasure import forget_in_jira
-from safetyamp_pipelines.jira.field_mapping import FieldMapping, imported_mapping, problems_with, read_mapping
+from safetyamp_pipelines.jira.field_mapping import (
+    FieldMapping,
+    imported_mapping,
+    mapping_schema,
+    problems_with,
+    read_mapping,
+)
 from safetyamp_pipelines.jira.forward import window_of
 from safetyamp_pipelines.jira.partitions import JiraSession, Outcome
 from safetyamp_pipelines.jira.questions import history_of, issue_of, render_status, statistics_of, status_of
@@ -86,7 +93,7 @@ def sync(
 @jira.command()
 def presence(
     partitions: Partitions = None,
-    approve: Annotated[str, typer.Option(help="The hash of held issues: mark exactly these as gone.")] = "",
+    approve: Annotated[str, typer.Option(help="The hash of held issues: approve them, and mark them at once.")] = "",
     reason: Why = "",
     by: By = None,
     as_json: AsJson = False,
@@ -95,12 +102,13 @@ def presence(
     with _session(as_json) as session:
         keys, found = _chosen(session, partitions)
         if approve:
-            held = {key: row["held"] for key, row in session.book.by_partition().items() if row["held"]}
-            keys = [key for key, one in held.items() if len(approve) >= 8 and one["hash"].startswith(approve)]
-            if not keys or not reason.strip():
-                raise Refusal("give the hash that `safetyamp jira status` shows (8 characters at least), and --reason")
-            full = held[keys[0]]["hash"]
-            session.ledger.approve(full, "jira", by or login_name(), reason, timedelta(hours=24))
+            require_text(reason=reason)
+            who, login = by or login_name(), login_name()
+            if (
+                given := session.book.approve_gone(session.ledger, approve, who=who, login=login, reason=reason)
+            ) is None:
+                raise Refusal("give the hash that `safetyamp jira status` shows (8 characters at least)")
+            keys = [given["partition"]]
         outcomes = session.read("presence", keys)
     _finish({**found, **outcomes}, as_json)
 
@@ -233,9 +241,9 @@ def mapping_show(
 
 
 @mapping.command("schema")
-def mapping_schema() -> None:
+def mapping_schema_command() -> None:
     """The JSON schema of the document."""
-    print_json(FieldMapping.model_json_schema())
+    print_json(mapping_schema())
 
 
 @mapping.command("check")

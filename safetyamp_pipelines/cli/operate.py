@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from safetyamp_pipelines.cli.shell import (
     respond,
     with_ledger,
 )
+from safetyamp_pipelines.jira.book import open_book
 from safetyamp_pipelines.operations.decisions import approve as approve_held
 from safetyamp_pipelines.operations.decisions import (
     decide,
@@ -36,6 +38,8 @@ from safetyamp_pipelines.settings.loading import login_name
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
+APPLIES = {"jira": "`safetyamp jira presence`, or the next night, marks exactly these issues as gone"}
+"""What carries an approval out that is not about SafetyAmp."""
 failures = command_group("The records SafetyAmp refused, and what is done about them.")
 
 
@@ -52,20 +56,26 @@ def approve(
     """Let exactly these changes be pushed although a guard holds them; one that differs needs another approval."""
     with with_ledger(as_json) as (ledger, settings):
         require_text(reason=reason)
-        given = approve_held(
+        given, who, lasts = None, by or login_name(), timedelta(hours=hours)
+        if settings.has_jira:
+            with closing(open_book(settings)) as book:
+                given = book.approve_gone(
+                    ledger, changes, key or (), who=who, login=login_name(), reason=reason, lasts=lasts
+                )
+        given = given or approve_held(
             snapshot_store(settings),
             ledger,
             changes,
-            who=by or login_name(),
+            who=who,
             login=login_name(),
             reason=reason,
-            lasts=timedelta(hours=hours),
+            lasts=lasts,
             keys=key or (),
         )
     guards = [f"{refused['guard']}: {refused['figures']}" for refused in given["refused"]]
     approved = (
         f"approved by {given['who']} until {given['expires_at']}: {given['plan_hash'][:12]} of {given['entity']}. "
-        "`safetyamp sync`, or `undo`, applies exactly these changes"
+        f"{APPLIES.get(given['entity'], '`safetyamp sync`, or `undo`, applies exactly these changes')}"
     )
     respond(as_json, given, [*guards, *_indented(given["keys"]), approved])
 

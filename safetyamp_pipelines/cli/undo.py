@@ -44,6 +44,11 @@ def undo(
     raise typer.Exit(document["exit_code"])
 
 
+IN_JIRA = (
+    "the tables of Jira may name them, too: `safetyamp jira forget NAME`, and again with their address and account id"
+)
+
+
 def forget(
     noun: Annotated[str, typer.Argument(help="What it is: only an employee is forgotten.")],
     key: Key,
@@ -59,8 +64,8 @@ def forget(
             raise Refusal("nothing was forgotten, since nobody agreed to it: answer y, or give --yes")
         store, rules = snapshot_store(settings), settings.sync_config()
         forgetting = Forgetting(ledger, store, rules, by or login_name(), lambda: datetime.now(UTC))
-        document = forgetting.forget(key.strip())
-    respond(as_json, document, render_forgotten(document))
+        document = {**forgetting.forget(key.strip()), "jira": settings.has_jira}
+    respond(as_json, document, [*render_forgotten(document), *([IN_JIRA] if settings.has_jira else ())])
 
 
 def _is_agreed(key: str) -> bool:

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from safetyamp_pipelines.desk.actions import reason_of
 from safetyamp_pipelines.desk.view import desk_of, done, render
 from safetyamp_pipelines.jira import questions
 from safetyamp_pipelines.jira.book import JiraBook, open_book
@@ -109,6 +110,17 @@ def pause(request: Request) -> Response:
     return done("/jira", "reading")
 
 
+def approve(request: Request) -> Response:
+    """Let held issues be marked gone, all of a partition or those that were picked."""
+    form, who, reason = request.state.form, request.state.user.name, reason_of(request)
+    wanted, keys, ledger = str(form.get("set", "")), form.getlist("key"), desk_of(request).ledger
+    with _book(request) as book:
+        given = book.approve_gone(ledger, wanted, keys, who=who, login=who, reason=reason) if keys else None
+    if given is None:
+        raise Refusal("pick held issues; where others are held now, load the page again")
+    return done("/jira", "gone")
+
+
 def _wanted(request: Request) -> dict[str, Any]:
     asked = request.query_params
     limit = asked.get("limit", str(PAGE))
@@ -155,5 +167,6 @@ ROUTES = [
     Route("/jira/mapping", mapping, methods=["GET", "POST"]),
     Route("/jira/mapping/save", save, methods=["POST"]),
     Route("/jira/pause", pause, methods=["POST"]),
+    Route("/jira/held", approve, methods=["POST"]),
     *(Route(path, _answer(ask)) for path, ask in API.items()),
 ]

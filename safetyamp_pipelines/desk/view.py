@@ -123,6 +123,7 @@ NOTICES: Mapping[str, str] = {
     "dismissed": "Dismissed. It is not tried again until its cause changes.",
     "undo": "The undo has begun; syncing is paused. This page shows how far it is.",
     "saved": "Saved. The next read fills what is new.",
+    "gone": "Approved. The next nightly look at what is there marks these issues as gone.",
     "reading": "Decided. Reading Jira stops between two pages, or goes on.",
 }
 """What a page says after a decision, by the word in its address."""

@@ -53,7 +53,7 @@ def judge_columns(book: JiraBook, _: timedelta) -> Judged:
     newest, empty = book.newest(), []
     for instance in book.catalogue() if newest is not None else ():
         assert newest is not None
-        table = t.issues_table(newest.mapping)
+        table = newest.table
         sources = {name: source for name, source in newest.mapping.sources_of(instance) if source.paths}
         filled = [sa.func.count(table.c[name]).label(name) for name in sources]
         used_fields = sa.select(t.changes.c.field_id).where(t.changes.c.instance == instance, t.changes.c.to_text != "")
@@ -96,7 +96,7 @@ def judge_gone(book: JiraBook, _: timedelta) -> Judged:
     """Sets of issues that would be marked gone and wait for an approval."""
     held = [
         f"{row['instance']}|{row['project']}: {len(row['held']['ids'])} of {row['held']['of']} would be marked gone. "
-        f"safetyamp jira presence --approve {row['held']['hash'][:12]} --reason …"
+        f"safetyamp approve {row['held']['hash'][:12]} --reason …"
         for row in book.partitions()
         if row["held"]
     ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,10 @@ from safetyamp_pipelines.jira.field_mapping import (
     read_mapping,
 )
 from safetyamp_pipelines.jira.instances import Instance
+from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.ledger.database import WRITES, open_engine, translated
+from safetyamp_pipelines.operations.decisions import LEAST_CHARACTERS
+from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import Refusal
 
@@ -31,6 +37,8 @@ DEAD_AFTER = timedelta(minutes=2)
 """A run that showed no sign of life for so long has died."""
 KEEP_RUNS, KEEP_EMPTY_RUNS = timedelta(days=400), timedelta(days=14)
 PackagedBy = "safetyamp-pipelines"
+JIRA, GUARD = "jira", "jira_gone"
+"""Under which entity and guard the ledger keeps approvals of issues that are to be marked gone."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,11 @@ class Active:
 
     version: int
     mapping: FieldMapping
+
+    @cached_property
+    def table(self) -> sa.Table:
+        """`jira_issues` with its columns."""
+        return t.issues_table(self.mapping)
 
 
 class JiraBook:
@@ -228,6 +241,44 @@ class JiraBook:
         where = (t.partitions.c.instance == instance, t.partitions.c.project == project)
         db.execute(sa.update(t.partitions).where(*where).values(**values))
 
+    def approve_gone(
+        self,
+        ledger: Ledger,
+        wanted: str,
+        keys: Collection[str] = (),
+        *,
+        who: str,
+        login: str,
+        reason: str,
+        lasts: timedelta = timedelta(hours=24),
+    ) -> dict[str, Any] | None:
+        """Let held issues be marked gone, all of them or those of some keys; `wanted` is the beginning of their hash.
+        None where no such set is held. Raises Refusal for a key that is not in it."""
+        wanted = wanted.strip().lower()
+        for row in self.partitions() if len(wanted) >= LEAST_CHARACTERS else ():
+            held = row["held"] or {"hash": "", "keys": (), "ids": ()}
+            if not held["hash"].startswith(wanted):
+                continue
+            if strange := sorted(set(keys) - set(held["keys"])):
+                raise Refusal(f"{row['instance']}|{row['project']} holds nothing of {', '.join(strange)}")
+            meant = [(key, one) for key, one in zip(held["keys"], held["ids"], strict=True) if not keys or key in keys]
+            changes = [(key, gone_hash(row["instance"], one)) for key, one in meant]
+            given = ledger.approve_changes(
+                JIRA, changes, guard=GUARD, who=who, login=login, reason=reason, lasts=lasts
+            )[0]
+            return {
+                "entity": JIRA,
+                "partition": f"{row['instance']}|{row['project']}",
+                "plan_hash": held["hash"],
+                "who": who,
+                "reason": reason,
+                "at": plain(given.at),
+                "expires_at": plain(given.expires_at),
+                "keys": [key for key, _ in meant],
+                "refused": [],
+            }
+        return None
+
     # Pause
 
     def pause(self, who: str, why: str) -> dict[str, Any]:
@@ -289,6 +340,11 @@ class JiraBook:
         empty = sa.and_(t.runs.c.done == 0, t.runs.c.status == "completed", t.runs.c.started_at < now - KEEP_EMPTY_RUNS)
         with self.writing() as db:
             db.execute(sa.delete(t.runs).where(sa.or_(empty, t.runs.c.started_at < now - KEEP_RUNS)))
+
+
+def gone_hash(instance: str, *ids: int) -> str:
+    """What an approval is for: exactly these issues."""
+    return hashlib.sha256(json.dumps([JIRA, instance, sorted(ids)]).encode()).hexdigest()
 
 
 def open_book(settings: Settings) -> JiraBook:

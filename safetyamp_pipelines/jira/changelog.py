@@ -85,7 +85,7 @@ def _fill_columns(run: Run, changed: Sequence[int]) -> None:
     scope, project = run.scope, run.project
     waits = {name: source.when for name, source in scope.active.mapping.sources_of(scope.instance) if source.when}
     rules = scope.active.mapping.rules(scope.instance, when=True)
-    table = t.issues_table(scope.active.mapping)
+    table = scope.active.table
     if waits:
         ids = changed
         if rules != (scope.book.partition(scope.instance, project)["waits"] or {}):

@@ -134,6 +134,16 @@ class FieldMapping(_Part):
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
+def mapping_schema() -> dict[str, Any]:
+    """The JSON schema of the document, the short form of a column included; `mapping.schema.json` holds it."""
+    schema = FieldMapping.model_json_schema()
+    column, source = schema["$defs"]["Column"], schema["$defs"]["Source"]
+    column["properties"] |= source["properties"]
+    column["required"] = ["type"]
+    column["oneOf"] = [{"required": [name]} for name in ("sources", "field", "fields", "when")]
+    return schema
+
+
 class MappingError(Refusal):
     """The mapping cannot be used; one line for each thing that is wrong."""
 
@@ -189,13 +199,17 @@ def row_values(
 
 
 def _raw(source: Source, fields: Mapping[str, Any]) -> Any:
-    found = [at_path(fields, path) for path in source.paths]
+    paths = source.paths
+    if len(paths) == 1:
+        raw = at_path(fields, paths[0])
+        return raw if source.pick is None or raw is ABSENT else picked(raw, source.pick)
+    found = [at_path(fields, path) for path in paths]
     present = [one for one in found if one is not ABSENT]
     if not present:
         return ABSENT
     if source.pick is not None:
         present = [picked(one, source.pick) for one in present]
-    if len(source.paths) == 1 or source.combine == "first":
+    if source.combine == "first":
         return next((one for one in present if one not in (None, "", [], {})), None)
     return source.combine.join(text for text in map(plain_text, present) if text)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
@@ -12,12 +10,13 @@ import sqlalchemy as sa
 
 from safetyamp_pipelines.jira import issue_tables as t
 from safetyamp_pipelines.jira.api import ASKED_AT_ONCE, Issue, batches
+from safetyamp_pipelines.jira.book import JIRA, gone_hash
 from safetyamp_pipelines.jira.forward import of_project
 from safetyamp_pipelines.jira.scope import Run, Scope, running, utc_now
 from safetyamp_pipelines.sync.model.errors import ReadError
 
 MOST_GONE, MOST_SHARE, FEW = 20, 0.10, 5
-"""More than both of these at once, or every one of a few, are held until a person approves."""
+"""More than both of these at once, or every one of a few, are held until a person approves them, some or all."""
 DELETED = "deleted, or hidden by issue security"
 
 
@@ -34,17 +33,18 @@ def check_presence(scope: Scope, project: str) -> dict[str, Any]:
         gone = _gone(run, set(known) - set(listed), next(iter(listed), None), asked_at)
         if gone is None:
             return _note(run, not_visible=len(known))
-        held = _held(scope, gone, len(known))
-        if held is None:
-            _mark(run, gone, asked_at)
-        run.counts["held"] = len(gone) if held is not None else 0
+        held = _held(scope, project, gone, len(known))
+        _mark(run, {number: why for number, why in gone.items() if number not in held}, asked_at)
+        run.counts["held"] = len(held)
         counted = scope.client.count(of_project(project))
-        return _note(run, listed=len(listed), counted=counted, not_visible=0, held=held)
-
-
-def set_hash(instance: str, ids: Collection[int]) -> str:
-    """What an approval is for: exactly these issues."""
-    return hashlib.sha256(json.dumps(["jira", instance, sorted(ids)]).encode()).hexdigest()
+        document = {"hash": gone_hash(scope.instance, *held), "ids": held, "keys": [known[one] for one in held]}
+        return _note(
+            run,
+            listed=len(listed),
+            counted=counted,
+            not_visible=0,
+            held={**document, "of": len(known)} if held else None,
+        )
 
 
 def _read_missed(run: Run, listed: Mapping[int, str]) -> None:
@@ -83,15 +83,16 @@ def _gone(run: Run, unlisted: set[int], present: int | None, asked_at: datetime)
     return gone
 
 
-def _held(scope: Scope, gone: Mapping[int, str], known: int) -> dict[str, Any] | None:
-    """What is to be approved before it is marked; None when it may be marked."""
-    is_much = len(gone) > MOST_GONE and len(gone) > MOST_SHARE * known
-    if not (is_much or (len(gone) == known and known >= FEW)):
-        return None
-    marked = set_hash(scope.instance, gone)
-    if scope.ledger.approval(marked) is not None:
-        return None
-    return {"hash": marked, "ids": sorted(gone), "of": known}
+def _held(scope: Scope, project: str, gone: Collection[int], known: int) -> list[int]:
+    """What is to be approved before it is marked: all that nobody approved where it is much at once, and whatever was
+    held before, however little of it is left."""
+    approved = scope.ledger.approved(JIRA)
+    waiting = [one for one in sorted(gone) if gone_hash(scope.instance, one) not in approved]
+    is_much = len(waiting) > MOST_GONE and len(waiting) > MOST_SHARE * known
+    if is_much or (len(waiting) == known and known >= FEW):
+        return waiting
+    before = (scope.book.partition(scope.instance, project)["held"] or {}).get("ids", ())
+    return [one for one in waiting if one in before]
 
 
 def _mark(run: Run, gone: Mapping[int, str], asked_at: datetime) -> None:
@@ -104,6 +105,7 @@ def _mark(run: Run, gone: Mapping[int, str], asked_at: datetime) -> None:
             marked = sa.update(t.issues).where(*where, table.read_at <= asked_at)
             marked = marked.values(gone_at=asked_at, gone_why=why)
             run.counts["gone"] += db.execute(marked).rowcount
+    run.scope.ledger.use_approvals(JIRA, [gone_hash(run.scope.instance, one) for one in gone])
 
 
 def _note(run: Run, **values: Any) -> dict[str, Any]:

@@ -35,7 +35,12 @@ def status_of(book: JiraBook, now: datetime) -> dict[str, Any]:
         "partitions": [
             {
                 **{name: plain(row[name]) for name in OF_PARTITION},
-                "held": row["held"] and {"hash": row["held"]["hash"], "issues": len(row["held"]["ids"])},
+                "held": row["held"]
+                and {
+                    "hash": row["held"]["hash"],
+                    "issues": len(row["held"]["ids"]),
+                    "keys": row["held"]["keys"],
+                },
             }
             for row in book.partitions()
         ],
@@ -56,7 +61,7 @@ def issues_of(
 
     `q` is looked for in the key and in every text column; `gone` shows those that are gone as well.
     """
-    table = t.issues_table(book.active_or_refuse().mapping)
+    table = book.active_or_refuse().table
     order = (table.c.updated.desc(), table.c.instance, table.c.issue_id)
     query = sa.select(table).order_by(*order).limit(min(max(1, limit), MOST_ROWS) + 1)
     if q.strip():
@@ -83,7 +88,8 @@ def issue_of(book: JiraBook, key: str, instance: str | None = None) -> dict[str,
 
     Raises Refusal for none, and for several when the instance does not say which.
     """
-    active, table = book.active_or_refuse(), t.issues_table(book.active_or_refuse().mapping)
+    active = book.active_or_refuse()
+    table = active.table
     old = sa.cast(table.c.old_keys, sa.Text).contains(f'"{key}"', autoescape=True)
     named = sa.or_(table.c.issue_key == key, table.c.issue_id == (int(key) if key.isdecimal() else -1), old)
     where = [named] if instance is None else [named, table.c.instance == instance]
@@ -150,7 +156,7 @@ def render_status(found: Mapping[str, Any]) -> Iterator[str]:
         state = f"FAILED: {row['failure']}" if row["failure"] else f"up to {row['watermark'] or 'nothing yet'}"
         yield f"{row['instance']}|{row['project']}: {state}"
         if row["held"]:
-            do = f"safetyamp jira presence --approve {row['held']['hash'][:12]} --reason …"
+            do = f"safetyamp approve {row['held']['hash'][:12]} --reason …"
             yield f"  {row['held']['issues']} issues would be marked gone, held: {do}"
     if not found["partitions"]:
         yield "nothing was read yet: safetyamp jira sync"

@@ -86,7 +86,8 @@ class Run:
 
     def check(self) -> None:
         """Note how far it got. Raises Paused, and LeaseLost when another process took over."""
-        self.scope.book.beat(self.number, done=self.done, total=self.total)
+        if self.done:
+            self.scope.book.beat(self.number, done=self.done, total=self.total)
         if (pause := self.scope.book.pause_state()) is not None:
             raise Paused(f"reading Jira is paused by {pause['who']}: {pause['why']}")
         if self.lost.is_set():
@@ -105,7 +106,7 @@ class Run:
             if row["project_key"] == self.project:
                 newest = max(newest or row["updated"], row["updated"])
         with self.scope.book.writing() as db:
-            self.counts.update(t.write_rows(db, t.issues_table(mapping), self.scope.instance, rows))
+            self.counts.update(t.write_rows(db, self.scope.active.table, self.scope.instance, rows))
         self.done += len(rows)
         return newest
 

@@ -140,6 +140,9 @@ def test_forgetting_again_changes_nothing_and_explain_still_answers(known: Known
     known.command("forget", "employee", known.number, "--yes")
 
     again = known.command("forget", "employee", known.number, "--yes", "--json").document()
+    jira = json.dumps([{"name": "site", "url": "https://a.example.com", "token": "a-token"}])
+    shown = known.command("forget", "employee", known.number, "--yes", JIRA_INSTANCES=jira).stdout
+    assert ("jira forget" in shown, again["jira"]) == (True, False)
     explained = known.command("explain", "employee", known.number)
 
     assert again["snapshots"] == {}

@@ -12,6 +12,8 @@ from open_desk import PROXY, Visitor, open_desk, text_of
 from safetyamp_pipelines.sandbox import JiraSpec, Sandbox
 from safetyamp_pipelines.settings.loading import load_settings
 
+API = [f"/api/jira/{route}" for route in ("issues", "issues/10001?instance=cloud", "history", "stats", "status")]
+
 
 @pytest.fixture(scope="module")
 def jiras() -> Iterator[Jiras]:
@@ -71,15 +73,31 @@ def test_from_a_field_to_a_saved_mapping(visitor: Visitor) -> None:
     assert "areas" in text_of(saved)
 
 
+def test_held_issues_are_approved_one_by_one(jiras: Jiras, visitor: Visitor) -> None:
+    ids = [issue.id for issue in jiras.data_center.issues.values() if issue.project == "TO"]
+    for one in ids:
+        jiras.data_center.delete(one)
+    jiras.read("presence")
+    page = visitor.get("/jira")
+    assert "Held: data_center|TO" in text_of(page)
+    held = next(one["held"] for one in visitor.get("/api/jira/status").json()["partitions"] if one["held"])
+    for wrong in ({"set": held["hash"]}, {"set": "0" * 64, "key": held["keys"][:1]}):
+        assert visitor.post("/jira/held", {**wrong, "reason": "x"}, page="/jira").status_code == 409
+    chosen = {"set": held["hash"], "key": held["keys"][:2], "reason": "moved away"}
+    assert "Approved." in text_of(visitor.post("/jira/held", chosen, page="/jira"))
+    jiras.read("presence")
+    assert len([row for row in jiras.rows("data_center").values() if row["gone_at"]]) == 2
+
+
 def test_a_reader_may_look_and_not_decide_and_where_there_is_no_jira_there_is_no_page(jiras: Jiras) -> None:
     with open_desk(jiras.box.environment, **PROXY) as visitor:
         visitor.user = "reader"
-        assert visitor.get("/api/jira/status").status_code == 200
-        assert visitor.post("/jira/pause", {"reason": "x"}, page="/jira").status_code == 403
+        assert [visitor.get(path).status_code for path in API] == [200] * 5
+        for path in ("/jira/pause", "/jira/held", "/jira/mapping/save"):
+            assert visitor.post(path, {"reason": "x"}, page="/jira").status_code == 403
         visitor.user = "stranger"
-        assert visitor.get("/api/jira/issues").status_code == 403
+        assert [visitor.get(path).status_code for path in API] == [403] * 5
     without = {name: text for name, text in jiras.box.environment.items() if name != "JIRA_INSTANCES"}
     with open_desk(without) as visitor:
-        assert visitor.get("/jira").status_code == 404
-        assert visitor.get("/api/jira/issues").status_code == 404
+        assert [visitor.get(path).status_code for path in ("/jira", *API)] == [404] * 6
         assert "Jira" not in visitor.get("/state").text

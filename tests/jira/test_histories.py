@@ -8,18 +8,24 @@ is unread. At the end one more run, and the table is what the Jiras say.
 from __future__ import annotations
 
 import re
+import signal
+import subprocess
 import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from commands import COMMAND, environment_of
 from jira_world import COLUMNS, Jiras, MakeJiras, errors
 
 from safetyamp_pipelines.jira.forward import OVERLAP, Window
+from safetyamp_pipelines.jira.scope import lease_name
+from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox.jira_state import STATUSES, Issue, JiraState
 
 STORIES = range(12)
@@ -131,19 +137,15 @@ class Story:
         people = threading.Thread(target=self._work, args=(Random(draw.random()), stop := threading.Event()))
         people.start()
         try:
-            match draw.choice(("forward", "forward", "broken", "window", "twice", "presence", "history")):
+            match draw.choice(("forward", "forward", "broken", "window", "beside", "twice", "presence", "history")):
                 case "forward":
                     self.jiras.read("issues", "history")
                 case "broken":
                     self._broken(draw.randint(1, 4))
                 case "window":
-                    now = self.jiras.cloud.now()
-                    window = Window(
-                        now - timedelta(days=draw.randint(1, 99)), now - timedelta(minutes=draw.randint(0, 9))
-                    )
-                    self.jiras.read("issues", window=window)
-                case "twice":
-                    second = threading.Thread(target=self.jiras.read)
+                    self._window()
+                case "beside" | "twice" as how:
+                    second = threading.Thread(target=self._window if how == "beside" else self.jiras.read)
                     second.start()
                     self.jiras.read()
                     second.join()
@@ -154,6 +156,11 @@ class Story:
             people.join()
             box.faults.clear()
         self.check()
+
+    def _window(self) -> None:
+        draw, now = self.draw, self.jiras.cloud.now()
+        since, until = now - timedelta(days=draw.randint(1, 99)), now - timedelta(minutes=draw.randint(0, 9))
+        self.jiras.read("issues", window=Window(since, until))
 
     def _work(self, draw: Random, stop: threading.Event) -> None:
         for _ in range(12):
@@ -221,6 +228,33 @@ def play(jiras: Jiras, seed: int, chapters: int = 5) -> None:
 @pytest.mark.parametrize("seed", STORIES)
 def test_after_any_history_one_more_run_makes_the_table_what_the_jiras_say(make_jiras: MakeJiras, seed: int) -> None:
     play(make_jiras(issues=10), seed)
+
+
+@pytest.mark.parametrize(("instance", "call"), [("cloud", 2), ("cloud", 9), ("data_center", 3), ("data_center", 7)])
+def test_a_process_that_is_killed_while_it_reads_loses_nothing(
+    make_jiras: MakeJiras, instance: str, call: int, tmp_path: Path
+) -> None:
+    jiras = make_jiras(issues=40)
+    story, key = Story(jiras, call), f"{instance}|OPS"
+    jiras.fault(kind="slow_answer", system=f"jira_{instance}", path_regex="/search", nth=call, delay=5.0)
+    url = jiras.settings.jira_database_url.get_secret_value()
+    environ = environment_of(jiras.box, {"JIRA_DATABASE_URL": url})
+    with subprocess.Popen([COMMAND, "jira", "sync", key], env=environ, cwd=tmp_path) as reading:
+        while sum("/search" in one.path for one in jiras.requests(instance)) < call:
+            assert reading.poll() is None
+            time.sleep(0.02)
+        reading.kill()
+    jiras.box.faults.clear()
+    assert reading.returncode == -signal.SIGKILL
+    story.check()
+
+    assert "is being read" in errors(jiras.read(keys=(key,)))[key]
+    with Ledger.open(
+        jiras.box.environment["LEDGER_URL"], clock=lambda: datetime.now(UTC) + timedelta(minutes=2)
+    ) as late:
+        late.release(late.acquire_lease(lease_name(instance, "OPS"), "two minutes later", 9.0))
+
+    story.end()
 
 
 def test_a_history_ends_the_same_on_postgresql(make_jiras: MakeJiras, new_postgresql: Any) -> None:

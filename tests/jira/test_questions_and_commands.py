@@ -154,11 +154,11 @@ def test_a_person_leaves_every_table_also_a_column_that_left_the_mapping(read: J
             forget_in_jira(session.book, "Al")
 
 
-def command(jiras: Jiras, *arguments: str) -> tuple[int, Any]:
+def command(jiras: Jiras, *arguments: str, under: str = "jira") -> tuple[int, Any]:
     """A command's exit code and its JSON document."""
     url = jiras.settings.jira_database_url.get_secret_value()
     environ = {**jiras.box.environment, "JIRA_DATABASE_URL": url, "DAGSTER_HOME": None}
-    done = CliRunner().invoke(app, ["jira", *arguments, "--json"], env=environ, catch_exceptions=False)
+    done = CliRunner().invoke(app, [*under.split(), *arguments, "--json"], env=environ, catch_exceptions=False)
     assert "sandbox-jira-token" not in done.stdout + done.stderr
     return done.exit_code, json.loads(done.stdout)
 
@@ -194,6 +194,10 @@ def test_the_commands_give_one_document_and_an_honest_exit_code(jiras: Jiras, tm
     assert command(jiras, "presence", "cloud|OPS")[1]["partitions"]["cloud|OPS"]["held"] == 12
     held = next(one["held"] for one in command(jiras, "status")[1]["partitions"] if one["held"])
     assert command(jiras, "presence", "--approve", held["hash"][:7], "--reason", "gone")[0] == 2
+    code, given = command(jiras, "approve", held["hash"][:12], "--reason", "gone", "--key", held["keys"][0], under="")
+    assert (code, given["entity"], given["keys"]) == (0, "jira", held["keys"][:1])
+    assert command(jiras, "presence", "cloud|OPS")[1]["partitions"]["cloud|OPS"]["held"] == 11
+    held = next(one["held"] for one in command(jiras, "status")[1]["partitions"] if one["held"])
     assert command(jiras, "presence", "--approve", held["hash"][:12], "--reason", "gone")[0] == 0
     assert len([row for row in jiras.rows("cloud").values() if row["gone_at"]]) == 12
     assert command(jiras, "stats")[1]["all"]["gone"] == 12

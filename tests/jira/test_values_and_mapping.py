@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
+from safetyamp_pipelines.jira import field_mapping
 from safetyamp_pipelines.jira.field_mapping import (
     FIXED,
     FieldMapping,
     MappingError,
     imported_mapping,
+    mapping_schema,
     packaged_mapping,
     parse_mapping,
     problems_with,
@@ -206,3 +210,15 @@ def test_the_old_dashboards_document_is_taken_over_and_what_is_not_is_named() ->
     assert columns["ndpu_done"]["sources"]["instance_1"] == {"when": {"to": "Done"}}
     assert columns["summary"]["sources"] == {"*": {"field": "summary"}}
     assert left == ["parts: no field in instance_2", "issue_key: every row has it"]
+
+
+def test_the_committed_schema_is_the_models_and_takes_both_forms_of_a_column() -> None:
+    folder = Path(field_mapping.__file__).parent
+    committed = json.loads((folder / "mapping.schema.json").read_text(encoding="utf-8"))
+    assert committed == mapping_schema(), "write json.dumps(mapping_schema(), indent=2) to it"
+    jsonschema.validate(yaml.safe_load((folder / "mapping.yaml").read_text(encoding="utf-8")), committed)
+    short, whole = {"type": "text", "field": "a"}, {"type": "text", "sources": {"*": {"field": "a"}}}
+    jsonschema.validate({"columns": {"a": short, "b": whole}}, committed)
+    for wrong in ({"type": "text"}, {**short, **whole}, {**short, "fields": ["b"]}, {**short, "typo": 1}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({"columns": {"a": wrong}}, committed)
