@@ -20,6 +20,7 @@ from safetyamp_pipelines.operations.push_step import push_plan
 from safetyamp_pipelines.resources.diagnosed import diagnosed, failure_of
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
 from safetyamp_pipelines.resources.keys import (
+    CAUSE_TAG,
     OBSERVED,
     OWNERS,
     PLAN_CHECKS,
@@ -36,6 +37,8 @@ from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name, ref
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.planning.only import aside
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 
 def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
@@ -118,6 +121,11 @@ def push_asset(spec: EntitySpec) -> dg.AssetsDefinition:
             context.log_event(dg.AssetObservation(context.asset_key, metadata=dry_run_metadata(made)))
             context.log.info("dry run: nothing was sent for %s, %s changes wait", spec.name, len(made.changes))
             return
+        if (why := _left_to_its_own_job(context.run, spec, sync_settings.get().sync_config())) is not None:
+            left = [aside(verdict, why) for verdict in made.verdicts]
+            ledger.get().log_verdicts(context.run_id, spec.name, datetime.fromisoformat(made.as_of), left)
+            context.log_event(dg.AssetObservation(context.asset_key, metadata={"not_pushed": why}))
+            return
         client, started = safetyamp.client(), monotonic()
         calls_before = client.http.calls
         lane = Lane(context, spec, io_manager, values_of(inputs))
@@ -151,6 +159,15 @@ def push_asset(spec: EntitySpec) -> dg.AssetsDefinition:
         yield dg.Output(pushed.table_after(asset_name(spec), observed))
 
     return push
+
+
+def _left_to_its_own_job(run: dg.DagsterRun, spec: EntitySpec, config: SyncConfig) -> str | None:
+    """Why this run of the whole sync pushes nothing of the entity. A command names what it pushes, and a person who
+    chooses assets does."""
+    pushes = {asset_key(asset_name(one)) for one in ENTITIES}
+    is_whole = run.job_name == "sync_all" and pushes <= (run.asset_selection or pushes)
+    is_whole = is_whole and run.tags.get(CAUSE_TAG) != "shell"
+    return f"{spec.name}.in_sync_all of sync.yaml is false" if is_whole and not config.of(spec).in_sync_all else None
 
 
 PLANS = [plan_asset(spec) for spec in ENTITIES]

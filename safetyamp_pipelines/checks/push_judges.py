@@ -15,6 +15,7 @@ from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Outcome
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.planning.conditions import looked_after
 from safetyamp_pipelines.sync.planning.proofs import still_on
 from safetyamp_pipelines.sync.rules.limits import Limit
 from safetyamp_pipelines.systems.http.budget import LONGEST_SETTLE
@@ -95,7 +96,8 @@ def judge_leavers(employees: Snapshot, users: Snapshot, ledger: Ledger, settings
     promised, at = timedelta(hours=config.checks.leaver_hours), datetime.fromisoformat(employees.read_at)
     table = references({EMPLOYEES.table: users.records})[EMPLOYEES.table]
     links = ledger.links(EMPLOYEES.name)
-    on = still_on(employees.records, table, links, at=at, promised=promised, timezone=config.timezone)
+    people = looked_after(EMPLOYEES, config.of(EMPLOYEES), employees.records, links)
+    on = still_on(people, table, links, at=at, promised=promised, timezone=config.timezone)
     aside = ledger.standing(EMPLOYEES.name, [Outcome.NOT_PUSHED])
     overdue = {
         key: ended

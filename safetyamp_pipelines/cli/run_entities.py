@@ -77,7 +77,7 @@ def plan(
 
 def _run(entities: list[str] | None, keys: list[str] | None, *, push: bool, as_json: bool) -> tuple[Ran, Settings]:
     with with_settings(as_json, empty={"entities": {}, "writes": 0, "calls": 0}) as settings:
-        chosen = [entity_named(name).name for name in entities] if entities else list(BY_NAME)
+        chosen = [entity_named(name).name for name in entities] if entities else _all(settings, push=push)
         settings.require(*_systems_for(chosen))
         if keys and len(chosen) != 1:
             raise Refusal("--key needs the one entity it is a key of, as in `safetyamp sync employees --key 100482`")
@@ -87,6 +87,12 @@ def _run(entities: list[str] | None, keys: list[str] | None, *, push: bool, as_j
         pace = settings.api_rate_limit_period / settings.api_rate_limit_calls
         with TerminalProgress(console(sys.stderr), pace) as progress:
             return run_entities(chosen, push=push, environ=None, progress=progress, keys=keys or ()), settings
+
+
+def _all(settings: Settings, *, push: bool) -> list[str]:
+    """The entities of a command that names none: a sync leaves out those that take no part in it by sync.yaml."""
+    config = settings.sync_config()
+    return [spec.name for spec in ENTITIES if not push or config.of(spec).in_sync_all]
 
 
 def _systems_for(entities: list[str]) -> list[System]:

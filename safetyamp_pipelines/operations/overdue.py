@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sync.entities.employees import SPEC
 from safetyamp_pipelines.sync.entities.registry import OBSERVED, asset_name, references
+from safetyamp_pipelines.sync.planning.conditions import looked_after
 from safetyamp_pipelines.sync.planning.proofs import still_on
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 from safetyamp_pipelines.systems.snapshots.parquet import snapshot_from_parquet
@@ -21,10 +22,11 @@ def leavers_with_access(store: SnapshotStore, ledger: Ledger, config: SyncConfig
     if employees is None or users is None:
         return None
     rows = snapshot_from_parquet(store.read(users), users.content).records
+    links, people = ledger.links(SPEC.name), snapshot_from_parquet(store.read(employees), employees.content).records
     return still_on(
-        snapshot_from_parquet(store.read(employees), employees.content).records,
+        looked_after(SPEC, config.of(SPEC), people, links),
         references({SPEC.table: rows})[SPEC.table],
-        ledger.links(SPEC.name),
+        links,
         at=datetime.fromisoformat(employees.published_at),
         promised=timedelta(),
         timezone=config.of(SPEC).timezone,

@@ -31,8 +31,8 @@ def desire_equipment(inputs: Inputs, _rules: EquipmentConfig) -> list[Desired]:
         FIELDS,
     )
     return [
-        Desired(job, f"GEN-{job}", found.values, {"serial": (f"GEN-{job}",)}, reasons=tuple(found.reasons))
-        for job, found in zip(jobs, mapped, strict=True)
+        Desired(job, f"GEN-{job}", found.values, {"serial": (f"GEN-{job}",)}, reasons=tuple(found.reasons), rows=(row,))
+        for row, job, found in zip(rows, jobs, mapped, strict=True)
     ]
 
 

@@ -36,6 +36,7 @@ def desire_lockers(inputs: Inputs, rules: LockersConfig) -> list[Desired]:
             scope=Scope.ACTIVE if on else Scope.OUT,
             rule="" if on else "not employed",
             reasons=tuple(found.reasons),
+            rows=(row,),
         )
         for row, on, name, found in zip(rows, active, names, mapped, strict=True)
     ]

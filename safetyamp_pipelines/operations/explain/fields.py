@@ -71,22 +71,6 @@ def _raw(stored: Stored, field: Field, source: str, record: Desired, rows: Rows)
 
 def rows_of(stored: Stored, record: Desired) -> Rows:
     """The rows behind a record; a table that says nothing of it is left out. A region of departments has no row."""
-    spec = stored.spec
-    beside = spec.row_of(stored.inputs, record) if spec.row_of is not None else {}
-    own = _own_row(stored, record)
-    return {**({spec.key.table: own} if own is not None else {}), **beside}
-
-
-def _own_row(stored: Stored, record: Desired) -> Record | None:
-    """The row of the record's key. The owner of a number that several companies have is keyed by the number alone, the
-    others by `company/number`."""
-    key, rows = stored.spec.key, stored.records(stored.spec.key.table)
-    if key.company is None:
-        by_key = {key.of(row): row for row in reversed(rows)}
-        return by_key.get(record.source_key) or by_key.get(record.natural_key)
-    same = [row for row in rows if key.of(row) == record.natural_key]
-    named = {f"{row[key.company]}/{record.natural_key}": row for row in same}
-    if record.source_key in named:
-        return named[record.source_key]
-    taken = {other.source_key for other in stored.desired}
-    return next((row for name, row in named.items() if name not in taken), None)
+    key, keys = stored.spec.key, (record.natural_key, record.source_key)
+    own = next((row for row in record.rows if key.of(row) in keys), None)
+    return {**({key.table: own} if own is not None else {}), **stored.spec.beside(stored.inputs)(record)}

@@ -52,7 +52,7 @@ def desire_departments(inputs: Inputs, rules: DepartmentsConfig) -> list[Desired
     root = _root(inputs, rules)
     taken = {root.casefold(), *map(str.casefold, codes)}
     departments = []
-    for code, company, name, found in zip(codes, companies, names, mapped, strict=True):
+    for row, code, company, name, found in zip(rows, codes, companies, names, mapped, strict=True):
         mine, reasons = owner[code] == company, list(found.reasons)
         if not mine:
             whose = f"department code {code} belongs to company {owner[code]} already"
@@ -67,6 +67,7 @@ def desire_departments(inputs: Inputs, rules: DepartmentsConfig) -> list[Desired
                 match={"code": (code,), "name": (name,)} if mine else {},
                 reasons=tuple(reasons),
                 notes=tuple(found.notes),
+                rows=(row,),
             )
         )
     return [*_regions(departments, root, rules), *departments]
@@ -74,7 +75,10 @@ def desire_departments(inputs: Inputs, rules: DepartmentsConfig) -> list[Desired
 
 def _regions(departments: list[Desired], root: str, rules: DepartmentsConfig) -> list[Desired]:
     """Regions that at least one department needs; a region is only a name in the department's row."""
-    wanted = {str(d.values["parent_cluster_id"]) for d in departments if not d.reasons}
+    wanted: dict[str, list[Record]] = {}
+    for department in departments:
+        if not department.reasons:
+            wanted.setdefault(str(department.values["parent_cluster_id"]), []).extend(department.rows)
     return [
         Desired(
             source_key=f"region {region}",
@@ -86,6 +90,7 @@ def _regions(departments: list[Desired], root: str, rules: DepartmentsConfig) ->
                 "osha_establishment": rules.osha_establishment,
             },
             match={"code": (region,), "name": (region,)},
+            rows=tuple(wanted[region]),
         )
         for region in sorted(wanted)
     ]

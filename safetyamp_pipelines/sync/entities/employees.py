@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field as Setting
@@ -137,6 +137,7 @@ def _desired(
         groups=(f"department {str(department).strip()}",) if department else (),
         notes=tuple(found.notes) if active else (),
         stand_ins=frozenset(found.stand_ins),
+        rows=(row,),
     )
 
 
@@ -203,21 +204,23 @@ def _entra_row(account: Record | None) -> dict[str, Any]:
 
 def _home_sites(inputs: Inputs, numbers: Sequence[str]) -> Columns:
     """`rule.home_site`: the site of the latest open job worked, else the department's home office."""
-    sites = HomeSites(inputs.expected)
-    latest = {
-        (job["PRCo"], clean.number(job["Employee"], "")): clean.key(job["Job"] or "", "")
-        for job in inputs.snapshot(RECENT_JOBS).records
-    }
+    sites, latest = HomeSites(inputs.expected), _latest_jobs(inputs)
     homes: list[str | None] = []
     whys: list[str] = []
     for row, number in zip(inputs.snapshot(EMPLOYEES).records, numbers, strict=True):
-        job, department = latest.get((row["PRCo"], number)), row.get("PRDept")
+        job, department = clean.key(latest.get((row["PRCo"], number), {}).get("Job") or "", ""), row.get("PRDept")
         code = clean.text(department, "") if department is not None else None
         homes.append(sites.of_job(job) or sites.home_office(code))
         worked = f"job {job} has no site" if job else "no timecard on an open job"
         office = f"department {code} has no home office in SafetyAmp" if code else "no department is given"
         whys.append(f"Home site: {worked}, and {office}")
     return {"rule.home_site": list(homes), "rule.home_site.why": list(whys)}
+
+
+def _latest_jobs(inputs: Inputs) -> dict[tuple[Any, str | None], Record]:
+    """(company, employee number) → the row of the open job worked last."""
+    rows = inputs.snapshot(RECENT_JOBS).records
+    return {(row["PRCo"], clean.number(row["Employee"], "")): row for row in rows}
 
 
 def _role(inputs: Inputs, rules: EmployeesConfig) -> str:
@@ -227,9 +230,16 @@ def _role(inputs: Inputs, rules: EmployeesConfig) -> str:
     return rules.default_role if roles.id_of(rules.default_role) is not None or not marked else min(marked)
 
 
-def _row_of(inputs: Inputs, record: Desired) -> Rows:
-    """The Entra account beside the employee's own row."""
-    return {ENTRA: _entra_row(_accounts(inputs).get(record.natural_key))}
+def _beside(inputs: Inputs) -> Callable[[Desired], Rows]:
+    """The Entra account and the job worked last, beside the employee's own row."""
+    accounts, latest = _accounts(inputs), _latest_jobs(inputs)
+
+    def rows(record: Desired) -> Rows:
+        number = record.natural_key
+        job = next((latest[place] for row in record.rows if (place := (row["PRCo"], number)) in latest), None)
+        return {ENTRA: _entra_row(accounts.get(number)), **({RECENT_JOBS: job} if job is not None else {})}
+
+    return rows
 
 
 def _why_absent(inputs: Inputs, key: str) -> Iterator[str]:
@@ -387,7 +397,7 @@ SPEC = EntitySpec(
         "rule.role": ("safetyamp_observed/roles",),
     },
     reads=(ROLES,),
-    row_of=_row_of,
+    beside=_beside,
     why_absent=_why_absent,
     traces=(
         Trace("users", lambda row, who, _rules: who.has_number(row.get("emp_id")), is_person=True),

@@ -64,7 +64,9 @@ def desire_jobs(inputs: Inputs, rules: JobsConfig) -> list[Desired]:
     claims = ((n, c, s[0] is Scope.ACTIVE) for n, c, s in zip(numbers, companies, scopes, strict=True))
     owner = owners(claims, inputs.companies)
     desired = []
-    for number, company, name, (scope, rule), found in zip(numbers, companies, names, scopes, mapped, strict=True):
+    for row, number, company, name, (scope, rule), found in zip(
+        rows, numbers, companies, names, scopes, mapped, strict=True
+    ):
         mine = owner[number] == company
         clash = f"company {owner[number]} has a job with the same number: a site code must be unique"
         desired.append(
@@ -78,6 +80,7 @@ def desire_jobs(inputs: Inputs, rules: JobsConfig) -> list[Desired]:
                 reasons=tuple(found.reasons if mine else [*found.reasons, clash]),
                 notes=tuple(found.notes),
                 stand_ins=frozenset(found.stand_ins),
+                rows=(row,),
             )
         )
     return desired

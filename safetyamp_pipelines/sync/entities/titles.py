@@ -11,6 +11,7 @@ from safetyamp_pipelines.sync.model.clean import LOST, restores, text
 from safetyamp_pipelines.sync.model.columns import AUDIT, Kind, Schema, columns, keys
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.kinds import EntityRules
+from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Field, MatchKey, Policy, SourceKey
 from safetyamp_pipelines.sync.model.tables import Table
 
@@ -23,12 +24,16 @@ def desire_titles(inputs: Inputs, _rules: TitlesConfig) -> list[Desired]:
     """One record per distinct title; spellings that differ only by case or outer blanks are one title. The most
     frequent spelling stands; the key has none, so that a new favourite is not a new title."""
     spellings: dict[str, Counter[str]] = {}
-    for title in _titles(inputs):
+    rows: dict[str, list[Record]] = {}
+    for title, row in _titles(inputs):
         spellings.setdefault(title.casefold(), Counter())[title] += 1
+        rows.setdefault(title.casefold(), []).append(row)
     chosen = {folded: min(found, key=lambda t: (-found[t], t)) for folded, found in sorted(spellings.items())}
     there = [row.get("name") for row in inputs.expected["user_titles"].rows.values()]
     return [
-        Desired(folded, title, {"name": title}, {"name": (title,)}, reasons=_reasons(title, there))
+        Desired(
+            folded, title, {"name": title}, {"name": (title,)}, reasons=_reasons(title, there), rows=tuple(rows[folded])
+        )
         for folded, title in chosen.items()
     ]
 
@@ -38,12 +43,12 @@ def _reasons(title: str, there: Iterable[Any]) -> tuple[str, ...]:
     return (f"Title: Viewpoint udEmpTitle {LOST}",) if any(restores(name, title) for name in there) else ()
 
 
-def _titles(inputs: Inputs) -> Iterator[str]:
-    """The title of each active employee that has one."""
+def _titles(inputs: Inputs) -> Iterator[tuple[str, Record]]:
+    """The title of each active employee that has one, with the employee's row."""
     active = is_active(inputs.columns(EMPLOYEES, EMPLOYMENT), inputs.today(EMPLOYEES))
     for row, is_on in zip(inputs.snapshot(EMPLOYEES).records, active, strict=True):
         if is_on and (title := text(row.get("udEmpTitle") or "", "")) is not None:
-            yield title
+            yield title, row
 
 
 def _why_absent(inputs: Inputs, key: str) -> Iterator[str]:
@@ -87,6 +92,6 @@ SPEC = EntitySpec(
     key=SourceKey(EMPLOYEES, "udEmpTitle"),
     rules=TitlesConfig,
     desire=desire_titles,
-    records=lambda inputs: {(None, title.casefold()) for title in _titles(inputs)},
+    records=lambda inputs: {(None, title.casefold()) for title, _ in _titles(inputs)},
     why_absent=_why_absent,
 )

@@ -103,6 +103,7 @@ def desire_vehicles(inputs: Inputs, rules: VehiclesConfig) -> list[Desired]:
             match=_match(vehicle),
             reasons=tuple(dict.fromkeys(found.reasons)),
             notes=tuple(found.notes),
+            rows=(vehicle,),
         )
         for vehicle, found in zip(vehicles, mapped, strict=True)
     ]

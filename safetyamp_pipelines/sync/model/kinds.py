@@ -6,10 +6,10 @@ The keys are in `rules/`, and for each entity in its declaration.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from safetyamp_pipelines.sync.model.clean import telephony
 
@@ -69,6 +69,19 @@ def _unique(values: tuple[int, ...]) -> tuple[int, ...]:
     return values
 
 
+def _column(name: str) -> str:
+    """A column of the entity's own table, or of another of its sources: `PRDept`, `entra/users.mail`."""
+    table, _, column = name.rpartition(".")
+    if table and not re.fullmatch(r"[a-z_]+/[a-z_]+", table):
+        raise ValueError("must be a column such as PRDept, or one of another source such as entra/users.mail")
+    _plain_identifier(column)
+    return name
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str | int) else value
+
+
 def _once(keys: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(keys)) != len(keys):
         raise ValueError("must name each key once")
@@ -88,6 +101,14 @@ SourceKey = Annotated[str, Field(coerce_numbers_to_str=True), AfterValidator(_no
 Keys = Annotated[tuple[SourceKey, ...], AfterValidator(_once)]
 EmployeeNumberPattern = Annotated[str, AfterValidator(_pattern_with_one_group)]
 DepartmentPattern = Annotated[str, AfterValidator(_pattern_with_department)]
+
+SourceColumn = Annotated[str, AfterValidator(_column)]
+Values = Annotated[
+    tuple[SourceKey, ...],
+    Field(min_length=1),
+    BeforeValidator(_as_list, json_schema_input_type=str | int | tuple[str | int, ...]),
+]
+Conditions = dict[SourceColumn, Values]
 
 Policy = Literal["source", "initial", "fill", "merge"]
 UpdateMethod = Literal["PUT", "PATCH"]
@@ -117,7 +138,7 @@ StateHere = Annotated[
 class Section(BaseModel):
     """One section of sync.yaml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, serialize_by_alias=True)
 
 
 class EntityRules(Section):
@@ -126,6 +147,32 @@ class EntityRules(Section):
     policies: Policies = {}
     protected: Protected = ()
     suppressed: Suppressed = ()
+    only: Conditions = Field(
+        default={},
+        description="Column to value, or list of values: only records that have one of them in every column named here "
+        "are in scope. The others are left as they are in SafetyAmp; a leaver whom this project knows is switched off.",
+    )
+    except_: Conditions = Field(
+        default={}, alias="except", description="Likewise: records that have one of the values are out of scope."
+    )
+    create: bool = Field(default=True, description="Whether new records are created; false skips them.")
+    update: bool = Field(
+        default=True, description="Whether records are updated, and accounts linked by their e-mail; false skips them."
+    )
+    deactivate: bool = Field(
+        default=True, description="Whether leavers are switched off; false skips and reports them."
+    )
+    reactivate: bool = Field(default=True, description="Whether records are switched on again; false skips them.")
+    in_sync_all: bool = Field(
+        default=True,
+        description="Whether sync_all, its schedule and `safetyamp sync` push the entity; false leaves it to its own "
+        "job, and to being named.",
+    )
+
+    @property
+    def conditions(self) -> dict[str, Conditions]:
+        """`only` and `except` by their key."""
+        return {"only": self.only, "except": self.except_}
 
     @property
     def phone_region(self) -> str:

@@ -95,7 +95,8 @@ class Desired:
     `reasons` say why the record cannot be synced, in a payroll clerk's words and without any personal value.
     `groups` are what guards count by besides the place, such as `department 10`. `stand_ins` are the fields whose value
     is a constant of sync.yaml because the source has none: it fills what is empty and overwrites nothing. `waits` say
-    why the record cannot be created yet: something that it needs was not read, or not planned.
+    why the record cannot be created yet: something that it needs was not read, or not planned. `rows` are its rows in
+    the table of the key: by them sync.yaml says whether it is in scope.
     """
 
     source_key: str
@@ -109,6 +110,7 @@ class Desired:
     groups: tuple[str, ...] = ()
     stand_ins: frozenset[str] = frozenset()
     waits: tuple[str, ...] = ()
+    rows: tuple[Record, ...] = ()
 
     def under(self, fields: Iterable[Field]) -> tuple[Field, ...]:
         """The fields with the policies that hold for this record."""
@@ -182,8 +184,9 @@ class EntitySpec:
     `target` is the table it writes; two entities may write one. `reads` declares further tables of SafetyAmp that it
     looks things up in, `observed` names all that it is planned against. `rules` is its section of sync.yaml.
     `desire` reads snapshots and expected state and gives what each source record should become. `key` finds a record's
-    row, `row_of` the rows beside it or instead of it. `records` names, as (company, key), every source record that must
-    end in a verdict, where these are not just the rows of the key's table; it is asked beside `desire` to check it.
+    row, `beside` gives the rows of other sources that belong to it. `records` names, as (company, key), every source
+    record that must end in a verdict, where these are not just the rows of the key's table; it is asked beside `desire`
+    to check it.
     `words` says for each `rule.<name>` among the fields' sources where its values come from, `rests_on` which snapshots
     besides the key's table its values are made of.
     `access` names the field that switches a record off for leavers. With `holds_switched_off`, a record that somebody
@@ -211,7 +214,7 @@ class EntitySpec:
     rests_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reads: tuple[Table, ...] = ()
     records: Callable[[Inputs], Iterable[tuple[object, str]]] | None = None
-    row_of: Callable[[Inputs, Desired], Rows] | None = None
+    beside: Callable[[Inputs], Callable[[Desired], Rows]] = field(default=lambda _inputs: lambda _record: {})
     why_absent: Callable[[Inputs, str], Iterable[str]] = field(default=lambda _inputs, _key: ())
     traces: tuple[Trace, ...] = ()
     access: str | None = None
@@ -242,6 +245,11 @@ class EntitySpec:
     def field(self, name: str) -> Field:
         """The field of that write name; KeyError when the entity has none."""
         return self._by_name[name]
+
+    def column_named(self, named: str) -> tuple[str, str]:
+        """(table, column) of a column that sync.yaml names; without a table it is one of the key's table."""
+        table, _, column = named.rpartition(".")
+        return table or self.key.table, column
 
     def tables_of(self, declared: Field) -> set[str]:
         """The snapshots that a field's value rests on, beside those of the table that the entity writes."""

@@ -13,6 +13,10 @@ from safetyamp_pipelines.sync.model.tables import Id, at_path, fold
 from safetyamp_pipelines.sync.planning.difference import value_hash
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
+SWITCHES = {"create", "update", "deactivate", "reactivate", "in_sync_all"}
+NO_PART = {"protected", "protected_roles", "suppressed", "only", "except_", *SWITCHES}
+"""Keys of an entity's section that say which records are pushed, not what they become."""
+
 Cause = Mapping[str, Any]
 """`mapping`: a hash; `references`: field → id it resolved to; `holders`: field → ids of those who have the value."""
 
@@ -20,7 +24,7 @@ Cause = Mapping[str, Any]
 def mapping_hash(spec: EntitySpec, config: SyncConfig) -> str:
     """What decides how a source record becomes this entity's body: its section of sync.yaml, how it is sent, and the
     declared fields. Guards, schedules and lists of keys have no part in it."""
-    section = config.of(spec).model_dump(mode="json", exclude={"protected", "protected_roles", "suppressed"})
+    section = config.of(spec).model_dump(mode="json", exclude=NO_PART)
     fields = [[f.name, f.sources, f.clean, f.references, f.as_list_of_ids, str(f.policy)] for f in spec.fields]
     return value_hash([config.companies, section, config.target.update_methods[spec.table], fields])
 

@@ -61,7 +61,7 @@ class _Planner:
         desired = sorted(map(_with_readable_key, spec.desire(inputs, config.of(spec))), key=lambda one: one.source_key)
         self.foreign = inputs.memory.foreign | inputs.expected.claimed.get(spec.table, frozenset())
         self.matches = match_records(desired, self.observed, inputs.memory.links, spec.match, self.foreign)
-        self.left_alone = left_alone(spec, config, desired, self.matches, self.observed)
+        self.left_alone = left_alone(spec, config, inputs, desired, self.matches)
         self.desired = [record for record in desired if record.source_key not in self.left_alone]
         self.others = [record for record in desired if record.source_key in self.left_alone]
         self.own = [field for field in self.fields if field.references == spec.table]

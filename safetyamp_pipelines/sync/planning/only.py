@@ -36,7 +36,7 @@ def only(
     return replace(
         plan,
         changes=changes,
-        verdicts=tuple(_aside(verdict, keys) for verdict in plan.verdicts),
+        verdicts=tuple(verdict if verdict.source_key in keys else aside(verdict) for verdict in plan.verdicts),
         agreed=tuple(agreed for agreed in plan.agreed if agreed.source_key in keys),
         refused=judge(changes),
         source_rows={},
@@ -45,10 +45,11 @@ def only(
     )
 
 
-def _aside(verdict: Verdict, keys: Collection[str]) -> Verdict:
-    if verdict.source_key in keys or verdict.outcome not in OUTCOME_OF.values():
+def aside(verdict: Verdict, why: str = ASIDE) -> Verdict:
+    """The verdict of a record that this run does not push."""
+    if verdict.outcome not in OUTCOME_OF.values():
         return verdict
-    return replace(verdict, outcome=Outcome.NOT_PUSHED, rule=ASIDE)
+    return replace(verdict, outcome=Outcome.NOT_PUSHED, rule=why)
 
 
 def _refuse_dependent(spec: EntitySpec, plan: Plan, keys: Collection[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,9 +21,13 @@ from safetyamp_pipelines.sync.model.remembered import Failure, Link
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Field, Scope
 from safetyamp_pipelines.sync.model.tables import Id, TargetTable, fold
 from safetyamp_pipelines.sync.planning.circumstances import Circumstances
+from safetyamp_pipelines.sync.planning.conditions import out_of_scope, switched_off
 from safetyamp_pipelines.sync.planning.difference import DRIFT, Difference, diff_record, observed_value, was_not_taken
 from safetyamp_pipelines.sync.planning.matching import Match, Matches
 from safetyamp_pipelines.sync.rules.config import SyncConfig
+
+LeftAlone = dict[str, tuple[Outcome, str]]
+"""Source key → verdict and rule of a record that is left as it is in SafetyAmp, or out of it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Ground:
     config: SyncConfig
     observed: TargetTable
     matches: Matches
-    left_alone: dict[str, str]
+    left_alone: LeftAlone
     circumstances: Circumstances
 
 
@@ -54,9 +58,9 @@ class Decisions:
         """Give the record its one verdict."""
         matches = self.ground.matches
         match = matches.found.get(record.source_key)
-        if (why := self.ground.left_alone.get(record.source_key)) is not None:
-            self._decided(replace(record, reasons=(), notes=()), Outcome.SKIPPED, why)
-            self.findings += worth_a_look(self.ground.spec, record, why, matches, self.ground.observed)
+        if (left := self.ground.left_alone.get(record.source_key)) is not None:
+            self._decided(replace(record, reasons=(), notes=()), *left)
+            self.findings += worth_a_look(self.ground.spec, record, left[1], matches, self.ground.observed)
         elif record.scope is Scope.OUT:
             self._decided(record, Outcome.OUT_OF_SCOPE, record.rule)
             if match is not None and record.rule:
@@ -169,7 +173,16 @@ class Decisions:
     def _change(
         self, record: Desired, action: Action, match: Match | None, fields: dict[str, tuple[Any, Any]], cause: str
     ) -> None:
-        """Plan a change, unless SafetyAmp refused exactly this before and nothing it hung on has changed since."""
+        """Plan a change, unless sync.yaml switches its kind off, or SafetyAmp refused exactly this before and nothing
+        it hung on has changed since."""
+        spec, rules = self.ground.spec, self.ground.config.of(self.ground.spec)
+        if (why := switched_off(spec, rules, action)) is not None:
+            self._decided(record, Outcome.SKIPPED, f"{why}: {cause}")
+            if action is Action.DEACTIVATE:
+                self.findings.append(Finding("leaver_left_on", record.source_key, f"{cause}; {why}"))
+            return
+        if action is Action.REACTIVATE and not rules.update:
+            fields = {name: pair for name, pair in fields.items() if name == spec.access}
         after = {name: after for name, (_, after) in fields.items()}
         fingerprint = payload_hash(self.ground.spec.name, action, after)
         failure = self._standing(record, match)
@@ -235,22 +248,26 @@ def _refusal_of(facts: Any) -> str:
 
 
 def left_alone(
-    spec: EntitySpec, config: SyncConfig, desired: Iterable[Desired], matches: Matches, observed: TargetTable
-) -> dict[str, str]:
-    """Source key → the rule that keeps the record as it is in SafetyAmp, or out of it. A protected key that SafetyAmp
-    does not know is not created either: its account may be there under another number."""
+    spec: EntitySpec, config: SyncConfig, inputs: Inputs, desired: Collection[Desired], matches: Matches
+) -> LeftAlone:
+    """The records that sync.yaml leaves alone. A protected key that SafetyAmp does not know is not created either: its
+    account may be there under another number. A leaver out of scope whose account this project knows is no such
+    record: access that we keep in step does not stay on because the scope became narrower."""
     section = config.of(spec)
     # People write a title as they read it, and blanks are not seen.
     suppressed, protected = ({fold(key, case=True) for key in keys} for keys in (section.suppressed, section.protected))
-    found: dict[str, str] = {}
+    outside, rows = out_of_scope(spec, inputs, section, desired), inputs.expected[spec.table].rows
+    found: LeftAlone = {}
     for record in desired:
         key, match = record.source_key, matches.found.get(record.source_key)
         if (folded := fold(key, case=True)) in suppressed:
-            found[key] = f"suppressed: named in {spec.name}.suppressed of sync.yaml"
+            found[key] = Outcome.SKIPPED, f"suppressed: named in {spec.name}.suppressed of sync.yaml"
         elif folded in protected:
-            found[key] = f"protected: named in {spec.name}.protected of sync.yaml"
-        elif match is not None and (why := spec.protected_by(observed.rows[match.target_id], section)) is not None:
-            found[key] = f"protected: {why}"
+            found[key] = Outcome.SKIPPED, f"protected: named in {spec.name}.protected of sync.yaml"
+        elif match is not None and (why := spec.protected_by(rows[match.target_id], section)) is not None:
+            found[key] = Outcome.SKIPPED, f"protected: {why}"
+        elif key in outside and not (record.scope is Scope.LEAVER and key in inputs.memory.links):
+            found[key] = Outcome.OUT_OF_SCOPE, outside[key]
     return found
 
 
@@ -265,4 +282,5 @@ def worth_a_look(
     if why.startswith("suppressed"):
         yield Finding("suppressed_in_safetyamp", record.source_key, f"{why}, and it is in SafetyAmp")
     elif record.scope is Scope.LEAVER and observed.rows[match.target_id].get(spec.access or "") in (True, 1):
-        yield Finding("protected_leaver", record.source_key, f"{record.rule}; {why}: take the access off by hand")
+        kind = "protected_leaver" if why.startswith("protected") else "leaver_left_on"
+        yield Finding(kind, record.source_key, f"{record.rule}; {why}: take the access off by hand")

@@ -5,12 +5,13 @@ Every key has a default and a description. No YAML (`yaml_file.py`), no files (`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, create_model, model_validator
 
 from safetyamp_pipelines.sync.entities.registry import all_entities
+from safetyamp_pipelines.sync.model.columns import SOURCES
 from safetyamp_pipelines.sync.model.kinds import Codes, Identifier, Positive, Section, UpdateMethod
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.rules.calendar import ScheduleConfig
@@ -74,6 +75,8 @@ class EntraConfig(Section):
     expand_manager: bool = Field(default=True, description="Read each user's manager too, for supervisors.")
 
 
+WITH_SITE_COLUMNS = ("viewpoint/employees", "viewpoint/departments", "viewpoint/jobs")
+"""Tables to which a site adds columns of its own."""
 ENTITIES = all_entities("the model of sync.yaml")
 _VERBS: dict[str, Any] = {spec.table: (UpdateMethod, spec.target.update) for spec in ENTITIES}
 _Verbs: Any = create_model("_Verbs", __base__=Section, **_VERBS)
@@ -145,6 +148,27 @@ class SyncConfig(_Entities):  # type: ignore[misc]  # its sections of entities a
     def of(self, spec: EntitySpec) -> Any:
         """The section of an entity."""
         return getattr(self, spec.name)
+
+    def columns_named(self) -> Iterator[tuple[EntitySpec, str, str, str]]:
+        """(entity, key of sync.yaml, table, column) of every source column that it names."""
+        for spec in ENTITIES:
+            for key, conditions in self.of(spec).conditions.items():
+                for named in conditions:
+                    yield spec, f"{spec.name}.{key}.{named}", *spec.column_named(named)
+
+    def site_columns(self, table: str) -> dict[str, str]:
+        """Column → key of sync.yaml, of the columns of that table that are read for its sake alone."""
+        known = SOURCES[table].known()
+        return {column: key for _, key, of, column in self.columns_named() if of == table and column not in known}
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """(key, what is wrong there) of what no section shows by itself. Columns that a site may have added to Vista
+        are looked up when it is read."""
+        for spec, key, table, column in self.columns_named():
+            if table not in spec.sources:
+                yield key, f"names a table that {spec.name} are not read from; there are {', '.join(spec.sources)}"
+            elif table not in WITH_SITE_COLUMNS and column not in (known := SOURCES[table].known()):
+                yield key, f"names no column of {table}; there are {', '.join(sorted(known))}"
 
     @model_validator(mode="before")
     @classmethod

@@ -41,6 +41,8 @@ def parse_sync_config(text: str) -> SyncConfig:
         config: SyncConfig = SyncConfig.model_validate(data)
     except ValidationError as error:
         raise SyncConfigError(tuple((_where(one["loc"]), _what(one)) for one in error.errors())) from error
+    if problems := tuple(config.problems()):
+        raise SyncConfigError(problems)
     return config
 
 
@@ -100,4 +102,4 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
         assert isinstance(annotation, type)
         assert issubclass(annotation, BaseModel)
         section = annotation
-    return list(section.model_fields)
+    return [field.alias or name for name, field in section.model_fields.items()]

@@ -13,12 +13,13 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from safetyamp_pipelines.sync.model.errors import Refusal
-from safetyamp_pipelines.sync.rules.config import SyncConfig, ViewpointConfig
+from safetyamp_pipelines.sync.rules.config import WITH_SITE_COLUMNS, SyncConfig, ViewpointConfig
 
 Role = Literal["employees", "departments", "jobs", "contracts", "timecards", "payroll_interface"]
 
 # Columns by role: those the sync cannot do without, and those that read as empty where a site lacks them or its login
-# may not see them. Nothing outside these lists is ever selected: the employees table also holds pay and bank details.
+# may not see them. Nothing is ever selected but these and the columns that sync.yaml names: the employees table also
+# holds pay and bank details.
 _WORKED = ("PRCo", "Employee", "JCCo", "Job", "PostDate")
 REQUIRED: Mapping[Role, tuple[str, ...]] = {
     "employees": ("PRCo", "Employee", "LastName", "FirstName", "HireDate", "TermDate", "PRDept"),
@@ -80,19 +81,20 @@ def table_name(config: ViewpointConfig, role: Role) -> str:
     return name
 
 
-def vista_tables(config: ViewpointConfig, found: Mapping[str, Collection[str]]) -> dict[Role, VistaTable]:
+def vista_tables(config: SyncConfig, found: Mapping[str, Collection[str]]) -> dict[Role, VistaTable]:
     """The site's tables, given the columns `found` in each (a table that is not there is no key of it).
 
     Raises Refusal naming every missing table and required column, each with the key of sync.yaml to change.
     """
     problems: list[str] = []
     tables: dict[Role, VistaTable] = {}
-    for role in roles_read(config):
-        name = table_name(config, role)
+    viewpoint = config.viewpoint
+    for role in roles_read(viewpoint):
+        name = table_name(viewpoint, role)
         if name in found:
             tables[role] = _vista_table(config, role, name, found[name], problems)
         else:
-            schema = f" in schema {config.db_schema}" if config.db_schema else ""
+            schema = f" in schema {viewpoint.db_schema}" if viewpoint.db_schema else ""
             problems.append(
                 f"no table or view {name}{schema} is visible to this login: correct viewpoint.tables.{role} or "
                 "viewpoint.db_schema in sync.yaml, or grant SELECT on it"
@@ -102,22 +104,23 @@ def vista_tables(config: ViewpointConfig, found: Mapping[str, Collection[str]]) 
     return tables
 
 
-def _vista_table(
-    config: ViewpointConfig, role: Role, name: str, found: Collection[str], problems: list[str]
-) -> VistaTable:
+def _vista_table(config: SyncConfig, role: Role, name: str, found: Collection[str], problems: list[str]) -> VistaTable:
     """Resolve labels to real columns, case-exactly: under a binary collation `prco` is not `PRCo`."""
     columns: dict[str, str | None] = {}
     notices: list[str] = []
-    optional = OPTIONAL.get(role, ())
-    for label in (*REQUIRED[role], *optional):
+    optional, table = OPTIONAL.get(role, ()), f"viewpoint/{role}"
+    named = config.site_columns(table) if table in WITH_SITE_COLUMNS else {}
+    for label in (*REQUIRED[role], *optional, *named):
         site_key = _SITE_COLUMNS.get(label)
-        column: str = getattr(config.columns, site_key) if site_key else label
+        column: str = getattr(config.viewpoint.columns, site_key) if site_key else label
         columns[label] = column if column in found else None
         if column in found:
             continue
         similar = sorted(other for other in found if other.lower() == column.lower())
         hint = f"; it has {similar[0]}, and case counts" if similar else ""
-        if label not in optional:
+        if label in named:
+            problems.append(f"{name} has no column {column}{hint}: correct {named[label]} in sync.yaml")
+        elif label not in optional:
             problems.append(
                 f"{name} has no column {column}{hint}: correct viewpoint.tables.{role} in sync.yaml to a table or view "
                 "that has it"
@@ -130,7 +133,7 @@ def _vista_table(
         else:
             notices.append(f"{name} has no column {column}{hint}: read as empty")
     real: list[sa.ColumnClause[Any]] = [sa.column(column) for column in columns.values() if column is not None]
-    return VistaTable(name, sa.table(name, *real, schema=config.db_schema), columns, tuple(notices))
+    return VistaTable(name, sa.table(name, *real, schema=config.viewpoint.db_schema), columns, tuple(notices))
 
 
 def viewpoint_queries(config: SyncConfig, tables: Mapping[Role, VistaTable], *, read_on: date) -> tuple[Query, ...]:

@@ -172,7 +172,7 @@ class ViewpointReader:
             if level is not None:
                 connection.execution_options(isolation_level=level)
         columns = {name: [column["name"] for column in found_columns] for (_, name), found_columns in found.items()}
-        tables = vista_tables(viewpoint, columns)
+        tables = vista_tables(self._config, columns)
         return viewpoint_queries(self._config, tables, read_on=read_on), notices
 
     def _isolation(self, connection: sa.Connection) -> tuple[Any, tuple[str, ...]]:

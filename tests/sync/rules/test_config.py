@@ -124,6 +124,13 @@ def test_a_configuration_cannot_be_changed_after_it_was_checked() -> None:
         ("vehicles: {default_site: 24113.}", "vehicles.default_site", "put quotes"),  # a job key; YAML reads a number
         ("jobs: {country: NO}", "jobs.country", "put quotes"),  # YAML reads Norway as false
         ("jobs: {1: US}", "jobs.1", "keys are names"),
+        ("employees: {only: {PRDept: []}}", "employees.only.PRDept", "must not be empty"),
+        ("employees: {only: {PRDept: null}}", "employees.only.PRDept", "must be a list"),
+        ("employees: {except: {'PR Dept': 1}}", "employees.except.PR Dept", "plain name"),
+        ("employees: {excepted: {}}", "employees.excepted", "only, except, create"),
+        ("jobs: {only: {entra/users.mail: x}}", "jobs.only.entra/users.mail", "are not read from"),
+        ("employees: {only: {entra/users.upn: x}}", "employees.only.entra/users.upn", "there are accountEnabled"),
+        ("vehicles: {only: {plate: x}}", "vehicles.only.plate", "names no column of samsara/vehicles"),
         ("entra: 3", "entra", "section of keys and values"),
         ("- 1", "the file", "section of keys and values"),
     ],

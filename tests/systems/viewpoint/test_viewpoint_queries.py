@@ -27,7 +27,7 @@ SENSITIVE = {
 
 
 def queries(settings: SyncConfig) -> dict[str, Query]:
-    tables = vista_tables(settings.viewpoint, COLUMNS)
+    tables = vista_tables(settings, COLUMNS)
     return {query.table: query for query in viewpoint_queries(settings, tables, read_on=date(2026, 11, 20))}
 
 
@@ -126,7 +126,7 @@ def test_missing_tables_and_columns_are_told_all_at_once_with_the_key_to_change(
     found["bPREH"].append("prdept")
 
     with pytest.raises(Refusal) as refusal:
-        vista_tables(config().viewpoint, found)
+        vista_tables(config(), found)
 
     lines = str(refusal.value).splitlines()
     assert len(lines) == 2
@@ -135,9 +135,18 @@ def test_missing_tables_and_columns_are_told_all_at_once_with_the_key_to_change(
     assert "bPRDP is visible to this login: correct viewpoint.tables.departments" in lines[1]
 
 
+def test_a_column_that_only_the_rules_name_is_read_and_one_that_is_missing_is_refused_with_its_key() -> None:
+    settings = config(employees={"only": {"udUnion": "LU 1"}})
+    there = {**COLUMNS, "bPREH": [*COLUMNS["bPREH"], "udUnion"]}
+
+    assert str(vista_tables(settings, there)["employees"]["udUnion"]) == '"bPREH"."udUnion"'
+    with pytest.raises(Refusal, match=r"bPREH has no column udUnion: correct employees.only.udUnion in sync.yaml"):
+        vista_tables(settings, COLUMNS)
+
+
 def test_a_missing_optional_column_becomes_null_and_one_notice() -> None:
     found = {**COLUMNS, "bPREH": [column for column in COLUMNS["bPREH"] if column not in ("udEmpTitle", "Suffix")]}
-    tables = vista_tables(config().viewpoint, found)
+    tables = vista_tables(config(), found)
 
     assert str(tables["employees"]["udEmpTitle"]) == "NULL"
     assert tables["employees"].notices == (
@@ -149,7 +158,7 @@ def test_a_missing_optional_column_becomes_null_and_one_notice() -> None:
 def test_a_column_of_another_name_is_read_under_the_known_label() -> None:
     settings = config(viewpoint={"columns": {"title": "udPosition"}, "tables": {"employees": "PREH"}})
     found = {**COLUMNS, "PREH": [*COLUMNS["bPREH"], "udPosition"]}
-    tables = vista_tables(settings.viewpoint, found)
+    tables = vista_tables(settings, found)
 
     (query, *_) = viewpoint_queries(settings, tables, read_on=date(2026, 11, 20))
 
