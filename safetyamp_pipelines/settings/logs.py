@@ -19,22 +19,17 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from safetyamp_pipelines.settings.log_file import RotatedFile
+from safetyamp_pipelines.sync.entities.registry import PERSONAL, letters
 from safetyamp_pipelines.sync.model.text import displayed, displayed_lines
 
 HIDDEN = "[hidden]"
 PACKAGE = "safetyamp_pipelines"
 
-# Keys are compared in small letters and digits alone: MS-GRAPH-CLIENT-SECRET, clientSecret and client_secret are one.
+# Beside these, what entities declare to be personal. Keys are compared in small letters and digits alone.
 _SECRET_PART = re.compile(
     r"token|secret|password|passwd|pwd|apikey|authorization|cookie|credential|connectionstring|dsn|encryptionkey"
 )
 _RECORD = re.compile(r"(record|row|value)s?|payload|body|before|after|expected|answer|pushed")
-_PERSONAL = re.compile(
-    r"(first|last|middle|mid|nick|full|display|given|user|driver)name|surname|suffix|driver"
-    r"|(alert)?(e?mail|othermails)(address|from|to)?|proxyaddresses|userprincipalname"
-    r"|(mobile|work|home|cell|business)?phones?|(street|address)2?|zip(code)?"
-    r"|dateofbirth|birthdate|gender|sex|notes|licenseplate"
-)
 _HIDDEN_AFTER = (
     r"\w*(?:secret|password|passwd|pwd)|(?:access_|refresh_|id_)?token|api_?key|sig|signature|client_assertion"
     r"|accountkey|sharedaccesskey"
@@ -53,12 +48,12 @@ _IN_TEXT = (
 
 def redacted(key: str, value: Any) -> Any:
     """The value as it may be logged: hidden by its key's name, cleaned of addresses and logins inside text."""
-    plain = re.sub(r"[^a-z0-9]", "", key.lower())
+    plain = letters(key)
     if value is None or isinstance(value, bool):
         return value
     if _RECORD.fullmatch(plain) and isinstance(value, int):  # a count of records, not a record
         return value
-    if _PERSONAL.fullmatch(plain) or _RECORD.fullmatch(plain) or _SECRET_PART.search(plain):
+    if plain in PERSONAL or _RECORD.fullmatch(plain) or _SECRET_PART.search(plain):
         return HIDDEN
     if isinstance(value, Mapping):
         return {str(name): redacted(str(name), inner) for name, inner in value.items()}

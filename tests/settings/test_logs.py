@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 
 from safetyamp_pipelines.settings.logs import configure_logging, get_logger, log_context, redacted
+from safetyamp_pipelines.sync.entities.registry import ENTITIES
 
 log = get_logger("safetyamp_pipelines.some.module")
 
@@ -199,8 +200,8 @@ def test_a_librarys_exception_keeps_its_trace(console: io.StringIO) -> None:
         "BirthDate",
         "street2",
         "zip_code",
-        "alert_email_to",
-        "driver",
+        "udEmpTitle",
+        "username",
         "payload",
         "before",
         "record",
@@ -223,7 +224,7 @@ def test_secrets_persons_and_records_are_hidden_by_the_name_of_their_key(key: st
         ("expand_manager", True),
         ("endpoint", "/api/users/{id}"),
         ("table", "viewpoint/employees"),
-        ("name", "South"),
+        ("sites", 3),
         ("plan_hash", "9f86d081884c7d65"),
         ("when", "2026-11-20T10:00:00Z"),
     ],
@@ -254,6 +255,17 @@ def test_what_an_operator_needs_stays(key: str, value: Any) -> None:
 def test_logins_addresses_and_numbers_inside_text_are_hidden(text: str, clean: str) -> None:
     assert redacted("detail", text) == clean
     assert redacted("details", (text,)) == [clean]
+
+
+def test_what_is_hidden_is_what_entities_declare_to_be_personal() -> None:
+    declared = [field for spec in ENTITIES for field in spec.fields]
+
+    assert {field.name for field in declared if field.personal and redacted(field.name, "x") == "x"} == set()
+    shared = {"name", "serial"}  # of vehicles, which may be named after their drivers, and of what is not personal
+    shown = {field.name for field in declared if not field.personal and field.name not in shared}
+    assert {name for name in shown if redacted(name, "x") != "x"} <= {
+        field.name for field in declared if field.personal
+    }
 
 
 def test_a_set_is_shown_in_one_order() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from safetyamp_pipelines.sync.entities import departments, employees, jobs, titles, vehicles
@@ -9,7 +10,7 @@ from safetyamp_pipelines.sync.model.clean import CLEANERS
 from safetyamp_pipelines.sync.model.columns import SOURCES, Schema
 from safetyamp_pipelines.sync.model.errors import SyncError
 from safetyamp_pipelines.sync.model.snapshot import Record
-from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.model.spec import EntitySpec, Field
 from safetyamp_pipelines.sync.model.tables import Id, References, Table
 
 ENTITIES: list[EntitySpec] = []
@@ -18,6 +19,8 @@ TABLES: dict[str, Table] = {}
 """SafetyAmp's tables by name: those that entities write and those that they look things up in."""
 SCHEMAS: dict[str, Schema] = dict(SOURCES)
 """What every snapshot must look like, by its name."""
+PERSONAL: set[str] = set()
+"""The names under which values of people stand, in small letters and digits alone: what is never logged."""
 OBSERVED = "safetyamp_observed"
 _READERS: list[str] = []
 """Who has made something of all entities: nobody may be added any more."""
@@ -40,6 +43,31 @@ def register(spec: EntitySpec) -> None:
     for table in (*spec.reads, spec.target):
         TABLES[table.name] = table
         SCHEMAS[f"{OBSERVED}/{table.name}"] = table.schema
+    PERSONAL.update(map(letters, _personal_names(spec)))
+
+
+def letters(name: str) -> str:
+    """A name as it is compared where spellings differ: `zip_code`, `zipCode` and `ZIP-CODE` are one."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _personal_names(spec: EntitySpec) -> Iterator[str]:
+    """Of its personal fields and the columns they come from, and of all columns of a person's row that nothing reads
+    which is not personal."""
+    open_columns = {
+        name for field in spec.fields if not field.personal for name in (*_columns_of(field), str(field.read))
+    }
+    for field in spec.fields:
+        if field.personal:
+            yield from (field.name, *_columns_of(field))
+    for trace in spec.traces:
+        if trace.is_person:
+            schema = SCHEMAS.get(trace.table) or TABLES[trace.table].schema
+            yield from set(schema.known()) - {*schema.key, *open_columns, *TABLES}
+
+
+def _columns_of(field: Field) -> list[str]:
+    return [column for table, _, column in (source.partition(".") for source in field.sources) if table in SOURCES]
 
 
 def all_entities(reader: str) -> tuple[EntitySpec, ...]:
