@@ -17,6 +17,7 @@ from safetyamp_pipelines.automation.alerting.sensor import alert_sensor
 from safetyamp_pipelines.automation.housekeeping import forget_old_runs, forget_schedule
 from safetyamp_pipelines.automation.named_jobs import JOBS, report_daily
 from safetyamp_pipelines.automation.operator_jobs import OPERATOR_JOBS
+from safetyamp_pipelines.automation.run_watch import dead_runs_sensor
 from safetyamp_pipelines.automation.starting.retry_sensor import retry_sensor
 from safetyamp_pipelines.automation.starting.schedules import report_schedule, sync_schedules
 from safetyamp_pipelines.automation.starting.source_changes import source_sensor
@@ -70,7 +71,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
         asset_checks=[*table_checks, *verdict_checks, *guard_checks, *proof_checks, *table_push_checks],
         jobs=[*JOBS, report_daily, *OPERATOR_JOBS, forget_old_runs],
         schedules=[report_schedule(timing), *sync_schedules(timing), forget_schedule(timing)],
-        sensors=[retry_sensor(timing), source_sensor(timing), alert_sensor(timing)],
+        sensors=[retry_sensor(timing), source_sensor(timing), alert_sensor(timing), dead_runs_sensor],
         resources=resources,
         loggers={"console": console_logger(timing.log_format, timing.log_file)},
         executor=dg.in_process_executor,

@@ -11,7 +11,7 @@ import dagster as dg
 from safetyamp_pipelines.assets.describe import field_mapping
 from safetyamp_pipelines.assets.lanes import Lane, needed_for_plan, priority
 from safetyamp_pipelines.assets.push_config import PushConfig
-from safetyamp_pipelines.assets.results import dry_run_metadata, plan_metadata, push_metadata
+from safetyamp_pipelines.assets.results import STOPPED, dry_run_metadata, plan_metadata, push_metadata
 from safetyamp_pipelines.assets.verified import refuse_unchecked
 from safetyamp_pipelines.operations.interrupts import interrupts_deferred
 from safetyamp_pipelines.operations.plan_step import make_plan
@@ -20,11 +20,13 @@ from safetyamp_pipelines.operations.push_step import push_plan
 from safetyamp_pipelines.resources.diagnosed import diagnosed, failure_of
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
 from safetyamp_pipelines.resources.keys import (
+    BY_ITSELF,
     CAUSE_TAG,
     OBSERVED,
     OWNERS,
     PLAN_CHECKS,
     POOL,
+    RESTED_TAG,
     asset_key,
     plan_inputs,
     session_tag,
@@ -34,6 +36,7 @@ from safetyamp_pipelines.resources.keys import (
 from safetyamp_pipelines.resources.systems import LedgerResource, SafetyAmp, SettingsResource
 from safetyamp_pipelines.settings.logs import log_context
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name, references
+from safetyamp_pipelines.sync.model.errors import Resting
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
@@ -134,18 +137,23 @@ def push_asset(spec: EntitySpec) -> dg.AssetsDefinition:
         tables = {table: lane(f"{OBSERVED}/{table}").records for table in read}
         # An interrupt stops the push between two calls, and ends the run once what became of it is written down.
         with log_context(run_id=context.run_id, entity=spec.name), interrupts_deferred() as is_interrupted:
-            pushed = push_plan(
-                spec,
-                made,
-                client=client,
-                ledger=ledger.get(),
-                settings=sync_settings.get(),
-                references=references(tables),
-                observed_at=datetime.fromisoformat(observed.read_at),
-                run_id=context.run_id,
-                progress=progress.of(spec.name, lambda: client.http.calls),
-                is_interrupted=is_interrupted,
-            )
+            try:
+                pushed = push_plan(
+                    spec,
+                    made,
+                    client=client,
+                    ledger=ledger.get(),
+                    settings=sync_settings.get(),
+                    references=references(tables),
+                    observed_at=datetime.fromisoformat(observed.read_at),
+                    run_id=context.run_id,
+                    progress=progress.of(spec.name, lambda: client.http.calls),
+                    asked_at=_asked_at(context),
+                    is_interrupted=is_interrupted,
+                )
+            except Resting as rest:
+                _rest(context, rest)
+                return
             progress.pushed(spec.name, pushed.result.verdicts)
             looked_at = datetime.fromisoformat(made.as_of)
             ledger.get().log_verdicts(context.run_id, spec.name, looked_at, pushed.result.verdicts)
@@ -154,6 +162,9 @@ def push_asset(spec: EntitySpec) -> dg.AssetsDefinition:
             metadata = push_metadata(made, pushed, client.http.calls - calls_before, monotonic() - started)
             metadata = {"session": session.id, **metadata}
             context.add_output_metadata(metadata)
+        if isinstance(pushed.error, Resting):
+            _rest(context, pushed.error, **metadata)
+            return
         if pushed.error is not None:
             raise failure_of(pushed.error, **metadata) from pushed.error
         yield dg.Output(pushed.table_after(asset_name(spec), observed))
@@ -168,6 +179,21 @@ def _left_to_its_own_job(run: dg.DagsterRun, spec: EntitySpec, config: SyncConfi
     is_whole = run.job_name == "sync_all" and pushes <= (run.asset_selection or pushes)
     is_whole = is_whole and run.tags.get(CAUSE_TAG) != "shell"
     return f"{spec.name}.in_sync_all of sync.yaml is false" if is_whole and not config.of(spec).in_sync_all else None
+
+
+def _asked_at(context: dg.AssetExecutionContext) -> datetime | None:
+    """When a person asked for this run, in a freeze perhaps; None for a run that started by itself."""
+    if context.run.tags.get(CAUSE_TAG) in BY_ITSELF:
+        return None
+    record = context.instance.get_run_record_by_id(context.run_id)
+    return None if record is None else record.create_timestamp
+
+
+def _rest(context: dg.AssetExecutionContext, why: Resting, **metadata: Any) -> None:
+    """A push that people wanted to stop, or not to begin, is no failure: no output, so nothing is materialised."""
+    context.log_event(dg.AssetObservation(context.asset_key, metadata={STOPPED: str(why), **metadata}))
+    context.instance.add_run_tags(context.run_id, {RESTED_TAG: str(why)})
+    context.log.warning("%s: %s", context.asset_key.to_user_string(), why)
 
 
 PLANS = [plan_asset(spec) for spec in ENTITIES]

@@ -20,6 +20,10 @@ PLOTTED = ("created", "updated", "deactivated", "unchanged", "rejected", "failed
 """Verdicts that are reported also when they are 0, so that their curves have no holes."""
 
 
+STOPPED = "stopped"
+"""Metadata of the observation that a push leaves which a pause or a freeze stopped: why."""
+
+
 def plan_metadata(plan: Plan, unread: Mapping[str, str], *, seconds: float) -> dict[str, Any]:
     """Verdict counts (one number each, so that the UI plots them), changes, rejected records with reasons."""
     return {

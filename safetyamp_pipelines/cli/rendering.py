@@ -55,6 +55,10 @@ class TerminalProgress:
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
+    def waits(self, text: str) -> None:
+        """Report for whom the run waits, and how long."""
+        self._console.print(f"waits  {escape(text)}", highlight=False, soft_wrap=True)
+
     def read(self, table: str, rows: int, calls: int) -> None:
         """Report that a table was read."""
         self._console.print(f"read   {table:<14} {rows:>6} rows {calls:>5} calls", highlight=False)

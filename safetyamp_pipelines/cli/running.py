@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +11,14 @@ from typing import Any
 
 import dagster as dg
 
+from safetyamp_pipelines.assets.results import STOPPED
 from safetyamp_pipelines.automation.named_jobs import plan_keys, push_keys
 from safetyamp_pipelines.cli.causes import Cause, cause_of_checks, causes_of
+from safetyamp_pipelines.cli.standing_by import watched
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.resources.dagster_storage import instance_of_home
+from safetyamp_pipelines.resources.dead_runs import process_tag
 from safetyamp_pipelines.resources.diagnosed import diagnosis_of
 from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.systems import SettingsResource
@@ -102,13 +106,16 @@ def run_entities(
     job = build_defs(overrides).resolve_job_def("sync_all" if push else "plan_all")
     started = monotonic()
     with instance_of_home() as instance:
-        result = job.execute_in_process(
-            instance=instance,
-            raise_on_error=False,
-            asset_selection=push_keys(chosen) if push else plan_keys(chosen),
-            run_config=_run_config([f"{chosen[0].name}/{key}" for key in keys]),
-            tags={"safetyamp/cause": "shell"},
-        )
+        run_id = str(uuid.uuid4())
+        with watched(instance, run_id, told.waits):
+            result = job.execute_in_process(
+                run_id=run_id,
+                instance=instance,
+                raise_on_error=False,
+                asset_selection=push_keys(chosen) if push else plan_keys(chosen),
+                run_config=_run_config([f"{chosen[0].name}/{key}" for key in keys]),
+                tags={"safetyamp/cause": "shell", **process_tag()},
+            )
         ran = Ran(result.run_id, monotonic() - started)
         _gather(ran, result, [spec.name for spec in chosen], told.verdicts, push=push)
         _explain(ran, result)
@@ -131,6 +138,9 @@ class _Listening:
 
     def read(self, table: str, rows: int, calls: int) -> None:
         self.reporter.read(table, rows, calls)
+
+    def waits(self, text: str) -> None:
+        self.reporter.waits(text)
 
     def of(self, entity: str, calls: Callable[[], int]) -> Callable[[int, int], None]:
         return self.reporter.of(entity, calls)
@@ -191,11 +201,13 @@ def _noted(plan: Plan, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
 
 
 def _metadata(result: dg.ExecuteInProcessResult) -> dict[tuple[str, ...], dict[str, Any]]:
-    """Plain metadata by asset key; a push that stopped half way has it on its failure."""
+    """Plain metadata by asset key; a push that stopped half way has it on its failure, or on its observation."""
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for event in result.all_events:
         if event.is_step_materialization and event.asset_key is not None:
             found[tuple(event.asset_key.path)] = _plain(event.materialization.metadata)
+        elif event.event_type is dg.DagsterEventType.ASSET_OBSERVATION and event.asset_key is not None:
+            found[tuple(event.asset_key.path)] = _plain(event.asset_observation_data.asset_observation.metadata)
         elif event.is_step_failure and (data := event.step_failure_data.user_failure_data) is not None:
             found[tuple(_step_name(event.step_key).split("/"))] = _plain(data.metadata)
     return found
@@ -223,13 +235,22 @@ def _explain(ran: Ran, result: dg.ExecuteInProcessResult) -> None:
         if step in failures and failures[step].kind == "check"
     }
     others = {step: found for step, found in failures.items() if step not in red}
-    ran.causes = [*refused, *red.values(), *causes_of(others)]
+    ran.causes = [*refused, *_rests(result), *red.values(), *causes_of(others)]
     if not result.success and not ran.causes:
         ran.causes = [Cause("the run failed outside its steps; its events in the Dagster UI tell why", (), True)]
     early = {step for cause in ran.causes if cause.before_writing for step in cause.steps}
     counted = {"/".join(key) for key, values in _metadata(result).items() if "writes" in values}
     in_doubt = [step for step in failures if step.startswith("safetyamp/") and step not in early | counted]
     ran.wrote_nothing = not ran.writes and not in_doubt
+
+
+def _rests(result: dg.ExecuteInProcessResult) -> list[Cause]:
+    """Why people wanted pushes to stop, or not to begin: one cause each, with the pushes that it concerns."""
+    steps: dict[str, list[str]] = {}
+    for key, values in _metadata(result).items():
+        if STOPPED in values:
+            steps.setdefault(str(values[STOPPED]), []).append("/".join(key))
+    return [Cause(why, tuple(names), refused=True, before_writing=True) for why, names in steps.items()]
 
 
 def _red_checks(result: dg.ExecuteInProcessResult) -> dict[str, list[dg.AssetCheckEvaluation]]:

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from safetyamp_pipelines.desk.view import Desk
 from safetyamp_pipelines.ledger.totals import Waiting
-from safetyamp_pipelines.operations.lease import LEASE
+from safetyamp_pipelines.operations.lease import who_pushes
 from safetyamp_pipelines.operations.overdue import leavers_with_access
 from safetyamp_pipelines.operations.reports.daily import percentile
 from safetyamp_pipelines.operations.reports.waiting import wait_of
@@ -100,7 +100,7 @@ class Figures(Collector):
 
     def _ledger(self) -> Iterator[Metric]:
         ledger, now = self.desk.ledger, self.desk.now()
-        pause, holder = ledger.pause_state(), ledger.lease_holder(LEASE)
+        pause, holder = ledger.pause_state(), who_pushes(ledger)
         yield gauge("paused", "Syncing is paused", value=pause is not None)
         yield gauge(
             "paused_since_timestamp_seconds", "Start of the pause", value=pause.at.timestamp() if pause else None

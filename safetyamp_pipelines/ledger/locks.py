@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,8 +20,11 @@ from safetyamp_pipelines.ledger.schema import LeaseRow, PauseRow, as_record
 class Locks(Store):
     """One holder per lease name, one pause at a time."""
 
-    def acquire_lease(self, name: str, holder: str, ttl_seconds: float) -> Lease:
-        """Take the lease, also from a holder whose time ran out. Raises LeaseHeld while another's time runs.
+    def acquire_lease(
+        self, name: str, holder: str, ttl_seconds: float, is_gone: Callable[[str], bool] = lambda _: False
+    ) -> Lease:
+        """Take the lease, also from a holder whose time ran out, or that `is_gone`. Raises LeaseHeld while another's
+        time runs.
 
         The token of the new lease is greater than every earlier one of this name.
         """
@@ -28,7 +32,13 @@ class Locks(Store):
             row = locked_lease(db, name)
             now, expires_at = self._clock(), self._clock() + timedelta(seconds=ttl_seconds)
             holder_now, since = row.holder, row.since
-            if holder_now is not None and since is not None and row.expires_at is not None and row.expires_at > now:
+            if (
+                holder_now is not None
+                and since is not None
+                and row.expires_at is not None
+                and row.expires_at > now
+                and not is_gone(holder_now)
+            ):
                 # More time than any lease gets: the clock was set back. A holder that lives prolongs it by itself.
                 row.expires_at = min(row.expires_at, expires_at)
                 held = LeaseHeld(name, holder_now, since)

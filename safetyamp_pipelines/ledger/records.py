@@ -13,8 +13,8 @@ from typing import Any, Literal
 from safetyamp_pipelines.sync.model.remembered import Intent
 from safetyamp_pipelines.sync.model.tables import Id
 
-SessionStatus = Literal["running", "done", "stopped", "failed", "abandoned"]
-"""`abandoned`: its process died; another push found it and declared it over."""
+SessionStatus = Literal["running", "done", "paused", "stopped", "failed", "abandoned"]
+"""`paused`: a pause or a freeze ended it. `abandoned`: its process died; another push found it and declared it over."""
 ChangeStatus = Literal["done", "failed", "blocked", "stale", "not_attempted"]
 
 

@@ -38,7 +38,7 @@ def remembered(ledger: Ledger, entity: str) -> Memory:
 class LedgerJournal:
     """`sync.pushing.ports.Journal` over the ledger, for one session of one entity.
 
-    An undo goes on during a pause, and what it is refused is no failure of a sync.
+    What an undo is refused is no failure of a sync.
     """
 
     ledger: Ledger
@@ -48,6 +48,7 @@ class LedgerJournal:
     heartbeat: Callable[[], object]
     is_interrupted: Callable[[], bool] = lambda: False
     is_undo: bool = False
+    resting: Callable[[], str | None] = lambda: None
 
     def open_intents(self) -> Sequence[Intent]:
         return self.ledger.open_intents(self.entity)
@@ -109,12 +110,12 @@ class LedgerJournal:
     def beat(self) -> None:
         self.heartbeat()
 
+    def why_rest(self) -> str | None:
+        return self.resting()
+
     def why_stop(self) -> str | None:
         self.heartbeat()
-        if self.is_interrupted():
-            return "interrupted"
-        pause = None if self.is_undo else self.ledger.pause_state()
-        return f"paused by {pause.who}: {pause.reason}" if pause is not None else None
+        return "interrupted" if self.is_interrupted() else None
 
     @property
     def _days(self) -> timedelta:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from time import monotonic
 
 from safetyamp_pipelines.ledger import Lease, Ledger
+from safetyamp_pipelines.operations.processes import is_gone, this_process
 from safetyamp_pipelines.settings.logs import get_logger
 
 log = get_logger(__name__)
@@ -18,15 +18,22 @@ LEASE, LEASE_SECONDS, BEAT_EVERY = "push", 120.0, 20.0
 
 @contextmanager
 def leased(ledger: Ledger, run_id: str) -> Iterator[Lease]:
-    """Hold the lease. Raises LeaseHeld while another holds it; a dead holder's lease runs out by itself."""
-    holder = f"run {run_id} on {socket.gethostname()} (process {os.getpid()})"
-    lease = ledger.acquire_lease(LEASE, holder, LEASE_SECONDS)
+    """Hold the lease. Raises LeaseHeld while another holds it. A dead holder's lease is free where its process is known
+    to be gone, and runs out by itself elsewhere."""
+    holder = f"run {run_id} on {this_process()}"
+    lease = ledger.acquire_lease(LEASE, holder, LEASE_SECONDS, is_gone)
     if lease.dead_holder is not None:
         log.warning("lease_taken_over", lease=LEASE, dead_holder=lease.dead_holder, by=holder)
     try:
         yield lease
     finally:
         ledger.release(lease)
+
+
+def who_pushes(ledger: Ledger) -> tuple[str, datetime] | None:
+    """Who holds the lease and since when; None when nobody does, or its holder is dead."""
+    found = ledger.lease_holder(LEASE)
+    return None if found is None or is_gone(found[0]) else found
 
 
 def heartbeat(ledger: Ledger, lease: Lease) -> Callable[[], None]:

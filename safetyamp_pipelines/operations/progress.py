@@ -22,6 +22,10 @@ class ProgressReporter(Protocol):
         """The callback of one push; `calls` counts the calls of the run to SafetyAmp so far."""
         ...
 
+    def waits(self, text: str) -> None:
+        """The run waits: for whom and how long."""
+        ...
+
     def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
         """A push ended, whole or stopped, with these verdicts."""
         ...
@@ -43,6 +47,10 @@ class LogProgress:
                 logger.info("push", settled=settled, planned=planned, calls=calls())
 
         return report
+
+    def waits(self, text: str) -> None:
+        """One line."""
+        get_logger(__name__).warning("waits", why=text)
 
     def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
         """Nothing: the push logs its own end (`push_log.py`)."""

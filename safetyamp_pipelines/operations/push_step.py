@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.ledger import Ledger, SessionStatus
 from safetyamp_pipelines.operations.journal import LedgerJournal
 from safetyamp_pipelines.operations.lease import heartbeat, leased
 from safetyamp_pipelines.settings.logs import get_logger, log_context
 from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.sync.model.errors import PlanRefused, PushStopped, SyncError
+from safetyamp_pipelines.sync.model.errors import PlanRefused, PushStopped, Resting, SyncError
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Outcome, Plan
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
@@ -22,6 +22,7 @@ from safetyamp_pipelines.sync.model.tables import Id, References
 from safetyamp_pipelines.sync.planning.derive import rules_hash
 from safetyamp_pipelines.sync.pushing.outcomes import Progress, PushOptions, PushResult
 from safetyamp_pipelines.sync.pushing.push import Push
+from safetyamp_pipelines.sync.rules.calendar import ScheduleConfig, freeze_at
 from safetyamp_pipelines.sync.rules.config import SyncConfig, TargetConfig, UpdateMethods
 
 if TYPE_CHECKING:
@@ -78,30 +79,36 @@ def push_plan(
     run_id: str,
     progress: Progress,
     undoes: int | None = None,
+    asked_at: datetime | None = None,
     is_interrupted: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Pushed:
     """Push one plan. `references` are observed tables, of which the entity's own was read at `observed_at`. Raises
-    PlanRefused before the first write: paused, plan too old or made under other rules, or somebody else is pushing; and
-    for an undo that a guard refuses and nobody has approved. An undo goes on during a pause: syncs wait for it. Once
-    `is_interrupted`, the push stops between two calls."""
+    PlanRefused before the first write: plan too old or made under other rules, or somebody else is pushing; and for an
+    undo that a guard refuses and nobody has approved. A pause, and a freeze that did not hold when people asked for the
+    push (`asked_at`; None for what starts by itself), raises Resting before it and stops it between two calls, as does
+    `is_interrupted`. An undo goes on during both: syncs wait for it."""
     refuse_old(plan, settings.plan_max_age_minutes)
     if undoes is not None:
         refuse_guarded(plan, ledger)
     else:
         refuse_other_rules(plan, settings.sync_config())
-    if undoes is None and (pause := ledger.pause_state()) is not None:
-        raise PlanRefused(f"syncing is paused by {pause.who}: {pause.reason}. `safetyamp resume` ends the pause")
-    config = settings.sync_config().target
+    rules, is_undo = settings.sync_config(), undoes is not None
+
+    def resting() -> str | None:
+        return None if is_undo else why_rest(ledger, rules.schedule, asked_at)
+
+    if (why := resting()) is not None:
+        raise Resting(f"syncing is {why}")
+    config = rules.target
     with leased(ledger, run_id) as lease:
         planned = Counter(str(change.action) for change in plan.changes)
         _abandon_dead_sessions(ledger, spec.name)
         session = ledger.start_session(
             run_id, spec.name, plan.hash, planned, lease, is_whole=not plan.only, undoes=undoes
         )
-        is_undo = undoes is not None
-        beat = heartbeat(ledger, lease)
-        journal = LedgerJournal(ledger, session, spec.name, config.failure_expires_days, beat, is_interrupted, is_undo)
+        beat, days = heartbeat(ledger, lease), config.failure_expires_days
+        journal = LedgerJournal(ledger, session, spec.name, days, beat, is_interrupted, is_undo, resting)
         push = Push(
             spec,
             plan,
@@ -119,12 +126,24 @@ def push_plan(
         except BaseException:
             ledger.end_session(session, "failed", *_known_of(ledger, session, planned))
             raise
-        ledger.end_session(session, "stopped" if result.stopped else "done", result.counts(), result.attempts)
+        status: SessionStatus = "paused" if result.paused else "stopped" if result.stopped else "done"
+        ledger.end_session(session, status, result.counts(), result.attempts)
         _remember_sources(ledger, plan)
         done = {verdict.source_key for verdict in result.verdicts if verdict.outcome in OUTCOME_OF.values()}
         used = {change.hash for change in plan.changes if change.source_key in done}.intersection(plan.approved)
         ledger.use_approvals(spec.name, used)
         return Pushed(result, _error(result))
+
+
+def why_rest(ledger: Ledger, schedule: ScheduleConfig, asked_at: datetime | None = None) -> str | None:
+    """The pause, or the freeze that people did not know of when they asked for a push; None when neither holds."""
+    if (pause := ledger.pause_state()) is not None:
+        return f"paused by {pause.who}: {pause.reason}. `safetyamp resume` ends the pause"
+    freeze = freeze_at(schedule.freezes, ledger.now(), schedule.timezone)
+    meant = None if asked_at is None else freeze_at(schedule.freezes, asked_at, schedule.timezone)
+    if freeze is None or freeze == meant:
+        return None
+    return f"frozen from {freeze.starts} until {freeze.ends} ({schedule.timezone}): {freeze.reason}"
 
 
 def refuse_old(plan: Plan, minutes: int, now: datetime | None = None) -> None:
@@ -164,7 +183,7 @@ def _error(result: PushResult) -> SyncError | None:
     if result.fatal is not None:
         return result.fatal
     if result.paused is not None:
-        return PlanRefused(f"stopped: {result.paused}")
+        return Resting(f"syncing is {result.paused}")
     return PushStopped(f"stopped: {result.stopped}") if result.stopped is not None else None
 
 

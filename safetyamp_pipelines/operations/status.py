@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from safetyamp_pipelines.ledger import Ledger, LoggedChange, Session
 from safetyamp_pipelines.operations.explain.calls import call_document
-from safetyamp_pipelines.operations.lease import LEASE
+from safetyamp_pipelines.operations.lease import who_pushes
 from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.settings.model import Settings
@@ -36,7 +36,7 @@ def status_of(ledger: Ledger, now: datetime, settings: Settings | None = None) -
     """
     waiting = Counter((one.entity, one.state) for one in ledger.waiting(now))
     sessions = {spec.name: next(iter(ledger.sessions(1, entity=spec.name)), None) for spec in ENTITIES}
-    holder, pause = ledger.lease_holder(LEASE), ledger.pause_state()
+    holder, pause = who_pushes(ledger), ledger.pause_state()
     stopped = [session for session in sessions.values() if session is not None and session.status in NOT_DONE]
     last = max(stopped, key=lambda session: session.id, default=None)
     return {

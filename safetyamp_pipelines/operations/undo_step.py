@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from safetyamp_pipelines.ledger import Ledger, Pause, Session
 from safetyamp_pipelines.operations.explain.calls import render_value
 from safetyamp_pipelines.operations.interrupts import interrupts_deferred
-from safetyamp_pipelines.operations.lease import LEASE
+from safetyamp_pipelines.operations.lease import who_pushes
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.operations.plan_step import log_plan
 from safetyamp_pipelines.operations.progress import ProgressReporter
@@ -110,7 +110,7 @@ class Undoing:
         return Undone(planned, pushed, None if session is None else session.id, self.ledger.pause_state())
 
     def _session(self, session_id: int) -> Session:
-        session, holder = self.ledger.session(session_id), self.ledger.lease_holder(LEASE)
+        session, holder = self.ledger.session(session_id), who_pushes(self.ledger)
         if session is None:
             raise Refusal(f"there is no session {session_id}: `safetyamp history` lists them")
         if holder is not None:

@@ -20,6 +20,11 @@ SYNC_TAG = "safetyamp/sync"
 """dagster.yaml allows one queued run with this tag at a time."""
 CAUSE_TAG = "safetyamp/cause"
 """Why a run started: schedule, retry, source_change or shell; manual where nothing else is given."""
+BY_ITSELF = frozenset({"schedule", "retry", "source_change"})
+PROCESS_TAG = "safetyamp/process"
+"""Which process carries a run out, so that others see whether it is dead."""
+RESTED_TAG = "safetyamp/stopped"
+"""The pause or freeze that ended a run's pushes, or let none begin: such a run is green, and says nothing of health."""
 SESSION_TAG = "safetyamp/session"
 """The beginning of a run's tag that holds the number of its session of an entity."""
 

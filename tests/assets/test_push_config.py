@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,11 @@ import dagster as dg
 import pytest
 from commands import small_world
 
+from safetyamp_pipelines.automation.alerting.event_log import Reader
+from safetyamp_pipelines.automation.starting.timing import is_whole_sync
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.operations.progress import LogProgress
 from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import Sandbox
@@ -35,10 +38,10 @@ class Runs:
         }
 
     def run(
-        self, job: str, form: Mapping[str, Any] | None = None, only: list[str] | None = None
+        self, job: str, form: Mapping[str, Any] | None = None, only: list[str] | None = None, **resources: Any
     ) -> dg.ExecuteInProcessResult:
         """One run with what its launchpad said; `only` names the assets that were selected."""
-        defs = build_defs(resources_for(SettingsResource.of(self.environment)))
+        defs = build_defs({**resources_for(SettingsResource.of(self.environment)), **resources})
         return defs.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             raise_on_error=False,
@@ -95,6 +98,41 @@ def test_a_dry_run_sends_nothing_materialises_no_table_and_says_what_it_would_ha
     assert told[0].metadata["would_create"].value > 0
     with runs.ledger() as ledger:
         assert ledger.sessions(10) == []
+
+
+class Pausing(LogProgress):
+    """Somebody pauses syncing as soon as the first change is made."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def of(self, entity: str, calls: Callable[[], int]) -> Callable[[int, int], None]:
+        return lambda *_: self.ledger.pause("Kim", "an audit") and None
+
+
+def test_a_pause_in_mid_push_is_no_failure_nor_health_and_alerts_nobody(runs: Runs) -> None:
+    since = len(runs.box.requests())
+    with runs.ledger() as ledger:
+        progress = dg.ResourceDefinition.hardcoded_resource(Pausing(ledger))
+
+        result = runs.run("sync_all", progress=progress)
+
+        (session,) = ledger.sessions()
+    rested = [
+        event.asset_observation_data.asset_observation for event in result.all_events if event.is_asset_observation
+    ]
+    record = runs.instance.get_run_record_by_id(result.run_id)
+    log = runs.instance.all_logs(result.run_id)
+    watched = [entry for entry in log if entry.dagster_event_type is dg.DagsterEventType.RUN_SUCCESS]
+    assert result.success
+    assert runs.writes(since) >= 1
+    assert (session.status, session.counts["not_attempted"] > 0) == ("paused", True)
+    assert [one.asset_key for one in rested] == [asset_key(f"safetyamp/{spec.table}") for spec in ENTITIES]
+    assert {one.metadata["stopped"].value for one in rested} == {record.dagster_run.tags["safetyamp/stopped"]}
+    assert "paused by Kim: an audit" in record.dagster_run.tags["safetyamp/stopped"]
+    assert runs.instance.get_latest_materialization_event(asset_key("safetyamp/site_clusters")) is None
+    assert not is_whole_sync(record.dagster_run)
+    assert list(Reader(runs.instance).signals(watched)) == []
 
 
 def test_a_push_alone_takes_the_checks_of_its_plans_own_run_and_refuses_a_plan_of_no_known_run(runs: Runs) -> None:

@@ -134,7 +134,13 @@ class PushWorld:
         return plan_entity(spec, Inputs(snapshots, expected, memory, rules), rules)
 
     def push(
-        self, plan: Plan, observed: Mapping[str, Snapshot], *, progress: Progress = no_progress, **settings: Any
+        self,
+        plan: Plan,
+        observed: Mapping[str, Snapshot],
+        *,
+        progress: Progress = no_progress,
+        asked_at: datetime | None = None,
+        **settings: Any,
     ) -> Pushed:
         """Push that plan against what was observed when it was made."""
         return push_plan(
@@ -147,6 +153,7 @@ class PushWorld:
             observed_at=datetime.fromisoformat(observed[BY_NAME[plan.entity].table].certificate.read_at),
             run_id="run-1",
             progress=progress,
+            asked_at=asked_at,
             sleep=self.sleep,
         )
 

@@ -199,13 +199,10 @@ def test_links_are_found_by_the_table_they_lead_to(ledger: Ledger) -> None:
     assert list(journal.linked("roles")) == []
 
 
-def test_a_pause_is_a_reason_to_stop_and_every_question_is_a_sign_of_life(ledger: Ledger) -> None:
+def test_every_question_whether_to_stop_is_a_sign_of_life(ledger: Ledger) -> None:
     beats: list[int] = []
     journal = journal_of(ledger, beats)
 
     assert journal.why_stop() is None
-    ledger.pause("nora", "audit")
-
-    assert journal.why_stop() == "paused by nora: audit"
     journal.beat()
-    assert len(beats) == 3
+    assert len(beats) == 2

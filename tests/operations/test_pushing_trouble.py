@@ -23,7 +23,7 @@ from safetyamp_pipelines.ledger import LeaseHeld, LedgerUnusable
 from safetyamp_pipelines.operations.lease import LEASE
 from safetyamp_pipelines.operations.push_step import refuse_old
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox, TargetOptions
-from safetyamp_pipelines.sync.model.errors import AuthRefused, PlanRefused
+from safetyamp_pipelines.sync.model.errors import AuthRefused, PlanRefused, Resting
 
 ONE_AT_A_TIME = {"sync_in_flight": 1}
 
@@ -144,13 +144,40 @@ def test_a_pause_between_two_calls_stops_the_push_and_leaves_nothing_open(box: S
     pushed = world.push(plan, observed, progress=pausing, **ONE_AT_A_TIME)
 
     assert Counter(outcomes(pushed).values()) == {"created": 1, "not_attempted": 2}
-    assert isinstance(pushed.error, PlanRefused)
+    assert isinstance(pushed.error, Resting)
     assert "paused by nora: audit" in str(pushed.error)
+    assert world.ledger.sessions()[0].status == "paused"
     assert world.ledger.open_intents("employees") == []
     with pytest.raises(PlanRefused, match="syncing is paused by nora: audit"):
         world.sync("employees", staff(1, 2, 3))
     world.ledger.resume("nora")
     assert Counter(outcomes(world.sync("employees", staff(1, 2, 3))).values()) == {"unchanged": 1, "created": 2}
+
+
+@pytest.mark.parametrize("is_meant", [False, True])
+def test_a_freeze_that_begins_during_a_push_stops_it_between_two_calls_unless_people_pushed_in_it(
+    is_meant: bool, box: Sandbox, tmp_path: Path
+) -> None:
+    ahead, begins = timedelta(), datetime.now(UTC) + timedelta(hours=1)
+    freeze = {"starts": f"{begins:%F %R}", "ends": f"{begins + timedelta(days=1):%F %R}", "reason": "payroll"}
+    rules = tmp_path / "sync.yaml"
+    rules.write_text(json.dumps({"schedule": {"timezone": "UTC", "freezes": [freeze]}}))
+
+    def freezing(settled: int, planned: int) -> None:
+        nonlocal ahead
+        ahead = timedelta(hours=2)
+
+    world = PushWorld({**box.environment, "SYNC_CONFIG": str(rules)}, clock=lambda: datetime.now(UTC) + ahead)
+    with closing(world):
+        observed = world.observe("employees")
+        plan = world.plan("employees", staff(1, 2, 3), observed)
+        asked_at = begins + timedelta(hours=1) if is_meant else datetime.now(UTC)
+        pushed = world.push(plan, observed, progress=freezing, asked_at=asked_at, **ONE_AT_A_TIME)
+        (session,) = world.ledger.sessions()
+
+    assert Counter(outcomes(pushed).values()) == ({"created": 3} if is_meant else {"created": 1, "not_attempted": 2})
+    assert session.status == ("done" if is_meant else "paused")
+    assert is_meant or (isinstance(pushed.error, Resting) and "(UTC): payroll" in str(pushed.error))
 
 
 def test_a_first_load_that_was_cut_short_goes_on_without_a_guard_in_its_way(box: Sandbox, world: PushWorld) -> None:

@@ -18,6 +18,7 @@ from safetyamp_pipelines.automation.named_jobs import JOBS
 from safetyamp_pipelines.automation.starting.timing import is_partial, is_whole_sync
 from safetyamp_pipelines.operations.alerts.problems import Green, Level, Red, Signal
 from safetyamp_pipelines.resources.diagnosed import diagnosis_of
+from safetyamp_pipelines.resources.keys import RESTED_TAG
 from safetyamp_pipelines.sync.entities.registry import pushed_as
 
 _UNNAMED_JOB = "__ASSET_JOB"
@@ -96,7 +97,8 @@ class Reader:
 
     def _succeeded(self, entry: dg.EventLogEntry) -> Iterator[Signal]:
         run = self._run(entry)
-        if run is None or is_partial(run.run_config):  # a dry run that ends well says nothing about a push
+        # A dry run that ends well, and one that a pause stopped, say nothing about a push.
+        if run is None or is_partial(run.run_config) or RESTED_TAG in run.tags:
             return
         ended = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_SUCCESS)
         tokens = {step_token(step.step_key) for step in ended if step.step_key is not None}

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from safetyamp_pipelines.operations.lease import LEASE
-from safetyamp_pipelines.resources.keys import SYNC_TAG, asset_key
+from safetyamp_pipelines.operations.lease import who_pushes
+from safetyamp_pipelines.resources.dead_runs import end_dead_runs
+from safetyamp_pipelines.resources.keys import RESTED_TAG, SYNC_TAG, asset_key
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name
 from safetyamp_pipelines.sync.rules.calendar import Ended, ScheduleConfig, freeze_at, quarantine_after
@@ -41,6 +42,7 @@ def why_paused_or_busy(
         return f"paused by {pause.who} since {since}: {pause.reason}. The job resume_syncing ends the pause"
     if (freeze := freeze_at(config.freezes, now, config.timezone)) is not None:
         return f"frozen from {freeze.starts} until {freeze.ends} ({config.timezone}): {freeze.reason}"
+    end_dead_runs(instance)
     filters = dg.RunsFilter(tags={SYNC_TAG: "push"}, statuses=GOING_ON)
     if busy := instance.get_run_records(filters, limit=1):
         run, since = busy[0].dagster_run, _clock(busy[0].create_timestamp, config)
@@ -48,7 +50,7 @@ def why_paused_or_busy(
             f"the last run still goes on: {run.job_name} {run.run_id[:8]}, {run.status.value.lower()} since {since}. "
             "If it is dead, terminate it in the UI"
         )
-    if (holder := ledger.lease_holder(LEASE)) is not None:
+    if (holder := who_pushes(ledger)) is not None:
         return f"a push outside of Dagster's queue still goes on: {holder[0]}, since {_clock(holder[1], config)}"
     return None
 
@@ -84,10 +86,11 @@ def _whole_syncs(instance: dg.DagsterInstance) -> list[Ended]:
 
 
 def is_whole_sync(run: dg.DagsterRun) -> bool:
-    """Whether this run of sync_all was to push every entity, and every record of it."""
+    """Whether this run of sync_all was to push every entity, and every record of it, and neither a pause nor a freeze
+    ended it."""
     pushes = {asset_key(asset_name(spec)) for spec in ENTITIES}
     is_whole = run.job_name == "sync_all" and pushes <= (run.asset_selection or pushes)
-    return is_whole and not is_partial(run.run_config)
+    return is_whole and not is_partial(run.run_config) and RESTED_TAG not in run.tags
 
 
 def is_partial(run_config: Any) -> bool:

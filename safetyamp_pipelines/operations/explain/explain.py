@@ -94,7 +94,7 @@ def _memory(spec: EntitySpec, key: str, ledger: Ledger, runs: int) -> dict[str, 
     link = ledger.links(entity).get(key)
     failure = ledger.failures(entity).get(key)
     # Of a push that died nothing is known but the plan and its calls.
-    pushed = {s.run_id for s in ledger.sessions(500, entity=entity) if s.status in ("done", "stopped")}
+    pushed = {s.run_id for s in ledger.sessions(500, entity=entity) if s.status in ("done", "paused", "stopped")}
     history = ledger.verdict_history(entity, key, runs)
     calls = ledger.changes(entity=entity, source_key=key, limit=MOST_CALLS)
     return {

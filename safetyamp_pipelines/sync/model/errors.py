@@ -4,7 +4,8 @@ SyncError
 ├── Refusal                  nothing may be written: exit code 2
 │   ├── SettingsError        a variable or sync.yaml is wrong (raised in settings.py)
 │   ├── SnapshotError        a snapshot is torn, uncertified or missing
-│   └── PlanRefused          a guard, a check, a lock or a pause stands in the way
+│   └── PlanRefused          a guard, a check or a lock stands in the way
+│       └── Resting          people want no pushes now, by a pause or a freeze: no failure
 ├── PushStopped              a push ended before its end, on records or reads that failed
 ├── NotTold                  people could not be told; nothing else depends on that
 └── CallError                one call to one outside system
@@ -39,6 +40,10 @@ class SnapshotError(Refusal):
 
 class PlanRefused(Refusal):
     """A guard, a check, a lock or a pause stands in the way of a push."""
+
+
+class Resting(PlanRefused):
+    """People want no pushes now: a pause, or a freeze that has begun. No failure, and nobody is alerted."""
 
 
 class PushStopped(SyncError):

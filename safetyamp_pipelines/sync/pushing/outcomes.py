@@ -31,7 +31,8 @@ class PushOptions:
 
 @dataclass
 class PushResult:
-    """What became of a plan. `rows` is the table after the push; `writes` counts changes SafetyAmp carried out."""
+    """What became of a plan. `rows` is the table after the push; `writes` counts changes SafetyAmp carried out;
+    `stopped` is why it ended early, and `paused` the same where a pause or a freeze is why."""
 
     verdicts: list[Verdict]
     rows: dict[Id, Record]

@@ -123,7 +123,8 @@ class Push:
 
     def _must_stop(self) -> bool:
         if self._result.stopped is None:
-            self._result.stopped = self._result.paused = self.journal.why_stop()
+            self._result.paused = self.journal.why_rest()
+            self._result.stopped = self._result.paused or self.journal.why_stop()
         return self._result.stopped is not None
 
     def _look_if_old(self) -> None:

@@ -1,0 +1,19 @@
+"""The sensor that looks after runs whose process was killed. What becomes of them: `resources/dead_runs.py`."""
+
+import dagster as dg
+
+from safetyamp_pipelines.resources.dead_runs import end_dead_runs
+
+EVERY_SECONDS = 30
+
+
+@dg.sensor(
+    name="dead_runs",
+    minimum_interval_seconds=EVERY_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Declares runs over whose process on this machine was killed: they hold up no other. Always on.",
+)
+def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Starts nothing."""
+    dead = end_dead_runs(context.instance)
+    return dg.SkipReason(f"declared over, since they were killed: {', '.join(dead)}" if dead else "no run is dead")

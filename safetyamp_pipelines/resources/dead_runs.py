@@ -1,0 +1,61 @@
+"""Runs whose process was killed: declared over, and what they held in Dagster given back, at once and by anybody.
+
+Dagster itself leaves the run of a killed shell standing for the longest time that a run may take, and with it the slot
+of the pool and the place in the queue. A run says in a tag which process carries it out.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+from dagster._core.events import JobFailureData, RunFailureReason
+
+from safetyamp_pipelines.operations.processes import is_gone, this_process
+from safetyamp_pipelines.resources.keys import POOL, PROCESS_TAG
+from safetyamp_pipelines.settings.logs import get_logger
+
+log = get_logger(__name__)
+
+_BEGUN = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def process_tag() -> dict[str, str]:
+    """The tag of a run that this process carries out."""
+    return {PROCESS_TAG: this_process()}
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """The ids of runs that were found dead; they have failed now, and hold nothing."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=_BEGUN))
+    dead = [run for run in runs if is_gone(run.tags.get(PROCESS_TAG, ""))]
+    for run in dead:
+        words = f"{run.tags[PROCESS_TAG]} is gone: it was killed. Start the job again: nothing is sent twice"
+        instance.report_run_failed(run, words, JobFailureData(None, RunFailureReason.UNEXPECTED_TERMINATION))
+        log.warning("run_found_dead", run=run.run_id, process=run.tags[PROCESS_TAG])
+    for run_id in holders(instance):
+        held_by = instance.get_run_by_id(run_id)
+        if held_by is None or (held_by.is_finished and is_gone(held_by.tags.get(PROCESS_TAG, ""))):
+            instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+    return [run.run_id for run in dead]
+
+
+def holders(instance: dg.DagsterInstance) -> set[str]:
+    """The runs that hold the slot of the pool of pushes, or were promised it."""
+    if not instance.event_log_storage.supports_global_concurrency_limits:
+        return set()
+    slots = instance.event_log_storage.get_concurrency_info(POOL)
+    return slots.active_run_ids | slots.assigned_run_ids
+
+
+def described(instance: dg.DagsterInstance, run_id: str) -> str:
+    """A run in words: its job, who carries it out, and since when."""
+    record = instance.get_run_record_by_id(run_id)
+    if record is None:
+        return f"run {run_id[:8]}"
+    run = record.dagster_run
+    where = f" on {run.tags[PROCESS_TAG]}" if PROCESS_TAG in run.tags else ""
+    return f"{run.job_name} {run_id[:8]}{where}, since {record.create_timestamp:%H:%M:%S} UTC"

@@ -1,0 +1,81 @@
+"""A sync that is killed with SIGKILL in a home of Dagster holds up no other, which says meanwhile for whom it waits."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from commands import COMMAND, environment_of, small_world
+
+from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.resources.dead_runs import holders
+from safetyamp_pipelines.sandbox import FaultRule
+
+ROOT = Path(__file__).parents[2]
+TWO_MINUTES = 120.0
+NEVER = 900.0
+
+pytestmark = pytest.mark.xdist_group("killed")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    home = tmp_path / "dagster"
+    home.mkdir()
+    shutil.copy(ROOT / "dagster.yaml", home)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    return home
+
+
+def begin(environment: Mapping[str, str], name: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """The command as a process, its output in files of that name."""
+    with name.with_suffix(".out").open("wb") as out, name.with_suffix(".err").open("wb") as err:
+        return subprocess.Popen([COMMAND, *arguments], env=environment, cwd=name.parent, stdout=out, stderr=err)
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 300.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+def kept() -> dict[str, str]:
+    """The runs of the home, by id, with how they ended; and that none holds anything."""
+    with dg.DagsterInstance.get() as instance:
+        assert holders(instance) == set()
+        return {run.run_id: run.status.value for run in instance.get_runs()}
+
+
+def test_a_sync_says_for_whom_it_waits_and_goes_on_when_that_one_is_killed(home: Path, tmp_path: Path) -> None:
+    with small_world() as box:
+        environment = environment_of(box, {"DAGSTER_HOME": str(home), "HTTP_REQUEST_TIMEOUT": "600"})
+        slow = FaultRule("slow_answer", system="safetyamp", method="POST", path_regex="/api/users", delay=NEVER)
+        box.faults.add(slow)
+        first = begin(environment, tmp_path / "first", "sync")
+        wait_until(lambda: any(call.fault and call.acted for call in box.requests("safetyamp")), "the first create")
+        second = begin(environment, tmp_path / "second", "sync", "--json")
+        told = tmp_path / "second.err"
+        wait_until(lambda: "waits  for the push of sync_all" in told.read_text() or second.poll() is not None, "a word")
+        assert f"(process {first.pid}," in told.read_text(), told.read_text()
+
+        first.kill()
+        first.wait()
+        box.faults.clear()
+        killed_at = time.monotonic()
+        second.wait(TWO_MINUTES)
+
+        document = json.loads((tmp_path / "second.out").read_text())
+        assert (second.returncode, document["errors"]) == (0, []), document
+        assert sorted(kept().values()) == ["FAILURE", "SUCCESS"]
+        assert time.monotonic() - killed_at < TWO_MINUTES
+        with Ledger.open(environment["LEDGER_URL"]) as ledger:
+            assert ledger.open_intents("employees") == []
+        numbers = [row["emp_id"] for row in box.safetyamp.tables()["users"] if row["emp_id"]]
+        assert len(set(numbers)) == len(numbers)
