@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import helm_python
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from deployment.charts import CHART, ENVIRONMENTS, Document, of_kind, own_chart, pod_specs, render, values
+from deployment.operators import SPECS
 from deployment.schema import text
 from safetyamp_pipelines.cli.main import app
 
 VERSIONS = ("1.31", kubernetes_validate.latest_version())
-CUSTOM = {"PrometheusRule", "ServiceMonitor", "PodMonitor", "ExternalSecret", "SecretProviderClass"}
+CUSTOM = {kind for _, kind in SPECS}
 """Kinds of operators, whose schemas Kubernetes does not carry."""
 
 
@@ -42,6 +47,47 @@ def _shape(document: Document) -> str:
         return type(value).__name__
 
     return document["kind"] + str(types({name: each for name, each in document.items() if name != "data"}))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"monitoring": {"scrape": "serviceMonitor", "rules": True}, "secrets": {"source": "externalSecret"}},
+        {
+            "monitoring": {"scrape": "podMonitor"},
+            "secrets": {"source": "csi", "csi": {"keyVaultName": "v", "tenantId": "t"}},
+        },
+    ],
+)
+def test_resources_of_operators_have_what_their_definitions_require(overrides: dict[str, Any]) -> None:
+    documents = [document for document in render("prod", **overrides) if document["kind"] in CUSTOM]
+    assert len(documents) >= 2
+    for document in documents:
+        jsonschema.validate(document["spec"], SPECS[document["apiVersion"], document["kind"]])
+        assert set(document) == {"apiVersion", "kind", "metadata", "spec"}
+    vaults = [yaml.safe_load(one["spec"]["parameters"]["objects"]) for one in of_kind(documents, "SecretProviderClass")]
+    for objects in vaults:  # a list of texts, each YAML itself
+        assert {yaml.safe_load(one)["objectType"] for one in objects["array"]} == {"secret"}
+
+
+def test_every_program_that_is_started_is_in_the_image() -> None:
+    ours = {path.name for path in Path(sys.executable).parent.iterdir()} | {"bash", "install", "test"}
+    services = [
+        service
+        for name in ("compose.yaml", "compose.sandbox.yaml")
+        for service in yaml.safe_load((CHART.parents[1] / name).read_text(encoding="utf-8"))["services"].values()
+        if not str(service.get("image", "")).startswith("postgres:")
+    ]
+    started = [service["command"] for service in services if "command" in service]
+    started += [service["healthcheck"]["test"][1:] for service in services if "healthcheck" in service]
+    for environment in ENVIRONMENTS:
+        for pod in pod_specs(render(environment)).values():
+            for container in pod["spec"]["containers"]:
+                probes = [container.get(f"{when}Probe", {}) for when in ("startup", "readiness", "liveness")]
+                if "postgres:" not in container["image"]:
+                    started += [container["command"], *(one["exec"]["command"] for one in probes if "exec" in one)]
+    assert len(started) > 20
+    assert {command[0] for command in started} <= ours
 
 
 def test_a_wrong_document_would_be_found() -> None:
@@ -98,6 +144,7 @@ def test_wrong_values_are_refused_by_name(wrong: dict[str, Any], named: str) -> 
         ("prod", {"workloadIdentity": {"clientId": ""}}, "workloadIdentity.clientId"),
         ("prod", {"desk": {"trustedProxies": []}}, "trustedProxies"),
         ("prod", {"snapshots": {"url": ""}}, "snapshots.url"),
+        ("prod", {"jira": {"instances": '[{"name": "a", "token": "t"}]'}}, "JIRA_TOKENS"),
         ("prod", {"settings": {"HTTP_REQUEST_TIMEOUT": "120"}}, "terminationGracePeriodSeconds"),
         ("dev", {"dagster": {"postgresql": {"postgresqlHost": "elsewhere"}}}, "postgresqlHost"),
         ("dev", {"secrets": {"name": "others"}}, "postgresqlSecretName"),
@@ -135,6 +182,18 @@ def test_sync_yaml_reaches_every_pod_that_reads_rules() -> None:
     for name in ("Deployment/safetyamp-code", "Deployment/safetyamp-desk", "Pod/safetyamp-doctor"):
         mounts = {mount["mountPath"]: mount["name"] for mount in pods[name]["spec"]["containers"][0]["volumeMounts"]}
         assert mounts["/etc/safetyamp"] == "rules"
+
+
+def test_jira_s_instances_and_mapping_reach_every_pod_as_files_and_hold_no_token() -> None:
+    jira = {"instances": '[{"name": "site", "url": "https://a.example.com"}]', "mapping": "columns: {}\n"}
+    maps = {
+        document["metadata"]["name"]: document.get("data")
+        for document in of_kind(render("prod", jira=jira), "ConfigMap")
+    }
+    assert json.loads(maps["safetyamp-rules"]["jira.json"])[0]["name"] == "site"
+    assert yaml.safe_load(maps["safetyamp-rules"]["jira-mapping.yaml"]) == {"columns": {}}
+    assert maps["safetyamp-settings"]["JIRA_CONFIG_FILE"] == "/etc/safetyamp/jira.json"
+    assert maps["safetyamp-settings"]["JIRA_MAPPING"] == "/etc/safetyamp/jira-mapping.yaml"
 
 
 def test_changed_settings_restart_what_reads_them() -> None:

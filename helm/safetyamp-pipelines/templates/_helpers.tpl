@@ -53,6 +53,8 @@ securityContext:
 {{- define "safetyamp.settings" -}}
 {{- $own := dict -}}
 {{- if .Values.syncYaml }}{{ $_ := set $own "SYNC_CONFIG" "/etc/safetyamp/sync.yaml" }}{{ end -}}
+{{- if .Values.jira.instances }}{{ $_ := set $own "JIRA_CONFIG_FILE" "/etc/safetyamp/jira.json" }}{{ end -}}
+{{- if .Values.jira.mapping }}{{ $_ := set $own "JIRA_MAPPING" "/etc/safetyamp/jira-mapping.yaml" }}{{ end -}}
 {{- if eq .Values.snapshots.kind "blob" }}{{ $_ := set $own "SNAPSHOT_URL" .Values.snapshots.url }}{{ end -}}
 {{- merge (dict) .Values.settings $own | toYaml -}}
 {{- end }}
