@@ -96,8 +96,10 @@ def judge_leavers(employees: Snapshot, users: Snapshot, ledger: Ledger, settings
     promised, at = timedelta(hours=config.checks.leaver_hours), datetime.fromisoformat(employees.read_at)
     table = references({EMPLOYEES.table: users.records})[EMPLOYEES.table]
     links = ledger.links(EMPLOYEES.name)
-    people = looked_after(EMPLOYEES, config.of(EMPLOYEES), employees.records, links)
-    on = still_on(people, table, links, at=at, promised=promised, timezone=config.timezone)
+    rules = config.of(EMPLOYEES)
+    people = looked_after(EMPLOYEES, rules, employees.records, links)
+    worked = rules.last_day_worked
+    on = still_on(people, table, links, at=at, promised=promised, timezone=config.timezone, last_day_worked=worked)
     aside = ledger.standing(EMPLOYEES.name, [Outcome.NOT_PUSHED])
     overdue = {
         key: ended

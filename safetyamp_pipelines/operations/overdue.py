@@ -30,4 +30,5 @@ def leavers_with_access(store: SnapshotStore, ledger: Ledger, config: SyncConfig
         at=datetime.fromisoformat(employees.published_at),
         promised=timedelta(),
         timezone=config.of(SPEC).timezone,
+        last_day_worked=config.of(SPEC).last_day_worked,
     )

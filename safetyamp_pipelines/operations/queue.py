@@ -4,13 +4,15 @@ do. For people's eyes: it holds names."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.explain.search import names_of
 from safetyamp_pipelines.operations.plan_step import Stored
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
+from safetyamp_pipelines.sync.model.snapshot import Record
+from safetyamp_pipelines.sync.rules.owners import owner_of
 
 OWNERS = {
     "refused": "whoever keeps the source",
@@ -50,7 +52,15 @@ class Item:
 def queue_of(stored: Mapping[str, Stored], ledger: Ledger, now: datetime) -> list[Item]:
     """Everything that waits, by owner and kind, the oldest first."""
     names = {entity: names_of(one) for entity, one in stored.items()}
-    return sorted([*_waiting(stored, names, ledger, now), *_found(stored, names)])
+    items = [*_waiting(stored, names, ledger, now), *_found(stored, names)]
+    rows = {entity: one.spec.key.by_key(one.records(one.spec.key.table)) for entity, one in stored.items()}
+    return sorted(_owned(stored.get(item.entity), rows.get(item.entity, {}).get(item.key), item) for item in items)
+
+
+def _owned(one: Stored | None, row: Record | None, item: Item) -> Item:
+    """The item with the address that sync.yaml names for it; what waits for nobody stays nobody's."""
+    address = owner_of(one.config.owners, one.spec, row) if one is not None and item.kind != "unanswered" else None
+    return replace(item, owner=address or item.owner)
 
 
 def _waiting(

@@ -20,7 +20,7 @@ from safetyamp_pipelines.sync.model.spec import Collision, Desired, EntitySpec, 
 from safetyamp_pipelines.sync.model.tables import Table, TargetTable
 
 SOURCE = "viewpoint/departments"
-KEY = SourceKey(SOURCE, "PRDept", company="PRCo")
+KEY = SourceKey(SOURCE, "PRDept", company="PRCo", department="PRDept")
 _REGION_TAKEN = "the region is named like the root cluster or a department code: rename it in Viewpoint udRegion"
 
 

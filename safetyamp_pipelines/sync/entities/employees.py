@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field as Setting
 
@@ -48,7 +50,7 @@ from safetyamp_pipelines.sync.model.tables import Table, at_path
 
 ENTRA = "entra/users"
 RECENT_JOBS = "viewpoint/recent_jobs"
-KEY = SourceKey(EMPLOYEES, "Employee", clean="number", company="PRCo")
+KEY = SourceKey(EMPLOYEES, "Employee", clean="number", company="PRCo", department="PRDept")
 OPTIONS = ("timezone", "country", "default_state")
 
 
@@ -68,6 +70,15 @@ class EmployeesConfig(EntityRules):
         default=DEFAULT_PHONE_REGION,
         description="Region in which telephone numbers without a country code are read.",
     )
+    hire_lead_days: Annotated[int, Setting(strict=True, ge=0)] | None = Setting(
+        default=None,
+        description="An employee is synced from so many days before HireDate; null: as soon as Viewpoint has one.",
+    )
+    last_day_worked: bool = Setting(
+        default=False,
+        description="Whether TermDate is the last day worked: true takes access off as the next day begins, false as "
+        "TermDate begins. Days begin by the time zone of the person's site where SafetyAmp has one.",
+    )
     protected_roles: tuple[Text, ...] = Setting(
         default=(),
         description="Accounts that have one of these SafetyAmp roles are never touched, also when the person leaves.",
@@ -81,15 +92,19 @@ class EmployeesConfig(EntityRules):
 
 def desire_employees(inputs: Inputs, rules: EmployeesConfig) -> list[Desired]:
     """One record per employee row of the configured companies, whoever they are."""
-    rows, today = inputs.snapshot(EMPLOYEES).records, inputs.today(EMPLOYEES)
+    rows = inputs.snapshot(EMPLOYEES).records
     numbers = [KEY.of(row) for row in rows]
-    employment = inputs.columns(EMPLOYEES, EMPLOYMENT)
-    active, left = is_active(employment, today), has_left(employment, today)
+    employment, homes = inputs.columns(EMPLOYEES, EMPLOYMENT), _home_sites(inputs, numbers)
+    today = _today_at(inputs, homes["rule.home_site"])
+    judged = [day - timedelta(days=rules.last_day_worked) for day in today]
+    early = _is_early(employment, today, rules.hire_lead_days)
+    left = has_left(employment, judged)
+    active = [on and not soon for on, soon in zip(is_active(employment, judged), early, strict=True)]
     mapped = map_fields(
         {
             **inputs.columns(EMPLOYEES, _read_columns()),
             **_entra_columns(inputs, numbers),
-            **_home_sites(inputs, numbers),
+            **homes,
             "rule.role": [_role(inputs, rules)] * len(rows),
             "rule.access": [1] * len(rows),
             **{f"sync.yaml.employees.{option}": [getattr(rules, option)] * len(rows) for option in OPTIONS},
@@ -105,9 +120,30 @@ def desire_employees(inputs: Inputs, rules: EmployeesConfig) -> list[Desired]:
         if on:
             rivals[number].append(company)
     return [
-        _desired(row, claim, owner, rivals[claim[0]], has_gone, found)
-        for row, claim, has_gone, found in zip(rows, claims, left, mapped, strict=True)
+        _desired(row, claim, owner, rivals[claim[0]], _scope(row, claim[2], has_gone, soon), found)
+        for row, claim, has_gone, soon, found in zip(rows, claims, left, early, mapped, strict=True)
     ]
+
+
+def _today_at(inputs: Inputs, homes: Sequence[Any]) -> list[date]:
+    """By row: the calendar day of the read at the person's site, else in the time zone of the company."""
+    sites, days = inputs.expected["sites"], {"": inputs.today(EMPLOYEES)}
+    names = [str(sites.rows.get(sites.id_of(home) or "", {}).get("timezone") or "") if home else "" for home in homes]
+    for name in {*names} - {""}:
+        try:
+            days[name] = datetime.fromisoformat(inputs.as_of(EMPLOYEES)).astimezone(ZoneInfo(name)).date()
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # people can write anything into a site
+            days[name] = days[""]
+    return [days[name] for name in names]
+
+
+def _is_early(employment: Columns, today: Sequence[date], lead: int | None) -> list[bool]:
+    """By row: hired for a day that is further off than sync.yaml reaches ahead."""
+    starts = clean.clean(employment[f"{EMPLOYEES}.HireDate"], "date").values
+    if lead is None:
+        return [False] * len(starts)
+    ahead = [(day + timedelta(days=lead)).isoformat() for day in today]
+    return [start is not None and start > until for start, until in zip(starts, ahead, strict=True)]
 
 
 def _read_columns() -> list[str]:
@@ -117,14 +153,19 @@ def _read_columns() -> list[str]:
 
 
 def _desired(
-    row: Record, claim: tuple[str, int, bool], owner: Mapping[str, int], rivals: list[int], left: bool, found: MappedRow
+    row: Record,
+    claim: tuple[str, int, bool],
+    owner: Mapping[str, int],
+    rivals: list[int],
+    judged: tuple[Scope, str],
+    found: MappedRow,
 ) -> Desired:
     number, company, active = claim
     mine, reasons, email = owner[number] == company, list(found.reasons), found.values.get("email")
     if active and len(rivals) > 1:
         names = " and ".join(str(rival) for rival in sorted(rivals))
         reasons.append(f"employee number {number} is in companies {names}: one of them needs another number")
-    scope, rule = _scope(row, active, left)
+    scope, rule = judged
     department = row.get("PRDept")
     return Desired(
         source_key=number if mine else f"{company}/{number}",
@@ -141,7 +182,7 @@ def _desired(
     )
 
 
-def _scope(row: Record, active: bool, left: bool) -> tuple[Scope, str]:
+def _scope(row: Record, active: bool, left: bool, early: bool) -> tuple[Scope, str]:
     """Only who has left loses access. Without a hire date nobody is employed, but a date that got lost must not lock
     out somebody at work: the account stays as it is, and is reported."""
     if active:
@@ -150,6 +191,8 @@ def _scope(row: Record, active: bool, left: bool) -> tuple[Scope, str]:
         return Scope.LEAVER, f"employment ended {clean.date(row['TermDate'], '')}"
     if is_impossible(*clean.clean([row.get("HireDate"), row.get("TermDate")], "date").values):
         return Scope.OUT, "TermDate in Viewpoint is in 1900 or before HireDate: correct it; the account stays as it is"
+    if early:
+        return Scope.OUT, "hired for a later day (employees.hire_lead_days of sync.yaml); an account stays as it is"
     return Scope.OUT, "no hire date in Viewpoint; the account, if any, stays as it is"
 
 

@@ -27,7 +27,7 @@ from safetyamp_pipelines.sync.model.spec import (
 from safetyamp_pipelines.sync.model.tables import Table, TargetTable
 
 SOURCE = "viewpoint/jobs"
-KEY = SourceKey(SOURCE, "Job", clean="key", company="JCCo", others=("Description",))
+KEY = SourceKey(SOURCE, "Job", clean="key", company="JCCo", others=("Description",), department="Department")
 ADDRESS_COLUMNS = ("ShipAddress", "ShipAddress2", "ShipCity", "ShipState", "ShipZip", "ShipCountry")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,20 +14,20 @@ EMPLOYEES = "viewpoint/employees"
 EMPLOYMENT = ("HireDate", "TermDate")
 
 
-def is_active(columns: Columns, today: date) -> list[bool]:
+def is_active(columns: Columns, today: date | Sequence[date]) -> list[bool]:
     """By row: a hire date, and no termination date or one still to come. `ActiveYN` is not asked: it and `TermDate`
-    disagree in practice."""
+    disagree in practice. `today` is one day, or that of each row."""
     return [
-        start is not None and (end is None or end > today.isoformat()) and not is_impossible(start, end)
-        for start, end in _employment(columns)
+        start is not None and (end is None or end > day) and not is_impossible(start, end)
+        for (start, end), day in _employment(columns, today)
     ]
 
 
-def has_left(columns: Columns, today: date) -> list[bool]:
+def has_left(columns: Columns, today: date | Sequence[date]) -> list[bool]:
     """By row: a termination date that has come, and that can be one."""
     return [
-        end is not None and end <= today.isoformat() and not is_impossible(start, end)
-        for start, end in _employment(columns)
+        end is not None and end <= day and not is_impossible(start, end)
+        for (start, end), day in _employment(columns, today)
     ]
 
 
@@ -36,9 +36,10 @@ def is_impossible(start: str | None, end: str | None) -> bool:
     return end is not None and (end < "1901" or (start is not None and end < start))
 
 
-def _employment(columns: Columns) -> Iterable[tuple[str | None, str | None]]:
-    dates = (clean(columns[f"{EMPLOYEES}.{name}"], "date").values for name in EMPLOYMENT)
-    return zip(*dates, strict=True)
+def _employment(columns: Columns, today: date | Sequence[date]) -> Iterable[tuple[tuple[str | None, str | None], str]]:
+    starts, ends = (clean(columns[f"{EMPLOYEES}.{name}"], "date").values for name in EMPLOYMENT)
+    days = [today] * len(starts) if isinstance(today, date) else today
+    return zip(zip(starts, ends, strict=True), map(date.isoformat, days), strict=True)
 
 
 def owners(claims: Iterable[tuple[str, int, bool]], companies: tuple[int, ...]) -> dict[str, int]:

@@ -157,7 +157,8 @@ class SourceKey:
     """How a source record is found by its key: the table, the column and how it is cleaned.
 
     Where several companies may use one key, `company` is the column that tells them apart: the owner's record has the
-    key alone, the others' `company/key`. `others` are columns whose values people take for the key.
+    key alone, the others' `company/key`. `others` are columns whose values people take for the key, `department` is the
+    one that names the record's department.
     """
 
     table: str
@@ -165,11 +166,21 @@ class SourceKey:
     clean: str = "text"
     company: str | None = None
     others: tuple[str, ...] = ()
+    department: str | None = None
 
     def of(self, row: Record) -> str:
         """The key of a row, as it stands in natural keys."""
         value = row.get(self.column)
         return "" if value is None else str(clean.CLEANERS[self.clean](value, "") or "")
+
+    def by_key(self, rows: Iterable[Record]) -> dict[str, Record]:
+        """The first row of each key, by the key alone and, where companies may share it, by `company/key`."""
+        found: dict[str, Record] = {}
+        for row in rows:
+            found.setdefault(self.of(row), row)
+            if self.company is not None:
+                found[f"{row[self.company]}/{self.of(row)}"] = row
+        return found
 
     def records(self, inputs: Inputs) -> Iterable[tuple[object, str]]:
         """(company, key) of every row."""

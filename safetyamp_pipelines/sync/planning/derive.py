@@ -26,7 +26,7 @@ from safetyamp_pipelines.sync.planning.verdicts import Decisions, Ground, left_a
 from safetyamp_pipelines.sync.planning.waves import in_waves, rings_of
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
-NO_PART = {"schedule", "target", "checks"}
+NO_PART = {"schedule", "target", "checks", "owners"}
 """Sections of sync.yaml that say when and how a plan is pushed and judged, not what is in it: they void no approval."""
 
 

@@ -122,11 +122,12 @@ def still_on(
     at: datetime,
     promised: timedelta,
     timezone: str,
+    last_day_worked: bool = False,
 ) -> dict[str, datetime]:
     """Employee number → when employment ended, for whoever left longer ago than promised and can still log in.
 
-    Employment ends with the beginning of the day in `TermDate` (`shared.is_active`). Somebody who is active in
-    another row, such as in another company, has not left.
+    Employment ends with the beginning of the day in `TermDate`, or of the one after the last day worked.
+    Somebody who is active in another row, such as in another company, has not left.
     """
     zone = ZoneInfo(timezone)
     today = at.astimezone(zone).date()
@@ -136,7 +137,8 @@ def still_on(
         hired, ended = _day(record.get("HireDate")), _day(record.get("TermDate"))
         if number is not None and hired is not None:
             is_possible = ended is not None and ended.year > 1900 and ended >= hired
-            ends.setdefault(number, []).append(ended if is_possible else None)
+            over = ended + timedelta(days=last_day_worked) if is_possible and ended is not None else None
+            ends.setdefault(number, []).append(over)
     found = {}
     for number, days in ends.items():
         last = max((day for day in days if day is not None), default=None)

@@ -16,6 +16,7 @@ from safetyamp_pipelines.sync.model.kinds import Codes, Identifier, Positive, Se
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.rules.calendar import ScheduleConfig
 from safetyamp_pipelines.sync.rules.limits import ChecksConfig, GuardsConfig
+from safetyamp_pipelines.sync.rules.owners import OwnersConfig
 
 
 class ViewpointTables(Section):
@@ -138,6 +139,7 @@ class SyncConfig(_Entities):  # type: ignore[misc]  # its sections of entities a
     guards: GuardsConfig = GuardsConfig()
     checks: ChecksConfig = ChecksConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    owners: OwnersConfig = OwnersConfig()
 
     @property
     def timezone(self) -> str:
@@ -169,6 +171,9 @@ class SyncConfig(_Entities):  # type: ignore[misc]  # its sections of entities a
                 yield key, f"names a table that {spec.name} are not read from; there are {', '.join(spec.sources)}"
             elif table not in WITH_SITE_COLUMNS and column not in (known := SOURCES[table].known()):
                 yield key, f"names no column of {table}; there are {', '.join(sorted(known))}"
+        names = [spec.name for spec in ENTITIES]
+        for entity in self.owners.entities.keys() - set(names):
+            yield f"owners.entities.{entity}", f"names no entity; there are {', '.join(names)}"
 
     @model_validator(mode="before")
     @classmethod

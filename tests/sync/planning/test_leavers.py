@@ -37,6 +37,23 @@ def test_employment_ends_as_its_last_day_begins(ended: str | None, overdue: bool
     assert bool(people) is overdue
 
 
+def test_who_works_on_the_last_day_is_overdue_a_day_later() -> None:
+    table = references({"users": [user("aB3dE", "101")]})["users"]
+    ended = {
+        worked: still_on(
+            [employee(101, TermDate="2026-11-19")],
+            table,
+            {},
+            at=NOON,
+            promised=DAY,
+            timezone="America/Chicago",
+            last_day_worked=worked,
+        )
+        for worked in (False, True)
+    }
+    assert [bool(found) for found in ended.values()] == [True, False]
+
+
 def test_the_moment_is_told_in_the_time_zone_of_the_employees() -> None:
     people = found([employee(101, TermDate="2026-11-18")], [user("aB3dE", "101")])
     assert people["101"].astimezone(UTC) == datetime(2026, 11, 18, 6, tzinfo=UTC)

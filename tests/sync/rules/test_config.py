@@ -131,6 +131,8 @@ def test_a_configuration_cannot_be_changed_after_it_was_checked() -> None:
         ("jobs: {only: {entra/users.mail: x}}", "jobs.only.entra/users.mail", "are not read from"),
         ("employees: {only: {entra/users.upn: x}}", "employees.only.entra/users.upn", "there are accountEnabled"),
         ("vehicles: {only: {plate: x}}", "vehicles.only.plate", "names no column of samsara/vehicles"),
+        ("owners: {default: 'hr at example'}", "owners.default", "must be one e-mail address"),
+        ("owners: {entities: {people: hr@example.com}}", "owners.entities.people", "there are departments"),
         ("entra: 3", "entra", "section of keys and values"),
         ("- 1", "the file", "section of keys and values"),
     ],
