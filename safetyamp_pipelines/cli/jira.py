@@ -40,6 +40,7 @@ from safetyamp_pipelines.jira.forward import window_of
 from safetyamp_pipelines.jira.partitions import JiraSession, Outcome
 from safetyamp_pipelines.jira.questions import history_of, issue_of, render_status, statistics_of, status_of
 from safetyamp_pipelines.jira.values import ColumnType
+from safetyamp_pipelines.operations.forget.forgetting import STILL_IN_FILE
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.settings.loading import login_name
 from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
@@ -222,8 +223,10 @@ def forget(
     with _book(as_json) as book:
         if not yes and not typer.confirm(f"Take {who!r} out of every issue and change, for good?", err=True):
             raise Refusal("nothing was forgotten, since nobody agreed to it: answer y, or give --yes")
-        found = forget_in_jira(book, who)
-    respond(as_json, found, (f"{table}: {rows} rows" for table, rows in found.items()))
+        found, is_erased = forget_in_jira(book, who)
+    lines = [f"{table}: {rows} rows" for table, rows in found.items()]
+    respond(as_json, {**found, "is_erased": is_erased}, lines if is_erased else [*lines, STILL_IN_FILE])
+    raise typer.Exit(0 if is_erased else FAILED)
 
 
 @mapping.command("show")

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from safetyamp_pipelines.cli.rendering import TerminalProgress
-from safetyamp_pipelines.cli.shell import LARGEST, AsJson, By, Key, console, respond, with_ledger
+from safetyamp_pipelines.cli.shell import FAILED, LARGEST, AsJson, By, Key, console, respond, with_ledger
 from safetyamp_pipelines.operations.forget.forgetting import Forgetting, render_forgotten
 from safetyamp_pipelines.operations.undo_step import Undoing, render_plan, render_undo, undo_document
 from safetyamp_pipelines.settings.loading import login_name
@@ -66,6 +66,7 @@ def forget(
         forgetting = Forgetting(ledger, store, rules, by or login_name(), lambda: datetime.now(UTC))
         document = {**forgetting.forget(key.strip()), "jira": settings.has_jira}
     respond(as_json, document, [*render_forgotten(document), *([IN_JIRA] if settings.has_jira else ())])
+    raise typer.Exit(0 if document["is_erased"] else FAILED)
 
 
 def _is_agreed(key: str) -> bool:

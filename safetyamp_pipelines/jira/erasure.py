@@ -10,15 +10,16 @@ import sqlalchemy as sa
 
 from safetyamp_pipelines.jira import issue_tables as t
 from safetyamp_pipelines.jira.book import JiraBook
-from safetyamp_pipelines.ledger.database import erase_freed
+from safetyamp_pipelines.ledger.database import erase_freed, mark_freed
 from safetyamp_pipelines.sync.model.errors import Refusal
 
 SHORTEST = 4
 FORGOTTEN = "[forgotten]"
 
 
-def forget_in_jira(book: JiraBook, who: str) -> dict[str, int]:
-    """Replace every occurrence of a name, address or account id; how many rows of each table held one."""
+def forget_in_jira(book: JiraBook, who: str) -> tuple[dict[str, int], bool]:
+    """Replace every occurrence of a name, address or account id; how many rows of each table held one, and whether the
+    bytes are gone from the database's file, too."""
     if len(who.strip()) < SHORTEST:
         raise Refusal(f"give at least {SHORTEST} letters of a name, address or account id: fewer hit others")
     found = re.compile(rf"(?<!\w){re.escape(who.strip())}(?!\w)", re.IGNORECASE)
@@ -29,8 +30,8 @@ def forget_in_jira(book: JiraBook, who: str) -> dict[str, int]:
             # As the database has it, so that columns which left the mapping are reached, too.
             table = sa.Table(name, sa.MetaData(), *(column.copy() for column in known.columns), autoload_with=db)
             counts[name] = _erase(db, table, who.strip(), lambda text: found.sub(FORGOTTEN, text))
-    erase_freed(book.engine)
-    return counts
+        mark_freed(db)
+    return counts, erase_freed(book.engine)
 
 
 def _erase(db: sa.Connection, table: sa.Table, who: str, erase: Callable[[str], str]) -> int:

@@ -43,6 +43,9 @@ WRITES = "ledger_writes"
 LOCK_WAIT_SECONDS = 30
 CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 120
+ERASE_WAIT_SECONDS = 5
+FREED = 1
+"""`user_version` of a SQLite file whose freed pages may hold values that were taken out."""
 WAITS: dict[str, int | str] = {
     "connect_timeout": CONNECT_SECONDS,
     # A server that went away without a word is noticed: by probes where we wait for it, by the kernel where we send.
@@ -103,6 +106,8 @@ def open_engine(
         if engine.dialect.name == "sqlite":
             with suppress(OSError):  # a folder that became read-only keeps its ledger readable
                 _beginning_of(address).touch(mode=0o600)
+            with suppress(sqlite3.Error):
+                erase_freed(engine, wait=0)
     except BaseException:
         engine.dispose()
         raise
@@ -208,16 +213,33 @@ def write_ahead(path: str) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
 
 
-def erase_freed(engine: Engine) -> None:
+def mark_freed(connection: Connection) -> None:
+    """In the transaction that takes values out: until `erase_freed` has ended well, whoever opens the file does it."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA user_version = {FREED}")
+
+
+def erase_freed(engine: Engine, wait: float = ERASE_WAIT_SECONDS) -> bool:
     """Have a SQLite file hold nothing that was overwritten or deleted: it keeps such bytes until it needs the room.
+    False when another process reads it and stands in the way.
 
     PostgreSQL cleans up behind itself, in its own time.
     """
     if engine.dialect.name != "sqlite":
-        return
-    with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-        cursor.execute("VACUUM")
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return True
+    with closing(sqlite3.connect(str(engine.url.database), timeout=wait, isolation_level=None)) as connection:
+        try:
+            if connection.execute("PRAGMA user_version").fetchone()[0] != FREED:
+                return True
+            connection.execute("VACUUM")
+            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:  # a reader needs the old pages
+                return False
+            connection.execute("PRAGMA user_version = 0")
+        except sqlite3.OperationalError as error:
+            if is_busy(error):
+                return False
+            raise
+    return True
 
 
 def postgresql_engine(address: URL) -> Engine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session as Transaction
 
-from safetyamp_pipelines.ledger.database import Store, erase_freed, translated
+from safetyamp_pipelines.ledger.database import Store, erase_freed, mark_freed, translated
 from safetyamp_pipelines.ledger.failures import forget_hashes
 from safetyamp_pipelines.ledger.ledger_errors import IntentUnsettled
 from safetyamp_pipelines.ledger.records import Forgotten, Unlinked
@@ -31,9 +31,14 @@ class Removal(Store):
                 failures=empty_failure(db, entity, source_key),
                 verdicts=empty_verdicts(db, entity, source_key),
             )
-        with translated(self._engine):
-            erase_freed(self._engine)
+            mark_freed(db.connection())
         return forgotten
+
+    def erase_freed(self) -> bool:
+        """Have no file hold what was forgotten; False while another process stands in the way. Then whoever opens the
+        ledger next ends it."""
+        with translated(self._engine):
+            return erase_freed(self._engine)
 
     def unlink(self, entity: str, source_key: str, who: str, reason: str) -> Unlinked | None:
         """Forget a wrong pair, and record that; None when there was none. The next plan recognises the record anew.

@@ -142,7 +142,7 @@ def test_statistics_and_status_count_what_was_done(read: Jiras) -> None:
 def test_a_person_leaves_every_table_also_a_column_that_left_the_mapping(read: Jiras) -> None:
     read.map({"summary": COLUMNS["summary"], "systems": COLUMNS["systems"]})
     with read.session() as session:
-        counts = forget_in_jira(session.book, "ada sample")
+        counts, _ = forget_in_jira(session.book, "ada sample")
         assert counts["jira_changes"] > 0
         assert issue_of(session.book, "OPS-1", "cloud")["summary"] == f"A pump of {FORGOTTEN}, 100%"
         with session.book.reading() as db:

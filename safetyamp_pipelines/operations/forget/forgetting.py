@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from safetyamp_pipelines.operations.lease import LEASE
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
 from safetyamp_pipelines.sync.model import clean
-from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.sync.model.errors import Refusal, SnapshotUnreadable
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Snapshot, content_hash
 from safetyamp_pipelines.sync.model.spec import EntitySpec
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 600.0
 PEOPLE = EMPLOYEES.name
+STILL_IN_FILE = (
+    "another process is reading the database: what was taken out still stands in bytes of its file. The next command "
+    "that opens it when nobody reads removes them; `safetyamp status` is one"
+)
 
 
 def plan_names() -> dict[str, str]:
@@ -68,15 +72,17 @@ class Forgetting:
             person, still_there = self._person(key)
             records: dict[str, Collection[str]] = {PEOPLE: {key}, **person.keys}
             self._refuse_unsettled(records)
-            files = {}
+            files: dict[str, int] = {}
+            removed: list[str] = []
             for name in (*plan_names(), *reversed(table_names())):
                 beat()
-                files[name] = sum(self._erase(ref, person) for ref in self.store.history(name))
+                files[name] = sum(self._erased(name, person, removed))
             emptied = {
                 f"{entity} {found}": self.ledger.forget(entity, found)
                 for entity, keys in records.items()
                 for found in sorted(keys)
             }
+            is_erased = self.ledger.erase_freed()
         return {
             "entity": PEOPLE,
             "key": key,
@@ -86,6 +92,8 @@ class Forgetting:
             "records": {entity: sorted(keys) for entity, keys in records.items() if keys},
             "safetyamp_ids": sorted(map(str, person.rows(EMPLOYEES.table))),
             "still_in_source": still_there,
+            "removed": removed,
+            "is_erased": is_erased,
         }
 
     @contextmanager
@@ -123,8 +131,7 @@ class Forgetting:
         )
         if not is_known and not any(_mentions(name, records, person, self.config) for name, records in self._tables()):
             raise Refusal(f"nothing is known of employee {key}: `safetyamp explain employee {key}` explains why")
-        newest = self.store.newest("viewpoint/employees")
-        rows = self._snapshot(newest).records if newest is not None else ()
+        rows = next((found.records for _, found in self._snapshots("viewpoint/employees")), ())
         is_there = any(person.has_number(row["Employee"]) and person.is_in_company(row["PRCo"]) for row in rows)
         return person, is_there
 
@@ -136,16 +143,35 @@ class Forgetting:
         return own | {change.source_key for change in changes if _refers(change, names, person)}
 
     def _plans(self) -> Iterator[Plan]:
-        for ref in self.store.history(f"plan/{PEOPLE}"):
-            yield Plan.from_bytes(self.store.read(ref))
+        for ref in self.store.history(f"plan/{PEOPLE}", []):
+            with suppress(SnapshotUnreadable):
+                yield Plan.from_bytes(self.store.read(ref))
 
     def _tables(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
         for name in table_names():
-            for ref in self.store.history(name):
-                yield name, self._snapshot(ref).records
+            for _, found in self._snapshots(name):
+                yield name, found.records
+
+    def _snapshots(self, name: str) -> Iterator[tuple[SnapshotRef, Snapshot]]:
+        """What can be read of a table, newest first."""
+        for ref in self.store.history(name, []):
+            with suppress(SnapshotUnreadable):
+                yield ref, self._snapshot(ref)
 
     def _snapshot(self, ref: SnapshotRef) -> Snapshot:
         return snapshot_from_parquet(self.store.read(ref), ref.content)
+
+    def _erased(self, name: str, person: Person, removed: list[str]) -> Iterator[bool]:
+        """Take the person out of every file of that name. What nobody can read, nobody can clean: it is removed."""
+        unreadable: list[str] = []
+        for ref in self.store.history(name, unreadable):
+            try:
+                yield self._erase(ref, person)
+            except SnapshotUnreadable:
+                unreadable.append(f"{ref.path.partition('.')[0]}.json")
+        for path in unreadable:
+            self.store.remove(path)
+        removed += unreadable
 
     def _erase(self, ref: SnapshotRef, person: Person) -> bool:
         """Take the person out of one stored file. False when nothing of theirs was in it."""
@@ -170,7 +196,11 @@ class Forgetting:
         assert before.certificate is not None
         certificate = replace(before.certificate, content_hash=content_hash(records))
         notice = f"values of employee {person.source_key} were forgotten on {self.now():%Y-%m-%d}"
-        return replace(before, records=records, certificate=certificate, notices=(*before.notices, notice))
+        kept = {
+            place: text for place, text in before.as_read.items() if records[place] == before.records[place]
+        }  # the raw text of a row of theirs goes, too
+        notices = (*before.notices, notice)
+        return replace(before, records=records, certificate=certificate, notices=notices, as_read=kept)
 
 
 def _keys(plan: Plan) -> set[str]:
@@ -195,6 +225,13 @@ def render_forgotten(document: dict[str, Any]) -> Iterator[str]:
     for entity, keys in document["records"].items():
         if entity != PEOPLE:
             yield f"with it the {entity} that hold values of theirs: {', '.join(keys)}"
+    if document["removed"]:
+        yield (
+            f"{len(document['removed'])} snapshots and plans that could not be read, torn or encrypted with another "
+            f"key, were removed: {', '.join(document['removed'])}"
+        )
+    if not document["is_erased"]:
+        yield STILL_IN_FILE
     yield from unreached(document)
 
 

@@ -4,6 +4,7 @@ SyncError
 ├── Refusal                  nothing may be written: exit code 2
 │   ├── SettingsError        a variable or sync.yaml is wrong (raised in settings.py)
 │   ├── SnapshotError        a snapshot is torn, uncertified or missing
+│   │   └── SnapshotUnreadable  it can never be read again
 │   └── PlanRefused          a guard, a check or a lock stands in the way
 │       └── Resting          people want no pushes now, by a pause or a freeze: no failure
 ├── PushStopped              a push ended before its end, on records or reads that failed
@@ -36,6 +37,10 @@ class Refusal(SyncError):
 
 class SnapshotError(Refusal):
     """A snapshot is torn, uncertified or missing."""
+
+
+class SnapshotUnreadable(SnapshotError):
+    """What is stored can never be read again: torn, foreign, or encrypted with a key that is not there any more."""
 
 
 class PlanRefused(Refusal):

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.sync.model.errors import SnapshotUnreadable
 from safetyamp_pipelines.sync.model.snapshot import Certificate, Snapshot
 
 SNAPSHOT_KIND = "snapshot"
@@ -40,5 +40,5 @@ def snapshot_from_parquet(payload: bytes, manifest: Mapping[str, Any]) -> Snapsh
         records = tuple(json.loads(text) for text in columns["record"])
         as_read = {place: text for place, text in enumerate(columns.get("as_read", ())) if text is not None}
     except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise SnapshotError(f"a snapshot cannot be read ({type(error).__name__}): materialise it again") from error
+        raise SnapshotUnreadable(f"a snapshot cannot be read ({type(error).__name__}): materialise it again") from error
     return Snapshot(table, records, certificate, notices, as_read).verified()

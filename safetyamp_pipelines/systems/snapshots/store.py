@@ -21,7 +21,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.sync.model.errors import SnapshotError, SnapshotUnreadable
 
 _FORMAT = 1
 _STAMP = "%Y%m%dT%H%M%S%fZ"
@@ -128,9 +128,17 @@ class SnapshotStore:
         """The newest one published under this name, or by this run; None when there is none."""
         return next((ref for ref in self._refs(name, run_id) if run_id in (None, ref.run_id)), None)
 
-    def history(self, name: str) -> list[SnapshotRef]:
-        """Every one published under this name, newest first."""
-        return list(self._refs(name))
+    def history(self, name: str, unreadable: list[str] | None = None) -> list[SnapshotRef]:
+        """Every one published under this name, newest first. Manifests that cannot be read raise, or are added to
+        `unreadable` as paths."""
+        return list(self._refs(name, unreadable=unreadable))
+
+    def remove(self, path: str) -> None:
+        """Delete a manifest, and the payloads beside it."""
+        name, _, manifest = path.rpartition("/")
+        files = [match.string for match in self._matches(name) if _stem(match.string) == _stem(manifest)]
+        for file in sorted(files, key=lambda file: not file.endswith(".json")):
+            self._files.delete(f"{name}/{file}")
 
     def read(self, ref: SnapshotRef) -> bytes:
         """The payload as it was published, verified and decrypted."""
@@ -142,7 +150,7 @@ class SnapshotStore:
         try:
             return self._fernet.decrypt(stored)
         except InvalidToken:
-            raise SnapshotError(
+            raise SnapshotUnreadable(
                 f"{ref.path} was encrypted with another key: set SNAPSHOT_ENCRYPTION_KEY to that one, or materialise "
                 f"{ref.name} again"
             ) from None
@@ -172,15 +180,23 @@ class SnapshotStore:
             self._files.delete(f"{name}/{file}")
         return len(expired) + len(loose)
 
-    def _refs(self, name: str, run_id: str | None = None) -> Iterator[SnapshotRef]:
+    def _refs(self, name: str, run_id: str | None = None, unreadable: list[str] | None = None) -> Iterator[SnapshotRef]:
         """Manifests newest first; of one run only, those of others are skipped by the file's name."""
         run = None if run_id is None else re.sub(r"[^0-9A-Za-z]", "-", run_id)[:8] or "-"
         matches = (match for match in self._matches(name) if match["suffix"] == "json" and run in (None, match["run"]))
         for file in _newest_first(match.string for match in matches):
             path = f"{name}/{file}"
             text = self._files.read(path)
-            if text is not None:  # another process may have pruned it since the listing
-                yield _parsed(name, path, text)
+            if text is None:  # another process may have pruned it since the listing
+                continue
+            try:
+                ref = _parsed(name, path, text)
+            except SnapshotUnreadable:
+                if unreadable is None:
+                    raise
+                unreadable.append(path)
+            else:
+                yield ref
 
     def _matches(self, name: str) -> list[re.Match[str]]:
         """The store's own files under a name; others are left alone."""
@@ -189,9 +205,13 @@ class SnapshotStore:
     def _stored(self, ref: SnapshotRef) -> bytes:
         stored = self._files.read(ref.path)
         if stored is None:
-            raise SnapshotError(f"{ref.path} is missing although its manifest is there: materialise {ref.name} again")
+            raise SnapshotUnreadable(
+                f"{ref.path} is missing although its manifest is there: materialise {ref.name} again"
+            )
         if len(stored) != ref.size or hashlib.sha256(stored).hexdigest() != ref.sha256:
-            raise SnapshotError(f"{ref.path} is not what was published (size or hash): materialise {ref.name} again")
+            raise SnapshotUnreadable(
+                f"{ref.path} is not what was published (size or hash): materialise {ref.name} again"
+            )
         return stored
 
 
@@ -214,11 +234,11 @@ def _parsed(name: str, path: str, text: bytes) -> SnapshotRef:
             raise ValueError("another format")
         ref = SnapshotRef(**fields)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise SnapshotError(
+        raise SnapshotUnreadable(
             f"{path} is no readable manifest: delete it and its payload, then materialise {name} again"
         ) from None
     if ref.name != name or _stem(ref.payload) != _stem(path.rpartition("/")[2]):
-        raise SnapshotError(f"{path} is the manifest of another payload: delete it, then materialise {name} again")
+        raise SnapshotUnreadable(f"{path} is the manifest of another payload: delete it, then materialise {name} again")
     return ref
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from ledger_entries import change_of
 from small_worlds import config
 
 from safetyamp_pipelines.ledger import Forgotten, Ledger
-from safetyamp_pipelines.operations.forget.forgetting import Forgetting
-from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.operations.forget.forgetting import Forgetting, render_forgotten
+from safetyamp_pipelines.sync.model.errors import Refusal, SnapshotError
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.systems.snapshots.parquet import snapshot_from_parquet, snapshot_to_parquet
 from safetyamp_pipelines.systems.snapshots.store import SnapshotRef, SnapshotStore
@@ -169,3 +170,45 @@ def test_somebody_of_whom_only_entra_knows_can_be_forgotten(ledger: MortalLedger
     assert again.published_at == ref.published_at
     with pytest.raises(Refusal, match="nothing is known of employee 777001"):
         forget(ledger, store, "777001")
+
+
+def test_what_no_key_opens_and_what_is_torn_is_removed_and_the_rest_is_cleaned(
+    ledger: MortalLedger, tmp_path: Path
+) -> None:
+    # given one file written with a key that is gone, one with the key before this one, one manifest that is torn
+    url, keys = (tmp_path / "snapshots").as_uri(), [Fernet.generate_key().decode() for _ in range(3)]
+    row = {"PRCo": 1, "Employee": 100482, "FirstName": f"{MARK}\x00"}
+    taken = Snapshot.certified("viewpoint/employees", [row], key=str, pages=1, read_at=READ_AT)
+    assert MARK in taken.as_read[0]
+    for number, key in enumerate([keys[0], keys[1], keys[1]]):
+        store = SnapshotStore(url, encryption_key=key)
+        payload = snapshot_to_parquet(taken)
+        store.publish(taken.table, f"run-{number}", payload, taken.manifest(), kind="snapshot")
+    torn = sorted((tmp_path / "snapshots/viewpoint/employees").glob("*.json"))[2]
+    torn.write_text(torn.read_text()[:40])
+    write(ledger, "employees", "100482", first_name=MARK)
+    ledger.life = Life(99)
+
+    # when the person is forgotten with the newest key before the older one
+    store = SnapshotStore(url, encryption_key=f"{keys[2]},{keys[1]}")
+    document = forget(ledger, store)
+
+    # then what nobody can read is gone, and the one that is left has none of the person's values, read or raw
+    (ref,) = store.history("viewpoint/employees")
+    left = snapshot_from_parquet(store.read(ref), ref.content)
+    assert ref.run_id == "run-1"
+    assert MARK not in repr((left.records, left.as_read, ledger.changes()))
+    assert len(list((tmp_path / "snapshots/viewpoint/employees").iterdir())) == 2
+    assert (len(document["removed"]), document["snapshots"]) == (2, {"viewpoint/employees": 1})
+    assert any("2 snapshots and plans that could not be read" in line for line in render_forgotten(document))
+
+
+def test_without_any_key_nothing_is_removed(ledger: MortalLedger, tmp_path: Path) -> None:
+    url = (tmp_path / "snapshots").as_uri()
+    taken = Snapshot.certified("entra/users", [], key=str, pages=1, read_at=READ_AT)
+    store = SnapshotStore(url, encryption_key=Fernet.generate_key().decode())
+    store.publish(taken.table, "run-1", snapshot_to_parquet(taken), taken.manifest(), kind="snapshot")
+
+    with pytest.raises(SnapshotError, match="set SNAPSHOT_ENCRYPTION_KEY"):
+        forget(ledger, SnapshotStore(url))
+    assert store.newest("entra/users") is not None
