@@ -7,17 +7,19 @@ as when a vehicle is entered anew in Samsara. A refusal here would stop every pu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
 from safetyamp_pipelines.ledger.database import Store
-from safetyamp_pipelines.ledger.schema import LinkRow, as_record
+from safetyamp_pipelines.ledger.schema import LinkRow
 from safetyamp_pipelines.sync.model.plan import Agreed
 from safetyamp_pipelines.sync.model.remembered import Link
+
+COLUMNS = {field.name: getattr(LinkRow, field.name) for field in fields(Link)}
 
 
 class Links(Store):
@@ -28,8 +30,13 @@ class Links(Store):
         now = self._clock()
         with self._reading() as db:
             # The columns alone: an object of the session for each of thousands of links costs five times as much.
-            rows = db.execute(select(*LinkRow.__table__.columns).filter_by(entity=entity))
-            return {row.source_key: link_record(row, now) for row in rows}
+            rows = db.execute(select(*COLUMNS.values(), LinkRow.not_taken_until).where(LinkRow.entity == entity)).all()
+        links = {}
+        for *values, until in rows:
+            link = Link(**dict(zip(COLUMNS, values, strict=True)))
+            ended = {name for name, end in until.items() if datetime.fromisoformat(end) <= now}
+            links[link.source_key] = link if not ended else replace(link, not_taken=_without(link.not_taken, ended))
+        return links
 
     def save_links(self, entity: str, agreed: Iterable[Agreed]) -> None:
         """Remember records that were recognised in SafetyAmp, all at once, and the values both sides share.
@@ -95,7 +102,5 @@ def merge(
     row.not_taken_until = {field: end for field, end in {**kept, **until}.items() if field in row.not_taken}
 
 
-def link_record(row: LinkRow | Row[Any], now: datetime) -> Link:
-    """The row as a plain record, as it stands at `now`."""
-    ended = {field for field, end in row.not_taken_until.items() if datetime.fromisoformat(end) <= now}
-    return as_record(Link, row, not_taken={name: hash for name, hash in row.not_taken.items() if name not in ended})
+def _without(not_taken: Mapping[str, str], ended: Set[str]) -> dict[str, str]:
+    return {name: hash for name, hash in not_taken.items() if name not in ended}

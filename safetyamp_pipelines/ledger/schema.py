@@ -20,7 +20,6 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     MetaData,
-    Row,
     Text,
     UniqueConstraint,
     text,
@@ -390,7 +389,7 @@ class LookRow(Base):
     source_key: Mapped[str]
 
 
-def as_record(kind: type[Record], row: Base | Row[Any], **others: Any) -> Record:
+def as_record(kind: type[Record], row: Base, **others: Any) -> Record:
     """The row as a plain record of this dataclass; `others` are the fields that are not columns as they stand."""
     names = [field.name for field in fields(kind) if field.name not in others]  # type: ignore[arg-type]
     return kind(**{name: getattr(row, name) for name in names}, **others)

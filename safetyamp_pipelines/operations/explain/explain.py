@@ -25,7 +25,7 @@ def explain_stored(stored: Stored, key: str, ledger: Ledger, runs: int) -> dict[
     """The document of `safetyamp explain --json`. Holds a person's values: it is shown, never logged."""
     spec, record = stored.spec, found_by_key(stored, key)
     source_key = record.source_key if record is not None else key
-    memory = _memory(spec, source_key, ledger, runs)
+    memory = _memory(stored, source_key, ledger, runs)
     return {
         "entity": spec.name,
         "key": source_key,
@@ -88,10 +88,9 @@ def _change(spec: EntitySpec, change: Change) -> dict[str, Any]:
     return {"action": str(change.action), "cause": change.cause, "fields": pairs}
 
 
-def _memory(spec: EntitySpec, key: str, ledger: Ledger, runs: int) -> dict[str, Any]:
+def _memory(stored: Stored, key: str, ledger: Ledger, runs: int) -> dict[str, Any]:
     """What the ledger holds of it: link, failure, the verdicts of the last runs, the last calls and their answers."""
-    entity = spec.name
-    link = ledger.links(entity).get(key)
+    entity, link = stored.spec.name, stored.inputs.memory.links.get(key)
     failure = ledger.failures(entity).get(key)
     # Of a push that died nothing is known but the plan and its calls.
     pushed = {s.run_id for s in ledger.sessions(500, entity=entity) if s.status in ("done", "paused", "stopped")}
@@ -103,5 +102,5 @@ def _memory(spec: EntitySpec, key: str, ledger: Ledger, runs: int) -> dict[str, 
         else {"safetyamp_id": link.target_id, "key": link.natural_key, "updated_at": plain(link.updated_at)},
         "failure": None if failure is None else failure_document(entity, plain(failure)),
         "history": [{**plain(one), "was_pushed": one.run_id in pushed} for one in history],
-        "calls": [call_document(spec, call) for call in calls],
+        "calls": [call_document(stored.spec, call) for call in calls],
     }
