@@ -32,19 +32,23 @@ def compare(
     Without two plans the last runs are planned anew of their own snapshots, by this release: against --rules if given,
     else against the plans that were made then.
     """
-    given = names or []
+    given, documents, exit_code = names or [], [], 0
     with with_ledger(as_json, empty={"comparisons": []}) as (ledger, settings):
         store = snapshot_store(settings)
         if set(given) <= set(BY_NAME):
             new = None if rules is None else read_sync_config(rules)
-            found = list(replanned(store, ledger, settings.sync_config(), new_config=new, entities=given, runs=last))
+            found = replanned(store, ledger, settings.sync_config(), new_config=new, entities=given, runs=last)
         elif len(given) == 2 and rules is None:
-            found = [stored_plans(store, *given)]
+            found = iter([stored_plans(store, *given)])
         else:
             raise Refusal("give two hashes of kept plans, or entities; --rules goes with entities")
-    if as_json:
-        print_json({"comparisons": [one.document(values=values) for one in found]})
-    else:
+        # One run's plans at a time are in memory, however many are compared.
         for one in found:
-            print_lines(*render(one, values=values))
-    raise typer.Exit(DIFFERENT if any(one.differences for one in found) else 0)
+            exit_code = DIFFERENT if one.differences else exit_code
+            if as_json:
+                documents.append(one.document(values=values))
+            else:
+                print_lines(*render(one, values=values))
+    if as_json:
+        print_json({"comparisons": documents})
+    raise typer.Exit(exit_code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from safetyamp_pipelines.ledger import Ledger
@@ -55,7 +56,7 @@ class Comparison:
     new: Plan
     run_id: str = ""
 
-    @property
+    @cached_property
     def differences(self) -> list[Difference]:
         """In the order of the keys."""
         sides = [_by_key(self.old), _by_key(self.new)]
