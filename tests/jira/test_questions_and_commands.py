@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from jira_world import COLUMNS, Jiras, MakeJiras
 from typer.testing import CliRunner
 
 from safetyamp_pipelines.cli.main import app
+from safetyamp_pipelines.desk.jira_pages import API, ROUTES
 from safetyamp_pipelines.jira.asset_checks import judge_columns, judge_count, judge_mapping, judge_untyped
 from safetyamp_pipelines.jira.discovery import find_fields, preview, suggest_fields
 from safetyamp_pipelines.jira.erasure import FORGOTTEN, forget_in_jira
@@ -213,3 +215,21 @@ def test_a_catalogue_that_cannot_be_read_stays_as_it_was(read: Jiras) -> None:
         assert "500" in str(found["cloud"])
         assert found["data_center"] == {"fields": len(before["data_center"])}
         assert session.book.catalogue()["cloud"] == before["cloud"]
+
+
+def test_the_docs_name_a_test_for_each_defect_and_a_home_for_each_route_of_the_old_backend() -> None:
+    docs = (Path(__file__).parents[2] / "docs/jira.md").read_text(encoding="utf-8")
+    defects = docs.partition("| defect of the old backend |")[2].splitlines()[2:]
+    numbers = [number for line in defects for number in re.findall(r"\d+", re.match(r"\|([ \d,]+)", line)[1])]  # type: ignore[index]
+    assert sorted(map(int, numbers)) == list(range(1, 18))
+    named = re.findall(r"`(test_\w+)`: (`…\w+…?`(?:, `…\w+…?`)*)", "\n".join(defects))
+    assert len(named) >= 15
+    for module, names in named:
+        text = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+        for name in re.findall(r"…(\w+)", names):
+            assert re.search(rf"def test_\w*{name}", text), f"{module}: {name}"
+    for route in ("sync", "issues", "config", "admin", "status", "scheduler"):
+        assert re.search(rf"^\| .*`/api/{route}`", docs, re.MULTILINE), route
+    assert {route.path for route in ROUTES if route.path.startswith("/api")} == set(API)
+    for path in API:
+        assert path in docs

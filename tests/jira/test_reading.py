@@ -365,6 +365,17 @@ def test_a_pause_stops_between_two_pages_and_is_no_failure(jiras: Jiras) -> None
     assert len(jiras.rows("cloud")) == 24
 
 
+def test_a_mapping_saved_while_a_run_goes_on_counts_from_the_next_one(jiras: Jiras) -> None:
+    with jiras.session() as session:
+        before = session.scope("cloud").active.version
+        session.read("issues", ["cloud|OPS"])
+        jiras.map({**COLUMNS, "more": COLUMNS["summary"]})
+        session.read("issues", ["cloud|TO", "data_center|OPS"])
+    assert {row["mapping_version"] for row in jiras.rows().values()} == {before}
+    jiras.read()
+    assert {row["mapping_version"] for row in jiras.rows().values()} == {before + 1}
+
+
 def test_the_overlap_is_as_long_as_jiras_index_may_lag() -> None:
     assert timedelta(minutes=5) <= OVERLAP
     assert issubclass(ReadError, SyncError)
