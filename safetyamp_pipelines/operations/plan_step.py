@@ -114,7 +114,9 @@ class Stored:
         return self._desired(self.inputs)
 
     def desired_of(self, is_meant: Callable[[str], bool]) -> tuple[Desired, ...]:
-        """The same of the rows with such keys, without mapping thousands of others; empty where none has one."""
+        """The same of the rows with such keys, where that can be had without mapping thousands of others."""
+        if not self.spec.is_read_row_by_row:
+            return self.desired
         table, key = self.spec.key.table, self.spec.key
         rows = tuple(row for row in self.records(table) if is_meant(key.of(row)))
         return self._desired(self.inputs.narrowed(table, rows)) if rows else ()

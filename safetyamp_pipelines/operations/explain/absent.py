@@ -70,7 +70,7 @@ def finder(key: str) -> tuple[Callable[[Any], bool], ...]:
     return (
         lambda found: str(found) == key,
         lambda found: str(found).strip().casefold() == key.strip().casefold(),
-        lambda found: _number(found) == _number(key),
+        lambda found: _number(key) is not None and _number(found) == _number(key),
     )
 
 

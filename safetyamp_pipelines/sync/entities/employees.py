@@ -430,6 +430,7 @@ SPEC = EntitySpec(
     key=KEY,
     rules=EmployeesConfig,
     desire=desire_employees,
+    is_read_row_by_row=True,
     words={
         "rule.home_site": "the open job worked last, else the home office of the department",
         "rule.role": "employees.default_role of sync.yaml",

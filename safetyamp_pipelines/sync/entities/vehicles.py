@@ -293,6 +293,7 @@ SPEC = EntitySpec(
     key=SourceKey(VEHICLES, "id", clean="as_is", others=("name", "vin", "serial", "licensePlate")),
     rules=VehiclesConfig,
     desire=desire_vehicles,
+    is_read_row_by_row=True,
     words={
         "rule.site": "the driver's home site, else the site of a Samsara tag, else vehicles.default_site",
         "rule.asset_type": "vehicles.asset_type of sync.yaml at that site",

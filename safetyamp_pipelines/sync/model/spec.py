@@ -197,7 +197,7 @@ class EntitySpec:
     `desire` reads snapshots and expected state and gives what each source record should become. `key` finds a record's
     row, `beside` gives the rows of other sources that belong to it. `records` names, as (company, key), every source
     record that must end in a verdict, where these are not just the rows of the key's table; it is asked beside `desire`
-    to check it.
+    to check it. `is_read_row_by_row` says that what a row becomes hangs on no row with another key.
     `words` says for each `rule.<name>` among the fields' sources where its values come from, `rests_on` which snapshots
     besides the key's table its values are made of.
     `access` names the field that switches a record off for leavers. With `holds_switched_off`, a record that somebody
@@ -228,6 +228,7 @@ class EntitySpec:
     beside: Callable[[Inputs], Callable[[Desired], Rows]] = field(default=lambda _inputs: lambda _record: {})
     why_absent: Callable[[Inputs, str], Iterable[str]] = field(default=lambda _inputs, _key: ())
     traces: tuple[Trace, ...] = ()
+    is_read_row_by_row: bool = False
     access: str | None = None
     holds_switched_off: bool = False
     place: str | None = None

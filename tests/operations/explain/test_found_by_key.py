@@ -17,7 +17,7 @@ from safetyamp_pipelines.sync.planning.expected import expected_references
 RULES = config(companies=[1, 2], vehicles={"default_site": "YARD"})
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(worlds())
 def test_every_record_is_found_by_its_key_as_it_is_mapped(world: World) -> None:
     plans = plan_all(world, RULES)
