@@ -71,6 +71,7 @@ def ui(
             "".join(f"export {name}={value!r}\n" for name, value in for_shells.items()), encoding="utf-8"
         )
         _say(f"Dagster UI: http://127.0.0.1:{port}  (job sync_all; for the shell: source {home}/environment)")
+        _say(f"Its alerts, by mail and webhook: {box.alerts_url}")
         # A shell that starts this in the background ignores SIGINT for it, and Dagster would inherit that and then
         # ignore SIGTERM too: a handler of our own gives the child the default again.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -87,7 +88,8 @@ def ui(
 
 def _world(employees: int, home: Path) -> Sandbox:
     spec = WorldSpec(employees=employees, jobs=employees // 2, vehicles=max(10, employees // 8))
-    return Sandbox(spec, TargetOptions(calls=CALLS, period=PERIOD), jira=JiraSpec(), home=home / "world")
+    target = TargetOptions(calls=CALLS, period=PERIOD)
+    return Sandbox(spec, target, jira=JiraSpec(), home=home / "world", catches_alerts=True)
 
 
 def _environment(box: Sandbox, home: Path) -> dict[str, str]:

@@ -26,6 +26,7 @@ def main(
     period: Annotated[float, typer.Option(min=0.01, help="Length of that period in seconds.")] = 60.0,
     home: Annotated[Path | None, typer.Option(help="Folder to keep the world in; a temporary one without it.")] = None,
     jira: Annotated[bool, typer.Option(help="Serve a Jira Cloud and a Jira Data Center as well.")] = True,
+    alerts: Annotated[bool, typer.Option(help="Take mails, webhooks and heartbeats, and show them on a page.")] = True,
     env_file: Annotated[Path | None, typer.Option(help="File to write the environment to, KEY=VALUE.")] = None,
 ) -> None:
     """Serve SafetyAmp, Samsara, Microsoft login and Graph on this machine, with Viewpoint as a SQLite file.
@@ -36,12 +37,15 @@ def main(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     spec = WorldSpec(seed=seed, employees=employees, jobs=jobs, vehicles=vehicles, present=present, mess=mess)
-    with Sandbox(spec, TargetOptions(calls=calls, period=period), jira=JiraSpec() if jira else None, home=home) as box:
+    target, jiras = TargetOptions(calls=calls, period=period), JiraSpec() if jira else None
+    with Sandbox(spec, target, jira=jiras, home=home, catches_alerts=alerts) as box:
         if env_file is not None:
             write_environment(env_file, box.environment, box.control_url)
         for name, value in box.environment.items():
             if name.endswith("_URL") or name == "SYNC_CONFIG":
                 typer.echo(f"{name}={value}")
+        if box.alerts_url:
+            typer.echo(f"caught alerts: {box.alerts_url}")
         typer.echo(f"control door: {box.control_url}")
         stop.wait()
     typer.echo("the sandbox has stopped")

@@ -14,6 +14,7 @@ from typing import get_args
 
 from starlette.types import ASGIApp
 
+from safetyamp_pipelines.sandbox.catcher import Catcher
 from safetyamp_pipelines.sandbox.control import control_app
 from safetyamp_pipelines.sandbox.faults import FaultBook
 from safetyamp_pipelines.sandbox.gate import Gate
@@ -39,7 +40,8 @@ class Sandbox:
 
     Equal specs give equal worlds. `home` is a folder that outlives the sandbox: the next one there finds SafetyAmp's
     records, the ledger and the snapshots again, while the sources begin anew as the spec has them. Without it a
-    temporary folder is used and removed. With `jira` there are two Jiras as well. Raises ValueError when `home` was
+    temporary folder is used and removed. With `jira` there are two Jiras as well, with `catches_alerts` a mail server
+    and a webhook that take the alerts, which `alerts_url` shows. Raises ValueError when `home` was
     made for another spec.
     """
 
@@ -47,6 +49,7 @@ class Sandbox:
     safetyamp: SafetyAmpState
     sources: Sources
     control_url: str
+    alerts_url: str = ""
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class Sandbox:
         graph: GraphOptions | None = None,
         jira: JiraSpec | None = None,
         home: Path | None = None,
+        catches_alerts: bool = False,
     ) -> None:
         self.options = options or TargetOptions()
         self.samsara = samsara or SamsaraOptions()
@@ -64,6 +68,7 @@ class Sandbox:
         self.world: World = build_world(spec or WorldSpec())
         self.jiras = {f"jira_{kind}": JiraState(kind, jira) for kind in get_args(Kind)} if jira else {}
         self.faults = FaultBook()
+        self.catcher = Catcher() if catches_alerts else None
         self._log, self._home, self._closing = RequestLog(), home, ExitStack()
 
     def __enter__(self) -> Sandbox:
@@ -150,6 +155,12 @@ class Sandbox:
             "API_RATE_LIMIT_PERIOD": str(self.options.period * _SLACK),
         }
         self._serve_jiras()
+        if self.catcher is not None:
+            self._closing.callback(self.catcher.start().stop)
+            shown = AppServer(self.catcher.app).start()
+            self._closing.callback(shown.stop)
+            self.alerts_url = shown.url
+            self.environment |= self.catcher.environment(shown.url)
         control = AppServer(control_app(self)).start()
         self._closing.callback(control.stop)
         self.control_url = control.url

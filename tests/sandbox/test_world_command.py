@@ -45,5 +45,6 @@ def test_the_command_serves_a_world_until_it_is_told_to_stop(tmp_path, number):
         process.send_signal(number)
         output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
+    assert "caught alerts: http://127.0.0.1:" in output
     assert "control door: http://127.0.0.1:" in output
     assert environment["SAMSARA_API_KEY"] not in output
