@@ -81,7 +81,13 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
         made = plan_now()
         if push_config.approve_if_meant(made, ledger.get()):
             made = plan_now()
-        context.add_output_metadata(plan_metadata(made, lane.unread, seconds=monotonic() - started))
+        rules = sync_settings.get().sync_config().of(spec)
+        context.add_output_metadata(
+            {
+                **plan_metadata(made, lane.unread, seconds=monotonic() - started),
+                "field_mapping": field_mapping(spec.with_custom(rules))["field_mapping"],
+            }
+        )
         return made
 
     return plan

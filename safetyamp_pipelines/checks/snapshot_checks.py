@@ -37,11 +37,12 @@ def snapshot_checks(table: str) -> dg.AssetChecksDefinition:
     def checks(
         context: dg.AssetCheckExecutionContext, sync_settings: SettingsResource, snapshot: Snapshot
     ) -> Mapping[str, Judged]:
-        limits = sync_settings.get().sync_config().checks.row_count
+        config = sync_settings.get().sync_config()
+        limits, schema = config.checks.row_count, SCHEMAS[table].with_site(config.site_columns(table))
         before = sizes_before(context.instance, asset_key(table), limits.history)
         return {
             "certificate": judge_certificate(snapshot),
-            "schema": judge_schema(SCHEMAS[table], snapshot.records),
+            "schema": judge_schema(schema, snapshot.records),
             "row_count": judge_rows(len(snapshot.records), before, limits, may_rise=table.startswith(OBSERVED)),
         }
 

@@ -22,6 +22,7 @@ from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec
 from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.custom import desired_of
 from safetyamp_pipelines.sync.planning.derive import plan_entity
 from safetyamp_pipelines.sync.planning.expected import expected_references
 from safetyamp_pipelines.sync.rules.config import SyncConfig
@@ -122,7 +123,7 @@ class Stored:
         return self._desired(self.inputs.narrowed(table, rows)) if rows else ()
 
     def _desired(self, inputs: Inputs) -> tuple[Desired, ...]:
-        return tuple(self.spec.desire(inputs, self.config.of(self.spec)))
+        return tuple(desired_of(self.spec, inputs, self.config.of(self.spec)))
 
     def records(self, table: str) -> tuple[Record, ...]:
         """The raw records of a snapshot."""
@@ -150,7 +151,7 @@ def load_stored(spec: EntitySpec, store: SnapshotStore, ledger: Ledger, config: 
     snapshots = {table: inputs.snapshot(table) for table in tables}
     read = [table for table in spec.observed if f"{OBSERVED}/{table}" not in unread]
     shown = references({table: _shown(store, table, ref.run_id, fetch) for table in read})
-    return Stored(spec, config, ref.run_id, plan, snapshots, inputs, shown)
+    return Stored(spec.with_custom(config.of(spec)), config, ref.run_id, plan, snapshots, inputs, shown)
 
 
 def _shown(store: SnapshotStore, table: str, run_id: str, fetch: Fetch) -> tuple[Record, ...]:

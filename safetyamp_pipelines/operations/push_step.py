@@ -110,12 +110,12 @@ def push_plan(
         beat, days = heartbeat(ledger, lease), config.failure_expires_days
         journal = LedgerJournal(ledger, session, spec.name, days, beat, is_interrupted, is_undo, resting)
         push = Push(
-            spec,
+            spec.with_custom(rules.of(spec)),
             plan,
             SafetyAmpTarget(client, config.update_methods, len(references[spec.table].rows)),
             journal,
             references,
-            _options(config, settings),
+            _options(config, settings, None if is_undo else rules.of(spec).first),
             progress,
             observed_at,
             ledger.now,
@@ -187,7 +187,7 @@ def _error(result: PushResult) -> SyncError | None:
     return PushStopped(f"stopped: {result.stopped}") if result.stopped is not None else None
 
 
-def _options(config: TargetConfig, settings: Settings) -> PushOptions:
+def _options(config: TargetConfig, settings: Settings, first: int | None) -> PushOptions:
     return PushOptions(
         settings.sync_in_flight,
         config.refusals_in_a_row,
@@ -196,6 +196,7 @@ def _options(config: TargetConfig, settings: Settings) -> PushOptions:
         late_arrival=config.late_arrival_seconds,
         longest_queue=settings.api_rate_limit_period,
         observed_max_age=60.0 * settings.observed_max_age_minutes,
+        first=first,
     )
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 
 from safetyamp_pipelines.settings import value_types as kinds
+from safetyamp_pipelines.sync.entities.registry import hide_in_logs
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 from safetyamp_pipelines.sync.rules.yaml_file import SyncConfigError, parse_sync_config
@@ -296,7 +297,7 @@ def read_sync_config(path: Path | None) -> SyncConfig:
     """The business rules in this file, else in the packaged one."""
     try:
         packaged = resources.files("safetyamp_pipelines") / "sync.yaml"
-        return parse_sync_config((path or packaged).read_text(encoding="utf-8"))
+        config = parse_sync_config((path or packaged).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         what = f"{path}: cannot be read ({type(error).__name__})"
         raise SettingsError([Problem("SYNC_CONFIG", what, "Give the path of a readable YAML file")]) from error
@@ -305,6 +306,8 @@ def read_sync_config(path: Path | None) -> SyncConfig:
         raise SettingsError(
             Problem("SYNC_CONFIG", f"{file}: {where}: {what}", "Correct it there") for where, what in error.problems
         ) from error
+    hide_in_logs(config.personal_names())
+    return config
 
 
 def _missing(name: str) -> Problem:

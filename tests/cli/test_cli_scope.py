@@ -26,11 +26,14 @@ def test_a_pilot_touches_nobody_outside_of_it(tmp_path: Path) -> None:
         inside = [row for row in people if row["PRDept"] == people[0]["PRDept"]]
         outside = [row for row in people if row["PRDept"] != people[0]["PRDept"]]
         rules = yaml.safe_load(Path(box.environment["SYNC_CONFIG"]).read_text(encoding="utf-8"))
-        rules["employees"] = {"only": {"PRDept": pilot}}
+        rules["employees"] = {
+            "only": {"PRDept": pilot},
+            "custom_fields": [{"column": "Suffix", "field": "nickname", "label": "Called"}],
+        }
         rules["vehicles"]["in_sync_all"] = False
         (file := tmp_path / "sync.yaml").write_text(yaml.safe_dump(rules), encoding="utf-8")
         for row in (inside[0], outside[0]):
-            box.sources.update("bPREH", {"Employee": row["Employee"]}, FirstName="Renamed")
+            box.sources.update("bPREH", {"Employee": row["Employee"]}, FirstName="Renamed", Suffix="Jr")
         box.sources.terminate(outside[1]["Employee"])
 
         # when everything is synced
@@ -47,6 +50,16 @@ def test_a_pilot_touches_nobody_outside_of_it(tmp_path: Path) -> None:
             }
         assert [one.outcome for one in last.values()] == ["updated", "out_of_scope", "deactivated"]
         assert last[outside[0]["Employee"]].rule == "out of scope by employees.only.PRDept of sync.yaml"
+
+        # with the field that only sync.yaml has
+        users = {row["emp_id"]: row.get("nickname") for row in box.safetyamp.tables()["users"]}
+        assert users[str(inside[0]["Employee"])] == "Jr"
+        assert users[str(outside[0]["Employee"])] != "Jr"
+        told = in_this_process(
+            box, "explain", "employee", str(inside[0]["Employee"]), "--json", SYNC_CONFIG=str(file)
+        ).document()
+        (called,) = (one for one in told["fields"] if one["field"] == "nickname")
+        assert (called["label"], called["value"], called["from"]) == ("Called", "Jr", "Viewpoint Suffix")
 
         # and the job of the whole sync plans the vehicles, and leaves their push to them
         environment = {**box.environment, "SYNC_CONFIG": str(file)}

@@ -46,6 +46,11 @@ def register(spec: EntitySpec) -> None:
     PERSONAL.update(map(letters, _personal_names(spec)))
 
 
+def hide_in_logs(names: Iterable[str]) -> None:
+    """Names of personal values that sync.yaml adds; like those of declared fields they stay hidden in this process."""
+    PERSONAL.update(map(letters, names))
+
+
 def letters(name: str) -> str:
     """A name as it is compared where spellings differ: `zip_code`, `zipCode` and `ZIP-CODE` are one."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
@@ -83,7 +88,7 @@ def writers(table: str) -> tuple[EntitySpec, ...]:
 
 def asset_name(spec: EntitySpec) -> str:
     """The asset that an entity's push materialises: the table's for its first writer, for others one of their own."""
-    is_first = writers(spec.table)[0] is spec
+    is_first = writers(spec.table)[0].name == spec.name
     return f"safetyamp/{spec.table}" if is_first else f"safetyamp/{spec.table}_{spec.name}"
 
 

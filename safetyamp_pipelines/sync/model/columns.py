@@ -6,8 +6,8 @@ send is named too, so that only a column nobody has seen before counts as new.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -17,6 +17,7 @@ class Kind(StrEnum):
     TEXT = "text"
     WHOLE = "whole number"
     FLAG = "flag"
+    SINGLE = "single value"
     LIST = "list"
     OBJECT = "object"
 
@@ -30,6 +31,7 @@ TYPES: Mapping[Kind, tuple[type, ...]] = {
     Kind.TEXT: (str,),
     Kind.WHOLE: (int,),
     Kind.FLAG: (bool, int),
+    Kind.SINGLE: (str, int, float, bool),
     Kind.LIST: (list,),
     Kind.OBJECT: (dict,),
 }
@@ -69,6 +71,10 @@ class Schema:
     def names(self) -> set[str]:
         """The columns that are read."""
         return {column.name for column in self.columns}
+
+    def with_site(self, names: Iterable[str]) -> Schema:
+        """The schema with columns that sync.yaml names; one without any value is told."""
+        return replace(self, columns=(*self.columns, *(Column(name, Kind.SINGLE, Presence.SITE) for name in names)))
 
     def known(self) -> set[str]:
         """Every column that is no news."""

@@ -141,6 +141,22 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, serialize_by_alias=True)
 
 
+class CustomField(Section):
+    """A field of SafetyAmp that no declaration has, filled from a column of the source."""
+
+    column: SourceColumn = Field(
+        description="Column of the entity's own table, such as udShirtSize, or of another of its sources, such as "
+        "entra/users.mail. Of Vista it may be one that the site has added."
+    )
+    field: Identifier = Field(description="Name under which SafetyAmp takes and shows the value.")
+    label: Text | None = Field(default=None, description="What people call it; null is the field's name.")
+    cleaner: Literal["text", "key", "email", "phone", "date", "gender", "zip_code", "state", "number"] = Field(
+        default="text", description="How the value is cleaned; one that cannot be used is left out with a note."
+    )
+    policy: Policy = Field(default="source", description="Who wins when both sides differ, as under policies.")
+    personal: bool = Field(default=True, description="Whether the values are a person's: logs hide them.")
+
+
 class EntityRules(Section):
     """What sync.yaml can say about every entity; an entity adds the keys of its own."""
 
@@ -155,6 +171,9 @@ class EntityRules(Section):
     except_: Conditions = Field(
         default={}, alias="except", description="Likewise: records that have one of the values are out of scope."
     )
+    custom_fields: tuple[CustomField, ...] = Field(
+        default=(), description="Further fields, each filled from a column; they behave like declared ones."
+    )
     create: bool = Field(default=True, description="Whether new records are created; false skips them.")
     update: bool = Field(
         default=True, description="Whether records are updated, and accounts linked by their e-mail; false skips them."
@@ -163,6 +182,11 @@ class EntityRules(Section):
         default=True, description="Whether leavers are switched off; false skips and reports them."
     )
     reactivate: bool = Field(default=True, description="Whether records are switched on again; false skips them.")
+    first: Positive | None = Field(
+        default=None,
+        description="A canary: so many changes are pushed and read back before the rest, which is not attempted where "
+        "SafetyAmp does not say what was written; null pushes all at once.",
+    )
     in_sync_all: bool = Field(
         default=True,
         description="Whether sync_all, its schedule and `safetyamp sync` push the entity; false leaves it to its own "

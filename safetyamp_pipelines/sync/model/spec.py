@@ -255,8 +255,26 @@ class EntitySpec:
         return {declared.name: declared for declared in self.fields}
 
     def field(self, name: str) -> Field:
-        """The field of that write name; KeyError when the entity has none."""
-        return self._by_name[name]
+        """The field of that write name; one that only sync.yaml has, or had, is read as it is written."""
+        return self._by_name.get(name) or Field(name, name, (), name, personal=True)
+
+    def with_custom(self, rules: EntityRules) -> EntitySpec:
+        """The entity with the fields that sync.yaml adds."""
+        if not rules.custom_fields:
+            return self
+        custom = (
+            Field(
+                one.field,
+                one.label or one.field,
+                (".".join(self.column_named(one.column)),),
+                one.field,
+                clean=one.cleaner,
+                policy=Policy(one.policy),
+                personal=one.personal,
+            )
+            for one in rules.custom_fields
+        )
+        return replace(self, fields=(*self.fields, *custom))
 
     def column_named(self, named: str) -> tuple[str, str]:
         """(table, column) of a column that sync.yaml names; without a table it is one of the key's table."""

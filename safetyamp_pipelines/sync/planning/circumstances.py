@@ -13,7 +13,7 @@ from safetyamp_pipelines.sync.model.tables import Id, at_path, fold
 from safetyamp_pipelines.sync.planning.difference import value_hash
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
-SWITCHES = {"create", "update", "deactivate", "reactivate", "in_sync_all"}
+SWITCHES = {"create", "update", "deactivate", "reactivate", "first", "in_sync_all"}
 NO_PART = {"protected", "protected_roles", "suppressed", "only", "except_", *SWITCHES}
 """Keys of an entity's section that say which records are pushed, not what they become."""
 

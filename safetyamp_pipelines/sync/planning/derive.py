@@ -16,6 +16,7 @@ from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Scope
 from safetyamp_pipelines.sync.model.text import UNREADABLE
 from safetyamp_pipelines.sync.planning.circumstances import Circumstances, mapping_hash
 from safetyamp_pipelines.sync.planning.collisions import Collisions, Holding, find_collisions
+from safetyamp_pipelines.sync.planning.custom import desired_of
 from safetyamp_pipelines.sync.planning.difference import observed_value, value_hash
 from safetyamp_pipelines.sync.planning.guards import Scale, held_by, refusals
 from safetyamp_pipelines.sync.planning.matching import match_records
@@ -55,10 +56,12 @@ class _Planner:
     """The work of one plan; every step reads what the steps before it found."""
 
     def __init__(self, spec: EntitySpec, inputs: Inputs, config: SyncConfig) -> None:
+        spec = spec.with_custom(config.of(spec))
         self.spec, self.inputs, self.config = spec, inputs, config
         self.fields = spec.with_policies(config.of(spec))
         self.observed = inputs.expected[spec.table]
-        desired = sorted(map(_with_readable_key, spec.desire(inputs, config.of(spec))), key=lambda one: one.source_key)
+        named = map(_with_readable_key, desired_of(spec, inputs, config.of(spec)))
+        desired = sorted(named, key=lambda one: one.source_key)
         self.foreign = inputs.memory.foreign | inputs.expected.claimed.get(spec.table, frozenset())
         self.matches = match_records(desired, self.observed, inputs.memory.links, spec.match, self.foreign)
         self.left_alone = left_alone(spec, config, inputs, desired, self.matches)
@@ -226,7 +229,7 @@ class _Planner:
         linked = {link.target_id for link in links.values()}
         ours = linked.union(self.matches.claimed(), self.foreign, *self.matches.rivals.values())
         # Of several entities that write the table the last one knows which rows all of them claim.
-        is_last = writers(self.spec.table)[-1:] in ((), (self.spec,))
+        is_last = all(spec.name == self.spec.name for spec in writers(self.spec.table)[-1:])
         unmanaged = self.observed.rows.keys() - ours if is_last else ()
         return [
             *(Finding("vanished", key, "the source no longer lists this record") for key in links.keys() - known),

@@ -16,15 +16,16 @@ from safetyamp_pipelines.sync.model.errors import AnswerLost, FatalCall, RecordR
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Outcome, Plan
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import Collision, EntitySpec
-from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.model.tables import Id, References
 from safetyamp_pipelines.sync.planning.circumstances import Circumstances
-from safetyamp_pipelines.sync.planning.only import givers, unique_values
+from safetyamp_pipelines.sync.planning.difference import is_shown
+from safetyamp_pipelines.sync.planning.only import MOST_NAMED, givers, unique_values
 from safetyamp_pipelines.sync.pushing.bodies import Unresolved, build_body, compare_answer, row_after
 from safetyamp_pipelines.sync.pushing.comparison import Comparison
 from safetyamp_pipelines.sync.pushing.outcomes import Outcomes, Progress, PushOptions, PushResult, Refusals, no_progress
 from safetyamp_pipelines.sync.pushing.ports import Journal, Target
 from safetyamp_pipelines.sync.pushing.refusals import Explained, explain_refusal, with_known_names
-from safetyamp_pipelines.sync.pushing.settling import Awaited, settle_in_time
+from safetyamp_pipelines.sync.pushing.settling import Awaited, says, settle_in_time
 from safetyamp_pipelines.sync.pushing.sight import Sight
 
 WAIT_STEP = 1.0
@@ -70,6 +71,7 @@ class Push:
         """Carry the plan out and settle what stayed unanswered. Once it writes, no failed call raises."""
         self._ends = Outcomes(len(self.plan.changes), self.progress)
         self._lost: list[tuple[_Call, datetime]] = []
+        self._made: list[tuple[Change, Id]] = []
         self._refusals = Refusals(self.options)
         self._result = PushResult([], {})
         self._sight = self._first_sight()
@@ -81,9 +83,13 @@ class Push:
             self.journal.revive(self.plan.revived)
         self._sight.rename()
         with ThreadPoolExecutor(self.options.in_flight, thread_name_prefix="push") as pool:
-            for _, wave in groupby(self.plan.changes, key=lambda change: change.wave):
-                self._run_wave(pool, list(wave))
-        self._settle_lost()
+            first, rest = self._canary()
+            self._run_waves(pool, first)
+            self._settle_lost()
+            if rest:
+                self._read_back()
+                self._run_waves(pool, rest)
+                self._settle_lost()
         self._result.rows = self._sight.rows
         self._result.verdicts = [self._ends.verdict(verdict) for verdict in self.plan.verdicts]
         return self._result
@@ -103,6 +109,42 @@ class Push:
         is_outdated = has_written or self._sight.is_old()
         if self.plan.changes and is_outdated and self._sight.began == observed_at and not self._must_stop():
             self._sight.look()
+
+    def _canary(self) -> tuple[Sequence[Change], Sequence[Change]]:
+        """What is pushed at once, and what waits until that was read back."""
+        number = self.options.first or len(self.plan.changes)
+        return self.plan.changes[:number], self.plan.changes[number:]
+
+    def _read_back(self) -> None:
+        """Look whether SafetyAmp says what was written so far; where it does not, the rest is not attempted."""
+        if self._must_stop():
+            return
+        try:
+            self._sight.look()
+        except SyncError as error:
+            self._unread(error)
+            return
+        if not self._made:
+            self._result.stopped = f"none of the first {self.options.first} changes ended as planned"
+            return
+        differ = sorted({change.source_key for change, row_id in self._made if not self._is_there(change, row_id)})
+        if differ:
+            named = ", ".join([*differ[:MOST_NAMED], *(["…"] if len(differ) > MOST_NAMED else [])])
+            self._result.stopped = (
+                f"read back after the first {self.options.first} changes, {len(differ)} of {len(self._made)} are not "
+                f"as they were written: {named}"
+            )
+
+    def _is_there(self, change: Change, row_id: Id) -> bool:
+        """Whether the row shows what was written, as far as it shows those fields at all."""
+        if (row := self._sight.rows.get(row_id)) is None:
+            return False
+        is_silent = not any(is_shown(self.spec.field(name), row) for name in change.fields)
+        return is_silent or says(self.spec, row, change.after(), self._sight.names)
+
+    def _run_waves(self, pool: ThreadPoolExecutor, changes: Sequence[Change]) -> None:
+        for _, wave in groupby(changes, key=lambda change: change.wave):
+            self._run_wave(pool, list(wave))
 
     def _run_wave(self, pool: ThreadPoolExecutor, wave: Sequence[Change]) -> None:
         queue, flying = deque(wave), dict[Future[Record], _Call]()
@@ -224,6 +266,7 @@ class Push:
         self._ends.note(change, notes)
         self.journal.done(call.intent, target_id, change.after(), not_taken, "; ".join(notes))
         self._result.writes += 1
+        self._made.append((change, target_id))
         self._sight.rows[target_id] = row_after(
             self.spec, change, call.body, self._sight.rows.get(target_id), answer, target_id
         )
@@ -289,3 +332,4 @@ class Push:
                 self._ends.end(call.change, OUTCOME_OF[call.change.action], rule)
             else:
                 self._ends.end(call.change, Outcome.FAILED, "the answer was lost; a fresh read shows it was not done")
+        self._lost = []

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, create_model, model_validator
 
 from safetyamp_pipelines.sync.entities.registry import all_entities
-from safetyamp_pipelines.sync.model.columns import SOURCES
+from safetyamp_pipelines.sync.model.columns import AUDIT, SOURCES
 from safetyamp_pipelines.sync.model.kinds import Codes, Identifier, Positive, Section, UpdateMethod
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.rules.calendar import ScheduleConfig
@@ -76,6 +76,8 @@ class EntraConfig(Section):
     expand_manager: bool = Field(default=True, description="Read each user's manager too, for supervisors.")
 
 
+Place = tuple[str | int, ...]
+"""Where something stands in sync.yaml: keys, and numbers in lists."""
 WITH_SITE_COLUMNS = ("viewpoint/employees", "viewpoint/departments", "viewpoint/jobs")
 """Tables to which a site adds columns of its own."""
 ENTITIES = all_entities("the model of sync.yaml")
@@ -151,29 +153,54 @@ class SyncConfig(_Entities):  # type: ignore[misc]  # its sections of entities a
         """The section of an entity."""
         return getattr(self, spec.name)
 
-    def columns_named(self) -> Iterator[tuple[EntitySpec, str, str, str]]:
-        """(entity, key of sync.yaml, table, column) of every source column that it names."""
+    def columns_named(self) -> Iterator[tuple[EntitySpec, Place, str, str]]:
+        """(entity, place in sync.yaml, table, column) of every source column that it names."""
         for spec in ENTITIES:
-            for key, conditions in self.of(spec).conditions.items():
+            rules = self.of(spec)
+            for key, conditions in rules.conditions.items():
                 for named in conditions:
-                    yield spec, f"{spec.name}.{key}.{named}", *spec.column_named(named)
+                    yield spec, (spec.name, key, named), *spec.column_named(named)
+            for number, custom in enumerate(rules.custom_fields):
+                yield spec, (spec.name, "custom_fields", number, "column"), *spec.column_named(custom.column)
+
+    def personal_names(self) -> Iterator[str]:
+        """The personal fields that it adds, and the columns they come from."""
+        for spec in ENTITIES:
+            for custom in self.of(spec).custom_fields:
+                if custom.personal:
+                    yield from (custom.field, custom.column.rpartition(".")[2])
 
     def site_columns(self, table: str) -> dict[str, str]:
         """Column → key of sync.yaml, of the columns of that table that are read for its sake alone."""
-        known = SOURCES[table].known()
-        return {column: key for _, key, of, column in self.columns_named() if of == table and column not in known}
+        known = SOURCES[table].known() if table in SOURCES else ()
+        return {
+            column: ".".join(map(str, place))
+            for _, place, of, column in self.columns_named()
+            if of == table and column not in known
+        }
 
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """(key, what is wrong there) of what no section shows by itself. Columns that a site may have added to Vista
+    def problems(self) -> Iterator[tuple[Place, str]]:
+        """(place, what is wrong there) of what no section shows by itself. Columns that a site may have added to Vista
         are looked up when it is read."""
-        for spec, key, table, column in self.columns_named():
+        for spec, place, table, column in self.columns_named():
             if table not in spec.sources:
-                yield key, f"names a table that {spec.name} are not read from; there are {', '.join(spec.sources)}"
+                yield place, f"names a table that {spec.name} are not read from; there are {', '.join(spec.sources)}"
             elif table not in WITH_SITE_COLUMNS and column not in (known := SOURCES[table].known()):
-                yield key, f"names no column of {table}; there are {', '.join(sorted(known))}"
+                yield place, f"names no column of {table}; there are {', '.join(sorted(known))}"
+        for spec in ENTITIES:
+            taken = {field.name for field in spec.fields}
+            free = spec.target.schema.known() - {"id", *AUDIT.split()}
+            free -= {*taken, *((field.read or "").partition(".")[0] for field in spec.fields)}
+            for number, custom in enumerate(self.of(spec).custom_fields):
+                place = (spec.name, "custom_fields", number, "field")
+                if custom.field in taken:
+                    yield place, f"{custom.field} has its source already; who wins there is said under policies"
+                elif custom.field not in free:
+                    yield place, f"names no field of {spec.table} that is free; there are {', '.join(sorted(free))}"
+                taken.add(custom.field)
         names = [spec.name for spec in ENTITIES]
         for entity in self.owners.entities.keys() - set(names):
-            yield f"owners.entities.{entity}", f"names no entity; there are {', '.join(names)}"
+            yield ("owners", "entities", entity), f"names no entity; there are {', '.join(names)}"
 
     @model_validator(mode="before")
     @classmethod

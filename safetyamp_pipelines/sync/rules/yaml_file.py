@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any, get_args, get_origin
 
 import yaml
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from safetyamp_pipelines.sync.model.errors import Refusal
-from safetyamp_pipelines.sync.rules.config import SyncConfig
+from safetyamp_pipelines.sync.rules.config import Place, SyncConfig
 
 
 class SyncConfigError(Refusal):
@@ -40,10 +40,33 @@ def parse_sync_config(text: str) -> SyncConfig:
     try:
         config: SyncConfig = SyncConfig.model_validate(data)
     except ValidationError as error:
-        raise SyncConfigError(tuple((_where(one["loc"]), _what(one)) for one in error.errors())) from error
+        raise _with_lines(text, ((one["loc"], _what(one)) for one in error.errors())) from error
     if problems := tuple(config.problems()):
-        raise SyncConfigError(problems)
+        raise _with_lines(text, problems)
     return config
+
+
+def _with_lines(text: str, problems: Iterable[tuple[Place, str]]) -> SyncConfigError:
+    """The error, each problem with the line on which it, or what should hold it, stands."""
+    root = yaml.compose(text, Loader=_OnceEachLoader)
+    return SyncConfigError(tuple((_where(place), f"{what} (line {_line(root, place)})") for place, what in problems))
+
+
+def _line(node: yaml.Node | None, place: Place) -> int:
+    if node is None:
+        return 1
+    mark = node.start_mark
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            key, value = next(((k, v) for k, v in node.value if k.value == str(step)), (None, None))
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            key = value = node.value[step]
+        else:
+            break
+        if key is None or value is None:
+            break
+        mark, node = key.start_mark, value
+    return int(mark.line) + 1
 
 
 class _OnceEachLoader(yaml.SafeLoader):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from small_worlds import READ_AT, company, employee, observed_in, plan_of, user
 
 from safetyamp_pipelines.sync.entities.employees import SPEC
@@ -171,6 +172,62 @@ def test_a_share_of_refusals_stops_the_entity_once_enough_were_answered() -> Non
 
     assert result.stopped == "SafetyAmp refused 4 of 4 records"
     assert result.counts() == {"failed": 4, "not_attempted": 4}
+
+
+@pytest.mark.parametrize(
+    ("shown", "stopped", "counts"),
+    [
+        ({}, None, {"created": 5}),
+        ({"city": "Nowhere"}, None, {"created": 5}),  # no field of ours
+        (
+            {"last_name": "Other"},
+            "read back after the first 2 changes, 2 of 2 are not as they were written: 1, 2",
+            {"created": 2, "not_attempted": 3},
+        ),
+        (
+            None,
+            "read back after the first 2 changes, 2 of 2 are not as they were written: 1, 2",
+            {"created": 2, "not_attempted": 3},
+        ),
+    ],
+)
+def test_a_canary_is_read_back_before_the_rest(
+    shown: dict[str, Any] | None, stopped: str | None, counts: dict[str, int]
+) -> None:
+    class Shop(Target):
+        """What it shows of a record when it is read: all that was written, save what `shown` says; or nothing."""
+
+        rows: tuple[Record, ...] = ()
+
+        def create(self, table: str, body: Mapping[str, Any]) -> Record:
+            answer = super().create(table, body)
+            self.rows = (*self.rows, {**body, "id": answer["id"], **(shown or {})})
+            return answer
+
+        def read(self, table: str) -> tuple[Record, ...]:
+            super().read(table)
+            return () if shown is None else self.rows
+
+    book = Book()
+    target = Shop(book)
+
+    result = push(book, target, 1, 2, 3, 4, 5, first=2)
+
+    assert (result.stopped, result.counts(), target.reads) == (stopped, counts, 1)
+    if stopped:
+        assert result.verdicts[4].rule == f"stopped: {stopped}"
+    few = Shop(Book())
+    assert (push(few.book, few, 1, 2, first=2).counts(), few.reads) == ({"created": 2}, 0)
+
+
+def test_a_canary_of_which_nothing_was_written_stops_the_rest() -> None:
+    book = Book()
+    refusal = RecordRefused("SafetyAmp", "POST", "/api/users", status=422, errors={"email": ["taken"]})
+
+    result = push(book, Target(book, refusal), 1, 2, 3, first=2)
+
+    assert result.stopped == "none of the first 2 changes ended as planned"
+    assert result.counts() == {"failed": 2, "not_attempted": 1}
 
 
 def test_a_refusal_that_names_a_part_of_an_optional_field_is_about_that_field() -> None:

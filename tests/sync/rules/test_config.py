@@ -65,6 +65,17 @@ def test_every_key_is_described_for_the_person_who_edits_it() -> None:
     assert undescribed == []
 
 
+def test_the_columns_and_fields_that_it_adds_are_known_by_name() -> None:
+    fields = [{"column": "udShirt", "field": "nickname"}, {"column": "Suffix", "field": "extension", "personal": False}]
+    config = SyncConfig.model_validate({"employees": {"custom_fields": fields, "only": {"udUnion": 1, "PRDept": 10}}})
+
+    assert list(config.personal_names()) == ["nickname", "udShirt"]
+    assert config.site_columns("viewpoint/employees") == {
+        "udUnion": "employees.only.udUnion",
+        "udShirt": "employees.custom_fields.0.column",
+    }
+
+
 def test_one_key_changes_only_itself() -> None:
     config = parse_sync_config("target: {update_methods: {users: PUT}}\nviewpoint: {tables: {employees: PREH}}\n")
 
@@ -127,10 +138,31 @@ def test_a_configuration_cannot_be_changed_after_it_was_checked() -> None:
         ("employees: {only: {PRDept: []}}", "employees.only.PRDept", "must not be empty"),
         ("employees: {only: {PRDept: null}}", "employees.only.PRDept", "must be a list"),
         ("employees: {except: {'PR Dept': 1}}", "employees.except.PR Dept", "plain name"),
-        ("employees: {excepted: {}}", "employees.excepted", "only, except, create"),
+        ("employees: {excepted: {}}", "employees.excepted", "only, except, custom_fields"),
         ("jobs: {only: {entra/users.mail: x}}", "jobs.only.entra/users.mail", "are not read from"),
         ("employees: {only: {entra/users.upn: x}}", "employees.only.entra/users.upn", "there are accountEnabled"),
         ("vehicles: {only: {plate: x}}", "vehicles.only.plate", "names no column of samsara/vehicles"),
+        (
+            "employees:\n  custom_fields:\n  - {column: Suffix, field: email}",
+            "employees.custom_fields.0.field",
+            "under policies (line 3)",
+        ),
+        (
+            "employees: {custom_fields: [{column: Suffix, field: nikname}]}",
+            "employees.custom_fields.0.field",
+            "there are activated, avatar_location, bypass_sso",
+        ),
+        (
+            "employees: {custom_fields: [{column: Suffix, field: nickname, cleaner: upper}]}",
+            "employees.custom_fields.0.cleaner",
+            "'text', 'key'",
+        ),
+        ("jobs: {custom_fields: [{column: udTax}]}", "jobs.custom_fields.0.field", "Field required (line 1)"),
+        (
+            "vehicles:\n  custom_fields:\n  - column: colour\n    field: description",
+            "vehicles.custom_fields.0.column",
+            "(line 3)",
+        ),
         ("owners: {default: 'hr at example'}", "owners.default", "must be one e-mail address"),
         ("owners: {entities: {people: hr@example.com}}", "owners.entities.people", "there are departments"),
         ("entra: 3", "entra", "section of keys and values"),
