@@ -239,7 +239,9 @@ def mapping_show(
         document = (book.version(version) if version else active.mapping).document()
     version = version or active.version
     respond(
-        as_json, {"version": version, **document}, [f"# version {version}", yaml.safe_dump(document, sort_keys=False)]
+        as_json,
+        {"version": version, **document},
+        [f"# version {version}", *yaml.safe_dump(document, sort_keys=False).splitlines()],
     )
 
 
@@ -341,7 +343,7 @@ def _finish(outcomes: Mapping[str, Outcome], as_json: bool, **more: Any) -> None
     exit_code = FAILED if failed and read else REFUSED if failed else 0
     errors = [{"error": text, "partition": key} for key, text in failed.items()]
     lines = [f"{key}: {_words(one)}" for key, one in read.items()]
-    lines += [f"{key} FAILED: {text}" for key, text in failed.items()]
+    lines += [f"{key} FAILED: {line}" for key, text in failed.items() for line in text.splitlines()]
     respond(as_json, {"partitions": read, **more, "errors": errors, "exit_code": exit_code}, lines)
     raise typer.Exit(exit_code)
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from safetyamp_pipelines.jira.values import ABSENT, ColumnType, Pick, Untyped, at_path, picked, plain_text, typed
 from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.sync.model.yaml_text import NotYaml, values_of
 
 EVERYWHERE = "*"
 FIXED = (
@@ -167,10 +167,9 @@ def parse_mapping(document: Any) -> FieldMapping:
 def read_mapping(text: str) -> FieldMapping:
     """The mapping of a YAML (or JSON) text. Raises MappingError."""
     try:
-        return parse_mapping(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise MappingError([f"is no YAML{f' (line {mark.line + 1})' if mark else ''}"]) from None
+        return parse_mapping(values_of(text))
+    except NotYaml as error:
+        raise MappingError([str(error)]) from None
 
 
 def packaged_mapping() -> FieldMapping:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Set
 from typing import Any, Self
 
@@ -15,6 +14,7 @@ from safetyamp_pipelines.sync.model.columns import AUDIT, Kind, Schema, columns,
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.kinds import DepartmentPattern, EmployeeNumberPattern, EntityRules, Text
 from safetyamp_pipelines.sync.model.mapping import map_fields
+from safetyamp_pipelines.sync.model.patterns import searched
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import (
     Collision,
@@ -148,7 +148,7 @@ def _external_ids(driver: Record) -> Mapping[str, Any]:
 def driver_number(driver: Record, rules: VehiclesConfig) -> str | None:
     """The employee number of a driver: the configured external id, else a number that is all the notes hold."""
     number, notes = _external_ids(driver).get(rules.driver_external_id), driver.get("notes")
-    if not number and isinstance(notes, str) and (noted := re.search(rules.driver_notes_pattern, notes)):
+    if not number and isinstance(notes, str) and (noted := searched(rules.driver_notes_pattern, notes)):
         number = noted.group(1)
     return clean.number(number, "") if number else None
 
@@ -205,7 +205,7 @@ class _Place:
         """What sync.yaml says of a tag, in its order, goes before the department that a tag names. Samsara promises no
         order of a vehicle's tags: by theirs a vehicle could change its site from one run to the next."""
         mapped = [self._site_key(site) for tag, site in self._rules.tag_sites.items() if tag in tags]
-        named = [re.search(self._rules.tag_department_pattern, tag) for tag in sorted(tags)]
+        named = [searched(self._rules.tag_department_pattern, tag) for tag in sorted(tags)]
         offices = [self._homes.home_office(found.group("department")) for found in named if found]
         return next((site for site in (*mapped, *offices) if site is not None), None)
 

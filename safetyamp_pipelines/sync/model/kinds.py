@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from safetyamp_pipelines.sync.model.clean import telephony
+from safetyamp_pipelines.sync.model.patterns import is_costly
 
 DEFAULT_PHONE_REGION = "US"
 
@@ -46,9 +47,12 @@ def _phone_region(code: str) -> str:
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     try:
-        return re.compile(pattern)
-    except re.error as error:
+        compiled = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"must be a regular expression: {error}") from error
+    if is_costly(pattern):
+        raise ValueError("has repeats in repeats, or too many in a row: a text could make it search for minutes")
+    return compiled
 
 
 def _pattern_with_one_group(pattern: str) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from typing import Any, get_args, get_origin
+from collections.abc import Iterable
+from typing import get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.sync.model.yaml_text import NotYaml, line_of, nodes_of, values_of
 from safetyamp_pipelines.sync.rules.config import Place, SyncConfig
+
+MOST_PROBLEMS = 50
 
 
 class SyncConfigError(Refusal):
@@ -24,17 +26,9 @@ class SyncConfigError(Refusal):
 def parse_sync_config(text: str) -> SyncConfig:
     """The configuration that a sync.yaml text describes; SyncConfigError with every problem in it at once."""
     try:
-        data = yaml.load(text, Loader=_OnceEachLoader)  # noqa: S506 - it is the safe loader, made stricter
-    except RecursionError:
-        raise SyncConfigError((("the file", "is nested without end"),)) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark is not None else "the file"
-        raise SyncConfigError(((where, f"is not YAML: {getattr(error, 'problem', None) or error}"),)) from error
-    except (ValueError, TypeError) as error:  # of a tagged collection, which is filled after its line was read
-        raise SyncConfigError(
-            (("the file", f"holds a value that is none of its kind ({type(error).__name__})"),)
-        ) from None
+        data = values_of(text)
+    except NotYaml as error:
+        raise SyncConfigError(((error.where, error.what),)) from error
     if data is None:
         return SyncConfig()
     try:
@@ -48,47 +42,10 @@ def parse_sync_config(text: str) -> SyncConfig:
 
 def _with_lines(text: str, problems: Iterable[tuple[Place, str]]) -> SyncConfigError:
     """The error, each problem with the line on which it, or what should hold it, stands."""
-    root = yaml.compose(text, Loader=_OnceEachLoader)
-    return SyncConfigError(tuple((_where(place), f"{what} (line {_line(root, place)})") for place, what in problems))
-
-
-def _line(node: yaml.Node | None, place: Place) -> int:
-    if node is None:
-        return 1
-    mark = node.start_mark
-    for step in place:
-        if isinstance(node, yaml.MappingNode):
-            key, value = next(((k, v) for k, v in node.value if k.value == str(step)), (None, None))
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            key = value = node.value[step]
-        else:
-            break
-        if key is None or value is None:
-            break
-        mark, node = key.start_mark, value
-    return int(mark.line) + 1
-
-
-class _OnceEachLoader(yaml.SafeLoader):
-    """The safe loader, except that a key given twice is an error: plain YAML lets the last one win silently."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            # A date that no calendar has, a word tagged as a number, and whatever else is no value of its kind.
-            problem = f"this is no value of its kind ({type(error).__name__}): put quotes around it"
-            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from None
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            if str(key_node.value) in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key_node.value} is given twice", problem_mark=key_node.start_mark
-                )
-            seen.add(str(key_node.value))
-        return super().construct_mapping(node, deep)
+    root, found = nodes_of(text), list(problems)
+    told = [(_where(place), f"{what} (line {line_of(root, place)})") for place, what in found[:MOST_PROBLEMS]]
+    more = [("the file", f"has {len(found) - MOST_PROBLEMS} problems more")] if len(found) > MOST_PROBLEMS else []
+    return SyncConfigError((*told, *more))
 
 
 def _where(loc: tuple[int | str, ...]) -> str:
