@@ -11,7 +11,7 @@ import re
 import ssl
 from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
@@ -31,6 +31,8 @@ from safetyamp_pipelines.systems.http.retry import Busy
 
 _NAME = re.compile(r"[A-Za-z0-9_.*\[\]-]{1,64}")
 _LONGEST_NUMBER = 40  # digits; SQL Server has 38
+_PART = re.compile(r"\b([a-z]+)\s*=\s*(\d+)")
+_MOMENTS = 1e8  # what is larger is no number of seconds to wait
 _NEVER_IMPLEMENTED = (501, 505)
 
 
@@ -74,7 +76,8 @@ def failure_of_status(call: Call, reply: Reply, *, now: float, sent: Container[s
         return AuthRefused(*call, status=status, detail=_safe_detail(reply) or "check the key and its permissions")
     if status == 429:
         limited = RateLimited(*call, status=status)
-        limited.retry_after = _retry_after(reply.headers, now)
+        asked = _retry_after(reply.headers, now)
+        limited.retry_after = asked if asked is not None else _seconds_of(_rate(reply.headers)[1], now)
         return limited
     if status == 408 or (status >= 500 and status not in _NEVER_IMPLEMENTED):
         asked = _retry_after(reply.headers, now)
@@ -121,6 +124,39 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
         date = parsedate_to_datetime(text)
         return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
     return None
+
+
+def rest_of(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds for which the answer says that no call is left; None when it does not, or calls are left."""
+    left, reset = _rate(headers)
+    with suppress(ValueError):
+        return _seconds_of(reset, now) if float(left) <= 0 else None
+    return None
+
+
+def _rate(headers: Mapping[str, str]) -> tuple[str, str]:
+    """What is left and when it is full again, as the answer writes it: in headers of their own, with or without X-, or
+    in the one of the standard (`remaining=0, reset=5`, or `"default";r=0;t=5`)."""
+    for prefix in ("RateLimit", "X-RateLimit", "X-Rate-Limit"):
+        if f"{prefix}-Remaining" in headers or f"{prefix}-Reset" in headers:
+            return headers.get(f"{prefix}-Remaining", ""), headers.get(f"{prefix}-Reset", "")
+    parts: dict[str, str] = dict(_PART.findall(headers.get("RateLimit", "")))
+    return parts.get("remaining", parts.get("r", "")), parts.get("reset", parts.get("t", ""))
+
+
+def _seconds_of(reset: str, now: float) -> float | None:
+    """Seconds until a reset that is given as seconds, as a moment since 1970, or as an ISO 8601 time."""
+    moment = None
+    with suppress(ValueError):
+        moment = float(reset)
+        if not math.isfinite(moment):
+            return None
+        if moment < _MOMENTS:
+            return max(0.0, moment)
+    with suppress(ValueError, OverflowError):
+        read = datetime.fromisoformat(reset.strip()) if moment is None else None
+        moment = moment if read is None else (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    return None if moment is None else max(0.0, moment - now)
 
 
 def _field_errors(reply: Reply) -> Iterator[tuple[str, list[str]]]:

@@ -29,7 +29,7 @@ from safetyamp_pipelines.sync.model.errors import (
     RateLimited,
     RetriableCall,
 )
-from safetyamp_pipelines.systems.http.answers import Call, answer_of
+from safetyamp_pipelines.systems.http.answers import Call, answer_of, rest_of
 from safetyamp_pipelines.systems.http.budget import Budget
 from safetyamp_pipelines.systems.http.clock import SYSTEM_CLOCK, Clock
 from safetyamp_pipelines.systems.http.exchange import HttpSession
@@ -172,7 +172,10 @@ class HttpClient:
             headers["Content-Type"] = "application/json"
         sent = request.get("sent", ())
         reply = self._session.exchange(call, url, headers, **{k: v for k, v in request.items() if k != "sent"})
-        return answer_of(call, reply, now=self._clock.now(), sent=sent)
+        now = self._clock.now()
+        if self._budget is not None and (rest := rest_of(reply.headers, now)):
+            self._budget.hold(rest)
+        return answer_of(call, reply, now=now, sent=sent)
 
     def _url(self, call: Call, path: str) -> str:
         if not path.lower().startswith(("http:", "https:")):

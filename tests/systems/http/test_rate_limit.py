@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time as real_time
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from scripted_server import Answer, Asked, FakeTime, ScriptedServer, answer
 from windows import most_in_a_window
 
 from safetyamp_pipelines.sync.model.errors import RateLimited, Refusal
+from safetyamp_pipelines.systems.http.answers import rest_of
 from safetyamp_pipelines.systems.http.budget import LONGEST_SETTLE, Budget, Claim, SqliteBucket, budget_key
 from safetyamp_pipelines.systems.http.client import HttpClient
 from safetyamp_pipelines.systems.http.clock import Clock
@@ -65,6 +68,46 @@ def test_a_pause_that_the_system_asks_for_holds_for_all_who_share_the_budget(
 
     assert times_of_calls(theirs, time, 2) == pytest.approx([7.5, 7.5])
     assert len(SqliteBucket(tmp_path / "budget.db", "key", clock=time.clock).booked()) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "pause"),
+    [
+        (200, {"RateLimit_Remaining": "0", "RateLimit_Reset": "7"}, 7.0),
+        (200, {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": "7.5"}, 7.5),
+        (200, {"RateLimit": "limit=100, remaining=0, reset=7"}, 7.0),
+        (200, {"RateLimit": '"default";r=0;t=7'}, 7.0),
+        (200, {"RateLimit_Remaining": "3", "RateLimit_Reset": "7"}, 0.0),
+        (200, {"RateLimit_Remaining": "0"}, 0.0),
+        (200, {"RateLimit_Remaining": "nan", "RateLimit_Reset": "inf"}, 0.0),
+        (200, {"RateLimit_Remaining": "0", "RateLimit_Reset": "9" * 500}, 0.0),
+        (200, {"RateLimit_Remaining": "0", "RateLimit_Reset": "9999-99-99T00:00Z"}, 0.0),
+        (429, {"X_RateLimit_Reset": "7"}, 7.0),
+        (429, {"Retry_After": "7", "RateLimit_Remaining": "5", "RateLimit_Reset": "90"}, 7.0),
+    ],
+)
+def test_what_an_answer_says_of_its_rate_feeds_the_budget_that_all_share(
+    status: int, headers: dict[str, str], pause: float, tmp_path: Path, time: FakeTime, server: ScriptedServer
+) -> None:
+    mine, theirs = (budget_of(tmp_path / "budget.db", time, calls=10, period=1.0) for _ in range(2))
+    client = HttpClient("Test", server.url, headers=dict, clock=time.clock, budget=mine, policy=RetryPolicy(attempts=1))
+    server.script(answer({}, status, **headers))
+    with suppress(RateLimited):
+        client.get("/fleet/vehicles")
+
+    assert times_of_calls(theirs, time, 1) == pytest.approx([pause])
+
+
+@pytest.mark.parametrize("form", ["{:.0f}", "iso"])
+def test_a_reset_may_be_a_moment(form: str) -> None:
+    now = 1_795_262_400.0
+    moment = (
+        datetime.fromtimestamp(now + 90, UTC).strftime("%Y-%m-%dT%H:%MZ") if form == "iso" else form.format(now + 60)
+    )
+
+    rest = rest_of({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": moment}, now)
+
+    assert rest == 60.0
 
 
 def test_no_pause_lasts_beyond_five_minutes(tmp_path: Path, time: FakeTime) -> None:
