@@ -22,6 +22,7 @@ from safetyamp_pipelines.ledger.schema import UtcDateTime
 from safetyamp_pipelines.sync.model.errors import Refusal
 
 Row = dict[str, Any]
+Columns = Mapping[str, TypeEngine[Any]]
 COLUMNS_LOCK = 5_309_771_204_117_063_282
 """Key of the PostgreSQL advisory lock under which columns are added."""
 Json = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
@@ -92,96 +93,61 @@ issues = sa.Table(
     sa.Index("ix_jira_issues_key", "issue_key"),
     sa.Index("ix_jira_issues_updated", "updated"),
 )
-changes = sa.Table(
+
+
+def _table(
+    name: str, keys: Columns, needed: Columns, maybe: Columns | None = None, *, indexed: Sequence[str] = ()
+) -> sa.Table:
+    """A table: the columns of its primary key, those that always have a value, and the others."""
+    return sa.Table(
+        name,
+        metadata,
+        *(
+            sa.Column(key, kind, primary_key=True, autoincrement="auto" if len(keys) == 1 else False)
+            for key, kind in keys.items()
+        ),
+        *(sa.Column(column, kind, nullable=False, index=column in indexed) for column, kind in needed.items()),
+        *(sa.Column(column, kind) for column, kind in (maybe or {}).items()),
+    )
+
+
+TEXT, WHOLE, LARGE, AT, YES_NO = sa.Text(), sa.Integer(), sa.BigInteger(), UtcDateTime(), sa.Boolean()
+NUMBERED: Columns = {"id": WHOLE}
+changes = _table(
     "jira_changes",
-    metadata,
-    sa.Column("instance", sa.Text, primary_key=True),
-    sa.Column("issue_id", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("change_id", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("item", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("author_id", sa.Text),
-    sa.Column("author", sa.Text),
-    *(sa.Column(name, sa.Text) for name in ("field", "field_id", "from_value", "from_text", "to_value", "to_text")),
+    {"instance": TEXT, "issue_id": LARGE, "change_id": LARGE, "item": WHOLE},
+    {"at": AT},
+    dict.fromkeys(("author_id", "author", "field", "field_id", "from_value", "from_text", "to_value", "to_text"), TEXT),
 )
-fields = sa.Table(
+fields = _table(
     "jira_fields",
-    metadata,
-    sa.Column("instance", sa.Text, primary_key=True),
-    sa.Column("field_id", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("type", sa.Text, nullable=False),
-    sa.Column("is_custom", sa.Boolean, nullable=False),
-    sa.Column("seen_at", UtcDateTime, nullable=False),
+    {"instance": TEXT, "field_id": TEXT},
+    {"name": TEXT, "type": TEXT, "is_custom": YES_NO, "seen_at": AT},
 )
-partitions = sa.Table(
+partitions = _table(
     "jira_partitions",
-    metadata,
-    sa.Column("instance", sa.Text, primary_key=True),
-    sa.Column("project", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False, server_default=""),
-    sa.Column("is_read", sa.Boolean, nullable=False, server_default=sa.true()),
-    sa.Column("watermark", UtcDateTime),
-    sa.Column("rules", Json),
-    sa.Column("waits", Json),
-    sa.Column("mapping_version", sa.Integer),
-    sa.Column("read_at", UtcDateTime),
-    sa.Column("absent", Json),
-    sa.Column("failure", sa.Text),
-    sa.Column("listed_at", UtcDateTime),
-    sa.Column("listed", sa.Integer),
-    sa.Column("counted", sa.Integer),
-    sa.Column("not_visible", sa.Integer),
-    sa.Column("held", Json),
+    {"instance": TEXT, "project": TEXT},
+    {"name": TEXT, "is_read": YES_NO},
+    {
+        **{"watermark": AT, "rules": Json, "waits": Json, "mapping_version": WHOLE, "read_at": AT, "absent": Json},
+        **{"failure": TEXT, "listed_at": AT, "listed": WHOLE, "counted": WHOLE, "not_visible": WHOLE, "held": Json},
+    },
 )
-mappings = sa.Table(
-    "jira_mappings",
-    metadata,
-    sa.Column("version", sa.Integer, primary_key=True),
-    sa.Column("document", Json, nullable=False),
-    sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("who", sa.Text, nullable=False),
-    sa.Column("why", sa.Text, nullable=False),
-    sa.Column("diff", Json),
+mappings = _table(
+    "jira_mappings", {"version": WHOLE}, {"document": Json, "at": AT, "who": TEXT, "why": TEXT}, {"diff": Json}
 )
-backups = sa.Table(
-    "jira_backups",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("who", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("data", Json, nullable=False),
-)
-runs = sa.Table(
+backups = _table("jira_backups", NUMBERED, {"at": AT, "who": TEXT, "kind": TEXT, "data": Json})
+runs = _table(
     "jira_runs",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("run_id", sa.Text, nullable=False, index=True),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("instance", sa.Text, nullable=False),
-    sa.Column("project", sa.Text, nullable=False),
-    sa.Column("cause", sa.Text, nullable=False),
-    sa.Column("status", sa.Text, nullable=False),
-    sa.Column("started_at", UtcDateTime, nullable=False, index=True),
-    sa.Column("beat_at", UtcDateTime, nullable=False),
-    sa.Column("ended_at", UtcDateTime),
-    sa.Column("total", sa.Integer),
-    sa.Column("done", sa.Integer, nullable=False),
-    sa.Column("counts", Json),
-    sa.Column("calls", sa.Integer),
-    sa.Column("error", sa.Text),
+    NUMBERED,
+    {
+        **dict.fromkeys(("run_id", "kind", "instance", "project", "cause", "status"), TEXT),
+        **{"started_at": AT, "beat_at": AT, "done": WHOLE},
+    },
+    {"ended_at": AT, "total": WHOLE, "counts": Json, "calls": WHOLE, "error": TEXT},
+    indexed=("run_id", "started_at"),
 )
-pauses = sa.Table(
-    "jira_pauses",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("who", sa.Text, nullable=False),
-    sa.Column("why", sa.Text, nullable=False),
-    sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("ended_at", UtcDateTime),
-    sa.Column("ended_by", sa.Text),
-)
+pauses = _table("jira_pauses", NUMBERED, {"who": TEXT, "why": TEXT, "at": AT}, {"ended_at": AT, "ended_by": TEXT})
 
 
 def issues_table(mapping: FieldMapping) -> sa.Table:

@@ -105,7 +105,8 @@ def _mark(run: Run, gone: Mapping[int, str], asked_at: datetime) -> None:
             marked = sa.update(t.issues).where(*where, table.read_at <= asked_at)
             marked = marked.values(gone_at=asked_at, gone_why=why)
             run.counts["gone"] += db.execute(marked).rowcount
-    run.scope.ledger.use_approvals(JIRA, [gone_hash(run.scope.instance, one) for one in gone])
+    if gone:
+        run.scope.ledger.use_approvals(JIRA, [gone_hash(run.scope.instance, one) for one in gone])
 
 
 def _note(run: Run, **values: Any) -> dict[str, Any]:
