@@ -58,7 +58,7 @@ class DagsterSide:
     def why_quarantined(self, now: datetime) -> str | None:
         """Why repeated failures slow the rhythm; None when they do not."""
         interval = timedelta(minutes=self._settings.sync_interval_minutes)
-        return why_quarantined(self._instance, self._settings.sync_config().schedule, interval, now)
+        return why_quarantined(self._instance, self._settings.sync_config_now().schedule, interval, now)
 
     def undelivered(self) -> dict[str, list[float]]:
         """By channel, since when each problem waits that it has not delivered."""

@@ -51,7 +51,7 @@ class Desk:
     @property
     def config(self) -> SyncConfig:
         """The rules of sync.yaml."""
-        return self.settings.sync_config()
+        return self.settings.sync_config_now()
 
     @property
     def timezone(self) -> str:

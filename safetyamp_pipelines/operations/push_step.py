@@ -96,7 +96,8 @@ def push_plan(
     rules, is_undo = settings.sync_config(), undoes is not None
 
     def resting() -> str | None:
-        return None if is_undo else why_rest(ledger, rules.schedule, asked_at)
+        now = settings.sync_config_now().schedule
+        return None if is_undo else why_rest(ledger, now, asked_at, rules.schedule)
 
     if (why := resting()) is not None:
         raise Resting(f"syncing is {why}")
@@ -135,12 +136,16 @@ def push_plan(
         return Pushed(result, _error(result))
 
 
-def why_rest(ledger: Ledger, schedule: ScheduleConfig, asked_at: datetime | None = None) -> str | None:
-    """The pause, or the freeze that people did not know of when they asked for a push; None when neither holds."""
+def why_rest(
+    ledger: Ledger, schedule: ScheduleConfig, asked_at: datetime | None = None, known: ScheduleConfig | None = None
+) -> str | None:
+    """The pause, or the freeze that people did not know of when they asked for a push; None when neither holds. `known`
+    is the schedule as it stood then."""
     if (pause := ledger.pause_state()) is not None:
         return f"paused by {pause.who}: {pause.reason}. `safetyamp resume` ends the pause"
     freeze = freeze_at(schedule.freezes, ledger.now(), schedule.timezone)
-    meant = None if asked_at is None else freeze_at(schedule.freezes, asked_at, schedule.timezone)
+    then = known or schedule
+    meant = None if asked_at is None else freeze_at(then.freezes, asked_at, then.timezone)
     if freeze is None or freeze == meant:
         return None
     return f"frozen from {freeze.starts} until {freeze.ends} ({schedule.timezone}): {freeze.reason}"

@@ -6,8 +6,8 @@ What they wrap is in `settings/`, `systems/`, `ledger/` and `operations/alerts/`
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import dagster as dg
@@ -18,7 +18,7 @@ from safetyamp_pipelines.operations.alerts.channels import Channel, channels_of
 from safetyamp_pipelines.operations.alerts.webhook import beat
 from safetyamp_pipelines.operations.call_recorder import CallRecorder
 from safetyamp_pipelines.operations.opening import open_ledger
-from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.settings.loading import load_settings, settings_stamp
 from safetyamp_pipelines.settings.model import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -28,8 +28,13 @@ if TYPE_CHECKING:
     from safetyamp_pipelines.systems.viewpoint.reader import ViewpointReader
 
 
+VAULT_SECONDS = 300
+"""For so long secrets of Key Vault are believed: each is a call, and a sensor ticks twice a minute."""
+
+
 class SettingsResource(dg.ConfigurableResource[Settings]):
-    """All settings, read when first asked for. It has no config, so that no secret can show in the UI."""
+    """All settings, read when first asked for in a run or tick, and the same to its end. It has no config, so that no
+    secret can show in the UI."""
 
     # On the class, not the instance: Dagster builds resources anew from their config for each run and for each
     # resource that nests them, and the private state of an instance does not come along.
@@ -45,26 +50,49 @@ class SettingsResource(dg.ConfigurableResource[Settings]):
         kind: type[SettingsResource] = type(cls.__name__, (cls,), body)
         return kind()
 
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """A run or a tick begins: what was changed since the last one counts."""
+        if self._source is not None:
+            self._source.begin(context.run_id)
+
     def get(self) -> Settings:
         """The validated settings; raises SettingsError listing every problem."""
         return (self._source or _Source(None)).settings
 
 
 class _Source:
-    """Where settings come from, and the settings once they were read."""
+    """Where settings come from, and the settings once they were read. A code server lives for weeks: it reads them anew
+    for a run or tick where a file has changed, or where a vault was last asked minutes ago."""
 
     def __init__(self, environ: Mapping[str, str] | None) -> None:
         self._environ = environ
         self._lock = threading.Lock()
+        self._loaded: Settings | None = None
+        self._stamp: object = None
+        self._read_at = 0.0
+        self._run_id: str | None = None
+
+    def begin(self, run_id: str | None) -> None:
+        """Forget what may be out of date, unless it was read for this very run."""
+        with self._lock:
+            if run_id is not None and run_id == self._run_id:
+                return
+            self._run_id = run_id
+            if self._loaded is not None and self._is_old(self._loaded):
+                self._loaded = None
+
+    def _is_old(self, settings: Settings) -> bool:
+        is_late = settings.vault_url() is not None and time.monotonic() - self._read_at > VAULT_SECONDS
+        return is_late or settings_stamp(settings, self._environ) != self._stamp
 
     @property
     def settings(self) -> Settings:
         with self._lock:
+            if self._loaded is None:
+                own = self._environ
+                self._loaded = load_settings() if own is None else load_settings(own, env_file=None)
+                self._stamp, self._read_at = settings_stamp(self._loaded, own), time.monotonic()
             return self._loaded
-
-    @cached_property
-    def _loaded(self) -> Settings:
-        return load_settings() if self._environ is None else load_settings(self._environ, env_file=None)
 
 
 class _Held(dg.ConfigurableResource[Any]):

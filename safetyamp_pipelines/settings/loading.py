@@ -24,6 +24,7 @@ from safetyamp_pipelines.settings.model import (
     SettingsError,
     System,
     field_problems,
+    file_stamp,
     variable_of,
     variables_in_vault,
 )
@@ -78,6 +79,12 @@ def load_settings(
     if settings is None or problems:
         raise SettingsError(problems, settings)
     return settings
+
+
+def settings_stamp(settings: Settings, environ: Mapping[str, str] | None = None) -> tuple[object, ...]:
+    """What changes when somebody writes .env or sync.yaml; the environment of a process never does."""
+    env_file = os.environ.get(ENV_FILE, ".env") if environ is None else None
+    return file_stamp(env_file), file_stamp(settings.sync_config_path)
 
 
 def dagster_postgres_url(environ: Mapping[str, str] | None = None) -> URL | None:

@@ -6,6 +6,7 @@ Where the values come from is loading.py's; the kinds of value are value_types.p
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -181,6 +182,7 @@ class Settings(BaseModel):
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _sync_config: SyncConfig | None = PrivateAttr(default=None)
+    _newest: tuple[object, SyncConfig] | None = PrivateAttr(default=None)
 
     @property
     def has_jira(self) -> bool:
@@ -245,8 +247,19 @@ class Settings(BaseModel):
     def sync_config(self) -> SyncConfig:
         """The business rules from SYNC_CONFIG, else from the packaged sync.yaml; SettingsError when it is wrong."""
         if self._sync_config is None:
-            self._sync_config = read_sync_config(self.sync_config_path)
+            self._newest = file_stamp(self.sync_config_path), read_sync_config(self.sync_config_path)
+            self._sync_config = self._newest[1]
         return self._sync_config
+
+    def sync_config_now(self) -> SyncConfig:
+        """The same as the file stands now, for what lives on: a page, a freeze during a push. While the file is wrong,
+        what it said before."""
+        stamp, (before, newest) = file_stamp(self.sync_config_path), self._newest or (None, self.sync_config())
+        if stamp != before:
+            with suppress(SettingsError):
+                newest = read_sync_config(self.sync_config_path)
+                self._newest = stamp, newest
+        return newest
 
     def with_origins(self, origins: Mapping[str, str]) -> Self:
         """These settings, remembering for `masked` which layer each field came from."""
@@ -291,6 +304,15 @@ def _is_in_vault(name: str) -> bool:
 
 def _holds_secret(annotation: Any) -> bool:
     return annotation is SecretStr or any(_holds_secret(part) for part in get_args(annotation))
+
+
+def file_stamp(path: Path | str | None) -> object:
+    """What changes when the file is written, replaced or removed; None for none."""
+    try:
+        found = Path(path).stat() if path is not None else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def read_sync_config(path: Path | None) -> SyncConfig:

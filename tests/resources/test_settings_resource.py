@@ -34,6 +34,55 @@ def test_resources_that_nest_it_get_the_same_settings_within_a_run() -> None:
     assert seen[0].safetyamp_fqdn == "acme.safetyamp.com"
 
 
+def test_a_process_that_lives_on_sees_changed_rules_and_secrets_with_its_next_run_and_tick_and_never_within_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules, secrets = tmp_path / "sync.yaml", tmp_path / "secrets.env"
+    monkeypatch.setenv("SYNC_CONFIG", str(rules))
+    monkeypatch.setenv("SAFETYAMP_ENV_FILE", str(secrets))
+    monkeypatch.delenv("SAFETYAMP_TOKEN", raising=False)
+    seen: list[tuple[int, str]] = []
+
+    def write(number: int) -> None:
+        freeze = '  freezes: [{starts: "01:00", ends: "02:00", reason: backup}]\n' * (number > 1)
+        rules.write_text(f"schedule:\n  quarantine_after: {number}\n{freeze}", encoding="utf-8")
+        secrets.write_text(f"SAFETYAMP_TOKEN=token-{number}\n", encoding="utf-8")
+
+    def look(settings: Settings) -> None:
+        token = settings.safetyamp_token
+        seen.append((len(settings.sync_config().schedule.freezes), token.get_secret_value() if token else ""))
+
+    @dg.asset
+    def reads(one: Nesting, other: Nesting) -> None:
+        look(one.settings.get())
+        write(2)
+        look(other.settings.get())
+
+    @dg.sensor(target=[reads])
+    def ticks(one: Nesting) -> dg.SkipReason:
+        look(one.settings.get())
+        return dg.SkipReason("only looks")
+
+    settings = SettingsResource.of()
+    resources = {"one": Nesting(settings=settings), "other": Nesting(settings=settings)}
+    write(1)
+    assert dg.materialize([reads], resources=resources).success
+    for number in (2, 3):
+        write(number)
+        with dg.build_sensor_context(resources={"one": resources["one"]}) as context:
+            ticks(context)
+    before = settings.get()
+    rules.write_text("nonsense", encoding="utf-8")
+
+    assert seen == [(0, "token-1"), (0, "token-1"), (1, "token-2"), (1, "token-3")]
+    assert before.sync_config_now() == before.sync_config(), "a file that is wrong changes nothing"
+    rules.write_text("schedule: {quarantine_after: 9}", encoding="utf-8")
+    assert (before.sync_config_now().schedule.quarantine_after, before.sync_config().schedule.quarantine_after) == (
+        9,
+        3,
+    )
+
+
 def test_two_of_them_do_not_mix() -> None:
     other = SettingsResource.of({"SAFETYAMP_FQDN": "other.safetyamp.com"})
 
