@@ -37,7 +37,7 @@ hostile: $(VENV)/development  ## every hostile value in every field, then MINUTE
 worlds: $(VENV)/development  ## ten thousand random worlds
 	cd tests && ../$(BIN)/python -m worlds
 
-load: $(VENV)/development  ## a first load of 20,000 people and a day of 96 syncs; OPTIONS="--people 2000 --syncs 12" is less
+load: $(VENV)/development  ## a first load of 20,000 people and a day of 96 syncs; fails on growth; OPTIONS="--people 2000 --syncs 12" is less
 	cd tests && ../$(BIN)/python -m load $(OPTIONS)
 
 coverage: $(VENV)/development  ## lines and branches that the tests pass through, as a table and in .coverage-report/

@@ -1,16 +1,19 @@
-"""Plays both stories and writes their figures to docs/load.md.
+"""Plays both stories, writes their figures to docs/load.md, and fails where something grew beyond what was recorded.
 
-cd tests && python -m load [--people 20000] [--scale 100] [--day-people 400] [--syncs 96]
+cd tests && python -m load [--people 20000] [--scale 100] [--day-people 400] [--syncs 96] [--record]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import platform
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from load.gate import RECORD, beyond, figures
 from load.samples import Sample
 from load.stories import FirstLoad, day, first_load, growth
 
@@ -24,18 +27,25 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=100.0)
     parser.add_argument("--day-people", type=int, default=400)
     parser.add_argument("--syncs", type=int, default=96)
+    parser.add_argument("--record", action="store_true", help="keep these figures as those to be compared with")
     asked = parser.parse_args()
     loaded = first_load(asked.people, asked.scale)
     print(loaded, flush=True)
     samples = day(asked.day_people, asked.syncs)
     PAGE.write_text("\n".join(page(loaded, asked.scale, samples, asked.day_people)) + "\n", encoding="utf-8")
     print(PAGE.read_text(encoding="utf-8"))
+    found = figures(samples, asked.day_people)
+    if asked.record:
+        RECORD.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    elif grown := beyond(found, json.loads(RECORD.read_text(encoding="utf-8"))):
+        sys.exit("grown beyond what was recorded (tests/load/recorded.json):\n" + "\n".join(grown))
 
 
 def page(loaded: FirstLoad, scale: float, samples: list[Sample], people: int) -> Iterator[str]:
     """The figures as a page."""
     yield "# Load\n"
     yield "Written by `make load`; do not edit. The machine was shared, so seconds of the clock are upper bounds."
+    yield "It fails where a figure grew beyond what tests/load/recorded.json holds."
     yield f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}.\n"
     yield f"## A first load of {loaded.people:,} people under the real budget, {scale:g} times as fast\n"
     yield "| calls | writes | seconds | by the budget alone | CPU seconds | memory, MB | 429 | calls of the next sync |"
