@@ -72,6 +72,16 @@ STORIES = {
             Run((Fault("call", 1, "killed after"),)),
         ],
     ),
+    "the call that links an account never arrives, and then the person leaves": company(
+        *PAIR,
+        users=[user("u1", None, email="P1@example.com")],
+        steps=[
+            Run((Fault("call", 1, "not sent"), Fault("call", 2, "not sent"), Fault("call", 3, "not sent"))),
+            Put("viewpoint/employees", 1, {"TermDate": "2026-11-22 00:00:00"}),
+            Wait(72),
+            Run(),
+        ],
+    ),
     "a person enters by hand whom the run is about to create": company(
         *PAIR,
         steps=[

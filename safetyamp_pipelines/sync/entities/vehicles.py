@@ -130,7 +130,7 @@ def _vanished(inputs: Inputs, rules: VehiclesConfig) -> list[Desired]:
 
 
 def _match(vehicle: Record) -> dict[str, tuple[str, ...]]:
-    keys = {"VIN": "vin", "gateway serial": "serial", "licence plate": "licensePlate"}
+    keys = {"VIN": "vin", "gateway serial": "serial", "licence plate": "licensePlate", "name": "name"}
     return {name: (str(vehicle[column]),) for name, column in keys.items() if vehicle.get(column)}
 
 
@@ -290,6 +290,7 @@ SPEC = EntitySpec(
         MatchKey("gateway serial", "serial", fold_case=True),
         MatchKey("licence plate", "code", fold_case=True, owner="serial"),
     ),
+    tie_breakers=(MatchKey("name", "name", fold_case=True),),
     key=SourceKey(VEHICLES, "id", clean="as_is", others=("name", "vin", "serial", "licensePlate")),
     rules=VehiclesConfig,
     desire=desire_vehicles,

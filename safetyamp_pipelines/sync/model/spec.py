@@ -198,6 +198,8 @@ class EntitySpec:
     row, `beside` gives the rows of other sources that belong to it. `records` names, as (company, key), every source
     record that must end in a verdict, where these are not just the rows of the key's table; it is asked beside `desire`
     to check it. `is_read_row_by_row` says that what a row becomes hangs on no row with another key.
+    Where several source records claim one record of SafetyAmp by a key, the other keys decide in their order, and after
+    them the `tie_breakers`, which recognise nothing by themselves.
     `words` says for each `rule.<name>` among the fields' sources where its values come from, `rests_on` which snapshots
     besides the key's table its values are made of.
     `access` names the field that switches a record off for leavers. With `holds_switched_off`, a record that somebody
@@ -221,6 +223,7 @@ class EntitySpec:
     key: SourceKey
     rules: type[EntityRules]
     desire: Callable[[Inputs, Any], list[Desired]]
+    tie_breakers: tuple[MatchKey, ...] = ()
     words: Mapping[str, str] = field(default_factory=dict)
     rests_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reads: tuple[Table, ...] = ()

@@ -63,7 +63,7 @@ class _Planner:
         named = map(_with_readable_key, desired_of(spec, inputs, config.of(spec)))
         desired = sorted(named, key=lambda one: one.source_key)
         self.foreign = inputs.memory.foreign | inputs.expected.claimed.get(spec.table, frozenset())
-        self.matches = match_records(desired, self.observed, inputs.memory.links, spec.match, self.foreign)
+        self.matches = match_records(spec, desired, self.observed, inputs.memory.links, self.foreign)
         self.left_alone = left_alone(spec, config, inputs, desired, self.matches)
         self.desired = [record for record in desired if record.source_key not in self.left_alone]
         self.others = [record for record in desired if record.source_key in self.left_alone]

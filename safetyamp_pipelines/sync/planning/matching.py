@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -23,12 +24,16 @@ class Match:
 
 @dataclass
 class Matches:
-    """Matches by source key; `troubles` names records that must wait for a person, with the reason, and `rivals` the
-    observed records of which each might be the one meant."""
+    """Matches by source key; `troubles` names records that must wait for a person, with the reason and the ways out,
+    and `rivals` the observed records of which each might be the one meant."""
 
     found: dict[str, Match] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
     rivals: dict[str, set[Id]] = field(default_factory=dict)
+
+    def is_open(self, source_key: str) -> bool:
+        """Whether nothing is known of the record yet."""
+        return source_key not in self.found and source_key not in self.troubles
 
     def claimed(self) -> set[Id]:
         """Ids of all observed records that belong to a source record."""
@@ -36,18 +41,19 @@ class Matches:
 
 
 def match_records(
+    spec: EntitySpec,
     desired: Sequence[Desired],
     observed: TargetTable,
     links: Mapping[str, Link],
-    keys: Sequence[MatchKey],
     foreign: Set[Id] = frozenset(),
 ) -> Matches:
     """Recognise every source record. No observed record is given to two source records.
 
     A linked record that SafetyAmp no longer lists is never created anew: absence from one listing is not deletion,
     so it waits for a person. `foreign` rows belong to another entity that writes the table: no key adopts them. Leavers
-    are recognised only by keys that prove who they are.
+    are recognised only by keys that prove who they are; what a weaker one leads to waits for a person.
     """
+    keys = spec.match
     matches = Matches()
     for record in desired:
         link = links.get(record.source_key)
@@ -56,11 +62,19 @@ def match_records(
         if link.target_id in observed.rows:
             matches.found[record.source_key] = Match(link.target_id, "link")
         else:
-            matches.troubles[record.source_key] = "SafetyAmp no longer lists the record this one was linked to"
+            matches.troubles[record.source_key] = (
+                f"SafetyAmp no longer lists the record {link.target_id} to which this one is linked: restore it there, "
+                f"or link another one: {_command(spec, record.source_key)}"
+            )
     for key in keys:
         owners = [owner for owner in keys if owner.read == key.owner]
-        _match_by(key, desired, observed, matches, _Ownership(key, owners, desired, foreign))
+        _match_by(spec, key, desired, observed, matches, _Ownership(key, owners, desired, foreign))
     return matches
+
+
+def _command(spec: EntitySpec, source_key: str, target_id: object = "ID") -> str:
+    """How a person says which record is meant."""
+    return f"`safetyamp link {spec.name} {shlex.quote(source_key)} {target_id} --reason …`"
 
 
 def key_shown(key: MatchKey, row: Mapping[str, object]) -> str | None:
@@ -96,7 +110,12 @@ def _fold(key: MatchKey, value: object) -> str:
 
 
 def _match_by(
-    key: MatchKey, desired: Sequence[Desired], observed: TargetTable, matches: Matches, ownership: _Ownership
+    spec: EntitySpec,
+    key: MatchKey,
+    desired: Sequence[Desired],
+    observed: TargetTable,
+    matches: Matches,
+    ownership: _Ownership,
 ) -> None:
     claimed = matches.claimed()
     candidates: dict[str, list[Id]] = defaultdict(list)
@@ -105,21 +124,60 @@ def _match_by(
         if row_id in claimed or value is None or not ownership.allows(row):
             continue
         candidates[value].append(row_id)
-    claims: dict[Id, list[str]] = defaultdict(list)
+    claims: dict[Id, list[Desired]] = defaultdict(list)
     for record in desired:
-        if record.source_key in matches.found or record.source_key in matches.troubles:
-            continue
-        if record.scope is not Scope.ACTIVE and key.action is not None:
-            continue
         ids = {row_id for value in record.match.get(key.name, ()) for row_id in candidates.get(_fold(key, value), ())}
+        is_weak = key.action is not None and record.scope is Scope.OUT
+        if not ids or is_weak or not matches.is_open(record.source_key):
+            continue
         if len(ids) > 1:
-            matches.troubles[record.source_key] = f"{len(ids)} records in SafetyAmp have this {key.name}"
+            named = " and ".join(sorted(map(str, ids)))
+            matches.troubles[record.source_key] = (
+                f"{len(ids)} records in SafetyAmp have this {key.name}, {named}: correct one of them there, or say "
+                f"which is meant: {_command(spec, record.source_key)}"
+            )
             matches.rivals[record.source_key] = ids
         for row_id in ids if len(ids) == 1 else ():
-            claims[row_id].append(record.source_key)
-    for row_id, claimants in claims.items():
-        if len(claimants) == 1:
-            matches.found[claimants[0]] = Match(row_id, key.name)
-            continue
-        for source_key in claimants:
-            matches.troubles[source_key] = f"{len(claimants)} source records claim one SafetyAmp record by {key.name}"
+            claims[row_id].append(record)
+    disputed = {row_id for ids in matches.rivals.values() for row_id in ids}
+    for row_id, records in claims.items():
+        # Who is kept in step goes before those who have left.
+        claimants = [record for record in records if record.scope is Scope.ACTIVE] or records
+        if len(claimants) > 1:
+            claimants = _by_other_keys(spec, claimants, observed.rows[row_id])
+        if len(claimants) > 1 or row_id in disputed:
+            _dispute(spec, key, row_id, claimants, matches)
+        elif claimants[0].scope is not Scope.ACTIVE and key.action is not None:
+            _doubt(spec, key, row_id, claimants[0], matches)
+        else:
+            matches.found[claimants[0].source_key] = Match(row_id, key.name)
+
+
+def _by_other_keys(spec: EntitySpec, claimants: list[Desired], row: Record) -> list[Desired]:
+    """Those of several claimants whom the keys, one after the other, tell apart from the rest."""
+    for key in (*spec.match, *spec.tie_breakers):
+        shown = key_shown(key, row)
+        agree = [r for r in claimants if shown in {_fold(key, value) for value in r.match.get(key.name, ())}]
+        claimants = agree or claimants
+    return claimants
+
+
+def _dispute(spec: EntitySpec, key: MatchKey, row_id: Id, claimants: Sequence[Desired], matches: Matches) -> None:
+    """A real tie: no key tells whose record it is, so that each claimant waits."""
+    others = {source_key for source_key, ids in matches.rivals.items() if row_id in ids}
+    names = " and ".join(sorted(others | {record.source_key for record in claimants}))
+    for record in claimants:
+        matches.rivals[record.source_key] = {row_id}
+        matches.troubles[record.source_key] = (
+            f"{names} claim one SafetyAmp record, {row_id}, by {key.name}, and no other key tells them apart: correct "
+            f"one of them, or say whose it is: {_command(spec, record.source_key, row_id)}"
+        )
+
+
+def _doubt(spec: EntitySpec, key: MatchKey, row_id: Id, record: Desired, matches: Matches) -> None:
+    """Only a weak key ties the record to somebody who has left: it may be anybody's."""
+    matches.rivals[record.source_key] = {row_id}
+    matches.troubles[record.source_key] = (
+        f"only the {key.name} of {row_id} in SafetyAmp, which has no {spec.match[0].name}, says that it is the same: "
+        f"if it is, {_command(spec, record.source_key, row_id)}"
+    )

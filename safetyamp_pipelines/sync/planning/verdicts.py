@@ -93,7 +93,7 @@ class Decisions:
         rivals = self.ground.matches.rivals.get(record.source_key, ())
         if access is not None and any(self._access_of(row_id, access) != 0 for row_id in rivals):
             trouble = self.ground.matches.troubles[record.source_key]
-            self._decided(record, Outcome.HELD, f"{record.rule}; {trouble}: take the access off by hand")
+            self._decided(record, Outcome.HELD, f"{record.rule}, and access is on: {trouble}, or take it off by hand")
             return
         if match is None or access is None:
             self._decided(record, Outcome.OUT_OF_SCOPE, record.rule)
@@ -163,8 +163,12 @@ class Decisions:
             return "the account is off and sync.yaml says not to switch on accounts without history"
         return None
 
+    def _adopts(self, match: Match) -> str | None:
+        """The action by which a record is adopted that nobody owned; None for one that is known by now."""
+        return {key.name: key.action for key in self.ground.spec.match}.get(match.how)
+
     def _action(self, match: Match, difference: Difference) -> tuple[Action, str]:
-        how = {key.name: key.action for key in self.ground.spec.match}.get(match.how)
+        how = self._adopts(match)
         if self.ground.spec.access in difference.changed:
             return Action.REACTIVATE, "is active again"
         labels = [field.label for field in self.ground.fields if field.name in difference.changed]
@@ -232,7 +236,11 @@ class Decisions:
         return self.ground.inputs.memory.links.get(record.source_key)
 
     def _agree(self, record: Desired, match: Match, values: dict[str, Any]) -> None:
+        """Remember what both sides share. A record that its key has yet to be written to is not remembered as ours:
+        the call that does so may never arrive."""
         link = self._link(record)
+        if self._adopts(match) is not None:
+            return
         if link is None or any(
             link.pushed.get(name) != value or name in link.not_taken for name, value in values.items()
         ):

@@ -141,7 +141,8 @@ def test_a_leaver_with_two_accounts_waits_for_a_person_as_long_as_one_is_on() ->
 
     assert (held.changes, verdicts(held), verdicts(over)) == ((), {"5": "held"}, {"5": "out_of_scope"})
     assert verdict(held, "5").rule == (
-        "employment ended 2026-01-31; 2 records in SafetyAmp have this emp_id: take the access off by hand"
+        "employment ended 2026-01-31, and access is on: 2 records in SafetyAmp have this emp_id, u5 and u6: correct "
+        "one of them there, or say which is meant: `safetyamp link employees 5 ID --reason …`, or take it off by hand"
     )
     assert held.findings == ()
 

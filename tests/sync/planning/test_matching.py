@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from small_worlds import (
     CIVIL,
     ROOT,
     SOUTH,
     YARD,
     Remembered,
+    World,
     asset,
     asset_type,
     change,
@@ -23,6 +25,8 @@ from small_worlds import (
     verdict,
     verdicts,
 )
+
+from safetyamp_pipelines.sync.model.snapshot import Record
 
 
 def test_a_link_survives_a_new_number_name_and_address() -> None:
@@ -76,11 +80,35 @@ def test_an_account_with_somebody_elses_number_is_not_adopted_by_its_address() -
     assert verdict(plan, "5").reasons == ("E-mail is taken: 77 in SafetyAmp has the same",)
 
 
-def test_a_leaver_is_recognised_by_number_alone() -> None:
-    gone = employee(5, TermDate="2020-01-01 00:00:00")
-    world = company(viewpoint__employees=[gone], users=[user("aB3dE", None, email="p5@example.com")])
+GONE = employee(5, TermDate="2026-01-31 00:00:00")
 
-    assert verdicts(plan_of("employees", world)) == {"5": "out_of_scope"}
+
+def test_an_account_that_only_an_address_ties_to_a_leaver_waits_for_a_person() -> None:
+    world = company(viewpoint__employees=[GONE], users=[user("aB3dE", None, email="p5@example.com")])
+
+    plan = plan_of("employees", world)
+
+    assert (verdicts(plan), plan.changes) == ({"5": "held"}, ())
+    assert verdict(plan, "5").rule == (
+        "employment ended 2026-01-31, and access is on: only the email of aB3dE in SafetyAmp, which has no emp_id, "
+        "says that it is the same: if it is, `safetyamp link employees 5 aB3dE --reason …`, or take it off by hand"
+    )
+    assert [found.kind for found in plan.findings] == []
+
+
+def test_an_address_of_a_leaver_is_no_matter_once_access_is_off_or_somebody_at_work_has_it() -> None:
+    known = user("aB3dE", None, email="p5@example.com")
+    off = company(viewpoint__employees=[GONE], users=[{**known, "system_access": False}])
+    shared = company(viewpoint__employees=[GONE, employee(6, Email="p5@example.com")], users=[known])
+
+    assert verdicts(plan_of("employees", off)) == {"5": "out_of_scope"}
+    assert verdicts(plan_of("employees", shared)) == {"5": "out_of_scope", "6": "linked"}
+
+
+def test_an_account_is_not_remembered_as_ours_before_it_bears_the_number() -> None:
+    world = company(viewpoint__employees=[employee(5)], users=[user("aB3dE", None, email="p5@example.com")])
+
+    assert plan_of("employees", world).agreed == ()
 
 
 def test_two_rows_with_one_number_are_nobodys_until_a_person_decides() -> None:
@@ -89,21 +117,60 @@ def test_two_rows_with_one_number_are_nobodys_until_a_person_decides() -> None:
     plan = plan_of("employees", world)
 
     assert verdict(plan, "5").outcome == "held"
-    assert verdict(plan, "5").rule == "2 records in SafetyAmp have this emp_id"
-
-
-def test_two_records_that_claim_one_row_are_both_held() -> None:
-    place = {"vehicles": {"default_site": "YARD"}}
-    world = company(
-        samsara__vehicles=[vehicle("v1", licensePlate="P1"), vehicle("v2", licensePlate="p1")],
-        asset_types=[asset_type(40, 20)],
-        assets=[asset(60, code="P1", site_id=20, asset_type_id=40)],
+    assert verdict(plan, "5").rule == (
+        "2 records in SafetyAmp have this emp_id, one and two: correct one of them there, or say which is meant: "
+        "`safetyamp link employees 5 ID --reason …`"
     )
 
-    plan = plan_of("vehicles", world, rules=config(**place))
+
+PLACED = config(vehicles={"default_site": "YARD"})
+
+
+def fleet(*vehicles: Record, **asset_says: object) -> World:
+    found = asset(60, site_id=20, asset_type_id=40, **asset_says)
+    return company(samsara__vehicles=vehicles, asset_types=[asset_type(40, 20)], assets=[found])
+
+
+@pytest.mark.parametrize(
+    "asset_says",
+    [
+        {"serial": "vin2", "code": "P1", "name": "One"},
+        {"serial": "GW", "code": "p2", "name": "One"},
+        {"serial": "GW", "code": "P9", "name": "two"},
+    ],
+    ids=["VIN before gateway", "then the licence plate", "then the name"],
+)
+def test_of_two_vehicles_that_show_one_gateway_the_other_keys_tell_whose_asset_it_is(asset_says: Record) -> None:
+    one = vehicle("v1", serial="GW", vin="VIN1", licensePlate="P1", name="One")
+    two = vehicle("v2", serial="GW", vin="VIN2", licensePlate="P2", name="Two")
+
+    plan = plan_of("vehicles", fleet(one, two, **asset_says), rules=PLACED)
+
+    assert verdicts(plan) == {"v1": "created", "v2": "updated"}
+    assert change(plan, "v2").target_id == 60
+
+
+def test_the_loser_of_a_tie_goes_on_to_its_own_record_by_the_next_key() -> None:
+    one, two = vehicle("v1", serial="GW", vin="VIN1"), vehicle("v2", serial="GW", vin="VIN2", licensePlate="P2")
+    world = fleet(one, two, serial="GW", code=None, name="Truck v1")
+    world["assets"] = [*world["assets"], asset(61, serial=None, code="P2", name="Two", site_id=20, asset_type_id=40)]
+
+    plan = plan_of("vehicles", world, rules=PLACED)
+
+    assert {key: change(plan, key).target_id for key in ("v1", "v2")} == {"v1": 60, "v2": 61}
+
+
+def test_only_a_real_tie_is_held_and_says_its_ways_out() -> None:
+    twins = [vehicle(key, licensePlate="P1", name="Truck") for key in ("v1", "v2")]
+
+    plan = plan_of("vehicles", fleet(*twins, code="P1", name="Crane"), rules=PLACED)
 
     assert verdicts(plan) == {"v1": "held", "v2": "held"}
-    assert verdict(plan, "v1").rule == "2 source records claim one SafetyAmp record by licence plate"
+    assert verdict(plan, "v1").rule == (
+        "v1 and v2 claim one SafetyAmp record, 60, by licence plate, and no other key tells them apart: correct one of "
+        "them, or say whose it is: `safetyamp link vehicles v1 60 --reason …`"
+    )
+    assert plan.findings == ()
 
 
 def test_a_site_is_adopted_by_name_only_while_no_other_job_owns_its_code() -> None:
