@@ -76,7 +76,7 @@ def test_its_section_of_sync_yaml_is_read_and_checked(of_lockers: dict[str, Any]
     assert of_lockers["renamed"]["entities"]["lockers"]["updated"] == of_lockers["writes"]
     exit_code, words = of_lockers["wrong"]
     assert exit_code == 2
-    assert "lockers.lable: is not a known key here; known are policies, protected, suppressed, only, except" in words
+    assert "lockers.lable: is not a known key here; known are policies, clears, protected" in words
 
 
 @pytest.mark.xdist_group("lockers")

@@ -16,6 +16,7 @@ MAPPING_SCHEMA = dg.TableSchema(
         dg.TableColumn("cleaned as", "string"),
         dg.TableColumn("rules", "string"),
         dg.TableColumn("policy", "string", description="who wins when both sides differ"),
+        dg.TableColumn("empty source", "string", description="what it does: clears the field, or SafetyAmp's stays"),
     ]
 )
 
@@ -33,6 +34,7 @@ def field_mapping(spec: EntitySpec) -> dict[str, Any]:
                 "cleaned as": field.clean,
                 "rules": _rules(field),
                 "policy": str(field.policy),
+                "empty source": field.when_empty,
             }
         )
         for field in spec.fields

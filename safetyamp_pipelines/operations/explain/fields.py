@@ -36,6 +36,7 @@ def _field(
         "sources": sources,
         "cleaned_as": field.clean,
         "policy": str(field.policy),
+        "when_empty": field.when_empty,
         "safetyamp": None if row is None else observed_value(field, row, stored.shown, pushed),
         "last_pushed": pushed.get(field.name),
         "not_taken": link is not None and field.name in link.not_taken,

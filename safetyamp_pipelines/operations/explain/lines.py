@@ -63,7 +63,8 @@ def _fields(found: Mapping[str, Any], *, every: bool) -> Iterator[str]:
         by = f" from {field['from']}" if field["from"] else ""
         safetyamp = f"; SafetyAmp says {render_value(field['safetyamp'])}" if there is not None else ""
         taken = ", and did not take what was sent" if field["not_taken"] else ""
-        rules = f"cleaned as {field['cleaned_as']}, {POLICIES[field['policy']]}"
+        empty = f", an empty source: {field['when_empty']}" if field["value"] is None else ""
+        rules = f"cleaned as {field['cleaned_as']}, {POLICIES[field['policy']]}{empty}"
         yield f"  {field['label']}: {render_value(field['value'])}{by} [{rules}]{safetyamp}{taken}"
         for source in field["sources"]:
             if source["trouble"] or (source["raw"] is not None and source["source"] != field["from"]):

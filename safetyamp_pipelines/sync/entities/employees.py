@@ -51,6 +51,11 @@ from safetyamp_pipelines.sync.model.tables import Table, at_path
 ENTRA = "entra/users"
 RECENT_JOBS = "viewpoint/recent_jobs"
 KEY = SourceKey(EMPLOYEES, "Employee", clean="number", company="PRCo", department="PRDept")
+_TWICE = (
+    "several accounts in Entra have this employee number: correct employeeId there; until then e-mail, telephones and "
+    "supervisor stay as they are in SafetyAmp"
+)
+_EMPTIED = "E-mail stays as it is: the account in Entra has lost its mail; correct it there"
 OPTIONS = ("timezone", "country", "default_state")
 
 
@@ -179,6 +184,9 @@ def _desired(
         notes=tuple(found.notes) if active else (),
         stand_ins=frozenset(found.stand_ins),
         rows=(row,),
+        empty=frozenset(found.empty),
+        doubts=tuple(found.doubts) if active else (),
+        lacks=tuple(found.lacks) if active else (),
     )
 
 
@@ -208,15 +216,12 @@ def _accounts(inputs: Inputs) -> dict[str, Record | None]:
 
 
 def _one_account(found: Sequence[Record]) -> Record | None:
-    """`employeeId` is not unique in Entra. Of several accounts the only one with a mailbox counts; with two
-    mailboxes it is unknown whose is whose, so none does."""
+    """`employeeId` is not unique in Entra. Of several accounts the only one with a mailbox counts; with two mailboxes,
+    or none, it is unknown whose is whose, so none does."""
     if len(found) == 1:
         return found[0]
     with_mailbox = [account for account in found if _mailbox(account)]
-    mailboxes = {_mailbox(account) for account in with_mailbox}
-    if len(mailboxes) > 1:
-        return None
-    return min(with_mailbox or found, key=lambda account: str(account.get("id")))
+    return with_mailbox[0] if len(with_mailbox) == 1 else None
 
 
 def _mailbox(account: Record) -> str | None:
@@ -227,10 +232,22 @@ def _mailbox(account: Record) -> str | None:
 
 
 def _entra_columns(inputs: Inputs, numbers: Sequence[str]) -> Columns:
-    """The `entra/users.*` columns of these employees."""
+    """The `entra/users.*` columns of these employees, and where what Entra says is in doubt."""
     accounts = _accounts(inputs)
     rows = [_entra_row(accounts.get(number)) for number in numbers]
-    return {f"{ENTRA}.{name}": [row[name] for row in rows] for name in _entra_row(None)}
+    doubts = [_TWICE if number in accounts and accounts[number] is None else None for number in numbers]
+    found = {f"{ENTRA}.{name}": [row[name] for row in rows] for name in _entra_row(None)}
+    found |= {f"{name}.unknown": list(doubts) for name in found}
+    emptied = [_emptied(inputs, number, accounts.get(number)) for number in numbers]
+    return {**found, f"{ENTRA}.mail.unknown": [doubt or gone for doubt, gone in zip(doubts, emptied, strict=True)]}
+
+
+def _emptied(inputs: Inputs, number: str, account: Record | None) -> str | None:
+    """Whether the account, which is there, has lost its mail although SafetyAmp was given an address before: who knows
+    for how long. Viewpoint's address is no news then."""
+    link = inputs.memory.links.get(number)
+    has_lost = account is not None and not account.get("mail") and link is not None and link.pushed.get("email")
+    return _EMPTIED if has_lost else None
 
 
 def _entra_row(account: Record | None) -> dict[str, Any]:

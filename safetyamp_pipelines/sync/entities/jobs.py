@@ -81,6 +81,7 @@ def desire_jobs(inputs: Inputs, rules: JobsConfig) -> list[Desired]:
                 notes=tuple(found.notes),
                 stand_ins=frozenset(found.stand_ins),
                 rows=(row,),
+                empty=frozenset(found.empty),
             )
         )
     return desired

@@ -90,6 +90,7 @@ def desire_vehicles(inputs: Inputs, rules: VehiclesConfig) -> list[Desired]:
             "rule.asset_type": [place.asset_type for place in places],
             "rule.asset_type.why": list(whys),
             "rule.user": [place.user for place in places],
+            "rule.user.unknown": [place.doubt for place in places],
             "rule.status": [_status(vehicle, rules) for vehicle in vehicles],
         },
         FIELDS,
@@ -104,6 +105,8 @@ def desire_vehicles(inputs: Inputs, rules: VehiclesConfig) -> list[Desired]:
             reasons=tuple(dict.fromkeys(found.reasons)),
             notes=tuple(found.notes),
             rows=(vehicle,),
+            empty=frozenset(found.empty),
+            doubts=tuple(found.doubts),
         )
         for vehicle, found in zip(vehicles, mapped, strict=True)
     ]
@@ -163,6 +166,13 @@ def _numbered_driver(row: Record, who: Somebody, rules: VehiclesConfig) -> dict[
     return {"externalIds": {rules.driver_external_id: who.number, **others}}
 
 
+def _unrecognised(number: str | None) -> str:
+    """Why the assigned driver is no user."""
+    if number is None:
+        return "Driver stays as it is: Samsara gives no employee number for the assigned driver, enter it there"
+    return f"Driver stays as it is: employee {number}, whom Samsara assigns, is no user in SafetyAmp"
+
+
 class _Place:
     """Where a vehicle stands and who drives it, all as natural keys; `why` when it has no place."""
 
@@ -175,10 +185,12 @@ class _Place:
         rules: VehiclesConfig,
     ) -> None:
         self._expected, self._homes, self._rules = expected, homes, rules
-        number = drivers.get(str(at_path(vehicle, "staticAssignedDriver.id")))
+        driver = at_path(vehicle, "staticAssignedDriver.id")
+        number = drivers.get(str(driver))
         users = expected["users"]
         row: Mapping[str, Any] = users.rows.get(users.id_of(number), {}) if number else {}  # type: ignore[arg-type]
         self.user = number if row else None
+        self.doubt = None if row or driver is None else _unrecognised(number)
         self.site = self._sites_in_order(row, vehicle)
         self.asset_type = self._type_at(self.site, rules.asset_type)
         if self.asset_type is None:
@@ -272,7 +284,7 @@ FIELDS = (
         required=True,
         references="asset_types",
     ),
-    Field("current_user_id", "Driver", ("rule.user",), "current_user_id", references="users"),
+    Field("current_user_id", "Driver", ("rule.user",), "current_user_id", references="users", clears=True),
     Field("status", "Status", ("rule.status",), "status", clean="as_is"),
 )
 

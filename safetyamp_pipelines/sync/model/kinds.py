@@ -123,6 +123,10 @@ Policies = Annotated[
         "on create only), fill (only where SafetyAmp has nothing), merge (three-way against what was last pushed)."
     ),
 ]
+Clears = Annotated[
+    tuple[Identifier, ...],
+    Field(description="Optional fields that an empty source empties in SafetyAmp; all others keep what they have."),
+]
 Protected = Annotated[
     Keys, Field(description="Source keys of records that are never touched in SafetyAmp, nor created there.")
 ]
@@ -165,6 +169,7 @@ class EntityRules(Section):
     """What sync.yaml can say about every entity; an entity adds the keys of its own."""
 
     policies: Policies = {}
+    clears: Clears = ()
     protected: Protected = ()
     suppressed: Suppressed = ()
     only: Conditions = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from safetyamp_pipelines.sync.model.clean import Cleaned, clean
@@ -23,13 +23,17 @@ def source_label(source: str) -> str:
 
 @dataclass(frozen=True)
 class MappedRow:
-    """One record: values by field, why it cannot be synced, what was left out and why, and the fields for which a
-    constant of sync.yaml stands in."""
+    """One record: values by field, why it cannot be synced, what was left out and why, the fields for which another
+    value stands in, and those of which the sources are known to say nothing. `doubts` say why a value is unknown;
+    `lacks` are reasons against a new record, which cannot do without it."""
 
-    values: dict[str, Any]
-    reasons: list[str]
-    notes: list[str]
-    stand_ins: set[str]
+    values: dict[str, Any] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    stand_ins: set[str] = field(default_factory=set)
+    doubts: list[str] = field(default_factory=list)
+    empty: set[str] = field(default_factory=set)
+    lacks: list[str] = field(default_factory=list)
 
 
 def map_fields(
@@ -39,39 +43,61 @@ def map_fields(
     unknown: Mapping[str, str] | None = None,
 ) -> list[MappedRow]:
     """Evaluate every field on every row. The first source with a usable value wins; an unusable one leaves a note.
-    Fields that are `unknown` have no value and lack none: each says why."""
+    Fields that are `unknown` have no value and lack none: each says why.
+
+    A column `<source>.why` says by row why that source has no value; `<source>.unknown` says why what it has is unknown
+    there: then sources after it only stand in, and without them the field is unknown, not empty.
+    """
     size = len(next(iter(columns.values())))
-    rows = [MappedRow({}, [], [], set()) for _ in range(size)]
+    rows = [MappedRow() for _ in range(size)]
     seen: dict[tuple[str, str], Cleaned] = {}
-    for field in fields:
-        if unknown and field.name in unknown:
+    for declared in fields:
+        if unknown and declared.name in unknown:
             for row in rows:
-                row.values[field.name] = None
-                row.notes.append(f"{field.label} stays as it is: {unknown[field.name]}")
+                row.values[declared.name] = None
+                row.notes.append(f"{declared.label} stays as it is: {unknown[declared.name]}")
             continue
-        sources = [source for source in field.sources if source in columns]
-        cleaned = []
+        sources = [source for source in declared.sources if source in columns]
         for source in sources:
-            if (source, field.clean) not in seen:
-                seen[source, field.clean] = clean(columns[source], field.clean, phone_region)
-            cleaned.append(seen[source, field.clean])
-        why = columns.get(f"{field.sources[0]}.why")
+            if (source, declared.clean) not in seen:
+                seen[source, declared.clean] = clean(columns[source], declared.clean, phone_region)
+        cleaned = [(source, seen[source, declared.clean], columns.get(f"{source}.unknown")) for source in sources]
+        why = columns.get(f"{declared.sources[0]}.why")
         for index, row in enumerate(rows):
-            value, origin, troubles = None, "", []
-            for source, column in zip(sources, cleaned, strict=True):
-                if (reason := column.reasons[index]) is not None:
-                    troubles.append(f"{source_label(source)} {reason}")
-                if (value := column.values[index]) is not None:
-                    origin = source
-                    break
-            row.values[field.name] = value
-            if origin.startswith(CONSTANT) and not field.sources[0].startswith(CONSTANT):
-                row.stand_ins.add(field.name)
-            if value is None and field.required:
-                row.reasons.append(str(why[index]) if why is not None else _missing(field, troubles))
-            elif troubles:
-                row.notes.extend(f"{field.label}: {text}" for text in troubles)
+            _map_one(declared, index, row, cleaned, None if why is None else str(why[index]))
     return rows
+
+
+def _map_one(
+    declared: Field,
+    index: int,
+    row: MappedRow,
+    sources: Sequence[tuple[str, Cleaned, Sequence[Any] | None]],
+    why: str | None,
+) -> None:
+    """One field of one row."""
+    value, origin, doubt, troubles = None, "", "", list[str]()
+    for source, column, doubts in sources:
+        if doubts is not None and doubts[index]:
+            doubt = str(doubts[index])
+            continue
+        if (reason := column.reasons[index]) is not None:
+            troubles.append(f"{source_label(source)} {reason}")
+        if (value := column.values[index]) is not None:
+            origin = source
+            break
+    row.values[declared.name] = value
+    if doubt and doubt not in row.doubts:
+        row.doubts.append(doubt)
+    if value is not None and (doubt or (origin.startswith(CONSTANT) and not declared.sources[0].startswith(CONSTANT))):
+        row.stand_ins.add(declared.name)
+    if value is None and not troubles and not doubt:
+        row.empty.add(declared.name)
+    if value is None and declared.required:
+        reason = why if why is not None else _missing(declared, troubles)
+        (row.lacks if doubt else row.reasons).append(reason)
+    else:
+        row.notes.extend(f"{declared.label}: {text}" for text in troubles)
 
 
 def _missing(field: Field, troubles: list[str]) -> str:

@@ -52,7 +52,8 @@ class Field:
     `sources` are columns of the entity's working frame in order of preference: `table.Column`,
     `sync.yaml.<path>` for a constant, `rule.<name>` for a derived value. The values of a `personal` field are a
     person's: they are what `safetyamp forget` takes out. A `distinctive` field is rarely the same in two records: the
-    same new value in many of them is a fault of the source.
+    same new value in many of them is a fault of the source. With `clears` an empty source empties the field; else what
+    stands in SafetyAmp stays.
     """
 
     name: str
@@ -68,6 +69,17 @@ class Field:
     distinctive: bool = False
     fold_case: bool = False
     as_list_of_ids: bool = False
+    clears: bool = False
+
+    @property
+    def can_be_cleared(self) -> bool:
+        """Whether SafetyAmp does without a value, and an empty source may say so."""
+        return not self.required and self.policy is not Policy.INITIAL
+
+    @property
+    def when_empty(self) -> str:
+        """What an empty source does, in a word."""
+        return "rejects the record" if self.required else "clears it" if self.clears else "SafetyAmp's stays"
 
 
 @dataclass(frozen=True)
@@ -94,9 +106,13 @@ class Desired:
     `values` holds JSON scalars by field name; references are natural keys; None means the source says nothing.
     `reasons` say why the record cannot be synced, in a payroll clerk's words and without any personal value.
     `groups` are what guards count by besides the place, such as `department 10`. `stand_ins` are the fields whose value
-    is a constant of sync.yaml because the source has none: it fills what is empty and overwrites nothing. `waits` say
-    why the record cannot be created yet: something that it needs was not read, or not planned. `rows` are its rows in
-    the table of the key: by them sync.yaml says whether it is in scope.
+    only stands in: a constant of sync.yaml where the source has none, another source where the first is in doubt. It
+    fills what is empty and overwrites nothing. `doubts` say what is unknown of the record: the fields concerned stay as
+    they are. `empty` are the fields of which the sources are known to say nothing, `released` those of them whose value
+    another record has by its source. `waits` say why the record cannot be created yet: something that it needs was not
+    read, or not planned. `lacks` say why it cannot be created, although one that is there goes on with what it has.
+    `rings` say which of its unique values it cannot get for a ring of records that want each other's.
+    `rows` are its rows in the table of the key: by them sync.yaml says whether it is in scope.
     """
 
     source_key: str
@@ -111,11 +127,17 @@ class Desired:
     stand_ins: frozenset[str] = frozenset()
     waits: tuple[str, ...] = ()
     rows: tuple[Record, ...] = ()
+    doubts: tuple[str, ...] = ()
+    empty: frozenset[str] = frozenset()
+    released: frozenset[str] = frozenset()
+    lacks: tuple[str, ...] = ()
+    rings: tuple[str, ...] = ()
 
     def under(self, fields: Iterable[Field]) -> tuple[Field, ...]:
         """The fields with the policies that hold for this record."""
         filled = {field for field in fields if field.name in self.stand_ins and field.policy is not Policy.INITIAL}
-        return tuple(replace(field, policy=Policy.FILL) if field in filled else field for field in fields)
+        found = (replace(field, policy=Policy.FILL) if field in filled else field for field in fields)
+        return tuple(replace(field, clears=True) if field.name in self.released else field for field in found)
 
 
 class Somebody(Protocol):
@@ -309,9 +331,28 @@ class EntitySpec:
         return next((declared.label for declared in self.fields if declared.read == path), path)
 
     def with_policies(self, rules: EntityRules) -> tuple[Field, ...]:
-        """The fields with the policies that sync.yaml changes."""
-        changed = rules.policies
-        return tuple(replace(f, policy=Policy(changed[f.name])) if f.name in changed else f for f in self.fields)
+        """The fields with the policies that sync.yaml changes, and what an empty source does to them."""
+        changed, cleared = rules.policies, {found.name for name in rules.clears if (found := self.named(name))}
+        fields = (replace(f, policy=Policy(changed[f.name])) if f.name in changed else f for f in self.fields)
+        return tuple(replace(f, clears=(f.clears or f.name in cleared) and f.can_be_cleared) for f in fields)
+
+    def named(self, name: str) -> Field | None:
+        """The field that people mean by its name or its label: `current_title_id`, `title`; `mobile` for what alone
+        begins so. None when there is none, or several."""
+        called = {f.name: {f.name, f.label.casefold().replace(" ", "_")} for f in self.fields}
+        exact = [f for f in self.fields if name.casefold() in called[f.name]]
+        begun = [f for f in self.fields if any(one.startswith(f"{name.casefold()}_") for one in called[f.name])]
+        found = exact or begun
+        return found[0] if len(found) == 1 else None
+
+    def why_not_cleared(self, name: str) -> str | None:
+        """Why sync.yaml cannot let an empty source empty that field; None when it can."""
+        fixed = {self.access, *self.target.always}
+        free = [f for f in self.fields if f.can_be_cleared and f.name not in fixed]
+        if (found := self.named(name)) in free:
+            return None
+        why = "is no field of it" if found is None else f"({found.label}) is not emptied: SafetyAmp requires it"
+        return f"{name} {why}; there are {', '.join(f.name for f in free)}"
 
     def all_records(self, inputs: Inputs) -> Iterable[tuple[object, str]]:
         """(company, key) of every source record that must end in a verdict."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from safetyamp_pipelines.sync.model.spec import Collision, Desired, Field
+from safetyamp_pipelines.sync.model.spec import Collision, Desired, Field, Policy
 from safetyamp_pipelines.sync.model.tables import Id, TargetTable, at_path, fold
 from safetyamp_pipelines.sync.planning.matching import Matches
 
@@ -17,11 +17,14 @@ Holding = tuple[str, str]
 
 @dataclass
 class Collisions:
-    """By source key: why it is rejected, which fields are omitted and why, and which holdings must end first."""
+    """By source key: why it is rejected, which fields are omitted and why, which holdings must end first, and which
+    fields it gives up since its source has let go of them and another one's has them."""
 
     reasons: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     omitted: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     waits_for: dict[str, set[Holding]] = field(default_factory=lambda: defaultdict(set))
+    released: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    rings: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
 
     def holders(self) -> dict[str, set[str]]:
         """By source key: the source keys of those it waits for."""
@@ -34,16 +37,16 @@ def find_collisions(
     desired: Iterable[Desired],
     observed: TargetTable,
     matches: Matches,
-    keeps: Set[Holding] = frozenset(),
+    keeps: Mapping[Holding, str] | None = None,
 ) -> Collisions:
     """Look at every unique field of the records to be kept in step. Fields that reject are looked at first, so that
     a record rejected for one value does not take another from somebody else. `keeps` are holdings known to last,
-    `noun` is what one record is called in the reasons."""
+    with the ring that makes them so if it is one; `noun` is what one record is called in the reasons."""
     collisions = Collisions()
     records = list(desired)
     for declared in sorted((f for f in fields if f.unique), key=lambda f: f.unique is not Collision.REJECT):
         standing = [record for record in records if record.source_key not in collisions.reasons]
-        _collide(noun, declared, standing, observed, matches, keeps, collisions)
+        _collide(noun, declared, standing, observed, matches, keeps or {}, collisions)
     return collisions
 
 
@@ -53,7 +56,7 @@ def _collide(
     desired: list[Desired],
     observed: TargetTable,
     matches: Matches,
-    keeps: Set[Holding],
+    keeps: Mapping[Holding, str],
     found: Collisions,
 ) -> None:
     claimants: dict[str, list[Desired]] = defaultdict(list)
@@ -62,7 +65,7 @@ def _collide(
             claimants[_fold(declared, value)].append(record)
     holders = _holders(declared, observed)
     owner_of = {match.target_id: source_key for source_key, match in matches.found.items()}
-    wishes = {record.source_key: record.values.get(declared.name) for record in desired}
+    standing = {record.source_key: record for record in desired}
     for value, records in claimants.items():
         held_by = holders.get(value, [])
         keepers = [r for r in records if (m := matches.found.get(r.source_key)) and m.target_id in held_by]
@@ -71,22 +74,32 @@ def _collide(
                 continue
             rivals = sorted(other.source_key for other in (keepers or records) if other is not record)
             owners = [who for row_id in held_by if (who := owner_of.get(row_id)) is not None]
-            ending = {(who, declared.name) for who in owners if _gives_up(wishes.get(who), declared, value)}
+            ending = {(who, declared.name) for who in owners if _gives_up(standing.get(who), declared, value)}
+            kept = [keeps[holding] for holding in sorted(ending) if holding in keeps]
             is_new = record.source_key not in matches.found
             if rivals:
                 _note(declared, record, is_new, f"{noun} {', '.join(rivals)} has the same, correct one of them", found)
             elif len(ending) < len(held_by):
                 _note(declared, record, is_new, f"{observed.key_of(held_by[0])} in SafetyAmp has the same", found)
-            elif ending & keeps:
+            elif kept and kept[0] and not is_new:
+                found.omitted[record.source_key][declared.name] = kept[0]
+                found.rings[record.source_key][kept[0]] = None
+            elif kept:
                 why = f"{observed.key_of(held_by[0])} in SafetyAmp does not give it up yet"
                 _note(declared, record, is_new, why, found)
             elif ending:
                 found.waits_for[record.source_key] |= ending
+                for who in (who for who, _ in ending if standing[who].values.get(declared.name) is None):
+                    found.released[who].add(declared.name)
 
 
-def _gives_up(wish: Any, declared: Field, value: str) -> bool:
-    """The holder is about to take another value; a holder whose source says nothing keeps what it has."""
-    return wish is not None and _fold(declared, wish) != value
+def _gives_up(holder: Desired | None, declared: Field, value: str) -> bool:
+    """The holder is about to take another value, or its source has let go of this one, which SafetyAmp does without."""
+    if holder is None:
+        return False
+    wish = holder.values.get(declared.name)
+    is_released = declared.name in holder.empty and declared.can_be_cleared and declared.policy is Policy.SOURCE
+    return is_released if wish is None else _fold(declared, wish) != value
 
 
 def _note(declared: Field, record: Desired, is_new: bool, why: str, found: Collisions) -> None:

@@ -70,7 +70,7 @@ class _Planner:
         self.own = [field for field in self.fields if field.references == spec.table]
         self.mapping = mapping_hash(spec, config)
         # Learnt while planning: unique values that stay where they are, and records that are not created after all.
-        self.keeps: set[Holding] = set()
+        self.keeps: dict[Holding, str] = {}
         self.absent: set[str] = set()
         self.held: dict[str, Held] = {}
 
@@ -184,18 +184,38 @@ class _Planner:
         known = len(self.keeps) + len(self.absent)
         changes = [change for change in made.changes if change.source_key not in self.held]
         written = {(change.source_key, name) for change in changes for name in change.fields}
-        rings = rings_of(collisions.holders())
         for waiting, holdings in collisions.waits_for.items():
             for holder, field in holdings:
-                is_stuck = (waiting, field) in written and (holder, field) not in written
-                if is_stuck or (waiting in rings and holder in rings):
-                    self.keeps.add((holder, field))
+                is_taken, is_given = (waiting, field) in written, (holder, field) in written
+                is_in_vain = not is_taken and field in collisions.released.get(holder, ())
+                if is_in_vain or (is_taken and not is_given):
+                    self.keeps[holder, field] = ""
+        self.keeps |= self._kept_in_rings(collisions)
         there = {change.natural_key for change in changes if change.action is Action.CREATE}
         there |= {record.natural_key for record in self.desired if record.source_key in self.matches.found}
         for name in (declared.name for declared in self.own if not declared.required):
             wanted = {str(change.fields[name][1]) for change in changes if name in change.fields}
             self.absent |= {key for key in wanted - there if self.observed.id_of(key) is None}
         return len(self.keeps) + len(self.absent) > known
+
+    def _kept_in_rings(self, collisions: Collisions) -> dict[Holding, str]:
+        """The holdings that make a ring which no order of calls can open, each with what people should know: a value
+        that SafetyAmp does without is set free first, one that it requires is not."""
+        fixed = {
+            waiting: {holding for holding in holdings if not self.spec.field(holding[1]).can_be_cleared}
+            for waiting, holdings in collisions.waits_for.items()
+        }
+        found: dict[Holding, str] = {}
+        for ring in rings_of({waiting: {holder for holder, _ in holdings} for waiting, holdings in fixed.items()}):
+            holdings = {holding for key in ring for holding in fixed.get(key, ()) if holding[0] in ring}
+            for _, name in holdings:
+                label, members = self.spec.label(name), ", ".join(sorted(ring))
+                text = (
+                    f"{label} stays as it is, a ring: {self.spec.name} {members} want each other's, and none can go "
+                    f"first. Give one of them another {label.lower()} in SafetyAmp by hand; the next sync does the rest"
+                )
+                found |= {holding: text for holding in holdings if holding[1] == name}
+        return found
 
     def _resolved(self) -> tuple[list[Desired], Collisions]:
         """The records with every further reason why they cannot be synced, and without what must be left out."""
@@ -244,4 +264,11 @@ def _with_collisions(record: Desired, collisions: Collisions) -> Desired:
     reasons = (*record.reasons, *collisions.reasons.get(record.source_key, ()))
     omitted = collisions.omitted.get(record.source_key, {})
     values = {name: None if name in omitted else value for name, value in record.values.items()}
-    return replace(record, values=values, reasons=reasons, notes=(*record.notes, *omitted.values()))
+    return replace(
+        record,
+        values=values,
+        reasons=reasons,
+        notes=(*record.notes, *omitted.values()),
+        released=frozenset(collisions.released.get(record.source_key, ())),
+        rings=tuple(collisions.rings.get(record.source_key, ())),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,11 +26,13 @@ CHANGED_ON_BOTH_SIDES = "held: it changed in the source and in SafetyAmp; a pers
 @dataclass
 class Difference:
     """`changed` maps a field to (before, after); `agreed` holds values both sides share; `notes` say what was left,
-    `held` what a person must decide; `drift` says by field who wins where somebody changed what we had pushed."""
+    `kept` where an empty source was ignored, `held` what a person must decide; `drift` says by field who wins where
+    somebody changed what we had pushed."""
 
     changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     agreed: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     drift: dict[str, str] = field(default_factory=dict)
 
@@ -75,20 +77,26 @@ def diff_record(
     references: References,
     link: Link | None,
     refused: Mapping[str, str] | None = None,
+    empty: Set[str] = frozenset(),
 ) -> Difference:
-    """Compare one desired record with its observed row. An empty source never blanks a value. `refused` are fields
-    whose values SafetyAmp is known to refuse, with a note for each: they are left out."""
+    """Compare one desired record with its observed row. `refused` are fields whose values SafetyAmp is known to refuse,
+    with a note for each: they are left out. `empty` are those of which the sources are known to say nothing: what they
+    say blanks a value where the field clears, and nowhere else."""
     pushed: Mapping[str, Any] = link.pushed if link is not None else {}
     difference = Difference()
     for declared in fields:
         after = values.get(declared.name)
-        if after is None:
+        if after is None and declared.name not in empty:
             continue
         before = observed_value(declared, row, references, pushed)
+        if after is None and not declared.clears:
+            if before is not None:
+                difference.kept.append(f"{declared.label}: the source is empty, and what SafetyAmp has stays")
+            continue
         if is_same(declared, before, after, references):
             difference.agreed[declared.name] = after
             continue
-        if restores(before, after):
+        if after is not None and restores(before, after):
             difference.notes.append(f"{declared.label}: stays as it is in SafetyAmp, where it has its letters")
             continue
         if has_drifted(declared, before, pushed, references):

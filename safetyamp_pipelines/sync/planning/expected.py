@@ -48,7 +48,7 @@ def new_id(table: str, natural_key: str) -> str:
 
 
 def _referred(field: Field, value: Any, keyed: References) -> Any:
-    if field.references is None:
+    if field.references is None or value is None:
         return value
     found = keyed[field.references].id_of(value)
     return found if found is not None else new_id(field.references, value)

@@ -50,8 +50,8 @@ def refusals(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: 
 
 
 def _overwrites(change: Change) -> bool:
-    """Whether any value that stands in SafetyAmp gives way; filling what is empty destroys nothing."""
-    return any(before is not None for before, _ in change.fields.values())
+    """Whether any value that stands in SafetyAmp gives way to another; filling what is empty destroys nothing."""
+    return any(before is not None and after is not None for before, after in change.fields.values())
 
 
 def _is_cleared(pair: tuple[object, object]) -> bool:

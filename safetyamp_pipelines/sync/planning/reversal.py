@@ -162,7 +162,7 @@ def _bearers(declared: Field, record: _Record, rows: Mapping[Id, Record]) -> lis
 
 def _leave_rings(spec: EntitySpec, records: Sequence[_Record], changes: Sequence[Change]) -> None:
     """No order of calls swaps a unique value between two records."""
-    rings = rings_of(waits_for(spec, changes))
+    rings = set().union(*rings_of(waits_for(spec, changes)))
     for record in (record for record in records if record.source_key in rings):
         for declared in (spec.field(name) for name in list(record.fields) if spec.field(name).unique is not None):
             _leave(record, declared, "two records would have to swap it at once")

@@ -72,15 +72,25 @@ class Decisions:
         elif record.source_key in matches.troubles:
             self._decided(record, Outcome.HELD, matches.troubles[record.source_key])
         elif match is None:
-            self._decide_new(record)
+            self._decide_new(self._in_doubt(record))
         else:
-            self._decide_matched(record, match)
+            self._decide_matched(self._in_doubt(record), match)
+
+    def _in_doubt(self, record: Desired) -> Desired:
+        """The record with a note for each thing that is unknown of it, reported once."""
+        if record.doubts:
+            self.findings.append(Finding("unknown", record.source_key, "; ".join(record.doubts)))
+        return replace(record, notes=(*record.notes, *record.doubts))
 
     def _decide_new(self, record: Desired) -> None:
         unknown = self.ground.spec.unknown(self.ground.inputs.unread)
         needed = [unknown[field.name] for field in self.ground.fields if field.required and field.name in unknown]
         if waits := (*record.waits, *needed):
             self._decided(record, Outcome.BLOCKED, waits[0])
+            return
+        if record.lacks:
+            record = replace(record, reasons=record.lacks)
+            self._decided(record, Outcome.REJECTED, "the source record cannot be synced")
             return
         refused = self._refused_fields(record, None)
         left_out = [f"{self.ground.spec.field(name).label}: {note}" for name, note in refused.items()]
@@ -122,11 +132,12 @@ class Decisions:
         ground, link = self.ground, self._link(record)
         row, refused = ground.observed.rows[match.target_id], self._refused_fields(record, match)
         fields = record.under(ground.fields)
-        difference = diff_record(fields, record.values, row, ground.inputs.expected, link, refused)
+        difference = diff_record(fields, record.values, row, ground.inputs.expected, link, refused, record.empty)
         why = self._why_held(link) if ground.spec.access in difference.changed else None
         drift = difference.drift if why is None else dict.fromkeys(difference.drift, f"{DRIFT}; the record is held")
         record = self._with_drift(record, drift)
-        record = replace(record, notes=tuple(dict.fromkeys((*record.notes, *difference.notes))))
+        notes = (*record.notes, *difference.notes, *difference.kept)
+        record = replace(record, notes=tuple(dict.fromkeys(notes)))
         self._agree(record, match, difference.agreed)
         for note in difference.notes:
             self.findings.append(Finding("field_left", record.source_key, note))
@@ -140,6 +151,8 @@ class Decisions:
             self._decided(
                 record, Outcome.HELD, f"changed in the source and in SafetyAmp, a person must decide: {labels}"
             )
+        elif record.rings:
+            self._decided(record, Outcome.HELD, "; ".join(record.rings))
         else:
             self._decided(record, Outcome.UNCHANGED, f"recognised by {match.how}")
 
@@ -220,7 +233,8 @@ class Decisions:
         return {
             name: f"left out, since SafetyAmp refused it: {_refusal_of(facts)}"
             for name, facts in failure.fields.items()
-            if (value := record.values.get(name)) is not None and facts.get("hash") == keyed_hash(value)
+            if (record.values.get(name) is not None or name in record.empty)
+            and facts.get("hash") == keyed_hash(record.values.get(name))
         }
 
     def _refuse_again(self, record: Desired, failure: Failure) -> None:

@@ -10,6 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from safetyamp_pipelines.sync.model.plan import Action, Change, payload_hash
 from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.planning.only import unique_values
 
 
 class Urgency(IntEnum):
@@ -35,42 +36,78 @@ def urgency(spec: EntitySpec, change: Change) -> Urgency:
     return Urgency.MOVE if spec.place in change.fields else Urgency.COSMETIC
 
 
-def rings_of(waits_for: Mapping[str, set[str]]) -> set[str]:
-    """Source keys that wait for each other over a unique value: no order of calls can push them."""
+def rings_of(waits_for: Mapping[str, set[str]]) -> list[set[str]]:
+    """Rings of source keys that wait for each other over a unique value: no order of calls can push them."""
     needs: Needs = {key: set(others) for key, others in waits_for.items()}
-    members: set[str] = set()
+    rings: list[set[str]] = []
     while (ring := _ring(needs)) is not None:
-        members.update(ring)
+        rings.append(set(ring))
         for key in ring:
             needs[key] = needs.get(key, set()) - set(ring)
-    return members
+    return rings
 
 
 def in_waves(spec: EntitySpec, changes: Sequence[Change], waits_for: Mapping[str, set[str]]) -> list[Change]:
     """Number the waves and sort: by urgency across the whole plan, and every change behind those it needs, which are as
-    urgent as it is. `waits_for` holds no ring.
+    urgent as it is.
 
     Records that refer to each other in a ring (two new people who supervise each other) are written without one of
-    the references, which follows as a second change in the last wave.
+    the references, which follows as a second change in the last wave. Of those that exchange unique values in a ring
+    (two trucks and their gateways) one sets its value free by a change of its own that goes before the others;
+    `waits_for` holds no ring of values that SafetyAmp requires.
     """
-    by_key = {change.source_key: change for change in changes}
-    needs: Needs = {key: {other for other in waits_for.get(key, ()) if other in by_key} for key in by_key}
+    steps = {change.source_key: change for change in changes}
+    needs: Needs = {key: {other for other in waits_for.get(key, ()) if other in steps} for key in steps}
     references = _references_to_new(spec, changes)
     for child, parent in references:
         needs[child].add(parent)
     later: list[Change] = []
     while (ring := _ring(needs)) is not None:
-        parent, child = min(
-            (pair for pair in itertools.pairwise(ring) if (pair[1], pair[0]) in references),
-            key=lambda pair: pair[1],
-        )
+        pairs = list(itertools.pairwise(ring))
+        if referring := [pair for pair in pairs if (pair[1], pair[0]) in references]:
+            parent, child = min(referring, key=lambda pair: pair[1])
+            steps[child], second = _split(spec, steps[child], references[child, parent])
+            later.append(second)
+        else:
+            parent, child = min(pair for pair in pairs if _can_release(spec, steps, *pair))
+            first = f"{parent}{_SETS_FREE}"
+            names = _taken(spec, steps[parent], steps[child])
+            steps[parent], steps[first] = _release(spec, steps[parent], names, steps.get(first))
+            needs[first] = set()
+            needs[child].add(first)
         needs[child].discard(parent)
-        by_key[child], second = _split(spec, by_key[child], references[child, parent])
-        later.append(second)
-    wave = _waves(needs, {key: urgency(spec, change) for key, change in by_key.items()})
-    ordered = [replace(change, wave=wave[change.source_key]) for change in by_key.values() if change.fields]
+    wave = _waves(needs, {step: urgency(spec, change) for step, change in steps.items()})
+    ordered = [replace(change, wave=wave[step]) for step, change in steps.items() if change.fields]
     ordered += [replace(change, wave=max(wave.values()) + 1) for change in later]
     return sorted(ordered, key=lambda change: (change.wave, urgency(spec, change), change.source_key))
+
+
+_SETS_FREE = "\0"
+"""Ends the name of a step that sets a value free before the change of the same record."""
+
+
+def _taken(spec: EntitySpec, giver: Change, taker: Change) -> list[str]:
+    """The unique fields in which one takes what the other one has."""
+    both = unique_values(spec, giver.before()) & unique_values(spec, taker.after())
+    return sorted(name for name, _ in both)
+
+
+def _can_release(spec: EntitySpec, steps: Mapping[str, Change], parent: str, child: str) -> bool:
+    if child not in steps or parent not in steps:
+        return False
+    names = _taken(spec, steps[parent], steps[child])
+    return bool(names) and all(spec.field(name).can_be_cleared for name in names)
+
+
+def _release(spec: EntitySpec, change: Change, names: Sequence[str], known: Change | None) -> tuple[Change, Change]:
+    """The change, to be made when those fields are empty, and the one that empties them first."""
+    freed = {name: (change.fields[name][0], None) for name in names}
+    rest = {name: (None if name in freed else pair[0], pair[1]) for name, pair in change.fields.items()}
+    labels = ", ".join(spec.field(name).label for name in names)
+    cause = f"sets its {labels} free first, for a ring of records exchange theirs"
+    fields = {**(known.fields if known is not None else {}), **freed}
+    # The hash of the whole, as below.
+    return replace(change, fields=rest), replace(change, action=Action.UPDATE, fields=fields, cause=cause)
 
 
 def _references_to_new(spec: EntitySpec, changes: Sequence[Change]) -> dict[tuple[str, str], str]:

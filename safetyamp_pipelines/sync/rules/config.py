@@ -201,6 +201,11 @@ class SyncConfig(_Entities):  # type: ignore[misc]  # its sections of entities a
         names = [spec.name for spec in ENTITIES]
         for entity in self.owners.entities.keys() - set(names):
             yield ("owners", "entities", entity), f"names no entity; there are {', '.join(names)}"
+        for spec in ENTITIES:
+            customs = {custom.field for custom in self.of(spec).custom_fields}
+            for number, name in enumerate(self.of(spec).clears):
+                if name not in customs and (why := spec.why_not_cleared(name)) is not None:
+                    yield (spec.name, "clears", number), why
 
     @model_validator(mode="before")
     @classmethod

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import pytest
-from small_worlds import Refusal, Remembered, change, company, employee, pairs, plan_of, user, verdict, verdicts
+from small_worlds import (
+    Refusal,
+    Remembered,
+    World,
+    account,
+    applied,
+    asset,
+    asset_type,
+    change,
+    company,
+    config,
+    employee,
+    pairs,
+    plan_of,
+    user,
+    vehicle,
+    verdict,
+    verdicts,
+)
 
 MOBILE, E164 = "504-234-5678", "+15042345678"
 OTHER, OTHER_E164 = "504-234-9999", "+15042349999"
+THIRD, THIRD_E164 = "504-234-7777", "+15042347777"
 
 
 def settled(number: int, **columns: object):
@@ -118,18 +137,114 @@ def test_whoever_waits_for_one_that_waits_in_vain_does_not_move_either() -> None
     assert verdicts(plan) == {"1": "held", "2": "unchanged", "3": "unchanged"}
 
 
-def test_two_who_exchange_their_addresses_keep_them_and_two_who_exchange_numbers_go_without() -> None:
-    sources = [
-        employee(1, Email="p2@example.com"),
-        employee(2, Email="p1@example.com"),
-        employee(3, CellPhone=OTHER, FirstName="New"),
-        employee(4, CellPhone=MOBILE),
+def test_two_who_exchange_their_addresses_are_held_as_a_ring_and_all_else_of_them_goes_on() -> None:
+    sources = [employee(1, Email="p2@example.com"), employee(2, Email="p1@example.com", LastName="Married")]
+    world = company(viewpoint__employees=sources, users=[settled(1), settled(2)])
+
+    plan = plan_of("employees", world)
+
+    assert verdicts(plan) == {"1": "held", "2": "updated"}
+    assert pairs(plan, "2") == {"last_name": ("Test", "Married")}
+    ring = (
+        "E-mail stays as it is, a ring: employees 1, 2 want each other's, and none can go first. Give one of them "
+        "another e-mail in SafetyAmp by hand; the next sync does the rest"
+    )
+    assert (verdict(plan, "1").rule, verdict(plan, "2").notes) == (ring, (ring,))
+
+
+def test_once_a_person_has_opened_a_ring_of_addresses_the_rest_goes_by_itself() -> None:
+    sources = [employee(1, Email="p2@example.com"), employee(2, Email="p1@example.com")]
+    world = company(viewpoint__employees=sources, users=[settled(1, email="free@example.com"), settled(2)])
+
+    plan = plan_of("employees", world)
+
+    assert verdicts(plan) == {"1": "updated", "2": "updated"}
+    assert change(plan, "2").wave < change(plan, "1").wave
+
+
+def test_numbers_go_round_a_ring_since_one_can_be_set_free_first() -> None:
+    mobiles = {3: (E164, OTHER), 4: (OTHER_E164, THIRD), 5: (THIRD_E164, MOBILE)}
+    world = company(
+        viewpoint__employees=[employee(n, CellPhone=wish, FirstName="New") for n, (_, wish) in mobiles.items()],
+        users=[settled(n, mobile_phone=has) for n, (has, _) in mobiles.items()],
+    )
+
+    plan = plan_of("employees", world)
+
+    assert set(verdicts(plan).values()) == {"updated"}
+    calls = [(one.source_key, *one.fields.get("mobile_phone", ())) for one in plan.changes]
+    assert calls == [
+        ("3", E164, None),
+        ("5", THIRD_E164, E164),
+        ("4", OTHER_E164, THIRD_E164),
+        ("3", None, OTHER_E164),
     ]
-    numbers = [settled(3, mobile_phone=E164), settled(4, mobile_phone=OTHER_E164)]
+    assert set(plan.changes[0].fields) == {"mobile_phone"}
+    after = applied(plan, world)["users"]
+    assert [row["mobile_phone"] for row in after] == [OTHER_E164, THIRD_E164, E164]
+    assert plan_of("employees", {**world, "users": after}).changes == ()
 
-    plan = plan_of("employees", company(viewpoint__employees=sources, users=[settled(1), settled(2), *numbers]))
 
-    assert verdicts(plan) == {"1": "unchanged", "2": "unchanged", "3": "updated", "4": "unchanged"}
-    kept = "E-mail stays as it is, for it is taken: 2 in SafetyAmp does not give it up yet"
-    assert verdict(plan, "1").notes == (kept,)
-    assert pairs(plan, "3") == {"first_name": ("Nora 3", "New")}
+def test_a_value_that_one_source_has_let_go_of_and_another_has_moves() -> None:
+    sources = [employee(1), employee(2, CellPhone=MOBILE)]
+    world = company(viewpoint__employees=sources, users=[settled(1, mobile_phone=E164), settled(2)])
+
+    plan = plan_of("employees", world)
+
+    assert [(one.source_key, one.fields["mobile_phone"]) for one in plan.changes] == [
+        ("1", (E164, None)),
+        ("2", (None, E164)),
+    ]
+
+
+@pytest.mark.parametrize("why", ["unreadable", "in doubt", "taker rejected"])
+def test_a_value_does_not_move_from_where_it_may_still_belong_nor_to_nobody(why: str) -> None:
+    first = employee(1, CellPhone="12" if why == "unreadable" else None)
+    taker = employee(2, CellPhone=MOBILE, FirstName=None if why == "taker rejected" else "Nora 2")
+    twice = [account(1, mail="a@example.com"), {**account(1, mail="b@example.com"), "id": "other"}]
+    world = company(viewpoint__employees=[first, taker], users=[settled(1, mobile_phone=E164), settled(2)])
+    world["entra/users"] = twice if why == "in doubt" else []
+
+    plan = plan_of("employees", world)
+
+    assert plan.changes == ()
+    assert verdicts(plan)["1"] == "unchanged"
+
+
+def fleet(*says: tuple[str, str | None]) -> World:
+    """Trucks without VIN, each with its gateway in SafetyAmp and in Samsara."""
+    rows = [
+        asset(60 + n, serial=shown, name=f"Truck v{n}", site_id=20, asset_type_id=40)
+        for n, (shown, _) in enumerate(says)
+    ]
+    found = [vehicle(f"v{n}", serial=gateway) for n, (_, gateway) in enumerate(says)]
+    return company(samsara__vehicles=found, asset_types=[asset_type(40, 20)], assets=rows)
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        [("G0", "G1"), ("G1", "G0")],
+        [("G0", None), ("G1", "G0")],
+        [("G0", "G2"), ("G1", "G0"), ("G2", "G1")],
+        [("G0", "G9"), ("G1", "G0")],
+        [(None, "G0"), ("G0", "G1"), ("G1", None)],
+    ],
+    ids=["exchanged", "moved on", "three in a ring", "moved, and a new one in its place", "in a chain"],
+)
+def test_gateways_move_from_truck_to_truck_and_every_call_finds_its_value_free(
+    says: list[tuple[str | None, str | None]],
+) -> None:
+    world = fleet(*says)
+    links = {f"v{n}": Remembered(60 + n) for n in range(len(says))}
+
+    plan = plan_of("vehicles", world, links=links, rules=config(vehicles={"default_site": "YARD"}))
+
+    shown = {60 + n: has for n, (has, _) in enumerate(says)}
+    for one in plan.changes:
+        if "serial" in one.fields:
+            before, after = one.fields["serial"]
+            assert shown[one.target_id] == before
+            assert after is None or after not in shown.values()
+            shown[one.target_id] = after
+    assert shown == {60 + n: wish for n, (_, wish) in enumerate(says)}
