@@ -77,7 +77,8 @@ def plan_of(
     snapshots = {name: snapshot(name, world.get(name.removeprefix(OBSERVED), ())) for name in names}
     expected = expected_references(observed_in(world), [(BY_NAME[plan.entity], plan) for plan in after])
     known = None if approved is None else frozenset(approved)
-    memory = Memory(links or {}, failures or {}, source_rows or {}, is_loaded, approved=known)
+    rows = source_rows if source_rows is not None else {name: len(rows.records) for name, rows in snapshots.items()}
+    memory = Memory(links or {}, failures or {}, rows, is_loaded, approved=known)
     return plan_entity(spec, Inputs(snapshots, expected, memory, rules, unread), rules, tuple(keys))
 
 

@@ -69,7 +69,7 @@ class Changes(Store):
         optional: Set[str] = frozenset(),
     ) -> None:
         """Settle the change. With `pushed` the record's link is saved in the same transaction (see `links.merge`), and
-        an earlier refusal is cleared unless only `optional` fields were refused and none of them was sent now.
+        an earlier refusal is cleared, unless it was of fields that can be left out (`optional` ones) and none was sent.
         `not_taken_for` is how long that is remembered of the fields not taken; without it for good.
 
         An answer is taken even from a push that lost its lease: what happened, happened. Raises AlreadyAnswered.

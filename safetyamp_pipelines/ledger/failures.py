@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from safetyamp_pipelines.ledger.database import HASH_KEY, Store
 from safetyamp_pipelines.ledger.schema import FailureRow, KeyRow, as_record
-from safetyamp_pipelines.sync.model.plan import Change
+from safetyamp_pipelines.sync.model.plan import Action, Change
 from safetyamp_pipelines.sync.model.remembered import Failure, FailureState
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 
@@ -99,10 +99,13 @@ class Failures(Store):
 
 
 def clear_failure(db: Transaction, entity: str, source_key: str, pushed: Collection[str], optional: Set[str]) -> None:
-    """Forget a refusal, as SafetyAmp has taken the record. One that was about optional fields only stands while none of
-    them was sent: the record was taken without them."""
+    """Forget a refusal, as SafetyAmp has taken the record. One of fields that can be left out, which are the optional
+    ones and all of an update, stands while none of them was sent: the record was taken without them."""
     row = db.get(FailureRow, (entity, source_key), with_for_update=True)
-    if row is not None and (not row.fields or not row.fields.keys() <= optional or row.fields.keys() & set(pushed)):
+    if row is None:
+        return
+    can_be_left_out = row.action in (Action.UPDATE, Action.REACTIVATE) or row.fields.keys() <= optional
+    if not row.fields or not can_be_left_out or row.fields.keys() & set(pushed):
         db.delete(row)
 
 

@@ -108,6 +108,25 @@ def test_a_field_left_out_is_not_sent_again_and_keeps_nothing_else_from_being_se
     assert ["mobile_phone" in request.body for request in writes(box, before)] == [False, True]
 
 
+def test_an_address_that_somebody_unseen_holds_freezes_nobody_and_costs_one_call(
+    box: Sandbox, world: PushWorld
+) -> None:
+    hidden = box.safetyamp.insert("users", first_name="Gone", last_name="Gone", email="gone@x.org")
+    box.safetyamp.hide("users", hidden["id"])
+    world.sync("employees", staff(1))
+
+    married = world.sync("employees", staff(1, LastName="Married", Email="gone@x.org"))
+    before = len(box.requests())
+    still = world.sync("employees", staff(1, LastName="Married", Email="gone@x.org"))
+    moved = world.sync("employees", staff(1, LastName="Married", Email="gone@x.org", City="Sampleton"))
+
+    assert outcomes(married) | outcomes(moved) == {"1": "updated"}
+    assert notes(married, "1")[-1] == "left out, since SafetyAmp refused it: E-mail"
+    assert people(box)["1"]["last_name"] == "Married"
+    assert (outcomes(still), len(writes(box, before))) == ({"1": "unchanged"}, 1)
+    assert people(box)["1"]["email"] == "p1@example.com"
+
+
 def test_a_hire_refused_for_a_required_field_is_a_failure_that_costs_no_further_call(
     box: Sandbox, world: PushWorld
 ) -> None:

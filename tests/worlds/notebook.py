@@ -131,7 +131,10 @@ class Notebook:
             pair = (change.entity, change.source_key, change.natural_key, target_id)
             self._link(*pair, pushed, not_taken or {}, until)
             failed = self.all_failures.get((change.entity, change.source_key))
-            if failed and (not failed.fields or not failed.fields.keys() <= optional or failed.fields.keys() & pushed):
+            if failed is None:
+                return
+            can_be_left_out = failed.action in ("update", "reactivate") or failed.fields.keys() <= optional
+            if not failed.fields or not can_be_left_out or failed.fields.keys() & pushed:
                 del self.all_failures[change.entity, change.source_key]
 
     def open_intents(self, entity: str) -> list[LoggedChange]:

@@ -108,7 +108,8 @@ def _same_value(spec: EntitySpec, changes: Sequence[Change], size: int, limit: L
 
 def _sick_sources(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: GuardsConfig) -> Iterable[Refused]:
     """A source that is empty or has shrunk puts all in doubt that comes from it: every change of the records that it
-    lists, and of those it adds values to the changes of these."""
+    lists, and of those it adds values to the changes of these. So does one of which nobody knows how large it was, save
+    on the first load."""
     for source, rows in scale.rows.items():
         keys = _keys(change for change in changes if _rests_on(spec, change, source))
         before = scale.rows_before.get(source)
@@ -117,6 +118,9 @@ def _sick_sources(spec: EntitySpec, changes: Sequence[Change], scale: Scale, gua
         elif before and rows < (1 - guards.shrunk_source) * before:
             text = f"{source} has {rows} rows, and had {before}; at most {guards.shrunk_source:.0%} may go at once"
             yield Refused("shrunk source", text, keys, "guards.shrunk_source", source)
+        elif before is None and keys and not scale.is_first_load:
+            text = f"{source} has {rows} rows, and nothing tells how many it had: whether it has shrunk is not known"
+            yield Refused("no history", text, keys, "guards.shrunk_source", source)
 
 
 def _rests_on(spec: EntitySpec, change: Change, source: str) -> bool:

@@ -221,12 +221,13 @@ class Decisions:
         return failure
 
     def _refused_fields(self, record: Desired, match: Match | None) -> dict[str, str]:
-        """Optional fields that alone a standing refusal was about, and that still have the refused value: left out,
-        with a note each, so that they keep nothing else from being sent. Access is never left out in silence."""
+        """Fields that alone a standing refusal was about, and that still have the refused value: left out, with a note
+        each, so that they keep nothing else from being sent. A new record cannot do without those required. Access is
+        never left out in silence."""
         failure = self._standing(record, match)
-        optional = {declared.name for declared in self.ground.fields if not declared.required} - {
-            self.ground.spec.access
-        }
+        can_keep = match is not None and self._adopts(match) is None
+        optional = {declared.name for declared in self.ground.fields if can_keep or not declared.required}
+        optional.discard(str(self.ground.spec.access))
         if failure is None or not failure.fields or not failure.fields.keys() <= optional:
             return {}
         keyed_hash = self.ground.inputs.memory.keyed_hash

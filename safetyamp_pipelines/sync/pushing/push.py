@@ -72,6 +72,7 @@ class Push:
         self._ends = Outcomes(len(self.plan.changes), self.progress)
         self._lost: list[tuple[_Call, datetime]] = []
         self._made: list[tuple[Change, Id]] = []
+        self._kept: set[tuple[str, str]] = set()
         self._refusals = Refusals(self.options)
         self._result = PushResult([], {})
         self._sight = self._first_sight()
@@ -215,7 +216,8 @@ class Push:
         refused, and remembered for a fault that is not its own."""
         for name, value in unique_values(self.spec, change.after()):
             declared, giver = self.spec.field(name), self._givers.get((name, value), change.source_key)
-            is_free = giver == change.source_key or self._ends.is_made(giver)
+            is_made = self._ends.is_made(giver) and (giver, name) not in self._kept
+            is_free = giver == change.source_key or is_made
             if declared.unique is Collision.REJECT and not is_free:
                 whose = f"{self.spec.noun} {giver}"
                 return f"{declared.label} is not free yet: the change of {whose}, who gives it up, is not confirmed"
@@ -263,6 +265,7 @@ class Push:
         if call.left_out:
             refused = ", ".join(self.spec.field(name).label for name in call.left_out)
             notes.append(f"left out, since SafetyAmp refused it: {refused}")
+            self._kept |= {(change.source_key, name) for name in call.left_out}
         self._ends.note(change, notes)
         self.journal.done(call.intent, target_id, change.after(), not_taken, "; ".join(notes))
         self._result.writes += 1
@@ -282,8 +285,8 @@ class Push:
         self._ends.note(call.change, [str(offence) for offence in explained.offences.values()])
         if optional:
             kept = {name: pair for name, pair in call.change.fields.items() if name not in optional}
-            body = {name: value for name, value in call.body.items() if name not in optional}
             reduced = replace(call.change, fields=kept)
+            body = build_body(self.spec, reduced, self._sight.row(reduced), self._sight.names.id_of)
             return _Call(reduced, self.journal.intend(reduced), body, optional)
         labels = {field.name: field.label for field in self.spec.fields}
         named = ", ".join(sorted(labels.get(name, name) for name in refusal.fields)) or f"status {refusal.status}"
@@ -299,11 +302,13 @@ class Push:
         return explain_refusal(change, refusal, now, linked.get)
 
     def _droppable(self, call: _Call, refusal: RecordRefused) -> tuple[str, ...]:
-        """The offending fields, when all of them are optional, others are left and this is the first refusal."""
+        """The offending fields, when the record can do without all of them, others are left and this is the first
+        refusal. One that is there keeps the values that it has."""
         refused = refusal.fields.keys()
         if call.left_out or refusal.status != 422 or call.change.fields.keys() <= refused:
             return ()
-        optional = {declared.name for declared in self.spec.fields if not declared.required}
+        can_keep = call.change.action in (Action.UPDATE, Action.REACTIVATE)
+        optional = {declared.name for declared in self.spec.fields if can_keep or not declared.required}
         if call.change.action is not Action.CREATE:
             optional.discard(str(self.spec.access))  # a change of access without it would be called done, and is not
         offending = [name for name in refused if name in call.body]

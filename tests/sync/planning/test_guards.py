@@ -92,15 +92,43 @@ def test_overwriting_more_than_half_is_stopped_and_filling_what_is_empty_is_not(
     assert guards(overwritten)["updates"][0] == "30 of 30 records, at most 15 are allowed"
 
 
-@pytest.mark.parametrize(("before", "refused"), [(None, False), (12, False), (13, True)])
-def test_a_source_that_lost_a_fifth_of_its_rows_since_the_last_push_is_not_believed(
-    before: int | None, refused: bool
-) -> None:
-    rows = {"viewpoint/employees": before} if before is not None else {}
+@pytest.mark.parametrize(("before", "refused"), [(12, False), (13, True)])
+def test_a_source_that_lost_a_fifth_of_its_rows_since_the_last_push_is_not_believed(before: int, refused: bool) -> None:
+    rows = {"viewpoint/employees": before, "viewpoint/recent_jobs": 0, "entra/users": 1}
 
     plan = plan_of("employees", staff(10, 0), links=linked(10), source_rows=rows)
 
     assert ("shrunk source" in guards(plan)) is refused
+
+
+def test_a_source_whose_size_nobody_knows_is_not_believed_save_on_the_first_load() -> None:
+    world = staff(10, 2, LastName="New") | {"entra/users": [account(5, mail="new5@example.com")]}
+    rows = {"viewpoint/employees": 10, "viewpoint/recent_jobs": 0}
+
+    plan = plan_of("employees", world, links=linked(10), source_rows=rows, approved=())
+    first = plan_of("employees", world, links=linked(10), source_rows=rows, approved=(), is_loaded=False)
+
+    assert plan.held_by() == {"no history": 1}
+    assert guards(plan)["no history"] == (
+        "entra/users has 1 rows, and nothing tells how many it had: whether it has shrunk is not known",
+        ("5",),
+    )
+    assert "entra/users" not in plan.source_rows
+    assert (first.held, first.source_rows["entra/users"]) == ((), 1)
+
+
+def test_an_approval_of_what_an_unknown_source_says_is_its_history() -> None:
+    world = staff(10, 0) | {"entra/users": [account(5, mail="new5@example.com")]}
+    rows = {"viewpoint/employees": 10, "viewpoint/recent_jobs": 0}
+    held = plan_of("employees", world, links=linked(10), source_rows=rows, approved=()).held
+
+    approved = plan_of(
+        "employees", world, links=linked(10), source_rows=rows, approved=[one.change.hash for one in held]
+    )
+    idle = plan_of("employees", staff(10, 0), links=linked(10), source_rows=rows, approved=())
+
+    assert (approved.held, approved.source_rows["entra/users"]) == ((), 1)
+    assert (idle.held, idle.source_rows["entra/users"]) == ((), 1)
 
 
 def test_a_source_without_a_row_is_not_believed_even_the_first_time() -> None:
