@@ -56,6 +56,8 @@ class Fleet:
         if token is None:
             token = self.book.add("assets", **fields)
         self.book.set("assets", token, **fields)
+        if not row.get("staticAssignedDriver"):
+            self.book.rows["assets"][token]["current_user_id"] = None
         self.links[row["id"]] = token
 
     def _match(self, row: Row) -> Token | None:
@@ -69,7 +71,8 @@ class Fleet:
         return None
 
     def _user(self, row: Row) -> Token | None:
-        """The SafetyAmp user of the assigned driver: an external id, else the number that is all of the notes.
+        """The SafetyAmp user of the assigned driver: an external id, else the number that is all of the notes. No driver
+        any more is no user any more.
 
         Choices: a driver Samsara does not list as active is no driver; a user who has been switched off still counts.
         """

@@ -216,12 +216,13 @@ def _accounts(inputs: Inputs) -> dict[str, Record | None]:
 
 
 def _one_account(found: Sequence[Record]) -> Record | None:
-    """`employeeId` is not unique in Entra. Of several accounts the only one with a mailbox counts; with two mailboxes,
-    or none, it is unknown whose is whose, so none does."""
+    """`employeeId` is not unique in Entra. Of several accounts those with the one mailbox count; with two mailboxes, or
+    none, it is unknown whose is whose, so none does."""
     if len(found) == 1:
         return found[0]
     with_mailbox = [account for account in found if _mailbox(account)]
-    return with_mailbox[0] if len(with_mailbox) == 1 else None
+    mailboxes = {_mailbox(account) for account in with_mailbox}
+    return min(with_mailbox, key=lambda account: str(account.get("id"))) if len(mailboxes) == 1 else None
 
 
 def _mailbox(account: Record) -> str | None:
