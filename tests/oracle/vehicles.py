@@ -71,8 +71,8 @@ class Fleet:
         return None
 
     def _user(self, row: Row) -> Token | None:
-        """The SafetyAmp user of the assigned driver: an external id, else the number that is all of the notes. No driver
-        any more is no user any more.
+        """The SafetyAmp user of the assigned driver: an external id, else the number that is all of the notes. Without
+        a driver any more there is no user any more.
 
         Choices: a driver Samsara does not list as active is no driver; a user who has been switched off still counts.
         """

@@ -8,7 +8,7 @@ from typing import Any
 
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.kinds import EntityRules
-from safetyamp_pipelines.sync.model.mapping import map_fields
+from safetyamp_pipelines.sync.model.mapping import MappedRow, map_fields
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Rows
 
 
@@ -22,10 +22,14 @@ def desired_of(spec: EntitySpec, inputs: Inputs, rules: EntityRules) -> list[Des
     sources = [source for field in fields for source in field.sources]
     columns = {source: [_value(spec, one, source, beside) for one in desired] for source in sources}
     mapped = map_fields(columns, fields, rules.phone_region, spec.unknown(inputs.unread))
-    return [
-        replace(one, values={**one.values, **found.values}, notes=(*one.notes, *found.notes)) if one.values else one
-        for one, found in zip(desired, mapped, strict=True)
-    ]
+    return [_with(one, found) if one.values else one for one, found in zip(desired, mapped, strict=True)]
+
+
+def _with(record: Desired, found: MappedRow) -> Desired:
+    """The record with its further values. What several rows do not agree on is unknown, not empty."""
+    empty = record.empty | (found.empty if len(record.rows) == 1 else set())
+    notes = (*record.notes, *found.notes)
+    return replace(record, values={**record.values, **found.values}, notes=notes, empty=empty)
 
 
 def _value(spec: EntitySpec, record: Desired, source: str, beside: Callable[[Desired], Rows]) -> Any:

@@ -122,7 +122,7 @@ def test_what_clears_too_much_at_once_is_held_and_the_rest_goes() -> None:
     ],
 )
 def test_a_field_that_cannot_be_cleared_is_an_error_of_sync_yaml(name: str, why: str) -> None:
-    with pytest.raises(SyncConfigError, match=r"employees\.clears: ") as error:
+    with pytest.raises(SyncConfigError, match=r"employees\.clears\.0: ") as error:
         parse_sync_config(f"employees: {{clears: [{name}]}}")
 
     assert why in str(error.value)
