@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.journal import LedgerJournal, remembered
-from safetyamp_pipelines.operations.push_step import refuse_guarded
 from safetyamp_pipelines.sandbox.safetyamp_options import TargetOptions
 from safetyamp_pipelines.sandbox.safetyamp_schema import TABLES as SCHEMA
 from safetyamp_pipelines.sandbox.safetyamp_state import SafetyAmpState
@@ -38,6 +37,16 @@ UNGUARDED = {
     "shrunk_source": 0.999,
     "empty_sources": [],
 }
+
+
+class _Everything(frozenset[str]):
+    """Whatever guards hold has been approved."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+EVERYTHING = _Everything()
 
 
 @dataclass
@@ -106,6 +115,7 @@ class World:
         self.config = SyncConfig.model_validate({**guards, **story.rules})
         self.specs = {name: stage.desires.remembering(stage.specs[name]) for name in story.entities}
         self.runs: list[RunLog] = []
+        self.approved: frozenset[str] = frozenset()
         stage.ledgers.fresh(self.clock)
 
     def play(self, steps: Iterable[Step]) -> None:
@@ -187,8 +197,6 @@ class _Process:
         observed = {table: self._snapshot(OBSERVED + table, self._target.read(table)) for table in TARGET_TABLES}
         for name in self._world.specs:
             self._log.plans[name] = self._plan(name, observed)
-        for plan in self._log.plans.values():
-            refuse_guarded(plan, self._ledger)
         for name, plan in self._log.plans.items():
             self._push(name, plan, observed)
 
@@ -202,7 +210,8 @@ class _Process:
         snapshots |= {OBSERVED + table: observed[table] for table in spec.observed}
         earlier = [(self._world.specs[other], self._log.plans[other]) for other in spec.after]
         expected = expected_references({table: observed[table].records for table in spec.observed}, earlier)
-        memory, config = remembered(self._ledger, name), self._world.config
+        approved = self._world.approved if self._world.story.is_guarded else EVERYTHING
+        memory, config = replace(remembered(self._ledger, name), approved=approved), self._world.config
         return plan_entity(spec, Inputs(snapshots, expected, memory, config), config)
 
     def _push(self, name: str, plan: Plan, observed: Mapping[str, Snapshot]) -> None:
@@ -226,9 +235,8 @@ class _Process:
         result = push.run()
         ledger.end_session(session, "stopped" if result.stopped else "done", result.counts(), result.attempts)
         self._log.verdicts[name] = result.verdicts
-        if self._world.story.is_guarded:
-            for source, rows in plan.source_rows.items():
-                ledger.record_observation(source, rows, self._world.clock())
+        for source, rows in plan.source_rows.items():
+            ledger.record_observation(source, rows, self._world.clock())
         if result.stopped is not None:
             self._log.ended = f"stopped: {result.stopped}"
             raise PlanRefused(result.stopped)

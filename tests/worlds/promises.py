@@ -51,8 +51,10 @@ def healed(world: World) -> RunLog:
 
 def broken_in(world: World, log: RunLog, when: str) -> Iterator[str]:
     """What must hold in every run, whatever goes wrong in it."""
-    if any(plan.refused for plan in log.plans.values()) and log.writes:
-        yield f"{when}: a refused plan wrote"
+    for plan in log.plans.values():
+        held = {one.change.target_id for one in plan.held if one.change.target_id is not None}
+        if any(write.table == plan.table and write.id in held for write in log.writes):
+            yield f"{when}: what guards hold was written"
     accounts = _accounts_of_people(world)
     if any(write.table == "users" and write.id not in accounts for write in log.writes):
         yield f"{when}: wrote to an account of nobody"
