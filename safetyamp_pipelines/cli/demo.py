@@ -19,6 +19,14 @@ from safetyamp_pipelines.settings.loading import child_environment
 CALLS, PERIOD = 600, 60.0
 """The demo's SafetyAmp allows ten times the real 60 calls a minute, so that the demo fits into a coffee break."""
 
+EXPERIMENTS = {
+    "leaver": "somebody leaves, and loses access with the next sync",
+    "mass-leave": "13 leave at once: held, until you approve them on the desk",
+    "break samsara": "a system is down; everything else goes on (`do mend` ends it)",
+    "refuse": "SafetyAmp refuses one record: `safetyamp failures list`",
+    "hand-edit": "somebody edits SafetyAmp: the next plan shows it",
+}
+"""What to try, and what it shows."""
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console()
 
@@ -60,30 +68,49 @@ def ui(
     employees: Annotated[int, typer.Option(min=10, help="Employees in Viewpoint.")] = 120,
     home: Annotated[Path, typer.Option(help="Folder kept from one start to the next.")] = Path(".dev"),
     port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+    desk_port: Annotated[int, typer.Option(help="Port of the desk.")] = 8080,
 ) -> None:
-    """The Dagster UI with webserver and daemon on the embedded world, until Ctrl-C."""
+    """The Dagster UI with webserver and daemon, and the desk, on the embedded world, until Ctrl-C."""
     with _world(employees, home) as box:
+        own = {"DESK_URL": f"http://127.0.0.1:{desk_port}", "DAGSTER_UI_URL": f"http://127.0.0.1:{port}"}
         schedules = {"SYNC_SCHEDULE": "on", "SYNC_INTERVAL_MINUTES": "5", "JIRA_SCHEDULE": "on"}
-        environment = {**_environment(box, home), **schedules}
+        environment = {**_environment(box, home), **own, **schedules}
         # With the same Dagster home the runs of that shell appear in the UI, and `alerts` finds what the sensor told.
         for_shells = {**box.environment, "DAGSTER_HOME": environment["DAGSTER_HOME"]}
         (home / "environment").write_text(
             "".join(f"export {name}={value!r}\n" for name, value in for_shells.items()), encoding="utf-8"
         )
-        _say(f"Dagster UI: http://127.0.0.1:{port}  (job sync_all; for the shell: source {home}/environment)")
-        _say(f"Its alerts, by mail and webhook: {box.alerts_url}")
+        _say("Where everything is, until Ctrl-C")
+        places = {
+            "Dagster UI": f"http://127.0.0.1:{port}  (job sync_all)",
+            "the desk": f"http://127.0.0.1:{desk_port}  (find, plan, queue, runs, state)",
+            "its alerts": f"{box.alerts_url}  (mails and webhook calls that would have left)",
+            "control door": f"{box.control_url}  (the world's state, faults, changes)",
+            "a shell": f"source {home}/environment, then `safetyamp plan`",
+        }
+        for name, place in places.items():
+            console.print(f"  {name:<13} {place}", highlight=False, soft_wrap=True)
+        _say("Five experiments, each one line in that shell")
+        for line, shows in EXPERIMENTS.items():
+            console.print(f"  safetyamp-sandbox do {line:<15} {shows}", highlight=False, soft_wrap=True)
         # A shell that starts this in the background ignores SIGINT for it, and Dagster would inherit that and then
         # ignore SIGTERM too: a handler of our own gives the child the default again.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         # A session of its own: Ctrl-C then reaches this process alone, which stops Dagster and the world in order.
         command = [_beside_python("dagster"), "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p", str(port)]
         process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
+        desk = subprocess.Popen(  # noqa: S603
+            [_beside_python("safetyamp"), "serve", "--port", str(desk_port)], env=environment, start_new_session=True
+        )
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
             process.wait()
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)
             process.wait()
+        finally:
+            desk.terminate()
+            desk.wait()
 
 
 def _world(employees: int, home: Path) -> Sandbox:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from safetyamp_pipelines.sandbox.catcher import Catcher
 from safetyamp_pipelines.sandbox.control import control_app
+from safetyamp_pipelines.sandbox.experiments import DOOR_FILE
 from safetyamp_pipelines.sandbox.faults import FaultBook
 from safetyamp_pipelines.sandbox.gate import Gate
 from safetyamp_pipelines.sandbox.graph import GraphOptions, login_graph_app
@@ -164,6 +165,9 @@ class Sandbox:
         control = AppServer(control_app(self)).start()
         self._closing.callback(control.stop)
         self.control_url = control.url
+        door = home / DOOR_FILE
+        door.write_text(f"{control.url}\n", encoding="utf-8")
+        self._closing.callback(lambda: door.unlink(missing_ok=True))
 
     def _serve_jiras(self) -> None:
         """A Cloud site with a user and a token, and a Data Center with a token alone, under a context path."""

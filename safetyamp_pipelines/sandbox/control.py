@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from safetyamp_pipelines.sandbox.experiments import experiment
 from safetyamp_pipelines.sandbox.faults import FaultBook, FaultRule
 from safetyamp_pipelines.sandbox.jira_state import JiraState
 from safetyamp_pipelines.sandbox.requestlog import RequestRecord
@@ -40,6 +41,7 @@ def control_app(box: Controlled) -> Starlette:
     - `PATCH /options`: fields of TargetOptions to set
     - `POST /change {"system": "safetyamp", "do": "edit|insert|hide", "table": …, "id": …, "fields": {…}}`: by a person
     - `POST /change {"system": "sources", "do": "hire"|…, "args": {…}}`: the actions of Sources, by name
+    - `POST /experiment {"do": "leaver"|…, "argument": …}`: a small story, `experiments.py`
     - `POST /change {"system": "jira_cloud"|"jira_data_center", "do": "create"|…, "args": {…}}`: those of JiraState
     """
     door = _Door(box)
@@ -51,6 +53,7 @@ def control_app(box: Controlled) -> Starlette:
             Route("/faults", door.faults, methods=["GET", "POST", "DELETE"]),
             Route("/options", door.options, methods=["PATCH"]),
             Route("/change", door.change, methods=["POST"]),
+            Route("/experiment", door.experiment, methods=["POST"]),
         ]
     )
 
@@ -85,6 +88,12 @@ class _Door:
 
     async def change(self, request: Request) -> Response:
         return await _attempt(request, self._change)
+
+    async def experiment(self, request: Request) -> Response:
+        def act(body: Mapping[str, Any]) -> Any:
+            return {"message": experiment(self._box, body["do"], body.get("argument", ""))}
+
+        return await _attempt(request, act)
 
     def _set_options(self, body: Mapping[str, Any]) -> Any:
         known = {field.name for field in dataclasses.fields(self._box.safetyamp.options)}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import requests
+from typer.testing import CliRunner
 
 from safetyamp_pipelines.sandbox import Sandbox, WorldSpec
+from safetyamp_pipelines.sandbox.experiments import app
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +138,25 @@ def test_a_change_that_cannot_be_made_is_400_with_a_reason(door, body):
 
     assert response.status_code == 400
     assert response.json()["message"]
+
+
+def test_an_experiment_is_one_line_in_a_shell_and_says_what_to_look_at(tmp_path):
+    def do(*words: str) -> tuple[int, str]:
+        answer = CliRunner().invoke(app, ["do", *words, "--home", str(tmp_path)])
+        return answer.exit_code, answer.output
+
+    with Sandbox(WorldSpec(seed=3, employees=60, jobs=20, present=1.0, mess=False), home=tmp_path) as box:
+        working = sum(row["TermDate"] is None for row in box.sources.world.viewpoint["bPREH"])
+        said = {name: do(*name.split()) for name in ("leaver", "mass-leave", "break samsara", "refuse", "hand-edit")}
+        left = working + 1 - sum(row["TermDate"] is None for row in box.sources.world.viewpoint["bPREH"])
+        broken = [rule.system for rule, _ in box.faults.seen()]
+        names = [row["first_name"] for row in box.safetyamp.tables()["users"]]
+        unknown, mended = do("nothing"), do("mend")
+
+        assert {code for code, _ in said.values()} == {0}
+        assert "`safetyamp plan employees`" in said["leaver"][1]
+        assert left == 14
+        assert (broken, box.faults.seen()) == (["samsara"], [])
+        assert "Edited by hand" in names
+        assert (unknown[0], mended[0]) == (2, 0)
+    assert do("leaver")[0] == 2
