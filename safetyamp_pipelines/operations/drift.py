@@ -19,15 +19,23 @@ SOURCE_WORDS: Mapping[str, Mapping[Any, str]] = {"gender": {0: "F", 1: "M"}}
 """What the source writes for a value that is cleaned so."""
 
 
+ENTERED, NEEDED, ONLY_THERE = "entered in SafetyAmp", "needed, and only SafetyAmp has it", "only in SafetyAmp"
+Cells = dict[str, Any]
+
+
 def drift_table(stored: Stored) -> Table:
-    """One row a record with the columns that would have to change in the source, and those alone filled."""
+    """One row a record with the columns that would have to change in the source, and those alone filled; then records
+    that are in SafetyAmp alone, with all that it has of them."""
     columns = _columns(stored)
-    found = [(row, cells) for row in stored.records(stored.spec.key.table) if (cells := _cells(stored, row, columns))]
-    used = [column for column in columns if any(column in cells for _, cells in found)]
     key = stored.spec.key
     keys = [name for name in (key.company, key.column) if name is not None]
-    rows = [[*(row[name] for name in keys), *(cells.get(name) for name in used), cells[""]] for row, cells in found]
-    return [*keys, *used, "Name in SafetyAmp"], rows
+    drifts = ((row, _drift(stored, row, columns)) for row in stored.records(key.table))
+    found = [([row[name] for name in keys], drift[0], drift[1], drift[2]) for row, drift in drifts if drift is not None]
+    for number, name, cells, note in _only_there(stored, columns):
+        found.append(([*[None] * (len(keys) - 1), number], name, cells, note))
+    used = [column for column in columns if any(column in cells for _, _, cells, _ in found)]
+    rows = [[*named, *(cells.get(name) for name in used), who, note] for named, who, cells, note in found]
+    return [*keys, *used, "Name in SafetyAmp", "Note"], rows
 
 
 def _columns(stored: Stored) -> dict[str, Field]:
@@ -36,26 +44,44 @@ def _columns(stored: Stored) -> dict[str, Field]:
     found: dict[str, Field] = {}
     for field in stored.spec.with_policies(stored.config.of(stored.spec)):
         own = [source.removeprefix(prefix) for source in field.sources if source.startswith(prefix)]
-        if own and field.references is None and field.read is not None and not field.required:
+        if own and field.read is not None and own[0] != stored.spec.key.column:
             found.setdefault(own[0], field)
     return found
 
 
-def _cells(stored: Stored, row: Record, columns: Mapping[str, Field]) -> dict[str, Any]:
-    """Column → SafetyAmp's value, where people entered one that the source does not have. "" is the record's name."""
-    key = stored.spec.key
+def _drift(stored: Stored, row: Record, columns: Mapping[str, Field]) -> tuple[str, Cells, str] | None:
+    """The record's name, column → SafetyAmp's value where the source does not have it, and why; None for no such."""
+    key, table = stored.spec.key, stored.shown[stored.spec.table]
     number = key.of(row)
     named = f"{row[key.company]}/{number}" if key.company is not None else number
     links = stored.inputs.memory.links
     link = links.get(named) or links.get(number)
-    target = None if link is None else stored.shown[stored.spec.table].rows.get(link.target_id)
-    if link is None or target is None:
-        return {}
+    target = table.rows.get(link.target_id if link is not None else table.id_of(number) or "")
     record = next((one for one in stored.desired if one.source_key in (named, number)), None)
-    if record is None or not record.values:
-        return {}
-    cells = dict(_edited(stored, record.values, link.pushed, target, columns))
-    return {**cells, "": target_name(stored.spec, target)} if cells else {}
+    if target is None or record is None:
+        return None
+    pushed = link.pushed if link is not None else {}
+    if record.values and link is not None:
+        cells, note = dict(_edited(stored, record.values, pushed, target, columns)), ENTERED
+    elif record.reasons:
+        missing = {column: field for column, field in columns.items() if row.get(column) in (None, "")}
+        cells, note = dict(_edited(stored, {}, pushed, target, missing)), NEEDED
+    else:
+        return None
+    return (target_name(stored.spec, target), cells, note) if cells else None
+
+
+def _only_there(stored: Stored, columns: Mapping[str, Field]) -> Iterator[tuple[Any, str, Cells, str]]:
+    """Key if SafetyAmp has one, name, column → value, note of the records that no source record is."""
+    table = stored.shown[stored.spec.table]
+    ids = {table.key_of(row_id) or str(row_id): row_id for row_id in table.rows}
+    source = f"{stored.spec.key.table}.{stored.spec.key.column}"
+    number = next((field for field in stored.spec.fields if source in field.sources), None)
+    for finding in stored.plan.findings:
+        if finding.kind == "unmanaged" and finding.key in ids:
+            row = table.rows[ids[finding.key]]
+            key = observed_value(number, row, stored.shown, {}) if number is not None else None
+            yield key, target_name(stored.spec, row), dict(_edited(stored, {}, {}, row, columns)), ONLY_THERE
 
 
 def _edited(
@@ -65,6 +91,7 @@ def _edited(
     target: Record,
     columns: Mapping[str, Field],
 ) -> Iterator[tuple[str, Any]]:
+    """Column → SafetyAmp's value where people entered one that is not desired."""
     for column, field in columns.items():
         shown, wanted = observed_value(field, target, stored.shown, pushed), desired.get(field.name)
         is_added = wanted is None and shown not in (None, "") and shown != pushed.get(field.name)

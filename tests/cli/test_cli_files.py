@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import zipfile
 from collections.abc import Iterator
@@ -54,6 +56,11 @@ def test_what_people_entered_in_safetyamp_comes_back_in_the_columns_of_the_sourc
         if row["emp_id"] in rows and row["system_access"] and not rows[row["emp_id"]]["Address2"]
     )
     box.safetyamp.edit("users", user["id"], street2="Building 7")
+
+    # and somebody without an e-mail of whom SafetyAmp has one, and an account that no source has
+    silent = box.sources.hire("Bo", "Silent", with_account=False, Email=None)
+    box.safetyamp.insert("users", first_name="Bo", last_name="Silent", email="bo@example.com", emp_id=str(silent))
+    box.safetyamp.insert("users", first_name="Vi", last_name="Visitor", email="vi@example.com")
     in_this_process(box, "plan", "employees")
 
     # when payroll asks for the way back
@@ -62,9 +69,19 @@ def test_what_people_entered_in_safetyamp_comes_back_in_the_columns_of_the_sourc
 
     # then the file has Viewpoint's own names, and nothing was asked of any system
     assert (answer.exit_code, len(box.requests())) == (0, since)
-    header, line, *_ = (tmp_path / "drift.csv").read_text(encoding="utf-8-sig").splitlines()
-    assert header.split(",")[:3] == ["PRCo", "Employee", "Address2"]
-    assert line.startswith(f"1,{user['emp_id']},Building 7")
+    text = (tmp_path / "drift.csv").read_text(encoding="utf-8-sig")
+    lines = {line["Name in SafetyAmp"]: line for line in csv.DictReader(io.StringIO(text))}
+    assert text.startswith("PRCo,Employee,")
+    edited, needed, alone = (
+        lines[name] for name in (f"{user['first_name']} {user['last_name']}", "Bo Silent", "Vi Visitor")
+    )
+    assert (edited["Employee"], edited["Address2"], edited["Note"]) == (
+        user["emp_id"],
+        "Building 7",
+        "entered in SafetyAmp",
+    )
+    assert (needed["Employee"], needed["Email"], needed["FirstName"]) == (str(silent), "bo@example.com", "")
+    assert (alone["Employee"], alone["Email"], alone["Note"]) == ("", "vi@example.com", "only in SafetyAmp")
     assert zipfile.is_zipfile(tmp_path / "drift.xlsx")
     assert in_this_process(box, "drift", "person").exit_code == 2
 
