@@ -63,8 +63,13 @@ def _type(field: Field) -> str:
 
 def _schema(spec: EntitySpec) -> dg.TableSchema:
     return dg.TableSchema(
-        columns=[dg.TableColumn(field.name, _type(field), description=field.label) for field in spec.fields]
+        columns=[dg.TableColumn(field.name, _type(field), description=_origin(field)) for field in spec.fields]
     )
+
+
+def _origin(field: Field) -> str:
+    """`E-mail ← Entra mail, else Viewpoint Email`."""
+    return f"{field.label} ← {', else '.join(map(source_label, field.sources))}" if field.sources else field.label
 
 
 def _lineage(spec: EntitySpec) -> dg.TableColumnLineage:

@@ -29,8 +29,8 @@ from safetyamp_pipelines.resources.keys import (
     RESTED_TAG,
     asset_key,
     plan_inputs,
-    session_tag,
     snapshot_inputs,
+    tag_session,
     values_of,
 )
 from safetyamp_pipelines.resources.systems import LedgerResource, SafetyAmp, SettingsResource
@@ -81,13 +81,11 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
         made = plan_now()
         if push_config.approve_if_meant(made, ledger.get()):
             made = plan_now()
-        rules = sync_settings.get().sync_config().of(spec)
-        context.add_output_metadata(
-            {
-                **plan_metadata(made, lane.unread, seconds=monotonic() - started),
-                "field_mapping": field_mapping(spec.with_custom(rules))["field_mapping"],
-            }
-        )
+        settings = sync_settings.get()
+        mapping = field_mapping(spec.with_custom(settings.sync_config().of(spec)))["field_mapping"]
+        took, desk_url = monotonic() - started, settings.desk_url
+        metadata = plan_metadata(made, lane.unread, seconds=took, desk_url=desk_url)
+        context.add_output_metadata({**metadata, "field_mapping": mapping})
         return made
 
     return plan
@@ -164,9 +162,9 @@ def push_asset(spec: EntitySpec) -> dg.AssetsDefinition:
             looked_at = datetime.fromisoformat(made.as_of)
             ledger.get().log_verdicts(context.run_id, spec.name, looked_at, pushed.result.verdicts)
             (session,) = ledger.get().sessions(1, entity=spec.name, run_id=context.run_id)
-            context.instance.add_run_tags(context.run_id, session_tag(spec.name, session.id))
+            tag_session(context.instance, context.run_id, spec.name, session.id)
             metadata = push_metadata(made, pushed, client.http.calls - calls_before, monotonic() - started)
-            metadata = {"session": session.id, **metadata}
+            metadata = {**metadata, "session": str(session.id)}
             context.add_output_metadata(metadata)
         if isinstance(pushed.error, Resting):
             _rest(context, pushed.error, **metadata)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from safetyamp_pipelines.operations.local_time import duration
+from safetyamp_pipelines.operations.plan_view import summary_of
 from safetyamp_pipelines.sync.model.plan import Outcome, Plan, Verdict
 
 if TYPE_CHECKING:
@@ -24,16 +26,22 @@ STOPPED = "stopped"
 """Metadata of the observation that a push leaves which a pause or a freeze stopped: why."""
 
 
-def plan_metadata(plan: Plan, unread: Mapping[str, str], *, seconds: float) -> dict[str, Any]:
-    """Verdict counts (one number each, so that the UI plots them), changes, rejected records with reasons."""
+def plan_metadata(
+    plan: Plan, unread: Mapping[str, str], *, seconds: float, desk_url: str | None = None
+) -> dict[str, Any]:
+    """What would change in one line, verdict counts (one number each, so that the UI plots them), changes by key and
+    fields, rejected records with reasons, and where the desk shows it with values."""
     return {
-        "plan_hash": plan.hash,
-        "as_of": plan.as_of,
+        "summary": summary_of(plan),
+        **({"desk": dg.MetadataValue.url(f"{desk_url}/plan/{plan.entity}")} if desk_url else {}),
+        **_counts(plan.counts()),
         "changes": len(plan.changes),
         "dagster/row_count": len(plan.changes),
-        "seconds": round(seconds, 3),
+        "changed": _changes(plan),
+        "plan_hash": plan.hash,
+        "as_of": plan.as_of,
+        "took": duration(seconds),
         "planned_without": ", ".join(f"{name} ({why})" for name, why in unread.items()) or "nothing is missing",
-        **_counts(plan.counts()),
         "finding_drift": 0,  # reported when 0 too: people watch it over time
         **{f"finding_{kind}": number for kind, number in sorted(Counter(f.kind for f in plan.findings).items())},
         "not_in_step": _table([v for v in plan.verdicts if v.outcome in (Outcome.REJECTED, Outcome.HELD)]),
@@ -44,13 +52,13 @@ def push_metadata(plan: Plan, pushed: Pushed, calls: int, seconds: float) -> dic
     """Verdict counts, calls made against the fewest possible (one a change), and what did not end as planned."""
     bad = (Outcome.FAILED, Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED)
     return {
+        **_counts(pushed.result.counts()),
         "plan_hash": plan.hash,
         "calls": calls,
         "fewest_calls": len(plan.changes),
         "writes": pushed.result.writes,
-        "seconds": round(seconds, 3),
+        "took": duration(seconds),
         "dagster/row_count": len(pushed.result.rows),
-        **_counts(pushed.result.counts()),
         "not_as_planned": _table([v for v in pushed.result.verdicts if v.outcome in bad]),
     }
 
@@ -70,6 +78,22 @@ def dry_run_metadata(plan: Plan) -> dict[str, Any]:
 def _counts(counts: dict[str, int]) -> dict[str, Any]:
     plotted = dict.fromkeys(PLOTTED, 0) | counts
     return {"verdicts": dg.MetadataValue.json(counts), **{f"verdict_{name}": n for name, n in plotted.items()}}
+
+
+def _changes(plan: Plan) -> dg.TableMetadataValue:
+    """The changes without their values, those that guards hold too."""
+    held = [(one.change, one.guard) for one in plan.held]
+    rows = [
+        {
+            "key": change.source_key,
+            "action": str(change.action),
+            "fields": ", ".join(change.fields),
+            "held by": guard,
+        }
+        for change, guard in [*held, *((change, "") for change in plan.changes)][:MOST_ROWS]
+    ]
+    schema = dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in ("key", "action", "fields", "held by")])
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema=schema)
 
 
 def _table(verdicts: list[Verdict]) -> dg.TableMetadataValue:

@@ -6,6 +6,7 @@ from time import monotonic
 
 import dagster as dg
 
+from safetyamp_pipelines.operations.local_time import duration
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.resources.diagnosed import diagnosed
 from safetyamp_pipelines.resources.keys import OBSERVED, OWNERS, asset_key, now_text
@@ -118,7 +119,7 @@ def observed_asset(table: str, text: str) -> dg.AssetsDefinition:
             {
                 "calls": calls,
                 "fewest_calls": snapshot.certificate.pages if snapshot.certificate else 0,
-                "seconds": round(monotonic() - started, 3),
+                "took": duration(monotonic() - started),
             }
         )
         return snapshot

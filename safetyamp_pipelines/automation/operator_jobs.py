@@ -1,9 +1,10 @@
 """What operators decide in the Dagster UI: pause, resume, retry failures, approve, undo. The shell does the same.
 
-Each is a job of one step with a form in the launchpad; the work is in `operations/`.
+Each is a job of one step with a form in the launchpad, which opens with every field; the work is in `operations/`.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -14,7 +15,7 @@ from safetyamp_pipelines.operations.decisions import decide
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.operations.undo_step import Undoing, render_undo, undo_document
 from safetyamp_pipelines.resources.diagnosed import diagnosed
-from safetyamp_pipelines.resources.keys import CAUSE_TAG, POOL, SYNC_TAG, session_tag
+from safetyamp_pipelines.resources.keys import CAUSE_TAG, POOL, SYNC_TAG, tag_session
 from safetyamp_pipelines.resources.systems import LedgerResource, SafetyAmp, SettingsResource
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
@@ -131,38 +132,60 @@ def undo(
     planned = undoing.plan(config.session) if undone is None else undone.planned
     document = undo_document(planned, undone)
     if document["session"] is not None:
-        context.instance.add_run_tags(context.run_id, session_tag(document["entity"], document["session"]))
+        tag_session(context.instance, context.run_id, document["entity"], document["session"])
     told = "\n".join(render_undo(document))
     _say(context, undoes=config.session, entity=document["entity"], writes=document["writes"], told=told)
     if document["exit_code"]:
         raise dg.Failure(told, allow_retries=False)
 
 
-@dg.job(tags=TAGS, description="Pause syncing: a push under way stops between two calls, none starts.")
+def _form(step: str, **fields: str | int | bool) -> dict[str, Any]:
+    """The run config with which the launchpad opens."""
+    return {"ops": {step: {"config": fields}}}
+
+
+@dg.job(
+    config=_form("pause", reason="", by=""),
+    tags=TAGS,
+    description="Pause syncing: a push under way stops between two calls, none starts.",
+)
 def pause_syncing() -> None:
     """As `safetyamp pause`."""
     pause()
 
 
-@dg.job(tags=TAGS, description="End the pause: the next tick of the schedule syncs again.")
+@dg.job(
+    config=_form("resume", by=SOMEBODY),
+    tags=TAGS,
+    description="End the pause: the next tick of the schedule syncs again.",
+)
 def resume_syncing() -> None:
     """As `safetyamp resume`."""
     resume()
 
 
-@dg.job(tags=TAGS, description="Try records again that SafetyAmp refused, once you have mended what they lacked.")
+@dg.job(
+    config=_form("retry", entity="", key=""),
+    tags=TAGS,
+    description="Try records again that SafetyAmp refused, once you have corrected what they lacked.",
+)
 def retry_failures() -> None:
     """As `safetyamp failures retry`."""
     retry()
 
 
-@dg.job(tags=TAGS, description="Approve a plan that a guard refused, after you have looked at it.")
+@dg.job(
+    config=_form("approve", plan="", reason="", by="", hours=24),
+    tags=TAGS,
+    description="Approve changes that a guard holds, after you have looked at them.",
+)
 def approve_plan() -> None:
     """As `safetyamp approve`."""
     approve()
 
 
 @dg.job(
+    config=_form("undo", session=0, reason="", by="", dry_run=True),
     tags={**TAGS, SYNC_TAG: "push"},
     description="Take one push back, field by field, where SafetyAmp still says what it wrote. Pauses syncing.",
 )
@@ -177,7 +200,7 @@ OPERATOR_JOBS = [pause_syncing, resume_syncing, retry_failures, approve_plan, un
 def _require_words(**given: str) -> None:
     for name, text in given.items():
         if not text.strip():
-            raise Refusal(f"{name} must say something")
+            raise Refusal(f"{name} must not be empty")
 
 
 def _say(context: dg.OpExecutionContext, **facts: str | int | bool) -> None:

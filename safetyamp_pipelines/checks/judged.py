@@ -34,7 +34,7 @@ class Judged:
     keys: tuple[str, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
 
-    def result(self, key: dg.AssetCheckKey, look_closer: str) -> dg.AssetCheckResult:
+    def result(self, key: dg.AssetCheckKey, look_closer: str, job: str) -> dg.AssetCheckResult:
         """As Dagster stores it: a warning is failed with severity WARN, which blocks nothing."""
         return dg.AssetCheckResult(
             asset_key=key.asset_key,
@@ -47,6 +47,7 @@ class Judged:
                 "keys": shown(self.keys),
                 "found": len(self.keys),  # a number, which the UI plots over time
                 "look_closer": look_closer,
+                "job": job,
                 **self.more,
             },
         )
@@ -61,13 +62,15 @@ def judged_checks(
     look_closer: str,
     *,
     suffix: str = "checks",
+    job: str = "plan_all",
     ins: Mapping[str, str] | None = None,
     blocking: bool = False,
 ) -> Callable[[Judge], dg.AssetChecksDefinition]:
     """The checks of an asset, name → description, made of one function that judges them all in one step.
 
     One step, because a step costs 50 ms. The function takes resources and the values of assets (`ins`: parameter →
-    asset), and gives a verdict for each check.
+    asset), and gives a verdict for each check. Every result names the command to look closer
+    and the job that looks again.
     """
     key = asset_key(asset)
     inputs = {parameter: dg.AssetIn(asset_key(name)) for parameter, name in (ins or {}).items()}
@@ -81,7 +84,7 @@ def judged_checks(
         @wraps(judge)
         def evaluate(*args: Any, **kwargs: Any) -> Iterator[dg.AssetCheckResult]:
             for name, found in judge(*args, **kwargs).items():
-                yield found.result(dg.AssetCheckKey(key, name), look_closer)
+                yield found.result(dg.AssetCheckKey(key, name), look_closer, job)
 
         evaluate.__annotations__ = {**judge.__annotations__, "return": Iterator[dg.AssetCheckResult]}
         step = f"{input_name(asset)}_{suffix}"

@@ -35,7 +35,7 @@ LEAVERS = (
 def push_checks(spec: EntitySpec) -> dg.AssetChecksDefinition:
     """The checks of one table after its push, in one step."""
 
-    @judged_checks(asset_name(spec), CHECKS, f"safetyamp plan {spec.name}")
+    @judged_checks(asset_name(spec), CHECKS, f"safetyamp plan {spec.name}", job=f"sync_{spec.name}")
     def checks(sync_settings: SettingsResource, ledger: LedgerResource) -> Mapping[str, Judged]:
         settings, book = sync_settings.get(), ledger.get()
         return {
@@ -52,7 +52,9 @@ def leavers_check() -> dg.AssetChecksDefinition:
     asset, name = asset_name(EMPLOYEES), "leavers_off"
     ins = {"users": asset, "employees": EMPLOYEES.key.table}
 
-    @judged_checks(asset, {name: LEAVERS}, "safetyamp explain employees KEY", suffix=name, ins=ins)
+    @judged_checks(
+        asset, {name: LEAVERS}, "safetyamp explain employees KEY", suffix=name, ins=ins, job="sync_employees"
+    )
     def leavers_off(
         sync_settings: SettingsResource, ledger: LedgerResource, users: Snapshot, employees: Snapshot
     ) -> Mapping[str, Judged]:

@@ -37,7 +37,7 @@ def judge_refused(ledger: Ledger, spec: EntitySpec, limit: Limit) -> Judged:
         f"SafetyAmp refuses {len(refused)} of {size} records",
         f"none without a warning, {most} at most (checks.refused in sync.yaml)",
         keys=tuple(refused),
-        more={"look_closer": "safetyamp failures list"},
+        more={"look_closer": "safetyamp failures list", "job": "retry_failures"},
     )
 
 

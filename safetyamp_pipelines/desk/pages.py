@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -14,6 +15,8 @@ from safetyamp_pipelines.operations.explain.lines import differs
 from safetyamp_pipelines.operations.explain.search import names_of, search
 from safetyamp_pipelines.operations.plan_view import choices_of, filtered, plan_view
 from safetyamp_pipelines.operations.queue import queue_of
+from safetyamp_pipelines.operations.reports.csv_table import csv_of
+from safetyamp_pipelines.operations.reports.daily import daily_reports
 from safetyamp_pipelines.operations.status import history_of, session_of, status_of
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.model.errors import Refusal, SnapshotError
@@ -113,6 +116,18 @@ def calls(request: Request) -> Response:
     return render(request, "calls.html", title="Calls", calls=desk_of(request).ledger.calls_of())
 
 
+def report(request: Request) -> Response:
+    """The changes of one day as a file for spreadsheets; it holds no values."""
+    try:
+        day = date.fromisoformat(request.path_params["day"])
+    except ValueError:
+        raise Refusal("a report is of one day, such as 2026-11-20") from None
+    desk = desk_of(request)
+    reports = daily_reports(desk.ledger, day, day, desk.config.employees.timezone)
+    headers = {"Content-Disposition": f'attachment; filename="changes-{day}.csv"'}
+    return Response(csv_of(reports), media_type="text/csv", headers=headers)
+
+
 def state(request: Request) -> Response:
     """In step or not, who pushes, how far it is, and what keeps it from going on."""
     desk = desk_of(request)
@@ -151,5 +166,6 @@ ROUTES = [
     Route("/runs", runs),
     Route("/runs/{number:int}", session),
     Route("/calls", calls),
+    Route("/reports/{day}.csv", report),
     Route("/state", state),
 ]

@@ -126,7 +126,7 @@ def _producing_run(context: dg.InputContext) -> str | None:
 
 
 def _metadata(ref: SnapshotRef) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"path": dg.MetadataValue.path(ref.path), "bytes": ref.size}
+    metadata: dict[str, Any] = {"path": dg.MetadataValue.path(ref.path), "size": f"{ref.size:,} bytes"}
     if ref.kind != SNAPSHOT_KIND:
         return {**metadata, "content_hash": ref.sha256[:12]}
     certificate = ref.content["certificate"]

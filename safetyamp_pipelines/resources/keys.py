@@ -25,8 +25,8 @@ PROCESS_TAG = "safetyamp/process"
 """Which process carries a run out, so that others see whether it is dead."""
 RESTED_TAG = "safetyamp/stopped"
 """The pause or freeze that ended a run's pushes, or let none begin: such a run is green, and says nothing of health."""
-SESSION_TAG = "safetyamp/session"
-"""The beginning of a run's tag that holds the number of its session of an entity."""
+SESSIONS_TAG = "safetyamp/sessions"
+"""The tag of a run with the numbers of its sessions."""
 
 
 def asset_key(name: str) -> dg.AssetKey:
@@ -54,9 +54,11 @@ def values_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {name.replace("__", "/", 1): value for name, value in inputs.items()}
 
 
-def session_tag(entity: str, session: int) -> dict[str, str]:
-    """The tag by which the run of a session is found: `safetyamp/session.employees` → `12`."""
-    return {f"{SESSION_TAG}.{entity}": str(session)}
+def tag_session(instance: dg.DagsterInstance, run_id: str, entity: str, session: int) -> None:
+    """Note a session in the one tag of its run that lists them: `titles 11, employees 12`."""
+    run = instance.get_run_by_id(run_id)
+    before = run.tags.get(SESSIONS_TAG) if run is not None else None
+    instance.add_run_tags(run_id, {SESSIONS_TAG: ", ".join(filter(None, [before, f"{entity} {session}"]))})
 
 
 def now_text() -> str:

@@ -148,7 +148,7 @@ def test_a_push_alone_takes_the_checks_of_its_plans_own_run_and_refuses_a_plan_o
     assert runs.writes(since) > 0
     pushed = runs.instance.get_latest_materialization_event(asset_key("safetyamp/user_titles"))
     with runs.ledger() as ledger:
-        assert pushed.asset_materialization.metadata["session"].value == ledger.sessions(1)[0].id
+        assert pushed.asset_materialization.metadata["session"].value == str(ledger.sessions(1)[0].id)
 
 
 def test_an_approval_in_the_form_lets_exactly_those_changes_through_and_is_used_up(runs: Runs, tmp_path: Path) -> None:
@@ -193,5 +193,5 @@ def test_a_run_is_found_by_the_session_of_the_ledger(runs: Runs) -> None:
 
     with runs.ledger() as ledger:
         (session,) = ledger.sessions(1, entity="titles")
-    (found,) = runs.instance.get_runs(dg.RunsFilter(tags={"safetyamp/session.titles": str(session.id)}))
+    (found,) = runs.instance.get_runs(dg.RunsFilter(tags={"safetyamp/sessions": f"titles {session.id}"}))
     assert found.run_id == result.run_id == session.run_id

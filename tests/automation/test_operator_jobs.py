@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 from ledger_entries import refuse
 
+from safetyamp_pipelines.automation.operator_jobs import OPERATOR_JOBS
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.resources.systems import SettingsResource
@@ -57,6 +58,14 @@ class Operator:
 def operator(tmp_path: Path) -> Iterator[Operator]:
     with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         yield Operator(tmp_path, ledger)
+
+
+def test_each_form_opens_with_every_field() -> None:
+    for job in OPERATOR_JOBS:
+        (step,) = job.nodes
+        assert job.run_config is not None
+        asked = set(job.run_config["ops"][step.name]["config"])
+        assert asked == set(step.definition.config_schema.config_type.fields), job.name
 
 
 def test_syncing_is_paused_and_resumed_with_who_and_why(operator: Operator) -> None:

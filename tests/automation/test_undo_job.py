@@ -59,7 +59,7 @@ def test_a_push_is_taken_back_from_the_launchpad(box: Sandbox) -> None:
         newest, pause = ledger.sessions(1)[0], ledger.pause_state()
         assert (newest.undoes, newest.run_id) == (session, result.run_id)
         assert newest.run_id != run
-        (tagged,) = instance.get_runs(dg.RunsFilter(tags={"safetyamp/session.employees": str(newest.id)}))
+        (tagged,) = instance.get_runs(dg.RunsFilter(tags={"safetyamp/sessions": f"employees {newest.id}"}))
         assert tagged.run_id == result.run_id
         assert pause is not None
         assert (pause.who, pause.reason) == ("Kim", f"undo of session {session}: wrong file")
@@ -69,4 +69,4 @@ def test_a_push_is_taken_back_from_the_launchpad(box: Sandbox) -> None:
 
 def test_what_cannot_be_undone_is_told(box: Sandbox) -> None:
     assert "there is no session 999" in why(launch(box, {"session": 999, "reason": "x"}))
-    assert "reason must say something" in why(launch(box, {"session": 1, "reason": " "}))
+    assert "reason must not be empty" in why(launch(box, {"session": 1, "reason": " "}))

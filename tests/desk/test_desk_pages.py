@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import date
 from urllib.parse import urlsplit
 
 import pytest
@@ -91,8 +92,12 @@ def test_a_session_lists_its_changes_and_every_call_of_its_run_reads_too(visitor
     shown = text_of(visitor.get("/runs/1"))
     calls = text_of(visitor.get("/calls"))
 
+    report = visitor.get(f"/reports/{date.today()}.csv")
+
     assert "departments" in newest
     assert "create" in shown
+    assert report.headers["content-type"].startswith("text/csv")
+    assert visitor.get("/reports/yesterday.csv").status_code == 409
     assert "GET /api/users" in shown + calls
     assert "POST /api/users" in calls
 

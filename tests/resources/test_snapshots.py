@@ -218,7 +218,7 @@ def test_the_materialization_tells_counts_and_hashes_and_no_value(world: World) 
     assert shown["content_hash"] == certificate.content_hash[:12]
     assert shown["notices"] == "a column is missing"
     assert shown["path"].startswith("entra/users/")
-    assert {"changes", "path", "bytes", "content_hash"} <= set(plan.metadata)
+    assert {"changes", "path", "size", "content_hash"} <= set(plan.metadata)
     events = "".join(str(entry) for entry in world.instance.all_logs(result.run_id))
     assert PERSON not in events
 

@@ -99,14 +99,16 @@ def picture(markdown: str) -> ElementTree.Element:
 
 def strokes(markdown: str) -> list[str]:
     """The path of each colour below, then above; the first path is the ground line."""
-    return [path.attrib["d"] for path in picture(markdown)][1:]
+    return [part.attrib["d"] for part in picture(markdown) if "d" in part.attrib][1:]
 
 
 def test_the_chart_stacks_what_is_not_done_on_what_is():
     chart = chart_of(days([CHANGE, CHANGE, FAILED, FAILED], [], [CHANGE]))
 
-    assert strokes(chart) == ["M7 60v-30M35 60v-15", "M7 30v-30"]
-    assert chart.startswith("![Changes a day, 07 Nov to 09 Nov: at most 4; red: not done](data:image/svg+xml;base64,")
+    assert strokes(chart) == ["M23 0v-30M51 0v-15", "M23 -30v-30"]
+    assert chart.startswith("![Changes a day, 07 Nov to 09 Nov: at most 4](data:image/svg+xml;base64,")
+    assert [text.text for text in picture(chart) if text.text] == ["4", "done", "not done", "07 Nov", "09 Nov"]
+    assert int(picture(chart).attrib["width"]) >= 200
 
 
 def test_the_chart_of_days_without_changes_is_a_line():
