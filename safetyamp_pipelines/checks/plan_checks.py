@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import dagster as dg
 
 from safetyamp_pipelines.checks.judged import Judged, Level, judged_checks, shown, worst
-from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.operations.plan_view import headline_of
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Plan
 
 VERDICTS = (
@@ -17,6 +18,8 @@ GUARDS = (
     "No change waits for a person. Red? Too many are alike, or rest on a sick source: they are listed, and everything "
     "else was pushed. If they are right, approve them, by command or with the job approve_plan."
 )
+HEADLINE = "headline"
+"""Metadata of the guards check that an alert begins with."""
 MOST_HELD = 100
 """Rows of metadata stay in the event log for ever: `safetyamp plan` shows what is cut."""
 HELD = dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in ("key", "action", "fields", "guard")])
@@ -62,7 +65,7 @@ def judge_verdicts(plan: Plan) -> Judged:
 
 def guards_check(entity: str) -> dg.AssetChecksDefinition:
     """Red while guards hold changes. It stops nothing: the plan has set apart what they hold."""
-    asset, look = f"plan/{entity}", f"safetyamp plan {entity}"
+    asset, look, spec = f"plan/{entity}", f"safetyamp plan {entity}", BY_NAME[entity]
 
     @judged_checks(asset, {"guards": GUARDS}, look, suffix="guards", ins={"plan": asset})
     def guards(plan: Plan) -> Mapping[str, Judged]:
@@ -87,6 +90,7 @@ def guards_check(entity: str) -> dg.AssetChecksDefinition:
                 "refused_by": "\n".join(map(str, plan.refused)) or "none",
                 "overrule": "\n".join(overrule) or "nothing to approve",
                 "job": "approve_plan",
+                **({HEADLINE: headline_of(spec, plan)} if plan.refused else {}),
             },
         )
         return {"guards": judged}

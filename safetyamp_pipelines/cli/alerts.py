@@ -16,7 +16,7 @@ from safetyamp_pipelines.operations.alerts.webhook import beat
 from safetyamp_pipelines.operations.doctor import Finding
 from safetyamp_pipelines.resources.dagster_storage import alert_memory, instance_of_home
 from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.sync.model.errors import NotTold, Refusal
+from safetyamp_pipelines.sync.model.errors import NotDelivered, Refusal
 
 alerts = command_group("Whether alerts can be delivered, and which problems are known.")
 
@@ -36,37 +36,41 @@ def try_channels(as_json: AsJson = False) -> None:
 @alerts.command("show")
 def show_problems(as_json: AsJson = False) -> None:
     """Show the problems that each channel knows of, as the sensor remembers them."""
-    with with_settings(as_json):
-        known = _known_problems()
-    document = {channel: [_document(*item) for item in problems.items()] for channel, problems in known.items()}
+    with with_settings(as_json) as settings:
+        known, timezone = _known_problems(), settings.sync_config().schedule.timezone
+    document = {
+        channel: [_document(*item, timezone) for item in problems.items()] for channel, problems in known.items()
+    }
     if any(known.values()):
         lines = [
-            line for channel, problems in known.items() for line in (f"{channel}:", *map(_line, problems.values()))
+            line
+            for channel, problems in known.items()
+            for line in (f"{channel}:", *(_line(problem, timezone) for problem in problems.values()))
         ]
     else:
         lines = ["no open problem is known" if known else "the sensor alerts has not run yet, or has no channel"]
     respond(as_json, {"channels": document}, lines)
 
 
-def _document(name: str, problem: Problem) -> dict[str, Any]:
+def _document(name: str, problem: Problem, timezone: str) -> dict[str, Any]:
     return {
         "problem": name,
         "level": problem.level.name.lower(),
         "title": problem.title,
-        "told": not problem.is_untold,
+        "told": not problem.is_news,
         "count": problem.count,
-        "first": clock(problem.first),
-        "last": clock(problem.last),
-        "recovered": None if problem.recovered_at is None else clock(problem.recovered_at),
+        "first": clock(problem.first, timezone),
+        "last": clock(problem.last, timezone),
+        "recovered": None if problem.recovered_at is None else clock(problem.recovered_at, timezone),
         "run_id": problem.run_id,
     }
 
 
-def _line(problem: Problem) -> str:
-    sent = "not sent yet" if problem.is_untold else "sent"
-    over = "" if problem.recovered_at is None else f", recovered {clock(problem.recovered_at)}"
+def _line(problem: Problem, timezone: str) -> str:
+    sent = "not sent yet" if problem.is_news else "sent"
+    over = "" if problem.recovered_at is None else f", recovered {clock(problem.recovered_at, timezone)}"
     level = problem.level.name.lower()
-    return f"  {level}: {problem.title} ({sent}, {problem.count} ×, since {clock(problem.first)}{over})"
+    return f"  {level}: {problem.title} ({sent}, {problem.count} ×, since {clock(problem.first, timezone)}{over})"
 
 
 def _tested(settings: Settings) -> list[Finding]:
@@ -88,7 +92,7 @@ def _sent(channel: Channel) -> str:
 def _finding(name: str, test: Callable[[], str]) -> Finding:
     try:
         return Finding(name, True, test())
-    except NotTold as error:
+    except NotDelivered as error:
         return Finding(name, False, str(error))
 
 

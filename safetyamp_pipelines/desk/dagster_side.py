@@ -65,6 +65,6 @@ class DagsterSide:
         memory = alert_memory(self._instance)
         channels = {} if memory is None else memory.channels
         return {
-            name: [problem.first for problem in state.problems.values() if problem.is_untold]
+            name: [problem.first for problem in state.problems.values() if problem.is_news]
             for name, state in channels.items()
         }

@@ -110,6 +110,31 @@ def summary_of(plan: Plan) -> str:
     return ", ".join(parts) or "nothing to do"
 
 
+CONSEQUENCES = {
+    "deactivations": "would lose access",
+    "deactivations in one place": "would lose access",
+    "cleared": "would lose a value",
+    "cleared in one place": "would lose a value",
+    "moves": "would move to another place",
+    "updates": "would be overwritten",
+    "creates": "would be new in SafetyAmp",
+    "same value": "would get one and the same value",
+    "empty source": "would change, by a source that is empty",
+    "shrunk source": "would change, by a source that has shrunk",
+}
+"""What the changes that a guard holds would do."""
+
+
+def headline_of(spec: EntitySpec, plan: Plan) -> str:
+    """What the guards hold, as one line: `13 people would lose access (limit 10)`."""
+    singular, plural = ("person", "people") if any(field.personal for field in spec.fields) else (spec.noun, spec.name)
+    return "; ".join(
+        f"{len(one.keys)} {singular if len(one.keys) == 1 else plural} {CONSEQUENCES[one.guard]}"
+        + (f" (limit {one.limit})" if one.limit else "")
+        for one in plan.refused
+    )
+
+
 def filtered(view: Mapping[str, Any], *, verdict: str = "", field: str = "", group: str = "") -> dict[str, Any]:
     """The document with those changes alone that are meant by verdict (an action, or `held`), field or department."""
 

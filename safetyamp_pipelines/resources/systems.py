@@ -219,7 +219,7 @@ class NotifierResource(dg.ConfigurableResource[Any]):
     def beat(self) -> bool:
         """Call HEARTBEAT_URL, whose service notifies people when the calls stop; whether there is one.
 
-        Raises NotTold when it could not be called.
+        Raises NotDelivered when it could not be called.
         """
         settings = self.settings.get()
         if settings.heartbeat_url is None:

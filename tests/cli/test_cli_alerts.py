@@ -100,8 +100,8 @@ def test_what_the_sensor_remembers_is_shown_by_channel(tmp_path: Path, home: Pat
     assert shown.exit_code == 0
     assert shown.stdout.splitlines() == [
         "mail:",
-        "  critical: Samsara refuses our login (sent, 1 ×, since 2026-11-21 12:00 UTC)",
-        "  digest: vehicles: 3 records rejected (not sent yet, 1 ×, since 2026-11-21 12:01 UTC)",
+        "  critical: Samsara refuses our login (sent, 1 ×, since 2026-11-21 06:00 CST)",
+        "  digest: vehicles: 3 records rejected (not sent yet, 1 ×, since 2026-11-21 06:01 CST)",
     ]
     assert [one["told"] for one in document["channels"]["mail"]] == [True, False]
 

@@ -10,6 +10,7 @@ from room import ControlRoom, wait_for
 
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 
+LOGIN = "Samsara refuses our login; what rests on it stays as it is"
 pytestmark = pytest.mark.xdist_group("control room")
 
 
@@ -32,7 +33,7 @@ def test_a_broken_source_is_told_by_mail_once_and_so_is_its_recovery(
     assert alarm["To"] == "on-call@example.com"
     assert "In sync_all, at samsara/drivers" in text_of(alarm)
     told = Counter(str(message["Subject"]).strip() for message in mail.messages[since:])
-    assert told["[SafetyAmp sync] Samsara refuses our login"] == 1
+    assert told[f"[SafetyAmp sync] {LOGIN}"] == 1
     assert told["[SafetyAmp sync] recovered: Samsara refuses our login"] == 1
 
 

@@ -1,12 +1,12 @@
 """Dagster's events as signals: what turned red, and what turned green. Which event is which; nothing is decided here.
 
-Failed runs, of which there is more to say, are read in failed_runs.py.
+Failed runs, which have more to report, are read in failed_runs.py.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,19 +14,19 @@ import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 
 from safetyamp_pipelines.automation.alerting.failed_runs import FailedStep, job_token, reds_of, step_token
-from safetyamp_pipelines.automation.named_jobs import JOBS
+from safetyamp_pipelines.automation.named_jobs import JOBS, plan_all
 from safetyamp_pipelines.automation.starting.timing import is_partial, is_whole_sync
+from safetyamp_pipelines.checks.judged import shown as listed
+from safetyamp_pipelines.checks.plan_checks import HEADLINE
 from safetyamp_pipelines.operations.alerts.problems import Green, Level, Red, Signal
 from safetyamp_pipelines.resources.diagnosed import diagnosis_of
-from safetyamp_pipelines.resources.keys import RESTED_TAG
+from safetyamp_pipelines.resources.keys import BY_ITSELF, CAUSE_TAG, RESTED_TAG
 from safetyamp_pipelines.sync.entities.registry import pushed_as
 
 _UNNAMED_JOB = "__ASSET_JOB"
 """What Dagster calls the run of assets that somebody materialised by the button."""
-_COMMANDS = ("look_closer", "overrule")
-"""Metadata of a check that says what to do."""
 _COUNTED_ELSEWHERE = "failure_share"
-"""The check whose warning, that some records were refused, is told here with the causes and again when they grow."""
+"""The check whose warning, that some records were refused, is reported here with the causes, and when they grow."""
 _IN_PART = frozenset({"plan", "safetyamp"})
 """Groups of assets of which a run of single records, or a dry run, shows a part: its good end is not that of all."""
 MOST_CAUSES = 5
@@ -36,7 +36,8 @@ MOST_CAUSES = 5
 class Reader:
     """Reads events against the records of their runs.
 
-    `described` gives what a check says of itself. Failures of `quiet_jobs` are seen by the person who starts them.
+    `described` gives the description of a check. Failures of `quiet_jobs`, and what a person's own plan comes up with,
+    are seen by the person who starts them.
     While it `rests`, by a pause or a freeze, pushes that are refused and tables that grow old are what people wanted.
     """
 
@@ -47,7 +48,7 @@ class Reader:
     _runs: dict[str, dg.DagsterRun | None] = field(default_factory=dict)
 
     def signals(self, events: Iterable[dg.EventLogEntry]) -> Iterator[Signal]:
-        """What these events say, in their order."""
+        """What these events mean, in their order."""
         for entry in events:
             yield from self._signals(entry)
 
@@ -55,6 +56,8 @@ class Reader:
         event = entry.get_dagster_event()
         if event.event_type is dg.DagsterEventType.RUN_FAILURE:
             yield from self._failed(entry)
+        elif self._is_own_plan(entry) and _may_alarm(event):
+            return
         elif event.event_type is dg.DagsterEventType.RUN_SUCCESS:
             yield from self._succeeded(entry)
         elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
@@ -80,9 +83,14 @@ class Reader:
             return False
         return is_partial(run.run_config)
 
+    def _is_own_plan(self, entry: dg.EventLogEntry) -> bool:
+        """Whether a person started the event's run to look, and to write nothing."""
+        run = self._run(entry)
+        return run is not None and run.job_name == plan_all.name and run.tags.get(CAUSE_TAG) not in BY_ITSELF
+
     def _failed(self, entry: dg.EventLogEntry) -> Iterator[Signal]:
         run = self._run(entry)
-        if run is None or run.job_name in self.quiet_jobs:
+        if run is None or run.job_name in self.quiet_jobs or self._is_own_plan(entry):
             return
         # Asked of the run's own log: SQLite does not keep the events of steps across runs.
         failures = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
@@ -97,7 +105,7 @@ class Reader:
 
     def _succeeded(self, entry: dg.EventLogEntry) -> Iterator[Signal]:
         run = self._run(entry)
-        # A dry run that ends well, and one that a pause stopped, say nothing about a push.
+        # A dry run that ends well, and one that a pause stopped, prove nothing of a push.
         if run is None or is_partial(run.run_config) or RESTED_TAG in run.tags:
             return
         ended = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_SUCCESS)
@@ -118,36 +126,54 @@ def _checked(entry: dg.EventLogEntry, found: dg.AssetCheckEvaluation, described:
     is_error = found.severity is dg.AssetCheckSeverity.ERROR
     if found.check_name == _COUNTED_ELSEWHERE and not is_error:
         return
-    told = {label: value.value for label, value in found.metadata.items()}
-    measured = "; ".join(
-        f"{label}: {value}" for label, value in told.items() if label not in _COMMANDS and _is_telling(value, found)
-    )
+    shown = {label: str(value.value) for label, value in found.metadata.items()}
+    right, wrong, advice = _ways(found.check_name, shown, described, is_error=is_error)
     yield Red(
         problem=token,
         level=Level.CRITICAL if is_error else Level.DIGEST,
-        title=f"{asset}: the check {found.check_name} {'failed' if is_error else 'warns'}",
+        title=_title(asset, found, shown, is_error=is_error),
         needs=frozenset({token}),
         at=entry.timestamp,
-        detail="\n".join(part for part in (found.description, measured) if part),
-        advice=_what_to_do(
-            [f"`{told[label]}`" for label in _COMMANDS if told.get(label)], described, is_error=is_error
-        ),
+        detail="\n".join([*([found.description] if found.description else []), *_limit(found, shown)]),
+        advice=advice,
+        right=right,
+        wrong=wrong,
+        keys=shown.get("keys", "none").removeprefix("none"),
+        page=asset if asset.startswith("plan/") else "queue",
         run_id=entry.run_id,
         asset=asset,
     )
 
 
-def _is_telling(value: object, found: dg.AssetCheckEvaluation) -> bool:
-    """A figure or a text that says something, and not what the result says already."""
-    is_plain = isinstance(value, str | int | float) and not isinstance(value, bool)
-    return is_plain and value not in ("", "none", found.description)
+def _title(asset: str, found: dg.AssetCheckEvaluation, shown: Mapping[str, str], *, is_error: bool) -> str:
+    """What was measured and what follows from it."""
+    if HEADLINE in shown:
+        return f"{asset.removeprefix('plan/')}: {shown[HEADLINE]}; held, everything else was pushed"
+    colour = "failed" if is_error else "warns"
+    figure = f": {shown['measured']}" if "measured" in shown else ""
+    follows = "; what rests on it was not pushed" if found.blocking and is_error else ""
+    return f"{asset}: the check {found.check_name} {colour}{figure}{follows}"
 
 
-def _what_to_do(commands: list[str], described: str, *, is_error: bool) -> str:
-    """The commands a check names, and what its description says of this colour."""
+def _limit(found: dg.AssetCheckEvaluation, shown: Mapping[str, str]) -> Iterator[str]:
+    if HEADLINE in shown:
+        yield shown["refused_by"]
+    elif "limit" in shown:
+        yield f"Limit: {shown['limit']}"
+    if found.check_name == "schema" and "new_columns" in shown:
+        yield f"New columns: {shown['new_columns']}"
+
+
+def _ways(check: str, shown: Mapping[str, str], described: str, *, is_error: bool) -> tuple[str, str, str]:
+    """What to do if it is right, if it is wrong, or at all: from the commands and the description of the check."""
+    look = f"`{shown['look_closer']}`" if shown.get("look_closer") else ""
+    if HEADLINE in shown:
+        approve = " and ".join(f"`{command}`" for command in shown["overrule"].splitlines())
+        right = f"approve them by {approve}, or with the job {shown['job']}."
+        return right, f"correct them at the source: the next sync plans anew. {look} lists them.", ""
     mark = "Red? " if is_error else "Yellow: "
     words = described.partition(mark)[2].partition(" Yellow: " if is_error else " Red? ")[0]
-    return ". ".join(part for part in (", ".join(commands), words) if part) or "look at the check on the asset's page"
+    return "", "", ". ".join(part for part in (words.rstrip("."), look) if part) or f"look at the check {check}"
 
 
 def _materialised(entry: dg.EventLogEntry, made: dg.AssetMaterialization) -> Iterator[Signal]:
@@ -166,7 +192,7 @@ def _materialised(entry: dg.EventLogEntry, made: dg.AssetMaterialization) -> Ite
 def _records(
     entry: dg.EventLogEntry, made: dg.AssetMaterialization, entity: str, verdicts: tuple[str, ...], table: str
 ) -> Signal:
-    """Records that are not in step, by cause: told when they are more than were told, ended when there are none."""
+    """Records that are not in step, by cause: reported when there are more than people know, else ended."""
     asset = made.asset_key.to_user_string()
     counts = [made.metadata[name].value for verdict in verdicts if (name := f"verdict_{verdict}") in made.metadata]
     number = sum(count for count in counts if isinstance(count, int))
@@ -182,7 +208,9 @@ def _records(
         needs=frozenset({token}),
         at=entry.timestamp,
         detail=_causes(made.metadata.get(table), verdicts),
-        advice=f"`safetyamp {f'plan {entity}' if is_plan else 'failures list'}` names each; correct them at the source",
+        advice=f"correct them at the source. `safetyamp {f'plan {entity}' if is_plan else 'failures list'}` names each",
+        keys=_keys(made.metadata.get(table), verdicts),
+        page="queue",
         run_id=entry.run_id,
         asset=asset,
         size=number,
@@ -198,6 +226,20 @@ def _causes(table: Any, verdicts: tuple[str, ...]) -> str:
     return "\n".join([*lines, *([f"and {len(found) - MOST_CAUSES} other causes"] if len(found) > MOST_CAUSES else [])])
 
 
+def _keys(table: Any, verdicts: tuple[str, ...]) -> str:
+    """The first keys in such a table."""
+    if not isinstance(table, dg.TableMetadataValue):
+        return ""
+    return listed(row.data["key"] for row in table.records if row.data["verdict"] in verdicts)
+
+
+def _may_alarm(event: dg.DagsterEvent) -> bool:
+    """Whether the event is bad news, or may be."""
+    if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        return not event.asset_check_evaluation_data.passed
+    return event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION
+
+
 def _aged(change: FreshnessStateChange, *, rests: bool) -> Iterator[Signal]:
     """All assets that are too old are one problem: when syncing stands still, they all are."""
     asset = change.key.to_user_string()
@@ -209,11 +251,14 @@ def _aged(change: FreshnessStateChange, *, rests: bool) -> Iterator[Signal]:
         yield Red(
             problem="too old" if is_over else "getting old",
             level=Level.CRITICAL if is_over and not rests else Level.DIGEST,
-            title="syncing stands still: assets are too old" if is_over else "assets are getting old",
+            title="syncing stands still: assets are too old, and leavers keep their access"
+            if is_over
+            else "assets are getting old: the last syncs are missing",
             needs=frozenset({token}),
             at=change.state_change_timestamp,
-            detail=f"the last to be noticed was {asset}; the pages of the assets tell since when",
-            advice="look at Automation, sync_all_schedule: its ticks say why nothing starts. `safetyamp status` "
-            "tells of a pause",
+            detail=f"the last to be noticed was {asset}; the pages of the assets show since when",
+            advice="Automation in the Dagster UI, sync_all_schedule: its ticks have the reason why nothing starts; "
+            "`safetyamp status` shows a pause",
+            page="state",
             asset=asset,
         )

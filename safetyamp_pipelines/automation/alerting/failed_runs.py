@@ -1,6 +1,6 @@
 """What a failed run is a sign of: one problem for each cause, however many steps it failed, and one for a dead run.
 
-The diagnosis is set where the error was caught (`resources/diagnosed.py`); here it is worded.
+The diagnosis is set where the error was caught (`resources/diagnosed.py`); here it is render_message.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ _DEATHS = (
     RunFailureReason.RUN_WORKER_RESTART,
 )
 _TITLES: dict[Kind, str] = {
-    "login": "{system} refuses our login",
-    "call": "{system} cannot be used",
-    "settings": "the settings are wrong",
-    "ledger": "the ledger cannot be used",
-    "stopped": "{step}: the push stopped before its end",
-    "push": "{step}: the push was refused",
-    "snapshot": "{step}: a snapshot cannot be used",
-    "read": "{step}: a table could not be read whole",
+    "login": "{system} refuses our login; {follows}",
+    "call": "{system} cannot be used; {follows}",
+    "settings": "the settings are wrong; what needs them was not done",
+    "ledger": "the ledger cannot be used; nothing is sent without it",
+    "stopped": "{entity}: the push stopped before its end; the rest waits for the next sync",
+    "push": "{entity}: the push was refused; it wrote nothing",
+    "snapshot": "{step}: a snapshot cannot be used; what rests on it was not pushed",
+    "read": "{step}: a table could not be read whole; what rests on it stays as it is",
     "refused": "{step}: refused",
     "failed": "{step}: refused",
     "unexpected": "{step}: failed unexpectedly ({error})",
 }
+_AGAIN = "then `safetyamp sync`, or the job, again: nothing is sent twice"
 _RETRIED = "the next sync tries again by itself"
 
 
@@ -54,8 +55,8 @@ def is_sync(run: dg.DagsterRun) -> bool:
 def reds_of(
     run: dg.DagsterRun, failure: JobFailureData | None, steps: Iterable[FailedStep], at: float, *, rests: bool
 ) -> Iterator[Red]:
-    """The problems of a failed run. What a check stopped is told by the check itself, and a step that was interrupted
-    by the end of its run."""
+    """The problems of a failed run. What a check stopped is reported by the check; what was interrupted, by the end of
+    its run."""
     failed = list(steps)
     is_interrupted = any(step.found.kind == "interrupted" for step in failed)
     groups: dict[str, dict[str, Diagnosis]] = {}
@@ -96,17 +97,24 @@ def _cause(step: FailedStep) -> str:
 
 def _red(cause: str, failed: Mapping[str, Diagnosis], run: dg.DagsterRun, at: float, *, rests: bool) -> Red:
     step, found = next(iter(failed.items()))
-    # Calls that were not made follow from the failures before them: those say what is wrong.
+    # Calls that were not made follow from the failures before them: those have the cause.
     found = next((one for one in failed.values() if not one.was_not_made), found)
     words = "" if found.kind == "unexpected" else f"{found.text}\n"  # an unexpected error may name anybody
     return Red(
         problem=cause,
         level=_level(found, run, rests=rests),
-        title=_TITLES[found.kind].format(system=found.system, step=_path(step), error=found.error),
+        title=_TITLES[found.kind].format(
+            system=found.system,
+            step=_path(step),
+            entity=entity_of(step) or _path(step),
+            error=found.error,
+            follows="nothing is pushed" if found.system == "SafetyAmp" else "what rests on it stays as it is",
+        ),
         needs=frozenset(map(step_token, failed)),
         at=at,
         detail=f"{words}In {run.job_name}, at {', '.join(map(_path, failed))}",
         advice=_advice(step, found),
+        page="state",
         run_id=run.run_id,
         asset=_path(step) if len(failed) == 1 and entity_of(step) else "",
     )
@@ -123,11 +131,11 @@ def _advice(step: str, found: Diagnosis) -> str:
         case "login" | "call":
             return f"{found.advice}; `safetyamp doctor` asks every system; {_RETRIED}"
         case "unexpected":
-            return "the step's error on the page of the run tells where; nothing is sent twice, so run it again"
+            return f"the step's error on the page of the run shows where; {_AGAIN}"
         case "stopped":
             entity = entity_of(step) or ""
-            return f"`safetyamp failures list` and `safetyamp plan {entity}` show what is left; then run the job again"
-    return "do what the message names, then run the job again: nothing is sent twice"
+            return f"`safetyamp failures list` and `safetyamp plan {entity}` show what is left; {_AGAIN}"
+    return f"do what the message names; {_AGAIN}"
 
 
 def _dead(run: dg.DagsterRun, failure: JobFailureData | None, reason: RunFailureReason | None, at: float) -> Red:
@@ -135,7 +143,7 @@ def _dead(run: dg.DagsterRun, failure: JobFailureData | None, reason: RunFailure
     if has_error and failure is not None:
         title, detail = f"a run of {run.job_name} could not go on", diagnosis_of_error(failure.error).text
     else:
-        title = f"a run of {run.job_name} died"
+        title = f"a run of {run.job_name} died" + ("; the next sync goes on where it stopped" if is_sync(run) else "")
         detail = "it was killed, ran out of memory or time, or its machine is gone"
     return Red(
         problem=f"lost/{run.job_name}",
@@ -144,8 +152,9 @@ def _dead(run: dg.DagsterRun, failure: JobFailureData | None, reason: RunFailure
         needs=frozenset({job_token(run.job_name)}),
         at=at,
         detail=detail,
-        advice="nothing is sent twice: start the job again, or wait for the next tick. `safetyamp status` shows calls "
-        "without an answer, which the next push looks up",
+        advice="nothing: the next tick looks up what was under way, and nothing is sent twice. Now: `safetyamp sync`, "
+        f"or the job {run.job_name}",
+        page="state",
         run_id=run.run_id,
     )
 

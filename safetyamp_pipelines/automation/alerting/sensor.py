@@ -1,11 +1,11 @@
-"""Tells people what went wrong, once, and when it is over: one sensor over the event log of all runs, with a cursor.
+"""Notifies people of what went wrong, once, and of its end: one sensor over the event log of all runs, with a cursor.
 
 A sensor on failed runs would lose an alert whenever the mail server is down. This one returns a
-cursor that holds what is untold; whatever happens before that return happens again at the next tick.
+cursor that holds what is still to be sent; whatever happens before that return happens again at the next tick.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -22,19 +22,19 @@ from safetyamp_pipelines.automation.operator_jobs import OPERATOR_JOBS
 from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE, Channel
 from safetyamp_pipelines.operations.alerts.delivery import HOUR, next_message
 from safetyamp_pipelines.operations.alerts.memory import Memory
-from safetyamp_pipelines.operations.alerts.messages import Words, worded
+from safetyamp_pipelines.operations.alerts.messages import Links, Words, render_message
 from safetyamp_pipelines.operations.alerts.problems import Deferred, Signal, State, absorb
 from safetyamp_pipelines.resources.systems import LedgerResource, NotifierResource, SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings
 from safetyamp_pipelines.settings.logs import get_logger
 from safetyamp_pipelines.settings.model import SettingsError
-from safetyamp_pipelines.sync.model.errors import NotTold, SyncError
+from safetyamp_pipelines.sync.model.errors import NotDelivered, SyncError
 from safetyamp_pipelines.sync.rules.calendar import freeze_at
 
 EVERY_SECONDS = 30
 SENSOR = "alerts"
 QUIET_JOBS = frozenset(job.name for job in OPERATOR_JOBS)
-"""Whoever starts one of these looks at it."""
+"""Who starts one of these looks at it."""
 DEFERRED_EVERY, DEFERRED_FOR = 300.0, 86_400.0
 """Seconds between two tries, and until nobody is tried any more."""
 MOST_DEFERRED = 3
@@ -44,14 +44,14 @@ log = get_logger(__name__)
 
 
 def alert_sensor(timing: TimingSettings) -> dg.SensorDefinition:
-    """On wherever somebody can be told, as far as is known when Dagster loads the definitions."""
+    """On wherever somebody can be notified, as far as is known when Dagster loads the definitions."""
 
     @dg.sensor(
         name=SENSOR,
         minimum_interval_seconds=EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING if timing.may_alert else dg.DefaultSensorStatus.STOPPED,
-        description="Tells people by mail and webhook what needs attention: at once when it is critical, else once an "
-        "hour; and when it is over. Each tick says what it did. Try it: `safetyamp alerts test`.",
+        description="Notifies people by mail and webhook of what needs attention: at once when it is critical, else "
+        "once an hour; and when it is over. Each tick lists what it did. Try it: `safetyamp alerts test`.",
     )
     def alerts(
         context: dg.SensorEvaluationContext,
@@ -62,47 +62,47 @@ def alert_sensor(timing: TimingSettings) -> dg.SensorDefinition:
         channels, now = notifier.channels(), datetime.now(UTC)
         known = Memory.load(context.cursor) if context.cursor else Memory(newest(context.instance))
         seen = _look(context, known.after, sync_settings, ledger, now)
-        # What is untold through a channel that wrong settings lack waits until they are right.
+        # What a channel that wrong settings lack has not sent yet waits until they are right.
         states = {**known.channels} if seen.wrong else {}
-        said, is_well = [seen.wrong] if seen.wrong else [], not seen.wrong
+        done, is_well = [seen.wrong] if seen.wrong else [], not seen.wrong
         for name, channel in channels.items():
             state = absorb(known.channels.get(name, State()), seen.signals)
-            states[name], what, is_told = tell(name, channel, state, seen.ui_url, now.timestamp())
-            said += [f"{name}: {what}"] if what else []
-            is_well = is_well and is_told
-        if is_well:  # else the service that waits for the heartbeat tells that nobody can be told
+            states[name], what, is_delivered = deliver(name, channel, state, seen.links, now.timestamp())
+            done += [f"{name}: {what}"] if what else []
+            is_well = is_well and is_delivered
+        if is_well:  # else the service that waits for the heartbeat raises the alarm
             _beat(notifier)
-        nothing = "nothing new to tell" if channels else f"nobody can be told: {HOW_TO_CONFIGURE}"
-        return dg.SensorResult(skip_reason="; ".join(said) or nothing, cursor=Memory(seen.after, states).dump())
+        nothing = "nothing new to report" if channels else f"nobody can be notified: {HOW_TO_CONFIGURE}"
+        return dg.SensorResult(skip_reason="; ".join(done) or nothing, cursor=Memory(seen.after, states).dump())
 
     return alerts
 
 
-def tell(name: str, channel: Channel, state: State, ui_url: str | None, now: float) -> tuple[State, str, bool]:
+def deliver(name: str, channel: Channel, state: State, links: Links, now: float) -> tuple[State, str, bool]:
     """Send the message that is due, if any: the state after that, what was done, and whether the channel works.
 
     A message that was not taken leaves the state as it was: the next tick makes it anew, with what came meanwhile.
     """
-    state, again = retell(name, channel, state, now)
+    state, again = _send_deferred(name, channel, state, now)
     message, after = next_message(state, now)
     if message is None:
         return after, again, True
-    words = worded(message, ui_url)
+    words = render_message(message, links, now)
     try:
         what, deferred = channel.send(words)
-    except NotTold as error:
-        log.warning("not_told", channel=name, reason=str(error))
-        return state, f"not told, tried again: {error}", False
-    log.info("told", channel=name, kind=message.kind, problems=len(message.problems))
+    except NotDelivered as error:
+        log.warning("not_delivered", channel=name, reason=str(error))
+        return state, f"not delivered, tried again: {error}", False
+    log.info("delivered", channel=name, kind=message.kind, problems=len(message.problems))
     if deferred:
         waiting = Deferred(deferred, words.subject, words.paragraphs, now, now)
         after = replace(after, deferred=(*after.deferred, waiting)[-MOST_DEFERRED:])
     return after, "; ".join(filter(None, (again, f"{message.kind} of {len(message.problems)}, {what}"))), True
 
 
-def retell(name: str, channel: Channel, state: State, now: float) -> tuple[State, str]:
+def _send_deferred(name: str, channel: Channel, state: State, now: float) -> tuple[State, str]:
     """Send what some receivers deferred to them once more, and to nobody else: greylisting ends within minutes."""
-    left, said = [], []
+    left, done = [], []
     for one in state.deferred:
         if now < one.last + DEFERRED_EVERY:
             left.append(one)
@@ -110,14 +110,14 @@ def retell(name: str, channel: Channel, state: State, now: float) -> tuple[State
         deferred = one.receivers
         try:
             what, deferred = channel.send(Words(one.subject, one.paragraphs), one.receivers)
-            said.append(f"once more, {what}")
-        except NotTold as error:
-            said.append(f"not taken, tried again: {error}")
+            done.append(f"once more, {what}")
+        except NotDelivered as error:
+            done.append(f"not taken, tried again: {error}")
         if deferred and now < one.first + DEFERRED_FOR:
             left.append(replace(one, receivers=deferred, last=now))
         elif deferred:
             log.warning("given_up", channel=name, receivers=len(deferred), hours=DEFERRED_FOR / HOUR)
-    return replace(state, deferred=tuple(left)), "; ".join(said)
+    return replace(state, deferred=tuple(left)), "; ".join(done)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class _Seen:
 
     after: int
     signals: list[Signal]
-    ui_url: str | None = None
+    links: Links = field(default_factory=Links)
     wrong: str = ""
 
 
@@ -143,29 +143,30 @@ def _look(
     except SettingsError as error:
         return _Seen(after, [settings_signal(error, now)], wrong=f"the settings are wrong: {error}")
     page = page_after(context.instance, after, now.timestamp())
-    is_paused, standing = _asked(ledger, now)
     schedule = settings.sync_config().schedule
+    is_paused, standing = _asked(ledger, now, schedule.timezone)
     rests = is_paused or freeze_at(schedule.freezes, now, schedule.timezone) is not None
     reader = Reader(context.instance, _described(context), QUIET_JOBS, rests)
     signals = [*reader.signals(page.events), settings_signal(None, now), *standing]
     ended = [event for event in page.events if event.dagster_event_type in _ENDS and event.job_name == "sync_all"]
     if ended:
         signals += quarantine_signals(context.instance, settings, ended[-1].timestamp)
-    return _Seen(page.after, signals, settings.dagster_ui_url)
+    links = Links(settings.dagster_ui_url, settings.desk_url, schedule.timezone)
+    return _Seen(page.after, signals, links)
 
 
-def _asked(ledger: LedgerResource, now: datetime) -> tuple[bool, list[Signal]]:
+def _asked(ledger: LedgerResource, now: datetime, timezone: str) -> tuple[bool, list[Signal]]:
     """Whether syncing is paused, and what the ledger is a sign of. A ledger that cannot be asked is one too."""
     try:
         pause = ledger.get().pause_state()
     except SyncError as error:
         return False, [ledger_signal(error, now)]
-    signal = pause_signal(pause, now)
+    signal = pause_signal(pause, now, timezone)
     return pause is not None, [ledger_signal(None, now), *([signal] if signal is not None else [])]
 
 
 def _described(context: dg.SensorEvaluationContext) -> Callable[[dg.AssetCheckKey], str]:
-    """What each check says of itself; nothing for one that was renamed or removed since."""
+    """How each check describes itself; nothing for one that was renamed or removed since."""
     defined = context.repository_def.asset_graph if context.repository_def is not None else None
 
     def description(key: dg.AssetCheckKey) -> str:
@@ -177,8 +178,8 @@ def _described(context: dg.SensorEvaluationContext) -> Callable[[dg.AssetCheckKe
 
 
 def _beat(notifier: NotifierResource) -> None:
-    """A heartbeat that cannot be sent is told by the service that waits for it; nothing here depends on it."""
+    """A heartbeat that cannot be sent is reported by the service that waits for it; nothing here depends on it."""
     try:
         notifier.beat()
-    except NotTold as error:
+    except NotDelivered as error:
         log.warning("no_heartbeat", reason=str(error))

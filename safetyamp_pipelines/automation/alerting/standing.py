@@ -1,4 +1,4 @@
-"""Problems that no event tells: syncing stays paused or is quarantined, the settings are wrong, the ledger is away."""
+"""Problems that no event reports: syncing stays paused or is quarantined, settings are wrong, the ledger is away."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import dagster as dg
 
 from safetyamp_pipelines.automation.starting.timing import why_quarantined
 from safetyamp_pipelines.operations.alerts.problems import Green, Level, Red, Signal
+from safetyamp_pipelines.operations.local_time import local_time
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger.records import Pause
@@ -20,7 +21,7 @@ LONG_PAUSE = timedelta(hours=4)
 """A pause is meant; a forgotten one leaves leavers with their access."""
 
 
-def pause_signal(pause: Pause | None, now: datetime) -> Signal | None:
+def pause_signal(pause: Pause | None, now: datetime, timezone: str) -> Signal | None:
     """Whether a pause lasts too long; None while a younger one does."""
     if pause is None:
         return Green(frozenset({"pause"}), now.timestamp())
@@ -29,17 +30,18 @@ def pause_signal(pause: Pause | None, now: datetime) -> Signal | None:
     return Red(
         problem="pause",
         level=Level.DIGEST,
-        title=f"syncing is paused since {pause.at:%Y-%m-%d %H:%M} UTC",
+        title=f"syncing is paused since {local_time(pause.at, timezone)}; leavers keep their access",
         needs=frozenset({"pause"}),
-        at=now.timestamp(),
-        detail="leavers keep their access, and newcomers have none, for as long as it lasts",
-        advice="`safetyamp status` tells who paused it and why; `safetyamp resume` ends the pause",
+        at=pause.at.timestamp(),
+        detail="newcomers have no access either, for as long as it lasts",
+        advice="`safetyamp status` shows who paused it and why; `safetyamp resume`, or the job resume_syncing, ends it",
+        page="state",
         is_standing=True,
     )
 
 
 def settings_signal(error: SettingsError | None, now: datetime) -> Signal:
-    """Whether the settings are right. Ticks of the schedule fail else, and no run tells of it."""
+    """Whether the settings are right. Ticks of the schedule fail else, and no run reports it."""
     if error is None:
         return Green(frozenset({"settings"}), now.timestamp())
     return Red(
@@ -49,13 +51,13 @@ def settings_signal(error: SettingsError | None, now: datetime) -> Signal:
         needs=frozenset({"settings"}),
         at=now.timestamp(),
         detail=str(error),
-        advice="do what the message names; `safetyamp config show` tells all that is wrong",
+        advice="do what the message names; `safetyamp config show` lists all that is wrong",
         is_standing=True,
     )
 
 
 def ledger_signal(error: SyncError | None, now: datetime) -> Signal:
-    """Whether the ledger could be asked. Ticks of the schedule fail then, and no run tells of it."""
+    """Whether the ledger could be asked. Ticks of the schedule fail then, and no run reports it."""
     if error is None:
         return Green(frozenset({"ledger"}), now.timestamp())
     return Red(
@@ -80,11 +82,12 @@ def quarantine_signals(instance: dg.DagsterInstance, settings: Settings, ended_a
         return
     yield Red(
         problem="quarantine",
-        level=Level.DIGEST,  # what failed was told at once
-        title="syncing is quarantined: it failed again and again",
+        level=Level.DIGEST,  # what failed was reported at once
+        title="syncing is quarantined: it failed again and again, and is tried less often",
         needs=frozenset({"quarantine"}),
         at=ended_at,
         detail=reason,
-        advice="mend what the last run says, then start sync_all by hand: one good run restores the rhythm",
+        advice="correct what the last run reports, then `safetyamp sync`, or the job sync_all: one good run ends it",
+        page="state",
         is_standing=True,
     )

@@ -14,10 +14,10 @@ HOW_TO_CONFIGURE = "set ALERT_EMAIL_TO, ALERT_EMAIL_FROM and SMTP_SERVER, or ALE
 
 
 class Channel(Protocol):
-    """One way to tell people."""
+    """One way to notify people."""
 
     def send(self, words: Words, only: Collection[str] = ()) -> Taken:
-        """Send to everybody, or to those `only` whom an earlier answer named. Raises NotTold when nobody was told."""
+        """Send to all, or to those `only` that an earlier answer named. Raises NotDelivered when it reached nobody."""
         ...
 
 

@@ -1,7 +1,7 @@
-"""What is told next: at most one message at a time, and what people know once it has arrived. Pure, as problems.py.
+"""What is sent next: at most one message at a time, and what people know once it has arrived. Pure, as problems.py.
 
-Critical problems, and the end of those, are told at once; the rest waits for the digest of the hour. A message that
-could not be sent is simply not told: the state before it is kept, and the next look makes the same message again.
+Critical problems, and the end of those, are reported at once; the rest waits for the digest of the hour. A message that
+was not delivered leaves the state before it as it is, and the next look makes the same message again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def next_message(state: State, now: float) -> tuple[Message | None, State]:
     names = sorted(waiting, key=lambda name: (-waiting[name].level, waiting[name].waits_since, name))
     listed = names[:MOST_ITEMS]
     message = Message(kind, tuple(waiting[name] for name in listed), len(names) - len(listed), state.unlisted)
-    problems = {name: _told(problem) if name in listed else problem for name, problem in state.problems.items()}
+    problems = {name: _delivered(problem) if name in listed else problem for name, problem in state.problems.items()}
     return message, State(
         problems={name: problem for name, problem in problems.items() if problem is not None},
         sent=(*recent, now),
@@ -53,9 +53,9 @@ def next_message(state: State, now: float) -> tuple[Message | None, State]:
 
 
 def _due(state: State, now: float) -> tuple[Kind, Mapping[str, Problem]] | None:
-    news = {name: problem for name, problem in state.problems.items() if problem.is_untold or problem.is_over}
+    news = {name: problem for name, problem in state.problems.items() if problem.is_news or problem.is_over}
     urgent = {name: p for name, p in news.items() if p.level is Level.CRITICAL}
-    if alerts := {name: p for name, p in urgent.items() if p.is_untold}:
+    if alerts := {name: p for name, p in urgent.items() if p.is_news}:
         return "alert", alerts
     if urgent:
         return "recovery", urgent
@@ -64,12 +64,13 @@ def _due(state: State, now: float) -> tuple[Kind, Mapping[str, Problem]] | None:
     return None
 
 
-def _told(problem: Problem) -> Problem | None:
-    """What is remembered of a problem that people have heard of: nothing once it is over, else without its words."""
+def _delivered(problem: Problem) -> Problem | None:
+    """What is remembered of a problem that was reported: nothing once it is over, else without its text."""
     if problem.recovered_at is not None:
         return None
-    told_size = max(problem.told_size, problem.size)
-    return replace(problem, told=problem.level, told_size=told_size, detail="", advice="")
+    notified_size = max(problem.notified_size, problem.size)
+    bare = replace(problem, detail="", advice="", right="", wrong="", keys="")
+    return replace(bare, notified=problem.level, notified_size=notified_size)
 
 
 def _hour(moment: float) -> int:

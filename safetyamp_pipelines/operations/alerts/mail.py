@@ -18,7 +18,7 @@ from safetyamp_pipelines.operations.alerts.messages import Taken, Words
 from safetyamp_pipelines.settings.logs import get_logger
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.settings.value_types import is_loopback
-from safetyamp_pipelines.sync.model.errors import NotTold
+from safetyamp_pipelines.sync.model.errors import NotDelivered
 from safetyamp_pipelines.systems.http.deadline import Deadline
 
 log = get_logger(__name__)
@@ -39,7 +39,7 @@ class MailChannel:
     longest: float = LONGEST
 
     def send(self, words: Words, only: Collection[str] = ()) -> Taken:
-        """Hand the message to the mail server; NotTold when it takes it for nobody. Whose server defers it (4xx) is to
+        """Hand the message to the mail server; NotDelivered when it takes it for nobody. What is deferred (4xx) is to
         be tried again, whose refuses it is not."""
         to = [address for address in self.settings.alert_email_to if not only or _mark(address) in only]
         if not to:
@@ -55,7 +55,7 @@ class MailChannel:
         return Taken(f"{taken} of {len(to)} addresses" + (f", {len(later)} tried again" if later else ""), later)
 
     def check(self) -> str:
-        """Connect, log in and go again; NotTold when that fails. No mail is sent."""
+        """Connect, log in and go again; NotDelivered when that fails. No mail is sent."""
         with self._connected() as server:
             server.noop()
         return f"{self._server} answers"
@@ -80,7 +80,7 @@ class MailChannel:
 
     @contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
-        """A connection, secured and logged in; everything that can go wrong on it becomes NotTold."""
+        """A connection, secured and logged in; everything that can go wrong on it becomes NotDelivered."""
         deadline = Deadline(self.longest)
         try:
             with deadline, closing(self._connection()) as server:
@@ -94,7 +94,7 @@ class MailChannel:
         except (OSError, smtplib.SMTPException, UnicodeError) as error:
             # Not `from error`: what a mail server answers, or a login in an exception, may hold addresses.
             seconds = self.longest if deadline.has_passed else None
-            raise NotTold(f"the mail server {self._server} {_reason(error, seconds)}") from None
+            raise NotDelivered(f"the mail server {self._server} {_reason(error, seconds)}") from None
 
     def _connection(self) -> smtplib.SMTP:
         host, port = self.settings.smtp_server or "", self.settings.smtp_port
@@ -116,7 +116,7 @@ class MailChannel:
         has_login = self.settings.smtp_username is not None and not is_loopback(self.settings.smtp_server or "")
         if wanted == "required" or has_login:
             why = "SMTP_STARTTLS requires it" if wanted == "required" else "the login must not travel without it"
-            raise NotTold(f"the mail server {self._server} offers no STARTTLS, and {why}. Check SMTP_PORT")
+            raise NotDelivered(f"the mail server {self._server} offers no STARTTLS, and {why}. Check SMTP_PORT")
 
     def _tls(self) -> ssl.SSLContext:
         bundle = self.settings.requests_ca_bundle

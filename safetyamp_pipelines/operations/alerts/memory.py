@@ -1,4 +1,4 @@
-"""The cursor of the alert sensor: how far the event log was read, and what each channel has told. JSON, and bounded."""
+"""The cursor of the alert sensor: how far the event log was read, and what each channel has sent. JSON, and bounded."""
 
 from __future__ import annotations
 
@@ -67,6 +67,6 @@ def _state(held: Mapping[str, Any]) -> State:
 
 
 def _problem(plain: Mapping[str, Any]) -> Problem:
-    told = plain.get("told")
-    levels = {"level": Level(plain["level"]), "told": None if told is None else Level(told)}
+    notified = plain.get("notified")
+    levels = {"level": Level(plain["level"]), "notified": None if notified is None else Level(notified)}
     return Problem(**{**plain, **levels, "needs": tuple(plain.get("needs", ()))})

@@ -1,6 +1,7 @@
 """Messages in words: subject, plain text, and the body of a webhook. Keys, counts, rules and commands alone.
 
-Links need the address of the Dagster UI (DAGSTER_UI_URL); without it the run's id is told.
+The subject has the figure and the consequence. Then what to do, each way with its command and its link, then details
+and keys. Links need the addresses of the desk (DESK_URL) and of the Dagster UI (DAGSTER_UI_URL).
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from safetyamp_pipelines.operations.alerts.delivery import Message
+from safetyamp_pipelines.operations.alerts.delivery import HOUR, Message
 from safetyamp_pipelines.operations.alerts.problems import Problem
+from safetyamp_pipelines.operations.local_time import duration, local_time
 from safetyamp_pipelines.sync.model.text import displayed, displayed_lines
 
 SLACK_HOSTS = ("slack.com", "slack-gov.com")
@@ -21,11 +23,15 @@ LONGEST_BODY = 12_000
 """Slack takes 13,000 characters in all."""
 LONGEST_DETAIL = 2000
 """Characters in a section of Slack, which refuses more than 3000."""
-_OPENING = {
-    "alert": "Something needs attention now:",
-    "recovery": "These problems have recovered:",
-    "digest": "What came up, or recovered, since the last digest. None of it is urgent:",
-}
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where the Dagster UI and the desk are opened, and the company's time zone."""
+
+    ui_url: str | None = None
+    desk_url: str | None = None
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True)
@@ -54,13 +60,20 @@ TEST = Words(
 )
 
 
-def worded(message: Message, ui_url: str | None) -> Words:
+def render_message(message: Message, links: Links, now: float) -> Words:
     """The message in words. The subject is one line: a mail's header takes no more."""
-    opening, *rest = (_OPENING[message.kind], *(_paragraph(problem, ui_url) for problem in message.problems))
-    more = [f"and {message.held_back} more held back: they follow"] if message.held_back else []
+    # Whole hours: a message that is sent again has the same text, and so the same id.
+    seen_from = now // HOUR * HOUR if message.kind == "digest" else None
+    paragraphs = ["\n".join(_lines(problem, links, seen_from)) for problem in message.problems]
+    if message.kind == "digest":
+        paragraphs.insert(0, "What came up, or recovered, since the last digest. None of it is urgent.")
+    if message.held_back:
+        paragraphs.append(f"and {message.held_back} more held back: they follow")
     if message.unlisted:
-        more.append(f"{message.unlisted} more came while there was no room for them: look at the runs in Dagster")
-    return Words(" ".join(_subject(message).split()), (opening, *rest, *more))
+        paragraphs.append(
+            f"{message.unlisted} more came while there was no room for them: look at the runs in the Dagster UI"
+        )
+    return Words(" ".join(_subject(message).split()), tuple(paragraphs))
 
 
 def slack_body(words: Words) -> dict[str, Any]:
@@ -111,36 +124,51 @@ def _subject(message: Message) -> str:
     more = f" (and {number - 1} more)" if number > 1 else ""
     if message.kind == "digest":
         return f"[SafetyAmp sync] digest: {number} {'thing' if number == 1 else 'things'} to look at"
-    return f"[SafetyAmp sync] {'recovered: ' if message.kind == 'recovery' else ''}{displayed(first.title)}{more}"
+    return f"[SafetyAmp sync] {_name(first, is_over=message.kind == 'recovery')}{more}"
 
 
-def _paragraph(problem: Problem, ui_url: str | None) -> str:
-    return "\n".join(_lines(problem, ui_url))
-
-
-def _lines(problem: Problem, ui_url: str | None) -> Iterator[str]:
-    is_news = problem.is_untold
+def _name(problem: Problem, *, is_over: bool) -> str:
+    """The title; of what is over without the consequence, which has ended too."""
     title = displayed(problem.title)
-    yield title if is_news else f"recovered: {title}"
-    if is_news and problem.detail:
+    return f"recovered: {title.partition('; ')[0]}" if is_over else title
+
+
+def _lines(problem: Problem, links: Links, seen_from: float | None) -> Iterator[str]:
+    yield _name(problem, is_over=not problem.is_news)
+    if problem.is_news and problem.recovered_at is None:
+        yield from _ways(problem, links)
+    if problem.is_news and problem.detail:
         # Further lines are set back: what a system answered cannot pass for a line of ours.
         yield displayed_lines(problem.detail[:LONGEST_DETAIL]).replace("\n", "\n    ")
-    times = "once" if problem.count == 1 else f"{problem.count} times"
-    seen = f"seen {times}, first {clock(problem.first)}"
-    yield seen + (f", last {clock(problem.last)}" if problem.count > 1 else "")
-    if problem.recovered_at is not None:
-        yield f"recovered {clock(problem.recovered_at)}"
-    elif problem.advice:
-        yield f"What to do: {displayed(problem.advice, LONGEST_DETAIL)}"
+    if problem.is_news and problem.keys:
+        yield f"Records: {displayed(problem.keys, LONGEST_DETAIL)}"
+    yield _times(problem, links.timezone, seen_from)
     if problem.run_id:
-        yield f"Run: {ui_url}/runs/{problem.run_id}" if ui_url else f"Run: {problem.run_id}"
+        yield f"Run: {links.ui_url}/runs/{problem.run_id}" if links.ui_url else f"Run: {problem.run_id}"
     if problem.asset:
-        yield f"Asset: {ui_url}/assets/{quote(problem.asset)}" if ui_url else f"Asset: {problem.asset}"
+        yield f"Asset: {links.ui_url}/assets/{quote(problem.asset)}" if links.ui_url else f"Asset: {problem.asset}"
 
 
-def clock(moment: float) -> str:
+def _ways(problem: Problem, links: Links) -> Iterator[str]:
+    """What people can do, each with its command and where the desk shows it."""
+    link = f" → {links.desk_url}/{quote(problem.page)}" if links.desk_url and problem.page else ""
+    for question, way in (("Right?", problem.right), ("Wrong?", problem.wrong), ("What to do:", problem.advice)):
+        if way:
+            yield f"{question} {displayed(way, LONGEST_DETAIL)}{link}"
+
+
+def _times(problem: Problem, timezone: str, seen_from: float | None) -> str:
+    """Since when, how often, and until when: in the company's own time."""
+    times = "once" if problem.count == 1 else f"{problem.count} times, last {clock(problem.last, timezone)}"
+    text = f"Since {clock(problem.first, timezone)}, seen {times}"
+    if problem.recovered_at is not None:
+        return f"{text}; recovered {clock(problem.recovered_at, timezone)}"
+    return text if seen_from is None else f"{text}; open for {duration(max(0.0, seen_from - problem.first))}"
+
+
+def clock(moment: float, timezone: str) -> str:
     """A moment as messages show it."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return local_time(datetime.fromtimestamp(moment, UTC), timezone)
 
 
 def _unlinked(text: str) -> str:

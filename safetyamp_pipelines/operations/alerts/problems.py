@@ -1,6 +1,6 @@
-"""What is wrong, and what people were told of it: problems keyed by cause, opened by a `Red` and ended by a `Green`.
+"""What is wrong, and what was reported of it: problems keyed by cause, opened by a `Red` and ended by a `Green`.
 
-Pure: no clock, no event log, no sending. What is told next, and when, is decided in telling.py.
+Pure: no clock, no event log, no sending. What is sent next, and when, is decided in delivery.py.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from enum import IntEnum
 MOST_PROBLEMS = 50
 """Problems remembered at once: they are kept in the sensor's cursor, which is stored anew with every tick."""
 MOST_NEEDS = 20
-LONGEST_TITLE, LONGEST_DETAIL, LONGEST_ADVICE = 160, 400, 320
+LONGEST_TITLE, LONGEST_DETAIL, LONGEST_ADVICE = 200, 400, 320
 
 
 class Level(IntEnum):
-    """How soon people are told: in the digest of the hour, or at once."""
+    """How soon people are notified: in the digest of the hour, or at once."""
 
     DIGEST = 1
     CRITICAL = 2
@@ -26,8 +26,9 @@ class Level(IntEnum):
 class Red:
     """Something is wrong. `problem` names the cause; `needs` are the tokens that must turn green to end it.
 
-    `size` counts the records it is about: people are told again once there are more than they were told of. What
-    `is_standing` is a state, found at every look; it counts once while it lasts.
+    `size` counts the records it is about: people are notified again once there are more than they know of. What
+    `is_standing` is a state, found at every look; it counts once while it lasts. `right` and `wrong` are the two ways
+    out where people decide, else `advice` is the one; `page` is where the desk shows it, `keys` the records.
     """
 
     problem: str
@@ -37,6 +38,10 @@ class Red:
     at: float
     detail: str = ""
     advice: str = ""
+    right: str = ""
+    wrong: str = ""
+    keys: str = ""
+    page: str = ""
     run_id: str = ""
     asset: str = ""
     size: int = 0
@@ -56,10 +61,10 @@ Signal = Red | Green
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem that is open, or that ended and whose end was not told yet (`recovered_at`).
+    """One problem that is open, or that ended and whose end was not reported yet (`recovered_at`).
 
-    `told` is the level at which people heard of it, None when they did not, and `told_size` the most records they heard
-    of. `waits_since` is when that which was not told yet began.
+    `notified` is the level at which it was reported, None when it was not, and `notified_size` the most records
+    reported. `waits_since` is when that which was not reported yet began.
     """
 
     level: Level
@@ -71,22 +76,26 @@ class Problem:
     waits_since: float
     detail: str = ""
     advice: str = ""
+    right: str = ""
+    wrong: str = ""
+    keys: str = ""
+    page: str = ""
     run_id: str = ""
     asset: str = ""
     size: int = 0
-    told: Level | None = None
-    told_size: int = 0
+    notified: Level | None = None
+    notified_size: int = 0
     recovered_at: float | None = None
 
     @property
-    def is_untold(self) -> bool:
+    def is_news(self) -> bool:
         """Whether people know nothing of it yet, or know it as less urgent or smaller than it became."""
-        return self.told is None or self.told < self.level or self.size > self.told_size
+        return self.notified is None or self.notified < self.level or self.size > self.notified_size
 
     @property
     def is_over(self) -> bool:
         """Whether people know of it, and not that it has ended."""
-        return not self.is_untold and self.recovered_at is not None
+        return not self.is_news and self.recovered_at is not None
 
 
 @dataclass(frozen=True)
@@ -116,10 +125,10 @@ class State:
 
 
 def absorb(state: State, signals: Iterable[Signal]) -> State:
-    """The state after these signals, in their order. Nothing is told here.
+    """The state after these signals, in their order. Nothing is sent here.
 
-    A problem that ends and comes back before its end was told has never ended for people: they hear nothing. One that
-    ends before it was told at all stays, to be told as over.
+    A problem that ends and comes back before its end was reported has never ended for people. One that ends before it
+    was reported at all stays, to be reported as over.
     """
     problems, unlisted = dict(state.problems), state.unlisted
     for signal in signals:
@@ -137,10 +146,10 @@ def absorb(state: State, signals: Iterable[Signal]) -> State:
 
 
 def _has_room(problems: dict[str, Problem]) -> bool:
-    """Whether one more fits; the longest known one gives way, never one of which people have yet to hear."""
+    """Whether one more fits; the longest known one gives way, never one that is still to be reported."""
     if len(problems) < MOST_PROBLEMS:
         return True
-    known = [name for name, problem in problems.items() if not problem.is_untold and not problem.is_over]
+    known = [name for name, problem in problems.items() if not problem.is_news and not problem.is_over]
     if not known:
         return False
     del problems[min(known, key=lambda name: problems[name].last)]
@@ -158,6 +167,10 @@ def _opened(red: Red) -> Problem:
         waits_since=red.at,
         detail=_cut(red.detail, LONGEST_DETAIL),
         advice=_cut(red.advice, LONGEST_ADVICE),
+        right=_cut(red.right, LONGEST_ADVICE),
+        wrong=_cut(red.wrong, LONGEST_ADVICE),
+        keys=_cut(red.keys, LONGEST_ADVICE),
+        page=red.page,
         run_id=red.run_id,
         asset=red.asset,
         size=red.size,
@@ -165,18 +178,18 @@ def _opened(red: Red) -> Problem:
 
 
 def _again(known: Problem, red: Red) -> Problem:
-    """Seen once more: told anew only when it became critical, or when it is about more records than were told."""
+    """Seen once more: reported anew only when it became critical, or when it is about more records than people know."""
     fresh = _opened(red)
-    grew = red.level > known.level or red.size > known.told_size
+    grew = red.level > known.level or red.size > known.notified_size
     return replace(
         fresh,
         level=max(known.level, red.level),
         needs=_some({*(known.needs if known.recovered_at is None else ()), *red.needs}),
         count=known.count + 1,
         first=known.first,
-        waits_since=red.at if grew and not known.is_untold else known.waits_since,
-        told=known.told,
-        told_size=known.told_size,
+        waits_since=red.at if grew and not known.is_news else known.waits_since,
+        notified=known.notified,
+        notified_size=known.notified_size,
     )
 
 
@@ -187,7 +200,7 @@ def _eased(problem: Problem, green: Green) -> Problem:
     needs = tuple(need for need in problem.needs if need not in green.tokens)
     if needs:
         return replace(problem, needs=needs)
-    waits_since = problem.waits_since if problem.is_untold else green.at
+    waits_since = problem.waits_since if problem.is_news else green.at
     return replace(problem, needs=(), recovered_at=green.at, waits_since=waits_since)
 
 

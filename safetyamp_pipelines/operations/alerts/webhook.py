@@ -1,5 +1,5 @@
 """Alerts by webhook, for Slack, Teams and whoever takes JSON; and the heartbeat. The addresses are secrets: no error
-tells them."""
+holds them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from safetyamp_pipelines.operations.alerts.messages import Taken, Words, webhook_body
 from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.sync.model.errors import CallError, NotTold
+from safetyamp_pipelines.sync.model.errors import CallError, NotDelivered
 
 TIMEOUT = 10.0
 """Seconds to connect, and to answer: a tick of a sensor has a minute for everything."""
@@ -24,7 +24,7 @@ class WebhookChannel:
     settings: Settings
 
     def send(self, words: Words, _only: Collection[str] = ()) -> Taken:
-        """Post the message as the receiver takes it; NotTold unless it says that it has it."""
+        """Post the message as the receiver takes it; NotDelivered unless it answers that it has it."""
         assert self.settings.alert_webhook_url is not None
         url = self.settings.alert_webhook_url.get_secret_value()
         status = _called(self.settings, "POST", url, "ALERT_WEBHOOK_URL", json=webhook_body(words, url))
@@ -32,7 +32,7 @@ class WebhookChannel:
 
 
 def beat(settings: Settings) -> str:
-    """Call HEARTBEAT_URL once, and what became of that; NotTold when it fails."""
+    """Call HEARTBEAT_URL once, and what became of that; NotDelivered when it fails."""
     assert settings.heartbeat_url is not None
     status = _called(settings, "GET", settings.heartbeat_url.get_secret_value(), "HEARTBEAT_URL")
     return f"answered {status}"
@@ -48,10 +48,10 @@ def _called(settings: Settings, method: str, url: str, variable: str, **request:
         with closing(session):
             status = session.exchange(answers.Call(variable, method, ""), url, **request).status
     except CallError as error:
-        raise NotTold(f"the address in {variable}: {error.detail}. Check it, and the network") from None
+        raise NotDelivered(f"the address in {variable}: {error.detail}. Check it, and the network") from None
     if 200 <= status < 300:
         return status
-    raise NotTold(f"the address in {variable} answered {status}. {_advice(status, variable)}")
+    raise NotDelivered(f"the address in {variable} answered {status}. {_advice(status, variable)}")
 
 
 def _advice(status: int, variable: str) -> str:

@@ -8,7 +8,7 @@ SyncError
 │   └── PlanRefused          a guard, a check or a lock stands in the way
 │       └── Resting          people want no pushes now, by a pause or a freeze: no failure
 ├── PushStopped              a push ended before its end, on records or reads that failed
-├── NotTold                  people could not be told; nothing else depends on that
+├── NotDelivered                  people could not be told; nothing else depends on that
 └── CallError                one call to one outside system
     ├── FatalCall            stop the run: no other call can succeed
     │   ├── AuthRefused      401, 403, a login that fails
@@ -55,7 +55,7 @@ class PushStopped(SyncError):
     """A push ended before its end: too many refused records, or SafetyAmp could not be read again."""
 
 
-class NotTold(SyncError):
+class NotDelivered(SyncError):
     """A mail server, a webhook or the heartbeat's service took no message. The text holds no address and no login."""
 
 

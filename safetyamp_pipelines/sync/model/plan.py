@@ -126,14 +126,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Refused:
-    """Why a guard objects: its figures against its limit, the source keys, the key in sync.yaml, and the source that it
-    holds to be sick."""
+    """Why a guard objects: its figures against its limit, the source keys, the key in sync.yaml, the source that it
+    holds to be sick, and the limit alone (`10`, `50%`)."""
 
     guard: str
     figures: str
     keys: tuple[str, ...]
     setting: str
     source: str = ""
+    limit: str = ""
 
     def __str__(self) -> str:
         shown = ", ".join(self.keys[:10]) + (f" and {len(self.keys) - 10} more" if len(self.keys) > 10 else "")

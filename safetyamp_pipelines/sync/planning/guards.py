@@ -70,9 +70,9 @@ def _keys(changes: Iterable[Change]) -> tuple[str, ...]:
 def _too_many(guard: str, changes: Sequence[Change], size: int, limit: Limit) -> Iterable[Refused]:
     keys = _keys(changes)
     if not limit.allows(len(keys), size):
-        yield Refused(
-            guard, f"{len(keys)} of {size} records, at most {limit.at_most(size)} are allowed", keys, f"guards.{guard}"
-        )
+        most = limit.at_most(size)
+        text = f"{len(keys)} of {size} records, at most {most} are allowed"
+        yield Refused(guard, text, keys, f"guards.{guard}", limit=str(most))
 
 
 def _concentrated(guard: str, changes: Sequence[Change], scale: Scale, guards: GuardsConfig) -> Iterable[Refused]:
@@ -84,8 +84,11 @@ def _concentrated(guard: str, changes: Sequence[Change], scale: Scale, guards: G
     for group, members in sorted(hit.items()):
         people = sizes[group]
         if people >= guards.concentration.from_people and len(_keys(members)) > guards.concentration.share * people:
-            text = f"{len(_keys(members))} of the {people} people of {group}, at most {guards.concentration.share:.0%}"
-            yield Refused(f"{guard} in one place", text, _keys(members), "guards.concentration")
+            most = f"{guards.concentration.share:.0%}"
+            text = f"{len(_keys(members))} of the {people} people of {group}, at most {most}"
+            yield Refused(
+                f"{guard} in one place", text, _keys(members), "guards.concentration", limit=f"{most} of {group}"
+            )
 
 
 def _same_value(spec: EntitySpec, changes: Sequence[Change], size: int, limit: Limit) -> Iterable[Refused]:
@@ -102,8 +105,9 @@ def _same_value(spec: EntitySpec, changes: Sequence[Change], size: int, limit: L
                 holders[canonical_json(after)].append(change)
         for members in holders.values():
             if not limit.allows(len(_keys(members)), size):
-                text = f"{len(_keys(members))} records get the same {field.label}, at most {limit.at_most(size)}"
-                yield Refused("same value", text, _keys(members), "guards.same_value")
+                most = limit.at_most(size)
+                text = f"{len(_keys(members))} records get the same {field.label}, at most {most}"
+                yield Refused("same value", text, _keys(members), "guards.same_value", limit=str(most))
 
 
 def _sick_sources(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: GuardsConfig) -> Iterable[Refused]:

@@ -25,7 +25,17 @@ from safetyamp_pipelines.settings.loading import timing_settings
 from safetyamp_pipelines.settings.model import SettingsError
 from safetyamp_pipelines.sync.model.errors import AuthRefused, PushStopped, ReadError
 
-UI = "https://dagster.example.com"
+ROOT = Path(__file__).parents[3]
+UI, DESK = "https://dagster.example.com", "https://desk.example.com"
+GUARD = "vehicles: 13 vehicles would lose access (limit 10); held, everything else was pushed"
+LOGIN = "Samsara refuses our login; what rests on it stays as it is"
+DIED = "a run of sync_all died; the next sync goes on where it stopped"
+STOPPED = "vehicles: the push stopped before its end; the rest waits for the next sync"
+
+
+def over(title: str) -> str:
+    """A title once it is over: its consequence has ended too."""
+    return title.partition("; ")[0]
 
 
 @dataclass
@@ -67,17 +77,24 @@ def a_sync(trouble: Trouble) -> dg.RepositoryDefinition:
         table = dg.MetadataValue.table(rows, schema=columns)
         return dg.MaterializeResult(metadata={"verdicts": {}, **counts, "not_in_step": table})
 
-    @dg.asset_check(
-        asset=["plan", "vehicles"], name="guards", blocking=True, description="No mass change. Red? Look at the plan."
-    )
+    @dg.asset_check(asset=["plan", "vehicles"], name="guards", blocking=True)
     def guards() -> dg.AssetCheckResult:
-        metadata = {"refused_by": "deactivations: 40 of 50", "overrule": "safetyamp approve 4be1c09f2a77 --reason …"}
+        metadata = {
+            "headline": "13 vehicles would lose access (limit 10)",
+            "refused_by": "deactivations: 13 of 50 records, at most 10 are allowed [guards.deactivations]",
+            "keys": "281474, 281475 and 11 more",
+            "overrule": "safetyamp approve 4be1c09f2a77 --reason …",
+            "look_closer": "safetyamp plan vehicles",
+            "job": "approve_plan",
+        }
         return dg.AssetCheckResult(passed=not trouble.guard, metadata=metadata)
 
     @dg.asset_check(asset=["plan", "vehicles"], name="rejected_share")
     def rejected_share() -> dg.AssetCheckResult:
         return dg.AssetCheckResult(
-            passed=not trouble.warns, severity=dg.AssetCheckSeverity.WARN, metadata={"share": 0.4, "limit": 0.1}
+            passed=not trouble.warns,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"measured": "4 of 10 records are rejected", "limit": "2 without a warning"},
         )
 
     @dg.asset(key=["safetyamp", "assets"], deps=[plan])
@@ -106,10 +123,10 @@ class Watch:
     trouble: Trouble = field(default_factory=Trouble)
     cursor: str | None = None
 
-    def run(self, **options: object) -> str:
+    def run(self, job: str = "sync_all", **options: object) -> str:
         """One run of the sync; its id."""
         options = {"raise_on_error": False, "instance": self.instance, **options}
-        return str(a_sync(self.trouble).get_job("sync_all").execute_in_process(**options).run_id)
+        return str(a_sync(self.trouble).get_job(job).execute_in_process(**options).run_id)
 
     def look(self, later: timedelta = timedelta(seconds=EVERY_SECONDS)) -> str:
         """One tick, as after a restart: all that it knows is the cursor. What it says."""
@@ -149,7 +166,7 @@ def watch(tmp_path: Path) -> Iterator[Watch]:
         instance = stack.enter_context(dg.DagsterInstance.local_temp(str(tmp_path)))
         url = f"sqlite:///{tmp_path}/ledger.db"
         ledger = stack.enter_context(Ledger.open(url))
-        yield Watch(instance, clock, {"LEDGER_URL": url, "DAGSTER_UI_URL": UI}, ledger)
+        yield Watch(instance, clock, {"LEDGER_URL": url, "DAGSTER_UI_URL": UI, "DESK_URL": DESK}, ledger)
 
 
 def test_a_sick_source_is_told_once_however_often_it_fails_and_so_is_its_end(watch: Watch, mail: Mailbox):
@@ -166,10 +183,10 @@ def test_a_sick_source_is_told_once_however_often_it_fails_and_so_is_its_end(wat
     watch.look()
 
     assert mail.subjects == [
-        "[SafetyAmp sync] Samsara refuses our login",
-        "[SafetyAmp sync] recovered: Samsara refuses our login",
+        f"[SafetyAmp sync] {LOGIN}",
+        f"[SafetyAmp sync] recovered: {over(LOGIN)}",
     ]
-    assert repeated == "nothing new to tell"
+    assert repeated == "nothing new to report"
     alert = mail.text(0)
     assert "Samsara GET /fleet/drivers answered 401" in alert
     assert "In sync_all, at samsara/drivers, samsara/vehicles" in alert
@@ -194,14 +211,14 @@ def test_while_the_mail_server_is_down_nothing_is_lost_and_nothing_else_is_held_
         watch.look()
         watch.look()
 
-        assert box.subjects == ["[SafetyAmp sync] safetyamp/assets: the push stopped before its end (and 1 more)"]
-        assert "plan/vehicles: the check guards failed" in box.text()
-    assert [len(hook.bodies), "the push stopped" in str(hook.bodies[0]), "guards" in str(hook.bodies[1])] == [
+        assert box.subjects == [f"[SafetyAmp sync] {STOPPED} (and 1 more)"]
+        assert GUARD in box.text()
+    assert [len(hook.bodies), "the push stopped" in str(hook.bodies[0]), GUARD in str(hook.bodies[1])] == [
         2,
         True,
         True,
     ]
-    assert "mail: not told, tried again: the mail server 127.0.0.1" in said[0]
+    assert "mail: not delivered, tried again: the mail server 127.0.0.1" in said[0]
     assert "webhook: alert of 1, taken with 200" in said[0]
     assert "webhook" not in said[1]
 
@@ -213,9 +230,13 @@ def test_a_guard_is_told_once_with_what_was_measured_and_how_to_overrule_it(watc
     watch.run()
     watch.look()
 
-    assert mail.subjects == ["[SafetyAmp sync] plan/vehicles: the check guards failed"]
-    assert "refused_by: deactivations: 40 of 50" in mail.text()
-    assert "What to do: `safetyamp approve 4be1c09f2a77 --reason …`. Look at the plan." in mail.text()
+    assert mail.subjects == [f"[SafetyAmp sync] {GUARD}"]
+    _, right, wrong, figures, keys, *_ = mail.text().splitlines()
+    assert (right[:7], wrong[:7]) == ("Right? ", "Wrong? ")
+    assert "`safetyamp approve 4be1c09f2a77 --reason …`, or with the job approve_plan" in right
+    assert right.endswith(f"→ {DESK}/plan/vehicles")
+    assert "13 of 50 records" in figures
+    assert keys == "Records: 281474, 281475 and 11 more"
     assert f"Asset: {UI}/assets/plan/vehicles" in mail.text()
 
 
@@ -234,8 +255,8 @@ def test_a_run_of_single_records_that_ends_well_is_not_the_end_of_what_ails_the_
     watch.run()
     watch.look()
 
-    assert of_one == "nothing new to tell"
-    assert mail.subjects[1:] == [mail.subjects[0].replace("] ", "] recovered: ")]
+    assert of_one == "nothing new to report"
+    assert mail.subjects[1:] == [over(mail.subjects[0]).replace("] ", "] recovered: ")]
 
 
 def test_what_is_not_urgent_waits_for_the_digest_of_the_hour_grouped_by_cause(watch: Watch, mail: Mailbox):
@@ -244,7 +265,7 @@ def test_what_is_not_urgent_waits_for_the_digest_of_the_hour_grouped_by_cause(wa
     watch.trouble.warns, watch.trouble.rejected = True, 3
     for _ in range(2):
         watch.run()
-        assert watch.look() == "nothing new to tell"
+        assert watch.look() == "nothing new to report"
     watch.look(timedelta(hours=1))
     watch.run()
     watch.look(timedelta(hours=1))
@@ -257,11 +278,60 @@ def test_what_is_not_urgent_waits_for_the_digest_of_the_hour_grouped_by_cause(wa
         "[SafetyAmp sync] digest: 2 things to look at",
         "[SafetyAmp sync] digest: 1 thing to look at",
     ]
-    check = mail.text(0).partition("plan/vehicles: the check rejected_share warns\n")[2].splitlines()
-    assert sorted(check[0].split("; ")) == ["limit: 0.1", "share: 0.4"]
-    assert check[1].startswith("seen 2 times")
-    assert "vehicles: 3 records rejected: cannot be synced\n3 × VIN is missing" in mail.text(0)
+    warned = "plan/vehicles: the check rejected_share warns: 4 of 10 records are rejected\n"
+    check = mail.text(0).partition(warned)[2].splitlines()
+    assert check[1] == "Limit: 2 without a warning"
+    assert check[2].startswith("Since 2026-11-20 06:00 CST, seen 2 times, last 2026-11-20 06:01 CST; open for ")
+    rejected = mail.text(0).partition("vehicles: 3 records rejected: cannot be synced\n")[2].splitlines()
+    assert rejected[0].startswith("What to do: correct them at the source. `safetyamp plan vehicles` names each")
+    assert rejected[1:3] == ["3 × VIN is missing", "Records: 0, 1, 2"]
     assert "vehicles: 5 records rejected" in mail.text(1)
+
+
+def test_the_docs_have_a_sample_of_each_kind_of_message(watch: Watch, mail: Mailbox):
+    watch.environment |= mail.environment
+    watch.look()
+    watch.trouble = Trouble(guard=True, rejected=3)
+    runs = [watch.run()]
+    watch.look()
+    watch.trouble = Trouble(samsara=True)
+    runs.append(watch.run())
+    watch.look()
+    watch.trouble = Trouble(guard=True, rejected=3)
+    runs.append(watch.run())
+    watch.look()
+    watch.ledger.pause("Kim", "stock-taking")
+    watch.look(timedelta(hours=5))
+
+    samples = []
+    for number, subject in enumerate(mail.subjects):
+        text = f"Subject: {subject}\n\n{mail.text(number)}"
+        for run in runs:
+            text = text.replace(run, "1f6e4c2a")
+        samples.append("\n".join(f"    {line}".rstrip() for line in text.splitlines()))
+    assert [subject.split(":")[0] for subject in mail.subjects] == [
+        "[SafetyAmp sync] vehicles",
+        f"[SafetyAmp sync] {LOGIN}",
+        "[SafetyAmp sync] recovered",
+        "[SafetyAmp sync] digest",
+    ]
+    documented = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    for sample in samples:
+        assert sample in documented, "\n\n".join(samples)
+
+
+def test_a_plan_that_somebody_makes_to_look_alarms_nobody(watch: Watch, mail: Mailbox):
+    watch.environment |= mail.environment
+    watch.look()
+    for trouble in (Trouble(guard=True, warns=True, rejected=3), Trouble(samsara=True), Trouble(bug=True)):
+        watch.trouble = trouble
+        watch.run("plan_all")
+        assert watch.look() == "nothing new to report"
+    watch.look(timedelta(hours=1))
+    watch.run("plan_all", tags={"safetyamp/cause": "schedule"})
+    watch.look(timedelta(hours=1))
+
+    assert mail.subjects == ["[SafetyAmp sync] digest: 1 thing to look at"]
 
 
 def test_an_unexpected_error_is_told_without_its_words(watch: Watch, mail: Mailbox):
@@ -286,8 +356,8 @@ def test_a_run_found_dead_is_told_and_a_good_one_ends_it(watch: Watch, mail: Mai
     watch.look()
 
     assert mail.subjects == [
-        "[SafetyAmp sync] a run of sync_all died",
-        "[SafetyAmp sync] recovered: a run of sync_all died",
+        f"[SafetyAmp sync] {DIED}",
+        f"[SafetyAmp sync] recovered: {over(DIED)}",
     ]
 
 
@@ -302,9 +372,9 @@ def test_assets_that_grow_old_are_one_alert_until_all_are_fresh(watch: Watch, ma
     grown_old(watch, "sites", "PASS")
     watch.look()
 
-    title = "[SafetyAmp sync] syncing stands still: assets are too old"
-    assert mail.subjects == [title, title.replace("] ", "] recovered: ")]
-    assert half == "nothing new to tell"
+    title = "[SafetyAmp sync] syncing stands still: assets are too old, and leavers keep their access"
+    assert mail.subjects == [title, over(title).replace("] ", "] recovered: ")]
+    assert half == "nothing new to report"
 
 
 def test_while_people_want_it_to_rest_growing_old_is_no_emergency(watch: Watch, mail: Mailbox):
@@ -343,7 +413,7 @@ def test_a_forgotten_pause_is_told_once_and_its_end_too(watch: Watch, mail: Mail
     watch.look(timedelta(hours=1))
 
     assert mail.subjects == ["[SafetyAmp sync] digest: 1 thing to look at"] * 2
-    assert "syncing is paused since 2026-11-20 12:00 UTC" in mail.text(0)
+    assert "syncing is paused since 2026-11-20 06:00 CST; leavers keep their access" in mail.text(0)
     assert "recovered: syncing is paused" in mail.text(1)
 
 
@@ -372,7 +442,7 @@ def test_a_ledger_that_cannot_be_asked_is_told_though_no_run_says_so(watch: Watc
     watch.look()
 
     title = "[SafetyAmp sync] the ledger cannot be asked: no sync starts"
-    assert mail.subjects == [title, title.replace("] ", "] recovered: ")]
+    assert mail.subjects == [title, over(title).replace("] ", "] recovered: ")]
 
 
 def test_wrong_settings_are_told_and_what_happens_meanwhile_is_told_when_they_are_right(
@@ -400,15 +470,15 @@ def test_wrong_settings_are_told_and_what_happens_meanwhile_is_told_when_they_ar
     title = "the settings are wrong: no sync starts"
     assert mail.subjects[1:] == [
         f"[SafetyAmp sync] {title}",
-        "[SafetyAmp sync] safetyamp/assets: the push stopped before its end",
-        "[SafetyAmp sync] recovered: plan/vehicles: the check guards failed (and 1 more)",
+        f"[SafetyAmp sync] {STOPPED}",
+        f"[SafetyAmp sync] recovered: {over(GUARD)} (and 1 more)",
     ]
     assert "What to do: do what the message names" in mail.text(1)
     assert "nonsense" in mail.text(1)
     assert [word for word in ("ALERT_WEBHOOK_URL", "mail: alert of 1") if word not in said[0]] == []
     assert "mail" not in said[1].partition("config")[0]
     told = str(hook.bodies)
-    assert [word for word in ("guards failed", "the push stopped") if word not in told] == []
+    assert [word for word in ("13 vehicles would lose access", "the push stopped") if word not in told] == []
 
 
 def test_when_settings_are_wrong_and_nobody_can_be_told_the_tick_fails_and_names_them(watch: Watch):
@@ -428,13 +498,13 @@ def test_the_heartbeat_beats_while_people_can_be_told_and_no_longer(watch: Watch
     watch.look()
 
     assert [path for _, path, _ in hook.received] == ["/beat", "/beat"]
-    assert said.startswith("nobody can be told: set ALERT_EMAIL_TO")
+    assert said.startswith("nobody can be notified: set ALERT_EMAIL_TO")
 
 
 def test_a_heartbeat_that_cannot_be_sent_breaks_nothing(watch: Watch, mail: Mailbox):
     watch.environment |= {**mail.environment, "HEARTBEAT_URL": f"http://127.0.0.1:{free_port()}/beat"}
 
-    assert watch.look() == "nothing new to tell"
+    assert watch.look() == "nothing new to report"
 
 
 def test_what_happened_before_the_first_look_and_dry_runs_tell_nothing(watch: Watch, mail: Mailbox):
@@ -442,7 +512,7 @@ def test_what_happened_before_the_first_look_and_dry_runs_tell_nothing(watch: Wa
     watch.trouble.samsara = True
     watch.run()
     for _ in range(2):
-        assert watch.look() == "nothing new to tell"
+        assert watch.look() == "nothing new to report"
 
     assert mail.messages == []
 
@@ -460,9 +530,9 @@ def test_many_events_are_read_in_order_a_page_at_a_look_and_none_is_missed(watch
     looks = [watch.look() for _ in range(4)]
 
     assert mail.subjects == [
-        "[SafetyAmp sync] Samsara refuses our login",
+        f"[SafetyAmp sync] {LOGIN}",
         "[SafetyAmp sync] plan/sites: the check guards failed",
     ]
-    assert looks[3] == "nothing new to tell"
+    assert looks[3] == "nothing new to report"
     assert watch.cursor is not None
     assert Memory.load(watch.cursor).after == watch.instance.event_log_storage.get_maximum_record_id()

@@ -68,13 +68,13 @@ def reds(*steps: FailedStep, run: dg.DagsterRun = SYNC, rests: bool = False) -> 
         (
             "safetyamp__users",
             PushStopped("stopped"),
-            "safetyamp/users: the push stopped before its end",
+            "employees: the push stopped before its end",
             "plan employees",
         ),
         (
             "safetyamp__users",
             PlanRefused("too old"),
-            "safetyamp/users: the push was refused",
+            "employees: the push was refused",
             "do what the message names",
         ),
         ("plan__jobs", SnapshotError("torn"), "plan/jobs: a snapshot cannot be used", "do what the message names"),
@@ -94,10 +94,14 @@ def reds(*steps: FailedStep, run: dg.DagsterRun = SYNC, rests: bool = False) -> 
         ("plan__jobs", KeyError("kim@example.com"), "plan/jobs: failed unexpectedly (KeyError)", "the page of the run"),
     ],
 )
-def test_each_kind_of_failure_has_a_title_and_says_what_to_do(step: str, error: Exception, title: str, advice: str):
+def test_each_kind_of_failure_has_a_title_with_consequence_and_advice(
+    step: str, error: Exception, title: str, advice: str
+):
     (red,) = reds(failed(step, error))
 
-    assert (red.title, red.level, red.needs) == (title, Level.CRITICAL, frozenset({f"step/{step}"}))
+    what, _, follows = red.title.partition("; ")
+    assert (what, red.level, red.needs) == (title, Level.CRITICAL, frozenset({f"step/{step}"}))
+    assert follows or isinstance(error, KeyError), "the consequence is in the title"
     assert advice in red.advice
     assert f"In sync_all, at {step.replace('__', '/')}" in red.detail
     assert "kim@" not in red.detail
@@ -168,7 +172,8 @@ def test_a_push_that_somebody_materialised_alone_is_a_sync_too():
 def test_a_run_that_ended_without_a_word_died(run: dg.DagsterRun, level: Level):
     (red,) = list(reds_of(run, None, [], 1.0, rests=False))
 
-    assert (red.title, red.level) == (f"a run of {run.job_name} died", level)
+    follows = "; the next sync goes on where it stopped" if run is SYNC else ""
+    assert (red.title, red.level) == (f"a run of {run.job_name} died{follows}", level)
     assert red.needs == {f"job/{run.job_name}"}
 
 
@@ -186,7 +191,10 @@ def test_a_run_that_was_interrupted_in_a_push_died_and_is_no_error_of_the_push(r
 
     (red,) = list(reds_of(SYNC, JobFailureData(None, reason) if reason else None, [interrupted], 1.0, rests=False))
 
-    assert (red.problem, red.title) == ("lost/sync_all", "a run of sync_all died")
+    assert (red.problem, red.title) == (
+        "lost/sync_all",
+        "a run of sync_all died; the next sync goes on where it stopped",
+    )
 
 
 def test_a_run_that_could_not_begin_says_why():

@@ -22,7 +22,7 @@ from safetyamp_pipelines.operations.alerts.webhook import WebhookChannel, beat
 from safetyamp_pipelines.resources.systems import NotifierResource, SettingsResource
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.model import Settings, SettingsError
-from safetyamp_pipelines.sync.model.errors import NotTold
+from safetyamp_pipelines.sync.model.errors import NotDelivered
 
 WORDS = Words("[SafetyAmp sync] Samsara refuses our login", ("Zwölf Fälle:", "one\ntwo"))
 NOON = 1_795_262_400.0
@@ -76,14 +76,14 @@ def test_tls_and_the_login_are_used_where_the_server_offers_them(authority: trus
 
 def test_a_certificate_that_is_not_trusted_stops_everything(authority: trustme.CA):
     with mail_server(authority=authority) as box:
-        with pytest.raises(NotTold, match=r"not trusted.*REQUESTS_CA_BUNDLE"):
+        with pytest.raises(NotDelivered, match=r"not trusted.*REQUESTS_CA_BUNDLE"):
             MailChannel(settings(box.environment)).send(WORDS)
 
         assert box.messages == []
 
 
 def test_starttls_can_be_required_and_can_be_left_out(authority: trustme.CA):
-    with mail_server() as box, pytest.raises(NotTold, match=r"offers no STARTTLS.*SMTP_STARTTLS"):
+    with mail_server() as box, pytest.raises(NotDelivered, match=r"offers no STARTTLS.*SMTP_STARTTLS"):
         MailChannel(settings(box.environment, {"SMTP_STARTTLS": "required"})).send(WORDS)
     with mail_server(authority=authority) as box:
         MailChannel(settings(box.environment, {"SMTP_STARTTLS": "off"})).send(WORDS)
@@ -94,7 +94,7 @@ def test_a_login_is_never_shown_to_a_network():
     """A name that is no loopback address, though it leads to one, is taken for a server somewhere else."""
     with mail_server(wants_login=True) as box:
         elsewhere = {**box.environment, "SMTP_SERVER": "0"}  # the system reads it as the machine itself
-        with pytest.raises(NotTold, match="must not travel without it"):
+        with pytest.raises(NotDelivered, match="must not travel without it"):
             MailChannel(settings(elsewhere, LOGGED_IN)).send(WORDS)
     with pytest.raises(SettingsError, match="SMTP_STARTTLS: is off"):
         settings({**elsewhere, **LOGGED_IN, "SMTP_STARTTLS": "off"})
@@ -105,11 +105,11 @@ def refused_login(box: Mailbox) -> Settings:
 
 
 def test_what_goes_wrong_is_said_without_addresses_or_logins():
-    with mail_server(wants_login=True) as box, pytest.raises(NotTold) as login:
+    with mail_server(wants_login=True) as box, pytest.raises(NotDelivered) as login:
         MailChannel(refused_login(box)).send(WORDS)
-    with mail_server(refuses={"on-call@example.com"}) as box, pytest.raises(NotTold) as nobody:
+    with mail_server(refuses={"on-call@example.com"}) as box, pytest.raises(NotDelivered) as nobody:
         MailChannel(settings(box.environment)).send(WORDS)
-    with pytest.raises(NotTold) as closed:
+    with pytest.raises(NotDelivered) as closed:
         MailChannel(settings(box.environment)).send(WORDS)
 
     told = [str(error.value) for error in (login, nobody, closed)]
@@ -165,7 +165,7 @@ def test_who_defers_a_mail_for_a_day_is_not_tried_again():
 
 
 def test_a_server_that_answers_byte_by_byte_has_one_deadline_for_all_of_it():
-    with dripping_server() as port, pytest.raises(NotTold, match="did not answer in 1 s"):
+    with dripping_server() as port, pytest.raises(NotDelivered, match="did not answer in 1 s"):
         MailChannel(settings(Mailbox(port).environment), longest=1.0).send(WORDS)
 
 
@@ -190,7 +190,7 @@ def test_a_webhook_takes_a_card_with_the_same_words():
     ("status", "advice"), [(500, "next look"), (429, "next look"), (404, "Make a new one"), (302, "Make a new one")]
 )
 def test_a_webhook_that_does_not_take_it_is_told_by_its_status(status: int, advice: str):
-    with receiver(status) as calls, pytest.raises(NotTold) as error:
+    with receiver(status) as calls, pytest.raises(NotDelivered) as error:
         WebhookChannel(settings({"ALERT_WEBHOOK_URL": f"{calls.url}/s3cret-hook"})).send(WORDS)
 
     assert str(error.value).startswith(f"the address in ALERT_WEBHOOK_URL answered {status}. ")
@@ -199,7 +199,7 @@ def test_a_webhook_that_does_not_take_it_is_told_by_its_status(status: int, advi
 
 def test_a_webhook_that_is_not_there_is_told_without_its_address():
     channel = WebhookChannel(settings({"ALERT_WEBHOOK_URL": f"http://127.0.0.1:{free_port()}/s3cret-hook"}))
-    with pytest.raises(NotTold) as error:
+    with pytest.raises(NotDelivered) as error:
         channel.send(WORDS)
 
     assert str(error.value).startswith("the address in ALERT_WEBHOOK_URL: no connection could be made")
@@ -216,7 +216,7 @@ def test_the_heartbeat_is_one_call_and_none_where_there_is_no_address():
 
         assert calls.received == [("GET", "/ping/s3cret", None)] * 2
         calls.answers.append(404)
-        with pytest.raises(NotTold, match="HEARTBEAT_URL answered 404"):
+        with pytest.raises(NotDelivered, match="HEARTBEAT_URL answered 404"):
             beat(settings(given))
 
 

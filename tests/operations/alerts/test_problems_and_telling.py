@@ -192,7 +192,7 @@ def test_nothing_is_lost_nothing_is_told_twice_and_restarts_change_nothing(looks
         for problem in message.problems if message is not None else ():
             level, most = known_open.get(problem.title) or (0, 0)
             if problem.recovered_at is not None:
-                assert level or problem.is_untold, "the end of what nobody knew is no news"
+                assert level or problem.is_news, "the end of what nobody knew is no news"
                 known_open[problem.title] = None
                 continue
             assert problem.level > level or problem.size > most, "an open problem is told again only when it grew"

@@ -7,10 +7,18 @@ from dataclasses import replace
 import pytest
 
 from safetyamp_pipelines.operations.alerts.delivery import Message
-from safetyamp_pipelines.operations.alerts.messages import LONGEST_BLOCK, TEST, Words, webhook_body, worded
+from safetyamp_pipelines.operations.alerts.messages import (
+    LONGEST_BLOCK,
+    TEST,
+    Links,
+    Words,
+    render_message,
+    webhook_body,
+)
 from safetyamp_pipelines.operations.alerts.problems import Level, Problem
 
 NOON = 1_795_262_400.0
+LINKS = Links("https://dagster.example.com", "https://desk.example.com", "America/Chicago")
 PROBLEM = Problem(
     Level.CRITICAL,
     "Samsara refuses our login",
@@ -21,48 +29,49 @@ PROBLEM = Problem(
     waits_since=NOON,
     detail="Samsara GET /fleet/drivers answered 401",
     advice="check SAMSARA_API_KEY",
+    page="state",
     run_id="1f2e3d4c",
     asset="samsara/drivers",
 )
 
 
 def test_an_alert_says_what_it_is_since_when_what_to_do_and_where_to_look():
-    words = worded(Message("alert", (PROBLEM,)), "https://dagster.example.com")
+    words = render_message(Message("alert", (PROBLEM,)), LINKS, NOON)
 
     assert words.subject == "[SafetyAmp sync] Samsara refuses our login"
-    assert words.paragraphs[1].splitlines() == [
+    assert words.paragraphs[0].splitlines() == [
         "Samsara refuses our login",
+        "What to do: check SAMSARA_API_KEY → https://desk.example.com/state",
         "Samsara GET /fleet/drivers answered 401",
-        "seen 2 times, first 2026-11-21 12:00 UTC, last 2026-11-21 12:02 UTC",
-        "What to do: check SAMSARA_API_KEY",
+        "Since 2026-11-21 06:00 CST, seen 2 times, last 2026-11-21 06:02 CST",
         "Run: https://dagster.example.com/runs/1f2e3d4c",
         "Asset: https://dagster.example.com/assets/samsara/drivers",
     ]
 
 
 def test_without_the_address_of_the_ui_run_and_asset_are_named():
-    text = worded(Message("alert", (PROBLEM,)), None).text
+    text = render_message(Message("alert", (PROBLEM,)), Links(), NOON).text
 
     assert "Run: 1f2e3d4c\nAsset: samsara/drivers\n" in text
 
 
 def test_a_recovery_says_what_is_over_since_when_and_no_more_what_to_do():
-    over = replace(PROBLEM, told=Level.CRITICAL, recovered_at=NOON + 600)
+    over = replace(PROBLEM, notified=Level.CRITICAL, recovered_at=NOON + 600)
 
-    words = worded(Message("recovery", (over,)), None)
+    words = render_message(Message("recovery", (over,)), Links(), NOON)
 
     assert words.subject == "[SafetyAmp sync] recovered: Samsara refuses our login"
-    assert "recovered 2026-11-21 12:10 UTC" in words.text
+    assert "; recovered 2026-11-21 12:10 UTC" in words.text
     assert "What to do" not in words.text
 
 
 def test_several_problems_are_counted_in_the_subject_and_those_that_follow_are_told():
-    words = worded(Message("alert", (PROBLEM, PROBLEM), held_back=3, unlisted=2), None)
+    words = render_message(Message("alert", (PROBLEM, PROBLEM), held_back=3, unlisted=2), Links(), NOON)
 
     assert words.subject == "[SafetyAmp sync] Samsara refuses our login (and 4 more)"
     assert words.paragraphs[-2:] == (
         "and 3 more held back: they follow",
-        "2 more came while there was no room for them: look at the runs in Dagster",
+        "2 more came while there was no room for them: look at the runs in the Dagster UI",
     )
 
 
