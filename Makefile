@@ -91,7 +91,7 @@ lock: $(VENV)/development  ## the lock files, in step with pyproject.toml; UPGRA
 	$(compile) pyproject.toml --extra sandbox --output-file requirements.lock
 	$(compile) pyproject.toml --all-extras --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(compile) --group build --output-file requirements-build.lock
-	$(compile) pyproject.toml --extra azure --extra k8s --extra sandbox --constraint requirements-dev.lock --output-file requirements-image.lock
+	$(compile) pyproject.toml --extra azure --extra k8s --extra otel --extra sandbox --constraint requirements-dev.lock --output-file requirements-image.lock
 
 clean:  ## remove the environment and the embedded worlds
 	rm -rf $(VENV) .demo .dev .coverage .coverage-report

@@ -136,7 +136,9 @@ class _Calling(_Held):
             self._recorder.close()
 
     def _recorded(self, client: Any, settings: Settings) -> Any:
-        self._recorder = client.http.on_call = CallRecorder(lambda: open_ledger(settings), self._run_id)
+        self._recorder = client.http.on_call = CallRecorder(
+            lambda: open_ledger(settings), self._run_id, trace_to=settings.otel_exporter_otlp_endpoint
+        )
         return client
 
 

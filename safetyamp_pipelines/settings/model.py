@@ -173,6 +173,7 @@ class Settings(BaseModel):
     smtp_starttls: kinds.StartTls = "offered"
     heartbeat_url: kinds.WebhookUrl | None = None
     dagster_ui_url: kinds.UiUrl | None = None
+    otel_exporter_otlp_endpoint: kinds.UiUrl | None = None
 
     desk_url: kinds.UiUrl | None = None
     desk_user_header: kinds.HeaderName | None = None

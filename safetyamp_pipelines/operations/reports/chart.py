@@ -35,18 +35,18 @@ def chart_of(reports: Sequence[DailyReport]) -> str:
     )
     ends = [f"{report.day:%d %b}" for report in (reports[0], reports[-1])] if reports else ["no days", ""]
     texts = [
-        (0, 4 - HEIGHT, most, ""),
-        (LEFT, -HEIGHT - 3, "done", f" fill='{DONE}'"),
-        (40, -HEIGHT - 3, "not done", f" fill='{NOT_DONE}'"),
-        (LEFT, 8, ends[0], ""),
-        (width - 24, 8, ends[1], ""),
+        ("", 4 - HEIGHT, most, ""),
+        (f" x='{LEFT}'", -HEIGHT - 3, "done", f" fill='{DONE}'"),
+        (" x='40'", -HEIGHT - 3, "not done", f" fill='{NOT_DONE}'"),
+        (f" x='{LEFT}'", 8, ends[0], ""),
+        (f" x='{width - 24}'", 8, ends[1], ""),
     ]
     svg = (
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 -{HEIGHT + TOP} {width} {HEIGHT + TOP + 10}' "
         f"width='{width * SCALE}' font-size='7' fill='#777' stroke-width='{BAR}'>"
         f"<path d='M{LEFT} 0h{width}' stroke='#777' stroke-width='1'/>{paths}"
-        + "".join(f"<text x='{x}' y='{y}'{more}>{text}</text>" for x, y, text, more in texts)
+        + "".join(f"<text{x} y='{y}'{more}>{text}</text>" for x, y, text, more in texts)
         + "</svg>"
     )
-    alt = f"Changes a day, {' to '.join(filter(None, ends))}: at most {most}"
+    alt = f"Changes a day: at most {most}"
     return f"![{alt}](data:image/svg+xml;base64,{b64encode(svg.encode()).decode()})"

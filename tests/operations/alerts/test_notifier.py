@@ -12,11 +12,11 @@ import pytest
 import trustme
 from alert_receivers import LOGIN, PASSWORD, Mailbox, bundle_of, dripping_server, free_port, mail_server, receiver
 
-from safetyamp_pipelines.automation.alerting.sensor import tell
+from safetyamp_pipelines.automation.alerting.sensor import deliver
 from safetyamp_pipelines.operations.alerts.channels import channels_of
 from safetyamp_pipelines.operations.alerts.mail import MailChannel, _reason
 from safetyamp_pipelines.operations.alerts.memory import Memory
-from safetyamp_pipelines.operations.alerts.messages import TEST, Words
+from safetyamp_pipelines.operations.alerts.messages import TEST, Links, Words
 from safetyamp_pipelines.operations.alerts.problems import Level, Red, State, absorb
 from safetyamp_pipelines.operations.alerts.webhook import WebhookChannel, beat
 from safetyamp_pipelines.resources.systems import NotifierResource, SettingsResource
@@ -138,11 +138,11 @@ def test_whose_server_defers_a_mail_gets_it_later_and_the_others_only_once():
         channel = MailChannel(settings(box.environment, {"ALERT_EMAIL_TO": addresses}))
         state = absorb(State(), [Red("call/Samsara", Level.CRITICAL, "Samsara refuses", frozenset(), NOON)])
 
-        state, first, _ = tell("mail", channel, state, None, NOON)
-        state, soon, _ = tell("mail", channel, state, None, NOON + 60)
-        state, second, _ = tell("mail", channel, state, None, NOON + 400)
+        state, first, _ = deliver("mail", channel, state, Links(), NOON)
+        state, soon, _ = deliver("mail", channel, state, Links(), NOON + 60)
+        state, second, _ = deliver("mail", channel, state, Links(), NOON + 400)
         stored = Memory(1, {"mail": state}).dump()
-        state, third, _ = tell("mail", channel, Memory.load(stored).channels["mail"], None, NOON + 800)
+        state, third, _ = deliver("mail", channel, Memory.load(stored).channels["mail"], Links(), NOON + 800)
 
     assert "for 1 of 3 addresses, 1 tried again" in first
     assert soon == ""
@@ -158,8 +158,8 @@ def test_who_defers_a_mail_for_a_day_is_not_tried_again():
         channel = MailChannel(settings(box.environment, {"ALERT_EMAIL_TO": "on-call@example.com,slow@example.com"}))
         state = absorb(State(), [Red("call/Samsara", Level.CRITICAL, "Samsara refuses", frozenset(), NOON)])
 
-        state, _, _ = tell("mail", channel, state, None, NOON)
-        state, _, _ = tell("mail", channel, state, None, NOON + 90_000)
+        state, _, _ = deliver("mail", channel, state, Links(), NOON)
+        state, _, _ = deliver("mail", channel, state, Links(), NOON + 90_000)
 
     assert state.deferred == ()
 
