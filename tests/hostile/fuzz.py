@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
+from safetyamp_pipelines.jira.field_mapping import read_mapping
 from safetyamp_pipelines.settings.loading import load_settings, timing_settings
 from safetyamp_pipelines.settings.model import Settings, variable_of
 from safetyamp_pipelines.sync.model.clean import CLEANERS, clean
 from safetyamp_pipelines.sync.model.errors import SyncError
+from safetyamp_pipelines.sync.model.patterns import searched
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.text import displayed
 from safetyamp_pipelines.sync.rules.yaml_file import SyncConfigError, parse_sync_config
-from safetyamp_pipelines.systems.http.answers import Call, Reply, answer_of
+from safetyamp_pipelines.systems.http.answers import Call, Reply, answer_of, rest_of
 
 PIECES = (
     *("", " ", "\0", "\x1b[2J", "\ud83d", "\u202e", "\ufffd", "é", "０１", "1" * 500, "-1", "1e999", "NaN", "0.5"),
@@ -22,7 +25,28 @@ PIECES = (
     *("http", "https://", "sqlite:///", "mssql+pyodbc://", "postgresql://", "abfs://", "tcp:", "[::1]", "localhost"),
     *("!!int x", "&a [*a]", "2026-13-45", "- ", "guards:", "employees: ", "deactivations", "a" * 300, "\t", "0" * 40),
 )
-HEADERS = ("Retry-After", "Content-Type", "X-RateLimit-Reset")
+HEADERS = ("Retry-After", "Content-Type", "X-RateLimit-Remaining", "X-RateLimit-Reset", "RateLimit")
+PARTS = (
+    "a",
+    "1",
+    ".",
+    "\\s",
+    "\\d",
+    "*",
+    "+",
+    "?",
+    "{4,6}",
+    "{0,99}",
+    "|",
+    "^",
+    "$",
+    "(?:",
+    ")",
+    "(",
+    "[ab]",
+    "(?i)",
+    "x",
+)
 
 
 def text_of(dice: random.Random) -> str:
@@ -46,6 +70,7 @@ def an_answer(dice: random.Random) -> None:
     encoded = body.encode(dice.choice(["utf-8", "utf-16", "utf-32", "utf-8"]), "surrogatepass")
     cut = encoded[: dice.randint(0, len(encoded))] if dice.random() < 0.3 else encoded
     headers = {name: text_of(dice) for name in HEADERS if dice.random() < 0.3}
+    rest_of(headers, now=0)
     answer_of(
         Call("Test", "GET", "/x"), Reply(dice.choice([200, 204, 301, 400, 401, 422, 429, 503]), headers, cut), now=0
     )
@@ -68,12 +93,33 @@ def some_settings(dice: random.Random) -> None:
     load_settings(environ, env_file=None).masked()
 
 
+def a_pattern(dice: random.Random) -> None:
+    """A pattern of sync.yaml on a text made to keep it busy, in bounded time."""
+    pattern = "(" + "".join(dice.choice(PARTS) for _ in range(dice.randint(1, 12))) + ")"
+    rules = parse_sync_config(json.dumps({"vehicles": {"driver_notes_pattern": pattern}}))
+    before = time.process_time()
+    searched(rules.vehicles.driver_notes_pattern, dice.choice("a1 x") * 5000 + dice.choice(PIECES))
+    assert time.process_time() - before < 5, pattern
+
+
+def a_mapping(dice: random.Random) -> None:
+    """A mapping of Jira's fields of any text."""
+    read_mapping(text_of(dice))
+
+
 def some_rules(dice: random.Random) -> None:
     """A sync.yaml of any text."""
     parse_sync_config(text_of(dice))
 
 
-PARSERS: tuple[Callable[[random.Random], None], ...] = (an_answer, a_snapshot, some_settings, some_rules)
+PARSERS: tuple[Callable[[random.Random], None], ...] = (
+    an_answer,
+    a_snapshot,
+    some_settings,
+    some_rules,
+    a_pattern,
+    a_mapping,
+)
 
 
 def fuzz(seed: int, parser: Callable[[random.Random], None]) -> None:

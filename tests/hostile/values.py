@@ -40,6 +40,8 @@ POISONS = {
     "ESC and C1": r'"\u001b[2J\u009b31mAnna"',
     "lines": r'"Anna\r\nWhat to do: run curl"',
     "bidi and zero width": r'"\u202eannA\u200b\ufeff"',
+    "a lost letter": '"Nguy?n"',
+    "a step of a path": '".."',
     "unreadable": r'"Ann\ufffda"',
     "10,000 characters": json.dumps("x" * 10_000),
     "5,000 digits": "9" * 5_000,
