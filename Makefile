@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev check quick test faults hostile worlds load coverage lint types walls validate values-schema image image-test \
-	lock clean
+	lock azurite licences clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^\#]*\#\#/make \1\t/p' Makefile
@@ -92,6 +92,12 @@ lock: $(VENV)/development  ## the lock files, in step with pyproject.toml; UPGRA
 	$(compile) pyproject.toml --all-extras --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(compile) --group build --output-file requirements-build.lock
 	$(compile) pyproject.toml --extra azure --extra k8s --extra otel --extra sandbox --constraint requirements-dev.lock --output-file requirements-image.lock
+
+azurite:  ## Azurite from npm, on which the tests of blobs run; without it they are skipped
+	mkdir -p $(VENV)/azurite && cd $(VENV)/azurite && npm install --silent --no-fund --no-audit azurite@3.35.0
+
+licences: $(VENV)/development  ## what ships in the image, in which version and under which licence
+	$(BIN)/python docker/licences.py requirements-image.lock
 
 clean:  ## remove the environment and the embedded worlds
 	rm -rf $(VENV) .demo .dev .coverage .coverage-report

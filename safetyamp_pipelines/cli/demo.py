@@ -15,6 +15,7 @@ from rich.console import Console
 
 from safetyamp_pipelines.sandbox import JiraSpec, Sandbox, TargetOptions, WorldSpec
 from safetyamp_pipelines.settings.loading import child_environment
+from safetyamp_pipelines.settings.private import private_folder
 
 CALLS, PERIOD = 600, 60.0
 """The demo's SafetyAmp allows ten times the real 60 calls a minute, so that the demo fits into a coffee break."""
@@ -121,8 +122,7 @@ def _world(employees: int, home: Path) -> Sandbox:
 
 def _environment(box: Sandbox, home: Path) -> dict[str, str]:
     """What the commands run with: the machine's own variables, the world's, and a Dagster home of the demo's."""
-    dagster_home = home.resolve() / "dagster"
-    dagster_home.mkdir(parents=True, exist_ok=True)
+    dagster_home = private_folder(home.resolve() / "dagster")
     shutil.copy("dagster.yaml", dagster_home)
     return child_environment({**box.environment, "DAGSTER_HOME": str(dagster_home)})
 

@@ -34,6 +34,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from safetyamp_pipelines.ledger.ledger_errors import LedgerConflict, LedgerUnusable, NoLedger
 from safetyamp_pipelines.ledger.schema import Base, KeyRow
+from safetyamp_pipelines.settings.private import private_folder
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 
 # Dagster keeps a table called alembic_version; the ledger may live in the same PostgreSQL database.
@@ -162,7 +163,7 @@ def sqlite_engine(address: URL) -> Engine:
     if not address.database or address.database.startswith((":memory:", "file:")):
         raise LedgerUnusable("LEDGER_URL names no file; the ledger must survive the process: give sqlite:///<path>")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
         if not path.exists():
             # It will hold payloads with personal data; SQLite gives its -wal and -shm files the same mode.
             path.touch(mode=0o600)

@@ -16,6 +16,7 @@ from safetyamp_pipelines.operations.alerts.mail import MailChannel
 from safetyamp_pipelines.operations.diagnosis import diagnose
 from safetyamp_pipelines.settings.loading import dagster_postgres_url
 from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.settings.private import private_folder
 from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
 from safetyamp_pipelines.systems.entra import graph_client
 from safetyamp_pipelines.systems.safetyamp import safetyamp_client
@@ -81,7 +82,7 @@ def _ledger(settings: Settings) -> str:
     except NoLedger:
         if (folder := folder_of(url)) is not None:
             try:
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                private_folder(folder)
             except OSError as error:
                 raise Refusal(f"{folder} cannot be made ({error.strerror}): check LEDGER_URL") from None
         return "none yet: the first plan or sync begins it"

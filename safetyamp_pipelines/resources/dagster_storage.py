@@ -17,9 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from safetyamp_pipelines.operations.alerts.memory import Memory
 from safetyamp_pipelines.settings.loading import dagster_home, dagster_postgres_url
+from safetyamp_pipelines.settings.private import private_folder
 from safetyamp_pipelines.sync.model.errors import Refusal
 
 ALERT_SENSOR = "alerts"
+OWN_FOLDERS = ("history", "history/runs", "schedules", "storage")
+"""Where Dagster keeps runs, events, ticks and output of steps below its home, and would let everybody read."""
 DRIVER = "postgresql+psycopg2"
 """SQLAlchemy 2.1 takes psycopg 3 for a bare `postgresql`, and Dagster ships psycopg2."""
 
@@ -40,6 +43,8 @@ class StorageByEnvironment(DagsterSqliteStorage):
         """The storage itself. Dagster only asks that this class is one, not that it makes its own kind."""
         url = dagster_postgres_url()
         if url is None:
+            for name in ("", *OWN_FOLDERS):
+                private_folder(dagster_home() / name)
             return DagsterSqliteStorage.from_local(str(dagster_home()))
         from dagster_postgres.storage import DagsterPostgresStorage  # brings psycopg2
 

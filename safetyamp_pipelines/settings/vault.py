@@ -5,10 +5,13 @@ Azure's libraries are imported only when a vault is configured: they take a seco
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,14 +35,23 @@ class VaultError(Exception):
         super().__init__(what)
 
 
-def azure_credential() -> TokenCredential:
+def azure_credential(library: str = "azure.identity") -> TokenCredential:
     """The identity of this process, in one order for vault, database and blobs: workload identity, managed identity,
     the Azure command line …, and only then a client secret in the environment, which may be left over there.
     """
-    # Here and below: loading Azure's libraries takes a second.
-    from azure.identity import ChainedTokenCredential, DefaultAzureCredential, EnvironmentCredential
+    identity = import_module(library)  # here and below: loading Azure's libraries takes a second
+    first = identity.DefaultAzureCredential(exclude_environment_credential=True)
+    chain: TokenCredential = identity.ChainedTokenCredential(first, identity.EnvironmentCredential())
+    return chain
 
-    return ChainedTokenCredential(DefaultAzureCredential(exclude_environment_credential=True), EnvironmentCredential())
+
+@cache
+def blob_credential() -> Any:
+    """The same identity for adlfs, which calls it from a loop of its own; None where the environment names an account's
+    own key, signature or principal for blobs alone, as adlfs reads it."""
+    own = ("ACCOUNT_KEY", "SAS_TOKEN", "CLIENT_SECRET", "CONNECTION_STRING")
+    is_named = any(os.environ.get(f"AZURE_STORAGE_{name}") for name in own)
+    return None if is_named else azure_credential("azure.identity.aio")
 
 
 def azure_client(url: str) -> SecretClient:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from safetyamp_pipelines.settings.logs import get_logger
+from safetyamp_pipelines.settings.private import private_folder
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.systems.http.clock import SYSTEM_CLOCK, Clock
 
@@ -212,7 +213,7 @@ class SqliteBucket:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(self._path.parent)
             self._path.touch(mode=0o600)
         except OSError as error:
             raise Refusal(

@@ -13,6 +13,8 @@ from typing import Any
 from azure.core.exceptions import AzureError
 from upath import UPath
 
+from safetyamp_pipelines.settings.private import private_folder
+from safetyamp_pipelines.settings.vault import blob_credential
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 
 BLOBS = ("abfs", "abfss", "az")
@@ -28,8 +30,11 @@ class SnapshotFiles:
 
     @cached_property
     def _base(self) -> UPath:
-        is_blob = self._url.partition("://")[0] in BLOBS and self._connection_string is not None
-        base = UPath(self._url, connection_string=self._connection_string) if is_blob else UPath(self._url)
+        options: dict[str, Any] = {}
+        if self._url.partition("://")[0] in BLOBS:
+            given = self._connection_string
+            options = {"credential": blob_credential()} if given is None else {"connection_string": given}
+        base: UPath = UPath(self._url, **options)
         return base.absolute() if not base.protocol else base
 
     @property
@@ -105,7 +110,7 @@ def _reason(error: Exception) -> str:
 
 def _write_local(target: Path, data: bytes) -> None:
     """Atomic and durable: a reader sees the old state or the whole file, also after a crash of the machine."""
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(target.parent)
     unfinished = target.with_name(f"{target.name}.{secrets.token_hex(4)}.tmp")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:

@@ -1,0 +1,79 @@
+"""Snapshots in a blob store: Microsoft's emulator where it is installed, and each failure in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobServiceClient
+from azurite import KEY, address, azurite
+
+from safetyamp_pipelines.settings.vault import azure_credential, blob_credential
+from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.systems.snapshots.files import SnapshotFiles, _reason
+from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
+
+URL = "abfs://snapshots@teststore.dfs.core.windows.net/sync"
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with azurite(tmp_path_factory.mktemp("azurite")) as port:
+        with BlobServiceClient.from_connection_string(address(port)) as account:
+            account.create_container("snapshots")
+        yield port
+
+
+@pytest.mark.slow
+def test_a_store_of_blobs_publishes_rewrites_prunes_and_lists(port: int) -> None:
+    store = SnapshotStore(URL, keep_count=1, connection_string=address(port))
+
+    first = store.publish("viewpoint/jobs", "run-1", b"one", {"n": 1})
+    second = store.publish("viewpoint/jobs", "run-2", b"two", {"n": 2})
+    store.rewrite(second, b"2", {"n": 3})
+
+    assert [ref.run_id for ref in store.history("viewpoint/jobs")] == ["run-2", "run-1"]
+    assert store.read(first) == b"one"
+    newest = store.newest("viewpoint/jobs")
+    assert newest is not None
+    assert (store.read(newest), newest.content) == (b"2", {"n": 3})
+    assert store.prune("viewpoint/jobs") == 2
+    assert store.newest("viewpoint/users") is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("url", "key", "words"),
+    [
+        (URL.replace("snapshots@", "nowhere@"), KEY, "the container is not there: make it, or correct its name"),
+        (URL, "d3Jvbmc=", r"\(403\): give this process's identity the role Storage Blob Data Contributor"),
+    ],
+)
+def test_each_refusal_has_its_own_words(url: str, key: str, words: str, port: int) -> None:
+    with pytest.raises(SnapshotError, match=words):
+        SnapshotFiles(url, address(port, key)).write("x/a.bin", b"1")
+
+
+def test_a_url_without_an_account_says_how_it_is_written() -> None:
+    with pytest.raises(SnapshotError, match=r"it names no account: give abfs://container@account\.dfs"):
+        SnapshotFiles("abfs://snapshots/sync").write("x/a.bin", b"1")
+
+
+def test_a_store_that_is_out_of_order_is_tried_again_by_the_next_run() -> None:
+    error = HttpResponseError("busy")
+    error.status_code = 503  # as after the minute of tries that Azure's library makes of it
+
+    assert _reason(error) == "(503): the store is out of order; it is tried again by the next run"
+
+
+def test_vault_database_and_blobs_sign_in_in_one_order() -> None:
+    """A client secret left over in the environment comes last everywhere."""
+    orders = []
+    for credential in (azure_credential(), blob_credential()):
+        chain = credential.credentials
+        orders.append([type(one).__name__ for one in (*chain[0].credentials, *chain[1:])])
+
+    assert orders[1][1:] == [name for name in orders[0][1:] if name != "BrokerCredential"]
+    assert orders[1][-1] == "EnvironmentCredential"
+    assert SnapshotFiles(URL)._filesystem.credential is blob_credential()
