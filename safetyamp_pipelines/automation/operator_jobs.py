@@ -133,10 +133,10 @@ def undo(
     document = undo_document(planned, undone)
     if document["session"] is not None:
         tag_session(context.instance, context.run_id, document["entity"], document["session"])
-    told = "\n".join(render_undo(document))
-    _say(context, undoes=config.session, entity=document["entity"], writes=document["writes"], told=told)
+    undone_text = "\n".join(render_undo(document))
+    _say(context, undoes=config.session, entity=document["entity"], writes=document["writes"], told=undone_text)
     if document["exit_code"]:
-        raise dg.Failure(told, allow_retries=False)
+        raise dg.Failure(undone_text, allow_retries=False)
 
 
 def _form(step: str, **fields: str | int | bool) -> dict[str, Any]:

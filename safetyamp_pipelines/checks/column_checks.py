@@ -8,7 +8,7 @@ from safetyamp_pipelines.checks.judged import Judged, Level, shown, worst
 from safetyamp_pipelines.sync.model.columns import Presence, Schema
 from safetyamp_pipelines.sync.model.snapshot import Record
 
-LIMIT = "every column that the sync reads is there, of its type; keys are never null; new columns are told"
+LIMIT = "every column that the sync reads is there, of its type; keys are never null; new columns are reported"
 
 
 def judge_schema(schema: Schema, records: Sequence[Record]) -> Judged:
@@ -23,10 +23,10 @@ def judge_schema(schema: Schema, records: Sequence[Record]) -> Judged:
         if column.presence is Presence.SITE and all(record.get(column.name) is None for record in records)
     ]
     new = sorted(present - schema.known())
-    told = [*wrong, *(f"{name} has no value in any record" for name in unfilled)]
+    found = [*wrong, *(f"{name} has no value in any record" for name in unfilled)]
     return Judged(
         worst((bool(wrong), Level.ERROR), (bool(unfilled), Level.WARNING)),
-        "; ".join(told) or f"{len(records)} rows with the {len(schema.columns)} columns that are read",
+        "; ".join(found) or f"{len(records)} rows with the {len(schema.columns)} columns that are read",
         LIMIT,
         keys=tuple(_key(schema, records[row], row) for row in rows),
         more={"new_columns": shown(new)},

@@ -59,7 +59,7 @@ def plan_proofs(spec: EntitySpec) -> dg.AssetChecksDefinition:
 
 
 def judge_faults(plan: Plan, faults: Mapping[str, tuple[str, ...]], what: str) -> Judged:
-    """No change may have such a fault; told are the keys and the fields, not what stands in them."""
+    """No change may have such a fault; keys and fields are named, not what stands in them."""
     fields = sorted({label for labels in faults.values() for label in labels})
     return Judged(
         worst((bool(faults), Level.ERROR)),

@@ -1,6 +1,6 @@
 """Checks on SafetyAmp's tables after a push: what was refused or left undone, whether the budget was kept, leavers.
 
-They tell and do not stop: a push that must stop does so itself. They ask the ledger and the budget's record, never
+They report and do not stop: a push that must stop does so itself. They ask the ledger and the budget's record, never
 SafetyAmp. A push without output, such as a dry run, has nothing to check: Dagster skips the step then.
 """
 

@@ -51,10 +51,10 @@ def judge_left(ledger: Ledger, spec: EntitySpec) -> Judged:
     refused = ledger.failures(spec.name)
     left = {key: how for key, how in ledger.standing(spec.name, [*undone, *wanted]).items() if key not in refused}
     kinds = {how: sum(each == how for each in left.values()) for how in sorted(set(left.values()))}
-    told = ", ".join(f"{number} {how}" for how, number in kinds.items())
+    how_many = ", ".join(f"{number} {how}" for how, number in kinds.items())
     return Judged(
         worst((bool(left), Level.WARNING)),
-        f"{len(left)} changes are left" + (f": {told}" if told else ""),
+        f"{len(left)} changes are left" + (f": {how_many}" if how_many else ""),
         "none",
         keys=tuple(left),
     )

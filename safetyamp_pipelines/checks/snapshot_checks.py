@@ -1,4 +1,4 @@
-"""Checks on snapshots, made from the declared schemas: one step a table tells whether it is whole, and as it should be.
+"""Checks on snapshots, made from the declared schemas: one step a table judges whether it is whole and right.
 
 Each check keeps a result of its own; a failed one with severity ERROR stops what depends on the table.
 """
@@ -23,7 +23,7 @@ CHECKS = {
     "records of the source share a key, which the metadata names: correct one of them there.",
     "schema": "The columns that the sync reads are there and of their type, keys are never null. Red? The source, or "
     "the view that is read, has changed: the metadata names the column. Put it back, or name it in `sync.yaml`. "
-    "Yellow: a column of this site's own has no values. New columns are only told.",
+    "Yellow: a column of this site's own has no values. New columns are only reported.",
     "row_count": "About as many rows as usual. Red? The source is empty and was not: see its grants and companies in "
     "`sync.yaml` before anything else. Yellow: many rows more or fewer than usual, so look why.",
 }
@@ -54,14 +54,14 @@ def judge_certificate(snapshot: Snapshot) -> Judged:
     held = snapshot.certificate
     assert held is not None
     more = {"rows": held.rows, "unique_keys": held.unique_keys, "pages": held.pages, "read_at": held.read_at}
-    told = {"notices": "\n".join(snapshot.notices)} if snapshot.notices else {}
+    notices = {"notices": "\n".join(snapshot.notices)} if snapshot.notices else {}
     level = Level.FINE if held.rows == held.unique_keys else Level.ERROR
     return Judged(
         level,
         f"{held.unique_keys} different keys in {held.rows} rows",
         "as many keys as rows",
         keys=_twice(snapshot) if level is Level.ERROR else (),
-        more={**more, **told},
+        more={**more, **notices},
     )
 
 

@@ -57,7 +57,7 @@ def demo(
         _say("Jira, the second family: the issues of a Cloud and a Data Center in one typed table")
         jira = _safetyamp(["jira", "sync"], environment)
         console.print(
-            "Next: `make dev` opens such a world in the Dagster UI, and tells how `safetyamp plan` reaches it.",
+            "Next: `make dev` opens such a world in the Dagster UI and on the desk.",
             highlight=False,
         )
     if first not in (0, 1) or second["writes"] or jira:
@@ -76,7 +76,7 @@ def ui(
         own = {"DESK_URL": f"http://127.0.0.1:{desk_port}", "DAGSTER_UI_URL": f"http://127.0.0.1:{port}"}
         schedules = {"SYNC_SCHEDULE": "on", "SYNC_INTERVAL_MINUTES": "5", "JIRA_SCHEDULE": "on"}
         environment = {**_environment(box, home), **own, **schedules}
-        # With the same Dagster home the runs of that shell appear in the UI, and `alerts` finds what the sensor told.
+        # With the same Dagster home the runs of that shell appear in the UI, and `alerts` finds what the sensor sent.
         for_shells = {**box.environment, "DAGSTER_HOME": environment["DAGSTER_HOME"]}
         (home / "environment").write_text(
             "".join(f"export {name}={value!r}\n" for name, value in for_shells.items()), encoding="utf-8"

@@ -33,13 +33,13 @@ def marked(failures: Iterable[tuple[str, "Failure"]]) -> Marks:
     return {entity: marks for entity, marks in found.items() if marks}
 
 
-def next_retry(standing: Marks, told: Marks) -> tuple[str | None, Marks]:
-    """The entity to sync now, None when all is told, and what is told then.
+def next_retry(standing: Marks, started: Marks) -> tuple[str | None, Marks]:
+    """The entity to sync now, None when all marks were acted on, and those that were then.
 
     One entity at a time: the others wait for the next look, so that no queue builds up. What stands no more is
-    forgotten, so that it is told anew when it is marked again.
+    forgotten, so that it counts as new when it is marked again.
     """
-    still = {entity: [mark for mark in told.get(entity, ()) if mark in marks] for entity, marks in standing.items()}
+    still = {entity: [mark for mark in started.get(entity, ()) if mark in marks] for entity, marks in standing.items()}
     new = next((entity for entity, marks in standing.items() if set(marks) - set(still[entity])), None)
     return new, still if new is None else {**still, new: standing[new]}
 
@@ -58,10 +58,10 @@ def retry_sensor(timing: TimingSettings) -> dg.SensorDefinition:
     def retries(
         context: dg.SensorEvaluationContext, sync_settings: SettingsResource, ledger: LedgerResource
     ) -> dg.SensorResult | dg.SkipReason:
-        told = json.loads(context.cursor) if context.cursor else {}
+        started = json.loads(context.cursor) if context.cursor else {}
         now = datetime.now(UTC)
-        entity, tell = next_retry(marked(ledger.get().all_failures(now=now)), told)
-        cursor = json.dumps(tell, sort_keys=True)
+        entity, started = next_retry(marked(ledger.get().all_failures(now=now)), started)
+        cursor = json.dumps(started, sort_keys=True)
         if entity is None:
             return dg.SensorResult(skip_reason="no failure was newly marked for retry", cursor=cursor)
         config = sync_settings.get().sync_config().schedule

@@ -23,7 +23,7 @@ def sync_schedules(timing: TimingSettings) -> list[dg.ScheduleDefinition]:
 
 
 def _whole(timing: TimingSettings) -> dg.ScheduleDefinition:
-    told = "".join(f"\n\nA setting is wrong, its default holds: {problem}" for problem in timing.problems)
+    problems = "".join(f"\n\nA setting is wrong, its default holds: {problem}" for problem in timing.problems)
 
     @dg.schedule(
         name="sync_all_schedule",
@@ -33,7 +33,7 @@ def _whole(timing: TimingSettings) -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.RUNNING if timing.is_on else dg.DefaultScheduleStatus.STOPPED,
         description="The rhythm of the whole sync (SYNC_INTERVAL_MINUTES). A tick is skipped, and says why, while "
         "syncing is paused, in a freeze of sync.yaml, while a sync goes on, and longer and longer while syncs fail."
-        + told,
+        + problems,
     )
     def tick(
         context: dg.ScheduleEvaluationContext, sync_settings: SettingsResource, ledger: LedgerResource
