@@ -79,13 +79,16 @@ def as_process(box: Sandbox, *arguments: str, cwd: Path, begun: bool = True, **c
     return Answer(ended.returncode, ended.stdout, ended.stderr, box.requests("safetyamp", since))
 
 
-def in_this_process(box: Sandbox, *arguments: str, begun: bool = True, **changes: str | None) -> Answer:
-    """Run the same command without the seconds that a new process takes to import Dagster."""
+def in_this_process(
+    box: Sandbox, *arguments: str, begun: bool = True, typed: str | None = None, **changes: str | None
+) -> Answer:
+    """Run the same command without the seconds that a new process takes to import Dagster. `typed` is what a person
+    answers."""
     if begun:
         begin_ledger(box, changes)
     since = len(box.requests())
     environment = {**box.environment, "DAGSTER_HOME": None, **changes}
-    ended = CliRunner().invoke(app, list(arguments), env=environment, catch_exceptions=False)
+    ended = CliRunner().invoke(app, list(arguments), env=environment, input=typed, catch_exceptions=False)
     return Answer(ended.exit_code, ended.stdout, ended.stderr, box.requests("safetyamp", since))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, references
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Change, Plan, Verdict
-from safetyamp_pipelines.sync.model.remembered import Memory
+from safetyamp_pipelines.sync.model.remembered import Decision, Memory
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot, canonical_json
 from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.planning.derive import plan_entity
@@ -39,6 +40,7 @@ class Remembered:
     target_id: Id
     pushed: Mapping[str, Any] = field(default_factory=dict)
     not_taken: Mapping[str, str] = field(default_factory=dict)
+    updated_at: datetime = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,9 @@ def plan_of(
     keys: Iterable[str] = (),
     approved: Iterable[str] | None = None,
     unread: Mapping[str, str] | None = None,
+    decisions: Mapping[str, Decision] | None = None,
+    approved_twice: Iterable[str] = (),
+    swings: Mapping[str, Mapping[str, frozenset[frozenset[str]]]] | None = None,
 ) -> Plan:
     """The plan of one entity in that world, or of some of its keys, after the earlier plans given."""
     spec, rules = BY_NAME[entity], rules or SyncConfig()
@@ -78,7 +83,16 @@ def plan_of(
     expected = expected_references(observed_in(world), [(BY_NAME[plan.entity], plan) for plan in after])
     known = None if approved is None else frozenset(approved)
     rows = source_rows if source_rows is not None else {name: len(rows.records) for name, rows in snapshots.items()}
-    memory = Memory(links or {}, failures or {}, rows, is_loaded, approved=known)
+    memory = Memory(
+        links or {},
+        failures or {},
+        rows,
+        is_loaded,
+        approved=known,
+        approved_twice=frozenset(approved_twice),
+        decisions=decisions or {},
+        swings=swings or {},
+    )
     return plan_entity(spec, Inputs(snapshots, expected, memory, rules, unread), rules, tuple(keys))
 
 

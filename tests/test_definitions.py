@@ -47,6 +47,9 @@ OPERATOR_JOBS = {
     "resume_syncing": {"resume"},
     "retry_failures": {"retry"},
     "approve_plan": {"approve"},
+    "refuse_changes": {"refuse"},
+    "decide_record": {"decide"},
+    "link_record": {"link"},
     "undo_session": {"undo"},
     "forget_old_runs": {"forget"},
 }

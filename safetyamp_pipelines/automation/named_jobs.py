@@ -8,7 +8,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from safetyamp_pipelines.assets.reports import DAILY_CHANGES
-from safetyamp_pipelines.resources.keys import CAUSE_TAG, OBSERVED, SYNC_TAG, asset_key
+from safetyamp_pipelines.resources.keys import CAUSE_TAG, OBSERVED, SYNC_TAG, TRIAL_TAG, asset_key
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name
 from safetyamp_pipelines.sync.model.columns import SOURCES
 from safetyamp_pipelines.sync.model.spec import EntitySpec
@@ -52,7 +52,12 @@ sync_all = _job(
     f"Snapshot everything, plan everything, then push: {', '.join(BY_NAME)}.",
     **{SYNC_TAG: "push"},
 )
-plan_all = _job("plan_all", plan_keys(ENTITIES), "Snapshot and plan everything. A safe dry run: it writes nothing.")
+plan_all = _job(
+    "plan_all",
+    plan_keys(ENTITIES),
+    "Snapshot and plan everything. A safe dry run: it writes nothing, and its plans are trials that no push takes.",
+    **{TRIAL_TAG: "plan"},
+)
 sync_one = [
     _job(
         f"sync_{spec.name}",

@@ -3,6 +3,7 @@
 Each is a job of one step with a form in the launchpad, which opens with every field; the work is in `operations/`.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,13 +11,18 @@ import dagster as dg
 from pydantic import Field
 
 from safetyamp_pipelines.assets.push_config import LOGIN
+from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations import decisions
 from safetyamp_pipelines.operations.decisions import decide
+from safetyamp_pipelines.operations.local_time import moment_of
+from safetyamp_pipelines.operations.plan_step import Stored, load_stored
 from safetyamp_pipelines.operations.progress import ProgressReporter
+from safetyamp_pipelines.operations.status import entity_named
 from safetyamp_pipelines.operations.undo_step import Undoing, render_undo, undo_document
 from safetyamp_pipelines.resources.diagnosed import diagnosed
 from safetyamp_pipelines.resources.keys import CAUSE_TAG, POOL, SYNC_TAG, tag_session
 from safetyamp_pipelines.resources.systems import LedgerResource, SafetyAmp, SettingsResource
+from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
@@ -53,6 +59,43 @@ class ApproveConfig(dg.Config):
     reason: str = Field(description="Why they are right; it is kept for ever.")
     by: str = Field(description="Your name; it is kept for ever.")
     hours: int = Field(default=24, ge=1, le=168, description="How long the approval stands.")
+
+
+class RefuseConfig(dg.Config):
+    """Which changes that a guard holds stay unpushed."""
+
+    changes: str = Field(
+        description="The hash of the changes, at least 8 characters of it; the check `guards` shows it."
+    )
+    keys: list[str] = Field(default=[], description="Only these source keys; empty: all of them.")
+    until: str = Field(default="", description="Ask again then, such as 2026-12-01; empty: not until they change.")
+    reason: str = Field(description="Why; it is kept for ever.")
+    by: str = Field(description="Your name; it is kept for ever.")
+
+
+class DecideConfig(dg.Config):
+    """What becomes of one record that waits for a person."""
+
+    entity: str = Field(description="departments, jobs, titles, employees or vehicles.")
+    key: str = Field(description="The source key, such as an employee number.")
+    choice: str = Field(
+        description="source, keep, link or leave; of what a guard holds approve, refuse or later; or undo, which takes "
+        "the last decision back. `safetyamp explain` and the desk show both sides."
+    )
+    safetyamp_id: str = Field(default="", description="With link: the id of the record in SafetyAmp.")
+    until: str = Field(default="", description="With later: when to ask again, such as 2026-12-01.")
+    reason: str = Field(description="Why; it is kept for ever.")
+    by: str = Field(description="Your name; it is kept for ever.")
+
+
+class LinkConfig(dg.Config):
+    """Which SafetyAmp record a source record is."""
+
+    entity: str = Field(description="departments, jobs, titles, employees or vehicles.")
+    key: str = Field(description="The source key, such as an employee number.")
+    safetyamp_id: str = Field(description="The id of the record in SafetyAmp.")
+    reason: str = Field(description="Why; it is kept for ever.")
+    by: str = Field(description="Your name; it is kept for ever.")
 
 
 class UndoConfig(dg.Config):
@@ -111,6 +154,48 @@ def approve(
     refused_by = "\n".join(f"{one['guard']}: {one['figures']}" for one in given["refused"])
     _say(context, approved_by=given["who"], reason=given["reason"], until=str(given["expires_at"]))
     _say(context, entity=given["entity"], plan_hash=given["plan_hash"], refused_by=refused_by)
+
+
+@dg.op(description="Leave changes that a guard holds unpushed: until they change, or until a time.")
+@diagnosed
+def refuse(
+    context: dg.OpExecutionContext, config: RefuseConfig, sync_settings: SettingsResource, ledger: LedgerResource
+) -> None:
+    """Nobody is asked about them meanwhile."""
+    settings, by = sync_settings.get(), _decider(config.reason, config.by)
+    until = moment_of(config.until, settings.sync_config().schedule.timezone) if config.until else None
+    store = snapshot_store(settings)
+    found = decisions.set_aside(store, ledger.get(), config.changes, by, until=until, keys=config.keys)
+    keys = ", ".join(found["keys"][:MOST_KEYS])
+    _say(context, choice=found["choice"], entity=found["entity"], keys=keys, until=found["until"] or "they change")
+
+
+@dg.op(name="decide", description="Decide whose values of a record stand, or which record it is; or take that back.")
+@diagnosed
+def decide_about(
+    context: dg.OpExecutionContext, config: DecideConfig, sync_settings: SettingsResource, ledger: LedgerResource
+) -> None:
+    """The next plan goes by it."""
+    settings, by = sync_settings.get(), _decider(config.reason, config.by)
+    if config.choice == "undo":
+        entity = entity_named(config.entity).name
+        _decided(context, decisions.undo_decision(ledger.get(), entity, config.key, by.who))
+        return
+    stored = _stored(config.entity, settings, ledger.get())
+    until = moment_of(config.until, stored.config.schedule.timezone) if config.until else None
+    to = config.safetyamp_id
+    made = decisions.decide_record(stored, ledger.get(), config.key, config.choice, by, target_id=to, until=until)
+    _decided(context, made)
+
+
+@dg.op(description="Remember which SafetyAmp record a source record is.")
+@diagnosed
+def link(
+    context: dg.OpExecutionContext, config: LinkConfig, sync_settings: SettingsResource, ledger: LedgerResource
+) -> None:
+    """The next plan recognises it by that."""
+    by, stored = _decider(config.reason, config.by), _stored(config.entity, sync_settings.get(), ledger.get())
+    _decided(context, decisions.link_record(stored, ledger.get(), config.key, config.safetyamp_id, by))
 
 
 @dg.op(pool=POOL, description="Set back what one push wrote, where SafetyAmp still says so. It WRITES to SafetyAmp.")
@@ -184,6 +269,24 @@ def approve_plan() -> None:
     approve()
 
 
+@dg.job(tags=TAGS, description="Leave changes that a guard holds unpushed, for good or until a time.")
+def refuse_changes() -> None:
+    """As `safetyamp refuse` and `later`."""
+    refuse()
+
+
+@dg.job(tags=TAGS, description="Decide about one record that waits for a person; the next plan goes by it.")
+def decide_record() -> None:
+    """As `safetyamp decide`."""
+    decide_about()
+
+
+@dg.job(tags=TAGS, description="Remember which SafetyAmp record a source record is.")
+def link_record() -> None:
+    """As `safetyamp link`."""
+    link()
+
+
 @dg.job(
     config=_form("undo", session=0, reason="", by="", dry_run=True),
     tags={**TAGS, SYNC_TAG: "push"},
@@ -194,7 +297,32 @@ def undo_session() -> None:
     undo()
 
 
-OPERATOR_JOBS = [pause_syncing, resume_syncing, retry_failures, approve_plan, undo_session]
+OPERATOR_JOBS = [
+    pause_syncing,
+    resume_syncing,
+    retry_failures,
+    approve_plan,
+    refuse_changes,
+    decide_record,
+    link_record,
+    undo_session,
+]
+
+
+def _decider(reason: str, by: str) -> decisions.Decider:
+    _require_words(reason=reason, by=by)
+    return decisions.Decider(by, LOGIN, reason)
+
+
+def _stored(entity: str, settings: Settings, ledger: Ledger) -> Stored:
+    store, config = snapshot_store(settings), settings.sync_config()
+    return load_stored(entity_named(entity), store, ledger, config, trials=True)
+
+
+def _decided(context: dg.OpExecutionContext, decision: Mapping[str, Any]) -> None:
+    """No values: those stand in the plan."""
+    said = {name: str(decision[name]) for name in ("entity", "source_key", "choice", "who", "reason", "at")}
+    _say(context, **said)
 
 
 def _require_words(**given: str) -> None:

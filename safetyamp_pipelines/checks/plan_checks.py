@@ -89,7 +89,7 @@ def guards_check(entity: str) -> dg.AssetChecksDefinition:
                 "held": dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema=HELD),
                 "refused_by": "\n".join(map(str, plan.refused)) or "none",
                 "overrule": "\n".join(overrule) or "nothing to approve",
-                "job": "approve_plan",
+                "job": "approve_plan, or refuse_changes",
                 **({HEADLINE: headline_of(spec, plan)} if plan.refused else {}),
             },
         )

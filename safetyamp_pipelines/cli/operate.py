@@ -74,7 +74,8 @@ def approve(
         )
     guards = [f"{refused['guard']}: {refused['figures']}" for refused in given["refused"]]
     approved = (
-        f"approved by {given['who']} until {given['expires_at']}: {given['plan_hash'][:12]} of {given['entity']}. "
+        f"approved by {given['who']} (logged in as {given['login']}) until {given['expires_at']}: "
+        f"{given['plan_hash'][:12]} of {given['entity']}. "
         f"{APPLIES.get(given['entity'], '`safetyamp sync`, or `undo`, applies exactly these changes')}"
     )
     respond(as_json, given, [*guards, *_indented(given["keys"]), approved])

@@ -130,7 +130,8 @@ def _records_table(console: Console, name: str, records: list[dict[str, Any]]) -
         table.add_column(column)
     for record in records:
         verdict = record["verdict"].replace("_", " ")
-        table.add_row(escape(record["key"]), verdict, "\n".join(map(escape, record["why"])))
+        why = [*record["why"], *record.get("ways", ())]
+        table.add_row(escape(record["key"]), verdict, "\n".join(map(escape, why)))
     return table
 
 

@@ -130,7 +130,7 @@ def _write_files(ran: Ran, html: Path | None, xlsx: Path | None) -> None:
     with with_ledger() as (ledger, settings):
         store, config = snapshot_store(settings), settings.sync_config()
         made = [spec for spec in ENTITIES if spec.name in ran.plans]
-        views = [plan_view(load_stored(spec, store, ledger, config)) for spec in made]
+        views = [plan_view(load_stored(spec, store, ledger, config, trials=True)) for spec in made]
         if html is not None:
             write_file(html, plan_file(views, config.schedule.timezone).encode())
         if xlsx is not None:

@@ -16,6 +16,7 @@ from safetyamp_pipelines.automation.named_jobs import plan_keys, push_keys
 from safetyamp_pipelines.cli.causes import Cause, cause_of_checks, causes_of
 from safetyamp_pipelines.cli.standing_by import watched
 from safetyamp_pipelines.definitions import build_defs, resources_for
+from safetyamp_pipelines.operations.decisions import ways_out
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.resources.dagster_storage import instance_of_home
 from safetyamp_pipelines.resources.dead_runs import process_tag
@@ -173,7 +174,7 @@ def _gather(
         verdicts = pushed.get(name, plan.verdicts)
         counts = dict(sorted(Counter(str(verdict.outcome) for verdict in verdicts).items()))
         ran.verdicts[name] = _not_attempted(counts) if push and name not in pushed else counts
-        ran.not_in_step[name] = [_line(verdict) for verdict in verdicts if verdict.outcome in NOT_IN_STEP]
+        ran.not_in_step[name] = [_line(verdict, plan) for verdict in verdicts if verdict.outcome in NOT_IN_STEP]
         ran.noted[name] = _noted(plan, verdicts)
 
 
@@ -185,9 +186,10 @@ def _not_attempted(planned: Mapping[str, int]) -> dict[str, int]:
     return {str(name): counts[name] for name in sorted(counts)}
 
 
-def _line(verdict: Verdict) -> dict[str, Any]:
+def _line(verdict: Verdict, plan: Plan) -> dict[str, Any]:
     why = list(verdict.reasons) or [verdict.rule]
-    return {"key": verdict.source_key, "verdict": str(verdict.outcome), "why": why}
+    line = {"key": verdict.source_key, "verdict": str(verdict.outcome), "why": why}
+    return {**line, "ways": ways_out(plan, verdict.source_key)} if verdict.outcome is Outcome.HELD else line
 
 
 def _noted(plan: Plan, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""The commands that take back and forget: undo, forget. The work: `operations/undo_step.py`, `operations/forget/`."""
+"""The commands that push a kept plan, take back and forget: apply, undo, forget. The work: `operations/apply_step.py`,
+`operations/undo_step.py`, `operations/forget/`."""
 
 from __future__ import annotations
 
@@ -13,12 +14,33 @@ import typer
 
 from safetyamp_pipelines.cli.rendering import TerminalProgress
 from safetyamp_pipelines.cli.shell import FAILED, LARGEST, AsJson, By, Key, console, respond, with_ledger
+from safetyamp_pipelines.operations.apply_step import Applying, apply_document, plan_named, render_applied
 from safetyamp_pipelines.operations.forget.forgetting import Forgetting, render_forgotten
 from safetyamp_pipelines.operations.undo_step import Undoing, render_plan, render_undo, undo_document
 from safetyamp_pipelines.settings.loading import login_name
 from safetyamp_pipelines.sync.model.errors import PushStopped, Refusal
 from safetyamp_pipelines.systems.safetyamp import safetyamp_client
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
+
+
+def apply(
+    plan: Annotated[str, typer.Argument(help="The hash of a plan, or its first 8 characters, from `safetyamp plan`.")],
+    as_json: AsJson = False,
+) -> None:
+    """Push exactly the plan that was looked at. What SafetyAmp shows otherwise by now is left out, and named."""
+    again = f"interrupted. `safetyamp apply {plan}` again goes on"
+    with (
+        with_ledger(as_json, empty={"entities": {}, "writes": 0, "calls": 0}) as (ledger, settings),
+        TerminalProgress(console(sys.stderr)) as progress,
+        _interrupt_reported(again),
+    ):
+        store = snapshot_store(settings)
+        ref = plan_named(store, plan)
+        with closing(safetyamp_client(settings)) as client:
+            applied = Applying(client, ledger, settings, store, progress, ref.run_id).apply(ref)
+    document = apply_document(applied)
+    respond(as_json, document, render_applied(document))
+    raise typer.Exit(document["exit_code"])
 
 
 def undo(
@@ -33,7 +55,7 @@ def undo(
         with_ledger(as_json) as (ledger, settings),
         closing(safetyamp_client(settings)) as client,
         TerminalProgress(console(sys.stderr)) as progress,
-        _interrupt_reported(session),
+        _interrupt_reported(f"interrupted, and syncing stays paused. `safetyamp undo {session}` again goes on"),
     ):
         run_id = str(uuid.uuid4())
         undoing = Undoing(client, ledger, settings, snapshot_store(settings), progress, run_id)
@@ -79,12 +101,9 @@ def _is_agreed(key: str) -> bool:
 
 
 @contextmanager
-def _interrupt_reported(session: int) -> Iterator[None]:
+def _interrupt_reported(again: str) -> Iterator[None]:
     """A push that Ctrl-C stopped between two calls is reported in one message, as any other that was cut short."""
     try:
         yield
     except KeyboardInterrupt:
-        raise PushStopped(
-            f"interrupted, and syncing stays paused. `safetyamp undo {session}` again goes on: it looks up what was "
-            "under way, and sends nothing twice"
-        ) from None
+        raise PushStopped(f"{again}: it looks up what was under way, and sends nothing twice") from None

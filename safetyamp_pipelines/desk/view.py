@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from safetyamp_pipelines.ledger.ledger import Ledger
 from safetyamp_pipelines.operations.explain.lines import POLICIES
 from safetyamp_pipelines.operations.local_time import age, local_time
-from safetyamp_pipelines.operations.plan_step import Stored, load_stored
+from safetyamp_pipelines.operations.plan_step import Stored, load_stored, newest_plan
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.model.errors import SnapshotError
@@ -64,7 +64,7 @@ class Desk:
 
     def stored(self, spec: EntitySpec) -> Stored:
         """What the newest run left of an entity; kept until there is a newer one. Raises SnapshotError without any."""
-        refs = [self.store.newest(f"plan/{spec.name}"), self.store.newest(f"safetyamp/{spec.table}")]
+        refs = [newest_plan(self.store, spec.name), self.store.newest(f"safetyamp/{spec.table}")]
         version = tuple(ref.path if ref is not None else "" for ref in refs)
         with self._loading:
             kept = self._kept.get(spec.name)

@@ -271,6 +271,7 @@ class JiraBook:
                 "partition": f"{row['instance']}|{row['project']}",
                 "plan_hash": held["hash"],
                 "who": who,
+                "login": login,
                 "reason": reason,
                 "at": plain(given.at),
                 "expires_at": plain(given.expires_at),

@@ -13,6 +13,7 @@ from safetyamp_pipelines.ledger.ledger_errors import (
     LeaseLost,
     LedgerConflict,
     LedgerUnusable,
+    LinkTaken,
     SessionEnded,
 )
 from safetyamp_pipelines.ledger.records import (
@@ -47,6 +48,7 @@ __all__ = [
     "Ledger",
     "LedgerConflict",
     "LedgerUnusable",
+    "LinkTaken",
     "LoggedChange",
     "LoggedRun",
     "LoggedVerdict",

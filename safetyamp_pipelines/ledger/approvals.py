@@ -18,25 +18,51 @@ CLOCK = "latest"
 class Approvals(Store):
     """Give, find and list approvals. One is bound to the hash of the plan that was reviewed, and expires."""
 
-    def approve(self, plan_hash: str, entity: str, who: str, reason: str, valid_for: timedelta) -> Approval:
-        """Approve the plan from now on. Raises ValueError when nobody, or nothing as a reason, is named."""
+    def approve(
+        self, plan_hash: str, entity: str, who: str, reason: str, valid_for: timedelta, *, login: str = ""
+    ) -> Approval:
+        """Approve the plan from now on. `who` asks for it, `login` (default: the same) is who is logged in.
+
+        Raises ValueError when nobody, or nothing as a reason, is named.
+        """
         if not who.strip() or not reason.strip():
             raise ValueError("an approval names who gives it and why")
         with self._writing() as db:
-            now = self._clock()
-            row = ApprovalRow(
-                plan_hash=plan_hash, entity=entity, who=who, reason=reason, at=now, expires_at=now + valid_for
-            )
+            now = latest_time(db, self._clock())
+            said = {"who": who, "login": login or who, "reason": reason, "at": now, "expires_at": now + valid_for}
+            row = ApprovalRow(plan_hash=plan_hash, entity=entity, **said)
             db.add(row)
             return as_record(Approval, row)
 
-    def approval(self, plan_hash: str, *, now: datetime | None = None) -> Approval | None:
-        """The newest approval of exactly this plan that has not expired at `now` (default: the ledger's clock)."""
-        query = select(ApprovalRow).where(ApprovalRow.plan_hash == plan_hash)
-        valid = query.where(ApprovalRow.expires_at > (now or self._clock()))
-        with self._reading() as db:
-            row = db.scalars(valid.order_by(ApprovalRow.id.desc()).limit(1)).one_or_none()
-            return None if row is None else as_record(Approval, row)
+    def approval(self, plan_hash: str, *, logins: int = 1) -> Approval | None:
+        """The newest approval of exactly this plan that stands now, given by at least so many different logins.
+
+        One that was used, or has expired, never stands again, also when the clock is set back.
+        """
+        with self._writing() as db:
+            standing = ApprovalRow.used_at.is_(None), ApprovalRow.expires_at > latest_time(db, self._clock())
+            query = select(ApprovalRow).where(ApprovalRow.plan_hash == plan_hash, *standing)
+            rows = list(db.scalars(query.order_by(ApprovalRow.id.desc())))
+            return as_record(Approval, rows[0]) if len({row.login for row in rows}) >= logins else None
+
+    def use_approval(self, plan_hash: str) -> None:
+        """Use the approvals of this plan up: it was pushed."""
+        with self._writing() as db:
+            unused = update(ApprovalRow).where(ApprovalRow.plan_hash == plan_hash, ApprovalRow.used_at.is_(None))
+            db.execute(unused.values(used_at=latest_time(db, self._clock())))
+
+    def standing_approvals(self) -> tuple[list[Approval], list[ChangeApproval]]:
+        """The approvals of plans, and of changes, that stand now; newest first."""
+        with self._writing() as db:
+            now = latest_time(db, self._clock())
+            plans = select(ApprovalRow).where(ApprovalRow.used_at.is_(None), ApprovalRow.expires_at > now)
+            changes = select(ChangeApprovalRow).where(
+                ChangeApprovalRow.used_at.is_(None), ChangeApprovalRow.expires_at > now
+            )
+            return (
+                [as_record(Approval, row) for row in db.scalars(plans.order_by(ApprovalRow.id.desc()))],
+                [as_record(ChangeApproval, row) for row in db.scalars(changes.order_by(ChangeApprovalRow.id.desc()))],
+            )
 
     def approvals(self, limit: int = 50) -> list[Approval]:
         """The newest approvals, newest first, also those that expired."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.orm import contains_eager
@@ -19,7 +20,11 @@ from safetyamp_pipelines.ledger.links import put_link
 from safetyamp_pipelines.ledger.records import ChangeStatus, LoggedChange
 from safetyamp_pipelines.ledger.schema import ChangeRow, LeaseRow, SessionRow, as_record
 from safetyamp_pipelines.sync.model.plan import Action, Agreed, Change, Outcome
+from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from safetyamp_pipelines.sync.model.tables import Id
+
+SWINGS, SWINGS_WITHIN = 3, timedelta(days=30)
+"""A field that was written so often between the same two values in so many days is not written again unasked."""
 
 # Asked before every write to SafetyAmp, so built once.
 SESSION_STATE = (
@@ -143,6 +148,26 @@ class Changes(Store):
         query = whole_changes().where(ChangeRow.intended_at >= start, ChangeRow.intended_at < end)
         with self._reading() as db:
             return [change_record(row) for row in db.scalars(query.order_by(ChangeRow.id))]
+
+    def swings(self, entity: str) -> dict[str, dict[str, frozenset[frozenset[str]]]]:
+        """Source key → field → pairs of values (canonical JSON), each pair written to and fro, either way, so often and
+        so lately that neither side can be right."""
+        written = (ChangeRow.entity == entity, ChangeRow.status == "done", ChangeRow.action != Action.CREATE)
+        recent = (*written, ChangeRow.intended_at > self._clock() - SWINGS_WITHIN)
+        often = select(ChangeRow.source_key).where(*recent).group_by(ChangeRow.source_key)
+        often = often.having(func.count() >= SWINGS)
+        query = select(ChangeRow.source_key, ChangeRow.fields).where(*recent, ChangeRow.source_key.in_(often))
+        counted: Counter[tuple[str, str, frozenset[str]]] = Counter()
+        with self._reading() as db:
+            for key, fields in db.execute(query):
+                for name, pair in fields.items():
+                    counted[key, name, frozenset(map(canonical_json, pair))] += 1
+        found: dict[str, dict[str, frozenset[frozenset[str]]]] = {}
+        for (key, name, values), times in counted.items():
+            if times >= SWINGS:
+                known = found.setdefault(key, {})
+                known[name] = known.get(name, frozenset()) | {values}
+        return found
 
     def changes_done(self, session_id: int) -> list[LoggedChange]:
         """What the session did in SafetyAmp, oldest first."""

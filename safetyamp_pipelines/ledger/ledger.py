@@ -10,6 +10,7 @@ from sqlalchemy import URL, update
 from safetyamp_pipelines.ledger.approvals import Approvals
 from safetyamp_pipelines.ledger.call_log import CallLog
 from safetyamp_pipelines.ledger.changes import Changes
+from safetyamp_pipelines.ledger.choices import Decisions
 from safetyamp_pipelines.ledger.database import Clock, described, open_engine, utc_now
 from safetyamp_pipelines.ledger.failures import Failures
 from safetyamp_pipelines.ledger.links import Links
@@ -24,7 +25,19 @@ from safetyamp_pipelines.ledger.verdict_log import Verdicts
 
 
 class Ledger(
-    Sessions, Changes, Links, Failures, Locks, Observations, Approvals, Verdicts, Removal, CallLog, LookLog, Totals
+    Sessions,
+    Changes,
+    Links,
+    Failures,
+    Locks,
+    Observations,
+    Approvals,
+    Decisions,
+    Verdicts,
+    Removal,
+    CallLog,
+    LookLog,
+    Totals,
 ):
     """What was intended, sent and answered. Safe to use from several threads; every call is one short transaction."""
 

@@ -10,7 +10,8 @@ Refusal
         ├── IntentOpen    a create of this record has no answer yet: look it up before trying again
         ├── AlreadyAnswered  another process settled this change
         ├── SessionEnded  this push was declared over
-        └── IntentUnsettled  a record with a call in the air cannot be forgotten or unlinked
+        ├── IntentUnsettled  a record with a call in the air cannot be forgotten, linked or unlinked
+        └── LinkTaken     another source record is linked to that SafetyAmp record
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
+from safetyamp_pipelines.sync.model.tables import Id
 
 
 class LedgerUnusable(Refusal):
@@ -97,4 +99,18 @@ class IntentUnsettled(LedgerConflict):
     def __str__(self) -> str:
         return (
             f"{self.entity} {self.source_key}: a call has no answer yet; sync once, which settles it, then {self.then}"
+        )
+
+
+class LinkTaken(LedgerConflict):
+    """Another source record is linked to that SafetyAmp record, and one record has one source."""
+
+    def __init__(self, entity: str, target_id: Id, holder: str) -> None:
+        self.entity, self.target_id, self.holder = entity, target_id, holder
+        super().__init__(entity, target_id, holder)
+
+    def __str__(self) -> str:
+        return (
+            f"SafetyAmp id {self.target_id} is {self.entity} {self.holder}: if that is wrong, `safetyamp unlink "
+            f"{self.entity} {self.holder}` first"
         )

@@ -96,14 +96,17 @@ class Pause:
 
 @dataclass(frozen=True, kw_only=True)
 class Approval:
-    """A person's leave to push one plan although a guard refused it, until `expires_at`."""
+    """A person's leave to push one plan although a guard refused it, until `expires_at`: `who` asked for it, logged in
+    as `login`. `used_at` is when it was pushed."""
 
     plan_hash: str
     entity: str
     who: str
+    login: str
     reason: str
     at: datetime
     expires_at: datetime
+    used_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session as Transaction
 
@@ -9,7 +11,16 @@ from safetyamp_pipelines.ledger.database import Store, erase_freed, mark_freed, 
 from safetyamp_pipelines.ledger.failures import forget_hashes
 from safetyamp_pipelines.ledger.ledger_errors import IntentUnsettled
 from safetyamp_pipelines.ledger.records import Forgotten, Unlinked
-from safetyamp_pipelines.ledger.schema import ChangeRow, FailureRow, LinkRow, LookRow, UnlinkRow, VerdictRow, as_record
+from safetyamp_pipelines.ledger.schema import (
+    ChangeRow,
+    DecisionRow,
+    FailureRow,
+    LinkRow,
+    LookRow,
+    UnlinkRow,
+    VerdictRow,
+    as_record,
+)
 
 
 class Removal(Store):
@@ -25,6 +36,8 @@ class Removal(Store):
             refuse_open(db, entity, source_key, then="forget")
             looks = update(LookRow).where(LookRow.entity == entity, LookRow.source_key == source_key)
             db.execute(looks.values(source_key=""))  # who looked, and when, stays
+            decided = update(DecisionRow).where(DecisionRow.entity == entity, DecisionRow.source_key == source_key)
+            db.execute(decided.values(about=""))  # its hash has no key
             forgotten = Forgotten(
                 changes=empty_changes(db, entity, source_key),
                 links=empty_link(db, entity, source_key),
@@ -50,12 +63,11 @@ class Removal(Store):
             row = db.get(LinkRow, (entity, source_key), with_for_update=True)
             if row is None:
                 return None
-            kept = {"target_id": row.target_id, "natural_key": row.natural_key, "who": who, "reason": reason}
-            noted = UnlinkRow(entity=entity, source_key=source_key, at=self._clock(), **kept)
-            db.add(noted)
-            db.delete(row)
-            db.flush()
-            return as_record(Unlinked, noted)
+            now = self._clock()
+            by_hand = (DecisionRow.entity == entity, DecisionRow.source_key == source_key, DecisionRow.choice == "link")
+            ended = update(DecisionRow).where(*by_hand, DecisionRow.ended_at.is_(None))
+            db.execute(ended.values(ended_at=now, ended=f"unlinked by {who}"))
+            return as_record(Unlinked, remove_link(db, row, who, reason, now))
 
     def unlinked(self, entity: str | None = None) -> list[Unlinked]:
         """Every pair that people had forgotten, newest first."""
@@ -64,6 +76,16 @@ class Removal(Store):
             query = query.where(UnlinkRow.entity == entity)
         with self._reading() as db:
             return [as_record(Unlinked, row) for row in db.scalars(query)]
+
+
+def remove_link(db: Transaction, row: LinkRow, who: str, reason: str, now: datetime) -> UnlinkRow:
+    """Forget the pair, and note who had that done."""
+    kept = {"target_id": row.target_id, "natural_key": row.natural_key, "who": who, "reason": reason}
+    noted = UnlinkRow(entity=row.entity, source_key=row.source_key, at=now, **kept)
+    db.add(noted)
+    db.delete(row)
+    db.flush()
+    return noted
 
 
 def refuse_open(db: Transaction, entity: str, source_key: str, *, then: str) -> None:

@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeDecorator
 
 from safetyamp_pipelines.ledger.records import ChangeStatus, SessionStatus
 from safetyamp_pipelines.sync.model.plan import Action
-from safetyamp_pipelines.sync.model.remembered import FailureState
+from safetyamp_pipelines.sync.model.remembered import Choice, FailureState
 from safetyamp_pipelines.sync.model.tables import Id
 
 UNANSWERED = text("status IS NULL")
@@ -276,9 +276,11 @@ class ApprovalRow(Base):
     plan_hash: Mapped[str] = mapped_column(index=True)
     entity: Mapped[str]
     who: Mapped[str]
+    login: Mapped[str]
     reason: Mapped[str]
     at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
 
 
 class ChangeApprovalRow(Base):
@@ -301,6 +303,30 @@ class ChangeApprovalRow(Base):
     at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+
+
+class DecisionRow(Base):
+    """What a person decided about one record; every one is kept. It counts until `ended_at`, and `ended` says why.
+
+    `about` is the hash of the question, or of the held change, that it answers; empty for a link.
+    """
+
+    __tablename__ = "ledger_decisions"
+    __table_args__ = (Index("ix_ledger_decisions_entity_source_key", "entity", "source_key"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entity: Mapped[str]
+    source_key: Mapped[str]
+    choice: Mapped[Choice] = mapped_column(Text)
+    about: Mapped[str]
+    target_id: Mapped[Id | None] = mapped_column(SafetyAmpId)
+    who: Mapped[str]
+    login: Mapped[str]
+    reason: Mapped[str]
+    at: Mapped[datetime]
+    until: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    ended: Mapped[str]
 
 
 class ClockRow(Base):

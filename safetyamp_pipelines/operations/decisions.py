@@ -6,23 +6,50 @@ Each is recorded by the ledger.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from safetyamp_pipelines.ledger import Ledger, Unlinked
+from safetyamp_pipelines.operations.display import target_name
+from safetyamp_pipelines.operations.explain.search import names_of
 from safetyamp_pipelines.operations.plain import plain
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.operations.plan_step import Stored
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, writers
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
-from safetyamp_pipelines.sync.model.plan import Plan
-from safetyamp_pipelines.sync.model.remembered import FailureState
+from safetyamp_pipelines.sync.model.plan import Held, Plan, Question
+from safetyamp_pipelines.sync.model.remembered import Choice, Decision, FailureState
+from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
 LEAST_CHARACTERS = 8
+LASTS = timedelta(hours=24)
+"""How long an approval stands unless somebody says otherwise."""
+CHOICES = {
+    "source": "take the source's",
+    "keep": "keep SafetyAmp's",
+    "link": "link it to the record of SafetyAmp that it is",
+    "leave": "leave it alone until something of it changes",
+    "approve": "let it be pushed",
+    "refuse": "do not push it, and do not ask again until it changes",
+    "later": "ask again at a later time",
+}
+OF_A_GUARD = ("approve", "refuse", "later")
+
+
+@dataclass(frozen=True)
+class Decider:
+    """Who asks for a decision, who is logged in while it is taken, and why."""
+
+    who: str
+    login: str
+    reason: str
 
 
 def newest_plans(store: SnapshotStore) -> list[Plan]:
-    """The newest stored plan of each entity that has one, and the newest plan to undo a session of it."""
-    refs = [store.newest(f"{kind}/{spec.name}") for spec in ENTITIES for kind in ("plan", "undo")]
+    """The newest stored plan of each entity that has one, the newest that a person made to look at, and the newest to
+    undo a session of it."""
+    refs = [store.newest(f"{kind}/{spec.name}") for spec in ENTITIES for kind in ("plan", "trial", "undo")]
     return [Plan.from_bytes(store.read(ref)) for ref in refs if ref is not None]
 
 
@@ -40,34 +67,77 @@ def approve(
     """Approve the changes that a guard holds, all of them or those of some source keys; `wanted` is the beginning of
     their hash. That of the plan of an undo approves the undo. Raises PlanRefused for what is held by nobody."""
     wanted = _long_enough(wanted)
-    for plan in newest_plans(store):
-        for guard in plan.held_by():
-            if not plan.held_hash(guard).startswith(wanted):
-                continue
-            held = [
-                one.change for one in plan.held if one.guard == guard and (not keys or one.change.source_key in keys)
-            ]
-            if missing := set(keys) - {change.source_key for change in held}:
-                raise PlanRefused(f"{guard} holds nothing of {', '.join(sorted(missing))} in {plan.entity}")
-            changes = [(change.source_key, change.hash) for change in held]
-            given = ledger.approve_changes(
-                plan.entity, changes, guard=guard, who=who, login=login, reason=reason, lasts=lasts
-            )[0]
-            refused = [one for one in plan.refused if one.guard == guard]
-            return {
-                "entity": plan.entity,
-                "plan_hash": plan.held_hash(guard),
-                "who": who,
-                "reason": reason,
-                "at": plain(given.at),
-                "expires_at": plain(given.expires_at),
-                "keys": [key for key, _ in changes],
-                "refused": plain(refused),
-            }
+    if (found := _held_set(store, wanted, keys)) is not None:
+        guard = found.guard
+        given = ledger.approve_changes(
+            found.plan.entity, found.changes, guard=guard, who=who, login=login, reason=reason, lasts=lasts
+        )[0]
+        return {
+            **_document_of(found),
+            "who": who,
+            "login": login,
+            "reason": reason,
+            "at": plain(given.at),
+            "expires_at": plain(given.expires_at),
+        }
     meant = refused_plan(store, wanted)
-    approval = ledger.approve(meant.hash, meant.entity, who, reason, lasts)
+    approval = ledger.approve(meant.hash, meant.entity, who, reason, lasts, login=login)
     keys = sorted({key for refused in meant.refused for key in refused.keys})
     return {**plain(approval), "keys": keys, "refused": plain(meant.refused)}
+
+
+def set_aside(
+    store: SnapshotStore,
+    ledger: Ledger,
+    wanted: str,
+    by: Decider,
+    *,
+    until: datetime | None = None,
+    keys: Collection[str] = (),
+) -> dict[str, Any]:
+    """Leave the changes that a guard holds, all of them or those of some source keys, unpushed and ask nobody again:
+    until they change, or `until` a time. `wanted` is as for `approve`. Raises PlanRefused for what no guard holds."""
+    wanted = _long_enough(wanted)
+    found = _held_set(store, wanted, keys)
+    if found is None:
+        raise PlanRefused(_why_unknown(store, wanted, newest_plans(store)))
+    choice: Choice = "refuse" if until is None else "later"
+    given = ledger.decide(found.plan.entity, found.changes, choice, **vars(by), until=until)[0]
+    return {**_document_of(found), "choice": choice, **vars(by), **_times(given)}
+
+
+@dataclass(frozen=True)
+class _HeldSet:
+    """What one guard holds of a plan, or some of it. `changes` are source keys with the hashes of their changes."""
+
+    plan: Plan
+    guard: str
+    changes: list[tuple[str, str]]
+
+
+def _held_set(store: SnapshotStore, wanted: str, keys: Collection[str]) -> _HeldSet | None:
+    for plan in newest_plans(store):
+        for guard in plan.held_by():
+            if plan.held_hash(guard).startswith(wanted):
+                held = {one.change.source_key: one.change.hash for one in plan.held if one.guard == guard}
+                if missing := set(keys) - held.keys():
+                    raise PlanRefused(f"{guard} holds nothing of {', '.join(sorted(missing))} in {plan.entity}")
+                return _HeldSet(plan, guard, [(key, held[key]) for key in held if not keys or key in keys])
+    return None
+
+
+def _document_of(found: _HeldSet) -> dict[str, Any]:
+    refused = [one for one in found.plan.refused if one.guard == found.guard]
+    return {
+        "entity": found.plan.entity,
+        "plan_hash": found.plan.held_hash(found.guard),
+        "keys": [key for key, _ in found.changes],
+        "refused": plain(refused),
+    }
+
+
+def _times(given: Decision) -> dict[str, Any]:
+    return {"at": plain(given.at), "until": plain(given.until)}
 
 
 def _long_enough(wanted: str) -> str:
@@ -81,7 +151,7 @@ def refused_plan(store: SnapshotStore, wanted: str) -> Plan:
     """The newest plan whose hash begins with `wanted` and against which a guard stands; PlanRefused when none does."""
     wanted = _long_enough(wanted)
     plans = newest_plans(store)
-    found = [plan for plan in plans if plan.hash.startswith(wanted)]
+    found = list({plan.hash: plan for plan in plans if plan.hash.startswith(wanted)}.values())
     if len(found) > 1:
         names = ", ".join(f"{plan.hash} ({plan.entity})" for plan in found)
         raise PlanRefused(f"{wanted} is the beginning of several plans: {names}. Give more of it")
@@ -108,7 +178,8 @@ def _why_unknown(store: SnapshotStore, wanted: str, plans: list[Plan]) -> str:
         for plan in plans
         for guard, number in plan.held_by().items()
     ]
-    return f"no newest plan holds {wanted}. Waiting for an approval: {', '.join(waiting) or 'none'}"
+    named = ", ".join(dict.fromkeys(waiting))  # a plan of a sync, and a trial after it, hold the same
+    return f"no newest plan holds {wanted}. Waiting for an approval: {named or 'none'}"
 
 
 def failures_of(ledger: Ledger, now: datetime) -> list[dict[str, Any]]:
@@ -181,4 +252,204 @@ def render_unlinked(unlinked: dict[str, Any]) -> str:
     return (
         f"{unlinked['entity']} {unlinked['source_key']}: forgotten by {unlinked['who']} at {unlinked['at']} that it is "
         f"SafetyAmp id {unlinked['target_id']}: {unlinked['reason']}"
+    )
+
+
+# --- what only people can decide about one record ---
+
+
+def ways_out(plan: Plan, key: str) -> list[str]:
+    """What a person can do about a record that is held, each with its command; nothing for any other."""
+    noun, ways = BY_NAME[plan.entity].noun, []
+    for held in plan.held:
+        if held.change.source_key == key:
+            found = plan.held_hash(held.guard)[:12]
+            ways += [f"{CHOICES[how]}: `safetyamp {how} {found} --key {key}`" for how in OF_A_GUARD]
+    for question in plan.questions:
+        if question.source_key == key and not question.answer:
+            ways += [f"{CHOICES[how]}: {_command(noun, key, how)}" for how in question.choices]
+    return ways
+
+
+def _command(noun: str, key: str, choice: str) -> str:
+    return f"`safetyamp link {noun} {key} ID`" if choice == "link" else f"`safetyamp decide {noun} {key} {choice}`"
+
+
+def question_of(stored: Stored, ledger: Ledger, key: str) -> dict[str, Any]:
+    """What there is to decide about the record: the question, the values on both sides, the choices in words, and the
+    decision that counts now. Holds a person's values. Raises Refusal when nothing is to be decided, nor was."""
+    held, question = _held_of(stored.plan, key), _question_of(stored.plan, key)
+    decided = _decided_now(ledger, stored.spec.name, key)
+    if held is None and question is None and decided is None:
+        raise Refusal(
+            f"{stored.spec.noun} {key} waits for no decision: `safetyamp explain {stored.spec.noun} {key}` shows why "
+            "it is as it is"
+        )
+    fields = {**(held.change.fields if held else {}), **(question.fields if question else {})}
+    rows = stored.shown[stored.spec.table].rows
+    candidates = [row_id for row_id in (question.candidates if question else ()) if row_id in rows]
+    asked = [f"{held.guard}: {held.figures} [{held.setting}]"] if held else []
+    return {
+        "entity": stored.spec.name,
+        "noun": stored.spec.noun,
+        "key": key,
+        "name": names_of(stored).get(key, ""),
+        "question": "; ".join([*asked, *([question.text] if question else [])]),
+        "fields": [
+            {"field": name, "label": stored.spec.field(name).label, "safetyamp": before, "source": after}
+            for name, (before, after) in fields.items()
+        ],
+        "candidates": [{"id": row_id, "name": target_name(stored.spec, rows[row_id])} for row_id in candidates],
+        "choices": {choice: CHOICES[choice] for choice in _choices(held, question)},
+        "decided": None if decided is None else plain(decided),
+    }
+
+
+def _held_of(plan: Plan, key: str) -> Held | None:
+    return next((one for one in (*plan.held, *plan.set_aside) if one.change.source_key == key), None)
+
+
+def _question_of(plan: Plan, key: str) -> Question | None:
+    return next((one for one in plan.questions if one.source_key == key), None)
+
+
+def _choices(held: Held | None, question: Question | None) -> tuple[str, ...]:
+    return (*(question.choices if question else ()), *(OF_A_GUARD if held else ()))
+
+
+def _decided_now(ledger: Ledger, entity: str, key: str) -> Decision | None:
+    return next((one for one in ledger.decisions(entity, key) if one.ended_at is None), None)
+
+
+def decide_record(
+    stored: Stored,
+    ledger: Ledger,
+    key: str,
+    choice: str,
+    by: Decider,
+    *,
+    target_id: str = "",
+    until: datetime | None = None,
+    lasts: timedelta = LASTS,
+) -> dict[str, Any]:
+    """Decide about one record as `question_of` asks; `target_id` is for `link`, `until` for `later`, `lasts` for
+    `approve`. The next plan goes by it. Gives the decision as a document. Raises Refusal for what is no choice here."""
+    entity, held, question = stored.spec.name, _held_of(stored.plan, key), _question_of(stored.plan, key)
+    if choice not in _choices(held, question):
+        choices = ", ".join(_choices(held, question)) or "none: it waits for no decision"
+        raise Refusal(f"{choice} is no choice for {stored.spec.noun} {key}. There are {choices}")
+    if choice == "link":
+        return link_record(stored, ledger, key, target_id, by)
+    if choice == "approve":
+        assert held is not None
+        changes = [(key, held.change.hash)]
+        (given,) = ledger.approve_changes(entity, changes, guard=held.guard, **vars(by), lasts=lasts)
+        ledger.undo_decision(entity, key, by.who)  # it is not set aside any more
+        return {**plain(given), "choice": choice}
+    if (choice == "later") == (until is None):
+        raise Refusal("later needs a time, and nothing else does")
+    about = held if choice in OF_A_GUARD else question
+    assert about is not None
+    answer = (key, about.change.hash if isinstance(about, Held) else about.hash)
+    (decision,) = ledger.decide(entity, [answer], cast("Choice", choice), **vars(by), until=until)
+    return decision_document(decision)
+
+
+def undo_decision(ledger: Ledger, entity: str, key: str, who: str) -> dict[str, Any]:
+    """Take the record's decision back, a link made by hand with it. Raises Refusal when none counts."""
+    undone = ledger.undo_decision(entity, key, who)
+    if undone is None:
+        raise Refusal(f"nothing was decided about {BY_NAME[entity].noun} {key} that still counts")
+    return decision_document(undone)
+
+
+def link_record(stored: Stored, ledger: Ledger, key: str, target_id: str, by: Decider) -> dict[str, Any]:
+    """Remember which SafetyAmp record a source record is: from then on it is recognised by that alone.
+
+    Raises Refusal for a key that no source record has, an id that the newest snapshot of SafetyAmp does not list, or
+    one that another source record is recognised as; IntentUnsettled while a call for the record has no answer.
+    """
+    spec, wanted = stored.spec, target_id.strip()
+    record = next((one for one in stored.desired if one.source_key == key), None)
+    if record is None:
+        raise Refusal(f"no {spec.noun} has the key {key}: `safetyamp explain {spec.noun} {key}` tells why")
+    rows = stored.shown[spec.table].rows
+    found: Id | None = next((row_id for row_id in rows if str(row_id) == wanted), None)
+    if found is None:
+        raise Refusal(f"SafetyAmp lists no record {wanted!r} among its {spec.table}, as of {stored.plan.as_of}")
+    if (holder := _holder(stored, ledger, found, key)) is not None:
+        raise Refusal(
+            f"SafetyAmp id {found} is {holder}: if that is wrong, `safetyamp unlink {holder} --reason …` first"
+        )
+    given = ledger.link(spec.name, key, record.natural_key, found, **vars(by))
+    return decision_document(given)
+
+
+def _holder(stored: Stored, ledger: Ledger, target_id: Id, key: str) -> str | None:
+    """Which other record, as `employees 100482`, SafetyAmp's is: by a link, or as the newest plan recognised it."""
+    for spec in writers(stored.spec.table):
+        for other, known in ledger.links(spec.name).items():
+            if known.target_id == target_id and (spec.name, other) != (stored.spec.name, key):
+                return f"{spec.name} {other}"
+    recognised = {agreed.target_id: agreed.source_key for agreed in stored.plan.agreed}
+    recognised |= {
+        change.target_id: change.source_key for change in stored.plan.changes if change.target_id is not None
+    }
+    other = recognised.get(target_id, key)
+    return None if other == key else f"{stored.spec.name} {other}"
+
+
+def links_of(ledger: Ledger, entity: str | None = None) -> dict[str, list[dict[str, Any]]]:
+    """Every remembered pair, those that a person made with who and why; and every pair that was forgotten."""
+    by_hand = {
+        (one.entity, one.source_key, one.target_id): one
+        for one in reversed(ledger.decisions(entity))
+        if one.choice == "link"
+    }
+    links = []
+    for spec in ENTITIES:
+        for key, known in sorted(ledger.links(spec.name).items()) if entity in (None, spec.name) else ():
+            made = by_hand.get((spec.name, key, known.target_id))
+            links.append(
+                {
+                    "entity": spec.name,
+                    "source_key": key,
+                    "target_id": known.target_id,
+                    "natural_key": known.natural_key,
+                    "updated_at": plain(known.updated_at),
+                    "who": made.who if made else None,
+                    "login": made.login if made else None,
+                    "reason": made.reason if made else None,
+                    "at": plain(made.at) if made else None,
+                }
+            )
+    return {"links": links, "unlinked": unlinked_of(ledger, entity)}
+
+
+def render_link(link: dict[str, Any]) -> str:
+    """The line of one link of `links_of`."""
+    by_hand = f", linked by {link['who']} at {link['at']}: {link['reason']}" if link["who"] else ""
+    return f"{link['entity']} {link['source_key']} is SafetyAmp id {link['target_id']}{by_hand}"
+
+
+def decisions_of(ledger: Ledger, entity: str | None = None) -> list[dict[str, Any]]:
+    """Every decision about a record, newest first."""
+    return [decision_document(one) for one in ledger.decisions(entity)]
+
+
+def decision_document(decision: Decision) -> dict[str, Any]:
+    """The decision without the hash of what it is about, which means nothing to a reader."""
+    return {name: value for name, value in plain(decision).items() if name != "about"}
+
+
+def render_decision(decision: dict[str, Any]) -> str:
+    """The line of one of them."""
+    what = CHOICES[decision["choice"]]
+    what += f" ({decision['target_id']})" if decision["target_id"] is not None else ""
+    what += f" ({decision['until']})" if decision["until"] is not None else ""
+    ended = f"; {decision['ended']} at {decision['ended_at']}" if decision["ended_at"] else ""
+    login = f" ({decision['login']})" if decision["login"] != decision["who"] else ""
+    return (
+        f"{decision['entity']} {decision['source_key']}: {what}, decided by {decision['who']}{login} at "
+        f"{decision['at']}: {decision['reason']}{ended}"
     )

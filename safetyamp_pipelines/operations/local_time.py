@@ -1,9 +1,11 @@
-"""The one form in which people are shown times: local to the company, with its zone."""
+"""The one form in which people are shown times, and give them: local to the company, with its zone."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
+
+from safetyamp_pipelines.sync.model.errors import Refusal
 
 
 def local_time(moment: datetime | str | None, timezone: str) -> str:
@@ -27,3 +29,15 @@ def age(moment: datetime | str, now: datetime) -> str:
     """How long ago that was."""
     at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
     return duration(max(0.0, (now - at).total_seconds()))
+
+
+def moment_of(text: str, timezone: str) -> datetime:
+    """A date or time of the company's day. Raises Refusal for one that is none, or that has passed."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise Refusal(f"{text!r} is no date: write it as 2026-12-01, or 2026-12-01T09:00") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone))
+    if moment <= datetime.now(UTC):
+        raise Refusal(f"{text} has passed already")
+    return moment.astimezone(UTC)

@@ -3,13 +3,14 @@ under other rules or by another release. Reads only, asks no outside system, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.journal import remembered
+from safetyamp_pipelines.operations.plan_step import kept_plans
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.model.errors import Refusal, SnapshotError
 from safetyamp_pipelines.sync.model.inputs import Inputs
@@ -108,7 +109,7 @@ def _stored_plan(store: SnapshotStore, wanted: str) -> Plan:
     wanted = wanted.strip().lower()
     if len(wanted) < LEAST_CHARACTERS:
         raise Refusal(f"{wanted!r} is too short: give at least {LEAST_CHARACTERS} characters of the plan's hash")
-    refs = [ref for spec in ENTITIES for ref in store.history(f"plan/{spec.name}")]
+    refs = [ref for spec in ENTITIES for ref in kept_plans(store, spec.name)]
     found = {str(ref.content["plan_hash"]): ref for ref in refs if str(ref.content["plan_hash"]).startswith(wanted)}
     if not found:
         raise Refusal(f"no kept plan begins with {wanted}: the hash stands in the plan's metadata, and in `history`")
@@ -147,9 +148,18 @@ def replanned(
 
 
 def _whole_runs(store: SnapshotStore, runs: int) -> list[str]:
-    """The newest runs that planned every entity."""
-    planned = [[ref.run_id for ref in store.history(f"plan/{spec.name}")] for spec in ENTITIES]
-    return [run_id for run_id in planned[0] if all(run_id in others for others in planned)][:runs]
+    """The newest runs that planned every entity: syncs, and trials while there was none."""
+    return (_planning_all(store, of_syncs) or _planning_all(store, kept_plans))[:runs]
+
+
+def _planning_all(store: SnapshotStore, kept: Callable[[SnapshotStore, str], list[SnapshotRef]]) -> list[str]:
+    planned = [[ref.run_id for ref in kept(store, spec.name)] for spec in ENTITIES]
+    return [run_id for run_id in planned[0] if all(run_id in others for others in planned)]
+
+
+def of_syncs(store: SnapshotStore, entity: str) -> list[SnapshotRef]:
+    """The kept plans that were no trials."""
+    return store.history(f"plan/{entity}")
 
 
 class _Snapshots:
@@ -161,7 +171,7 @@ class _Snapshots:
         self.plans = {
             spec.name: Plan.from_bytes(store.read(ref))
             for spec in ENTITIES
-            if (ref := store.newest(f"plan/{spec.name}", run_id)) is not None
+            if (ref := next((one for one in kept_plans(store, spec.name) if one.run_id == run_id), None)) is not None
         }
 
     def of(self, table: str) -> Snapshot | None:

@@ -58,7 +58,14 @@ def plan_inputs(
     """
     unread = unread or {}
     snapshots = {table: fetch(table) for table in (*spec.sources, *observed_tables(spec)) if table not in unread}
-    memory = replace(remembered(ledger, spec.name), approved=ledger.approved(spec.name))
+    approved, twice = ledger.approved(spec.name), ledger.approved(spec.name, logins=2)
+    memory = replace(
+        remembered(ledger, spec.name),
+        approved=approved,
+        approved_twice=twice,
+        decisions=ledger.decided(spec.name),
+        swings=ledger.swings(spec.name),
+    )
     return Inputs(snapshots, expected_state(spec, fetch, unread), memory, config, unread)
 
 
@@ -71,15 +78,18 @@ def make_plan(
     config: SyncConfig,
     run_id: str,
     keys: Collection[str] = (),
+    is_trial: bool = False,
 ) -> Plan:
-    """Plan the entity, or some of its source keys, and record the verdicts. Writes nothing to SafetyAmp.
+    """Plan the entity, or some of its source keys, and record the verdicts, unless it is a trial. Writes nothing to
+    SafetyAmp.
 
     Raises SnapshotError for a snapshot that is not whole, PlanRefused for a key that is no record.
     """
     inputs = plan_inputs(spec, fetch, ledger, config, unread)
     plan = plan_entity(spec, inputs, config, keys)
     looked_at = min(datetime.fromisoformat(inputs.as_of(source)) for source in spec.sources if source not in unread)
-    ledger.log_verdicts(run_id, spec.name, looked_at, plan.verdicts)
+    if not is_trial:
+        ledger.log_verdicts(run_id, spec.name, looked_at, plan.verdicts)
     with log_context(run_id=run_id, entity=spec.name):
         log_plan(plan)
         for name, why in unread.items():
@@ -134,9 +144,36 @@ class Stored:
         return self.inputs.as_of(table)
 
 
-def load_stored(spec: EntitySpec, store: SnapshotStore, ledger: Ledger, config: SyncConfig) -> Stored:
-    """Read the plan and its snapshots. Raises SnapshotError when the entity was never planned, or one is gone."""
-    ref = _ref(store, f"plan/{spec.name}", None)
+def trial_name(entity: str) -> str:
+    """Under which the plans are kept that a person made to look at: no push takes them, and none of them is the newest
+    plan where a sync has made one."""
+    return f"trial/{entity}"
+
+
+def newest_plan(store: SnapshotStore, entity: str, *, trials: bool = False) -> SnapshotRef | None:
+    """The newest plan of the syncs; with `trials`, or while there is none, the newest of all."""
+    own = store.newest(f"plan/{entity}")
+    trial = store.newest(trial_name(entity)) if trials or own is None else None
+    found = [ref for ref in (own, trial) if ref is not None]
+    return max(found, key=lambda ref: ref.published_at, default=None)
+
+
+def kept_plans(store: SnapshotStore, entity: str) -> list[SnapshotRef]:
+    """Every kept plan, trials too, newest first."""
+    refs = [*store.history(f"plan/{entity}"), *store.history(trial_name(entity))]
+    return sorted(refs, key=lambda ref: ref.published_at, reverse=True)
+
+
+def load_stored(
+    spec: EntitySpec, store: SnapshotStore, ledger: Ledger, config: SyncConfig, *, trials: bool = False
+) -> Stored:
+    """Read the plan and its snapshots; with `trials` also one that a person made to look at, if it is the newest.
+
+    Raises SnapshotError when the entity was never planned, or one is gone.
+    """
+    ref = newest_plan(store, spec.name, trials=trials)
+    if ref is None:
+        raise SnapshotError(f"plan/{spec.name} is not stored: run `safetyamp plan` first")
     fetched: dict[str, Any] = {}
 
     def fetch(name: str) -> Any:
@@ -163,7 +200,9 @@ def _shown(store: SnapshotStore, table: str, run_id: str, fetch: Fetch) -> tuple
 
 def _ref(store: SnapshotStore, name: str, run_id: str | None) -> SnapshotRef:
     """The one of that run, as the plan read it, else the newest."""
-    ref = (store.newest(name, run_id) if run_id is not None else None) or store.newest(name)
+    names = [name, trial_name(name.removeprefix("plan/"))] if name.startswith("plan/") else [name]
+    own = (store.newest(one, run_id) for one in names if run_id is not None)
+    ref = next((one for one in own if one is not None), None) or store.newest(name)
     if ref is None:
         raise SnapshotError(f"{name} is not stored: run `safetyamp plan` first")
     return ref

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from safetyamp_pipelines.operations.decisions import ways_out
 from safetyamp_pipelines.operations.explain.search import names_of
 from safetyamp_pipelines.operations.plan_step import Stored
 from safetyamp_pipelines.sync.model.plan import Action, Change, Plan
@@ -46,6 +47,7 @@ def plan_view(stored: Stored) -> dict[str, Any]:
                 "name": names.get(verdict.source_key, ""),
                 "verdict": str(verdict.outcome),
                 "why": [*(verdict.reasons or (verdict.rule,)), *verdict.notes],
+                "ways": ways_out(plan, verdict.source_key),
                 "groups": groups.get(verdict.source_key, []),
             }
             for verdict in plan.verdicts

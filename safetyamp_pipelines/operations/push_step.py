@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,7 @@ def push_plan(
     `is_interrupted`. An undo goes on during both: syncs wait for it."""
     refuse_old(plan, settings.plan_max_age_minutes)
     if undoes is not None:
-        refuse_guarded(plan, ledger)
+        refuse_guarded(plan, ledger, settings.sync_config())
     else:
         refuse_other_rules(plan, settings.sync_config())
     rules, is_undo = settings.sync_config(), undoes is not None
@@ -101,12 +101,13 @@ def push_plan(
 
     if (why := resting()) is not None:
         raise Resting(f"syncing is {why}")
+    made, plan = plan, plan if is_undo else without_withdrawn(spec, plan, ledger)
     config = rules.target
     with leased(ledger, run_id) as lease:
         planned = Counter(str(change.action) for change in plan.changes)
         _abandon_dead_sessions(ledger, spec.name)
         session = ledger.start_session(
-            run_id, spec.name, plan.hash, planned, lease, is_whole=not plan.only, undoes=undoes
+            run_id, spec.name, made.hash, planned, lease, is_whole=not plan.only, undoes=undoes
         )
         beat, days = heartbeat(ledger, lease), config.failure_expires_days
         journal = LedgerJournal(ledger, session, spec.name, days, beat, is_interrupted, is_undo, resting)
@@ -133,6 +134,9 @@ def push_plan(
         done = {verdict.source_key for verdict in result.verdicts if verdict.outcome in OUTCOME_OF.values()}
         used = {change.hash for change in plan.changes if change.source_key in done}.intersection(plan.approved)
         ledger.use_approvals(spec.name, used)
+        if undoes is not None:
+            ledger.use_approval(made.hash)
+        _end_decisions(spec, plan, ledger, done)
         return Pushed(result, _error(result))
 
 
@@ -170,11 +174,55 @@ def refuse_other_rules(plan: Plan, config: SyncConfig) -> None:
         )
 
 
-def refuse_guarded(plan: Plan, ledger: Ledger) -> None:
-    """PlanRefused when a guard stands against the plan and nobody has approved exactly this plan."""
+def without_withdrawn(spec: EntitySpec, plan: Plan, ledger: Ledger) -> Plan:
+    """The plan without the changes for which what people had said counts no more: an approval that was used or has
+    expired, a decision that was taken back, another link."""
+    approved, decided, links = ledger.approved(spec.name), ledger.decided(spec.name), ledger.links(spec.name)
+    asked = {question.source_key: question for question in plan.questions if question.answer}
+    why: dict[str, str] = {}
+    for change in plan.changes:
+        question, link = asked.get(change.source_key), links.get(change.source_key)
+        if change.hash in plan.approved and change.hash not in approved:
+            why[change.source_key] = "its approval was used, or has expired, since this plan was made"
+        elif question is not None and question.hash not in decided:
+            why[change.source_key] = (
+                "what was decided about it was taken back, or carried out, since this plan was made"
+            )
+        elif link is not None and change.target_id not in (None, link.target_id):
+            why[change.source_key] = "it was linked to another record since this plan was made"
+    verdicts = [
+        replace(verdict, outcome=Outcome.HELD, rule=why[verdict.source_key]) if verdict.source_key in why else verdict
+        for verdict in plan.verdicts
+    ]
+    changes = tuple(change for change in plan.changes if change.source_key not in why)
+    return replace(plan, changes=changes, verdicts=tuple(verdicts)) if why else plan
+
+
+def refuse_guarded(plan: Plan, ledger: Ledger, config: SyncConfig) -> None:
+    """PlanRefused when a guard stands against the plan and nobody has approved exactly this plan, or not as many as
+    sync.yaml asks for."""
     refusal = plan.refusal()
-    if refusal is not None and ledger.approval(plan.hash) is None:
+    if refusal is not None and not is_approved(plan, ledger, config):
         raise PlanRefused(refusal)
+
+
+def is_approved(plan: Plan, ledger: Ledger, config: SyncConfig) -> bool:
+    """Whether people have approved the plan as a whole: one, or two of a plan as large as sync.yaml says."""
+    above = config.guards.second_person_above
+    needs_two = above is not None and len(plan.changes) > above
+    return ledger.approval(plan.hash, logins=2 if needs_two else 1) is not None
+
+
+def _end_decisions(spec: EntitySpec, plan: Plan, ledger: Ledger, done: Collection[str]) -> None:
+    """What was decided and is carried out, and what is not as it was any more, counts for no later plan. A plan that
+    could not see everything ends nothing: what it does not ask may be asked again."""
+    answered = [one for one in plan.questions if one.answer == "source"]
+    carried_out = {question.hash for question in answered if question.source_key in done}
+    asked = {question.hash for question in plan.questions}
+    asked |= {held.change.hash for held in (*plan.held, *plan.set_aside)}
+    saw_all = {*spec.sources, *(f"safetyamp_observed/{table}" for table in spec.observed)} <= plan.inputs.keys()
+    before = datetime.fromisoformat(plan.as_of)
+    ledger.end_decisions(spec.name, carried_out, asked if saw_all and not plan.only else None, before)
 
 
 def _remember_sources(ledger: Ledger, plan: Plan) -> None:

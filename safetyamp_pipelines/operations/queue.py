@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.operations.decisions import ways_out
 from safetyamp_pipelines.operations.explain.search import names_of
 from safetyamp_pipelines.operations.plan_step import Stored
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
@@ -82,7 +83,9 @@ def _waiting(
             ]
             why = "; ".join(said) or why
         name = names.get(one.entity, {}).get(one.source_key, "")
-        yield Item(OWNERS[one.state], one.state, one.since, *place, name, why, TODO[one.state])
+        ways = ways_out(stored[one.entity].plan, one.source_key) if one.entity in stored else []
+        todo = "; ".join(ways) if one.state == "held" and ways else TODO[one.state]
+        yield Item(OWNERS[one.state], one.state, one.since, *place, name, why, todo)
 
 
 def _found(stored: Mapping[str, Stored], names: Mapping[str, Mapping[str, str]]) -> Iterator[Item]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from safetyamp_pipelines.ledger import Ledger, LoggedChange, Session
+from safetyamp_pipelines.ledger import ChangeApproval, Ledger, LoggedChange, Session
 from safetyamp_pipelines.operations.explain.calls import call_document
 from safetyamp_pipelines.operations.lease import who_pushes
 from safetyamp_pipelines.operations.local_time import local_time
@@ -39,6 +39,7 @@ def status_of(ledger: Ledger, now: datetime, settings: Settings | None = None) -
     holder, pause = who_pushes(ledger), ledger.pause_state()
     stopped = [session for session in sessions.values() if session is not None and session.status in NOT_DONE]
     last = max(stopped, key=lambda session: session.id, default=None)
+    plans, changes = ledger.standing_approvals()
     return {
         "condition": _condition(pause is not None, holder is not None, sessions, last is not None, bool(waiting)),
         "paused": plain(pause),
@@ -54,13 +55,26 @@ def status_of(ledger: Ledger, now: datetime, settings: Settings | None = None) -
             }
             for name, session in sessions.items()
         },
-        "approvals": [plain(approval) for approval in ledger.approvals() if approval.expires_at > now],
+        "approvals": [plain(approval) for approval in plans],
+        "change_approvals": _by_set(changes),
         "last_error": None
         if last is None
         else {"session": last.id, "entity": last.entity, "status": last.status, "at": plain(last.ended_at)},
         "budget": None if settings is None else _budget(settings, now),
         "next_start": None if settings is None else _next_start(settings, now),
     }
+
+
+def _by_set(approvals: Iterable[ChangeApproval]) -> list[dict[str, Any]]:
+    """Approvals of changes that were given together, as one: the keys of all, and once what was said."""
+    said = ("entity", "guard", "who", "login", "reason", "at", "expires_at")
+    sets: dict[tuple[Any, ...], list[str]] = {}
+    for one in approvals:
+        sets.setdefault(tuple(getattr(one, name) for name in said), []).append(one.source_key)
+    return [
+        {**{name: plain(value) for name, value in zip(said, given, strict=True)}, "keys": sorted(keys)}
+        for given, keys in sets.items()
+    ]
 
 
 def _condition(
@@ -201,14 +215,24 @@ def render_status(status: Mapping[str, Any], timezone: str) -> list[str]:
                 lines.append(f"{'':<12} {facts[name]} {state}: `{command.format(entity=entity)}`")
     lines += [
         f"approved until {local(given['expires_at'])}: plan {given['plan_hash'][:12]} of {given['entity']}, "
-        f"by {given['who']}: {given['reason']}"
+        f"by {_named(given)}: {given['reason']}"
         for given in status["approvals"]
+    ]
+    lines += [
+        f"approved until {local(given['expires_at'])}: {len(given['keys'])} changes of {given['entity']} that "
+        f"{given['guard']} holds, by {_named(given)}: {given['reason']}"
+        for given in status["change_approvals"]
     ]
     if status["budget"]:
         lines.append(f"{status['budget']['left']} of {status['budget']['calls']} calls left in this period")
     if status["next_start"]:
         lines.append(f"next start {local(status['next_start'])}")
     return lines
+
+
+def _named(given: Mapping[str, Any]) -> str:
+    """Who asked, and who was logged in where that is another name."""
+    return str(given["who"]) if given["who"] == given["login"] else f"{given['who']} (logged in as {given['login']})"
 
 
 def _last_push(session: Mapping[str, Any], local: Callable[[str | None], str]) -> str:

@@ -6,32 +6,25 @@ The next sync would write the values of the sources again, so syncing is paused 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safetyamp_pipelines.ledger import Ledger, Pause, Session
+from safetyamp_pipelines.operations.direct_push import DirectPush
 from safetyamp_pipelines.operations.explain.calls import render_value
-from safetyamp_pipelines.operations.interrupts import interrupts_deferred
 from safetyamp_pipelines.operations.lease import who_pushes
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.operations.plan_step import log_plan
-from safetyamp_pipelines.operations.progress import ProgressReporter
-from safetyamp_pipelines.operations.push_step import Pushed, push_plan
+from safetyamp_pipelines.operations.push_step import Pushed, is_approved
 from safetyamp_pipelines.settings.logs import get_logger, log_context
-from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, references
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Plan, Verdict
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
-from safetyamp_pipelines.sync.model.tables import References
 from safetyamp_pipelines.sync.planning.reversal import Ground, plan_undo
-from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
-
-if TYPE_CHECKING:
-    from safetyamp_pipelines.systems.safetyamp import SafetyAmpClient
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 log = get_logger(__name__)
 
@@ -44,7 +37,7 @@ class PlannedUndo:
 
     session: Session
     plan: Plan
-    references: References
+    observed: Mapping[str, Snapshot]
     unanswered: int
 
 
@@ -60,15 +53,8 @@ class Undone:
 
 
 @dataclass(frozen=True)
-class Undoing:
-    """All that an undo needs of the outside."""
-
-    client: SafetyAmpClient
-    ledger: Ledger
-    settings: Settings
-    store: SnapshotStore
-    progress: ProgressReporter
-    run_id: str
+class Undoing(DirectPush):
+    """Plans an undo and carries it out."""
 
     def plan(self, session_id: int) -> PlannedUndo:
         """Read SafetyAmp, plan the inverse and keep the plan, so that it can be approved. Writes nothing to SafetyAmp.
@@ -78,7 +64,7 @@ class Undoing:
         session = self._session(session_id)
         spec, config = BY_NAME[session.entity], self.settings.sync_config()
         changes = self.ledger.changes(session_id=session_id)
-        observed = {table: self._read(table) for table in spec.observed}
+        observed = self.read_observed(spec)
         own = observed[spec.table].certificate
         hashes = {taken.table: taken.certificate.content_hash for taken in observed.values() if taken.certificate}
         shown = references({table: taken.records for table, taken in observed.items()})
@@ -89,7 +75,7 @@ class Undoing:
         self.store.prune(name)
         with log_context(run_id=self.run_id, entity=spec.name):
             log_plan(plan)
-        return PlannedUndo(session, plan, shown, sum(change.status is None for change in changes))
+        return PlannedUndo(session, plan, observed, sum(change.status is None for change in changes))
 
     def undo(self, session_id: int, who: str, reason: str) -> Undone:
         """Take the session back. Raises as `plan` does, and PlanRefused when a guard or another push is in the way.
@@ -101,7 +87,7 @@ class Undoing:
         pushed = None
         with self._paused(session_id, who, reason) as keep:
             planned = self.plan(session_id)
-            refuse_guarded(planned, self.ledger)
+            refuse_guarded(planned, self.ledger, self.settings.sync_config())
             if planned.plan.changes or planned.unanswered:
                 keep()
             if planned.plan.changes or self.ledger.open_intents(planned.session.entity):
@@ -117,33 +103,8 @@ class Undoing:
             raise PlanRefused(f"{holder[0]} is pushing since {holder[1]:%Y-%m-%d %H:%M:%S} UTC: wait for it to end")
         return session
 
-    def _read(self, table: str) -> Snapshot:
-        calls_before = self.client.http.calls
-        read_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        taken = self.client.list_table(table, read_at=read_at, previous_rows=self.ledger.previous_rows(table))
-        calls = self.client.http.calls - calls_before
-        self.ledger.record_observation(table, len(taken.records), datetime.now(UTC), calls)
-        self.progress.read(table, len(taken.records), calls)
-        return taken
-
     def _push(self, planned: PlannedUndo) -> Pushed:
-        entity = planned.session.entity
-        with log_context(run_id=self.run_id, entity=entity), interrupts_deferred() as is_interrupted:
-            pushed = push_plan(
-                BY_NAME[entity],
-                planned.plan,
-                client=self.client,
-                ledger=self.ledger,
-                settings=self.settings,
-                references=planned.references,
-                observed_at=datetime.fromisoformat(planned.plan.as_of),
-                run_id=self.run_id,
-                progress=self.progress.of(entity, lambda: self.client.http.calls),
-                undoes=planned.session.id,
-                is_interrupted=is_interrupted,
-            )
-            self.progress.pushed(entity, pushed.result.verdicts)
-        return pushed
+        return self.push(BY_NAME[planned.session.entity], planned.plan, planned.observed, undoes=planned.session.id)
 
     @contextmanager
     def _paused(self, session_id: int, who: str, reason: str) -> Iterator[Callable[[], None]]:
@@ -164,10 +125,11 @@ class Undoing:
                 self.ledger.resume(who)
 
 
-def refuse_guarded(planned: PlannedUndo, ledger: Ledger) -> None:
-    """PlanRefused when a guard stands against the undo and nobody has approved exactly this plan."""
+def refuse_guarded(planned: PlannedUndo, ledger: Ledger, config: SyncConfig) -> None:
+    """PlanRefused when a guard stands against the undo and nobody has approved exactly this plan, or not as many as
+    sync.yaml asks for."""
     plan, number = planned.plan, planned.session.id
-    if plan.refused and ledger.approval(plan.hash) is None:
+    if plan.refused and not is_approved(plan, ledger, config):
         raise PlanRefused(
             f"undoing session {number} is refused by the guards: {'; '.join(map(str, plan.refused))}. Look at it with "
             f"`safetyamp undo {number} --dry-run`; if it is right: `safetyamp approve {plan.hash[:12]} --reason …`, "

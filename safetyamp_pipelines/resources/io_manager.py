@@ -12,9 +12,12 @@ from typing import Any, Protocol, Self, runtime_checkable
 import dagster as dg
 from pydantic import PrivateAttr
 
+from safetyamp_pipelines.operations.plan_step import trial_name
 from safetyamp_pipelines.resources.diagnosed import diagnosed
+from safetyamp_pipelines.resources.keys import TRIAL_TAG
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.systems.snapshots.parquet import SNAPSHOT_KIND, snapshot_from_parquet, snapshot_to_parquet
 from safetyamp_pipelines.systems.snapshots.store import SnapshotRef, SnapshotStore, snapshot_store
@@ -60,11 +63,14 @@ class SnapshotIOManager(dg.ConfigurableIOManager):
             manifest, payload, kind = dict(obj.manifest()), obj.to_bytes(), type(obj).__name__
         else:
             raise SnapshotError(f"{name} returned {type(obj).__name__}, which is no Snapshot and has no to_bytes")
-        ref = self.store().publish(name, context.run_id, payload, manifest, kind=kind)
+        kept = name
+        if isinstance(obj, Plan) and TRIAL_TAG in context.step_context.run_tags:
+            kept = trial_name(obj.entity)
+        ref = self.store().publish(kept, context.run_id, payload, manifest, kind=kind)
         self._published[name, context.run_id] = ref
         self._keep(ref, obj)
         context.add_output_metadata(_metadata(ref))
-        self._prune(context, name)
+        self._prune(context, kept)
 
     @diagnosed
     def load_input(self, context: dg.InputContext) -> Any:

@@ -27,6 +27,8 @@ RESTED_TAG = "safetyamp/stopped"
 """The pause or freeze that ended a run's pushes, or let none begin: such a run is green, and says nothing of health."""
 SESSIONS_TAG = "safetyamp/sessions"
 """The tag of a run with the numbers of its sessions."""
+TRIAL_TAG = "safetyamp/trial"
+"""A run that only plans, because a person wants to see it: its plans are kept apart, and nothing else hears of them."""
 
 
 def asset_key(name: str) -> dg.AssetKey:

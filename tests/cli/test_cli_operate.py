@@ -11,8 +11,13 @@ import pytest
 from commands import Answer, as_process, assert_declined, in_this_process, small_world
 from ledger_entries import refuse
 
+from safetyamp_pipelines.desk.view import Desk
 from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.operations.plan_view import plan_view
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
+from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
 
 @pytest.fixture
@@ -187,6 +192,34 @@ def test_approved_changes_are_applied_and_no_others(box: Sandbox, tmp_path: Path
     assert ledger.approved("employees") == frozenset(), "what was pushed is used up"
 
 
+def test_many_changes_need_a_second_person_who_is_logged_in_as_another(box: Sandbox, tmp_path: Path) -> None:
+    rules = strict(box, tmp_path)
+    path = Path(rules["SYNC_CONFIG"])
+    path.write_text(path.read_text().replace("guards: {", "guards: {second_person_above: 1, "))
+    in_this_process(box, "sync", **rules)
+    going = leavers(box, 2)
+    reviewed = held_hash(in_this_process(box, "sync", "employees", "--json", **rules))
+
+    first = {**rules, "LOGNAME": "kim"}
+    told = in_this_process(box, "approve", reviewed, "--reason", "they left", "--by", "HR", **first)
+    in_this_process(box, "approve", reviewed, "--reason", "they left", "--by", "somebody else", **first)
+    status = in_this_process(box, "status", "--json").document()["change_approvals"]
+    lines = in_this_process(box, "status").stdout
+    waits = in_this_process(box, "sync", "employees", "--json", **rules)
+    second = in_this_process(
+        box, "approve", held_hash(waits), "--reason", "so it is", **rules, LOGNAME="lee", begun=True
+    )
+    pushed = in_this_process(box, "sync", "employees", "--json", **rules)
+
+    assert "approved by HR (logged in as kim)" in told.stdout
+    assert [(one["who"], one["login"], one["keys"]) for one in status][1:] == [("HR", "kim", sorted(going))]
+    assert "2 changes of employees that deactivations holds, by HR (logged in as kim): they left" in lines
+    assert access_off(box) >= set(going), pushed.stderr
+    assert "a second one must" in str(waits.document()["not_in_step"])
+    assert (second.exit_code, pushed.exit_code) == (0, 0)
+    assert in_this_process(box, "status", "--json").document()["change_approvals"] == []
+
+
 def held_hash(answer: Answer) -> str:
     """The hash that the message of a guard asks to be approved."""
     (error,) = [error["error"] for error in answer.document()["errors"] if "guards hold" in error["error"]]
@@ -207,8 +240,8 @@ def test_what_cannot_be_approved_is_told(box: Sandbox) -> None:
 
 
 def newest(box: Sandbox, entity: str) -> str:
-    """The hash of the newest stored plan, from the newest manifest."""
-    folder = Path(box.environment["SNAPSHOT_URL"].removeprefix("file://")) / "plan" / entity
+    """The hash of the newest plan that a person made, from the newest manifest."""
+    folder = Path(box.environment["SNAPSHOT_URL"].removeprefix("file://")) / "trial" / entity
     manifest = json.loads(max(folder.glob("*.json")).read_text())
     found = manifest["content"]["plan_hash"]
     assert isinstance(found, str)
@@ -218,19 +251,44 @@ def newest(box: Sandbox, entity: str) -> str:
 # --- history ---
 
 
-def test_a_plan_and_a_push_log_their_verdicts_and_the_push_has_the_last_word(box: Sandbox, ledger: Ledger) -> None:
-    in_this_process(box, "plan", "titles")
-    planned = ledger.runs("titles")
+def test_a_sync_logs_its_verdicts_and_the_push_has_the_last_word(box: Sandbox, ledger: Ledger) -> None:
     box.faults.add(FaultRule("status", system="safetyamp", method="POST", path_regex="/api/user_titles", status=409))
     pushed = in_this_process(box, "sync", "titles", "--json").document()
     (line,) = pushed["not_in_step"]["titles"]
 
     # One entry a run, although the sync both planned and pushed; it says what the push found out.
-    assert len(planned) == 1
-    assert [run.run_id for run in ledger.runs("titles")] == [pushed["run_id"], planned[0].run_id]
+    assert [run.run_id for run in ledger.runs("titles")] == [pushed["run_id"]]
     assert ledger.runs("titles")[0].counts == pushed["entities"]["titles"]
     history = ledger.verdict_history("titles", line["key"])
-    assert [said.outcome for said in history] == ["failed", "created"]
+    assert [said.outcome for said in history] == ["failed"]
+
+
+def test_a_plan_by_hand_is_a_trial_that_changes_nothing_for_anybody_else(
+    box: Sandbox, tmp_path: Path, ledger: Ledger
+) -> None:
+    # given a company in step, of whom two leave, and what everybody sees of it
+    in_this_process(box, "sync")
+    going = leavers(box, 2)
+
+    def seen() -> list[object]:
+        settings = load_settings(box.environment)
+        page = plan_view(Desk(settings, ledger, snapshot_store(settings)).stored(EMPLOYEES))
+        status = in_this_process(box, "status", "--json").document()
+        told = [in_this_process(box, "explain", "employee", key).stdout for key in going]
+        return [page, status["entities"], told, ledger.runs("employees")]
+
+    before = seen()
+
+    # when somebody plans by hand: everything, some keys, and with other rules, which hold both
+    in_this_process(box, "plan", "employees")
+    in_this_process(box, "plan", "employees", "--key", going[0])
+    held = in_this_process(box, "plan", "employees", "--json", **strict(box, tmp_path))
+
+    # then they see it, and can act on it; nobody else hears of it, and the next sync goes on as if it had not been
+    assert "guards hold 2 changes" in held.document()["errors"][0]["error"]
+    assert seen() == before
+    synced = in_this_process(box, "sync", "employees", "--json")
+    assert (synced.exit_code, synced.document()["entities"]["employees"]["deactivated"]) == (0, 2)
 
 
 def test_history_lists_the_pushes_newest_first(box: Sandbox) -> None:

@@ -67,7 +67,7 @@ def test_held_leavers_are_approved_and_the_next_sync_switches_them_off(box: Sand
     leavers = [row["emp_id"] for row in users][:12]
     for number in leavers:
         box.sources.terminate(int(number), date(2026, 11, 1))
-    in_this_process(box, "plan", "employees")
+    in_this_process(box, "sync", "employees")
 
     tab.open(f"{url}/plan/employees")
     before = tab.text

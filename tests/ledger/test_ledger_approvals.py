@@ -19,9 +19,11 @@ def test_an_approval_is_told_whole(ledger: Ledger) -> None:
         plan_hash="plan-hash",
         entity="employees",
         who="h.reyes",
+        login="h.reyes",
         reason="the Quay project ended",
         at=now,
         expires_at=now + DAY,
+        used_at=None,
     )
     assert ledger.approval("plan-hash") == given
     assert ledger.approvals() == [given]
@@ -34,12 +36,28 @@ def test_an_approval_is_bound_to_its_plan(ledger: Ledger) -> None:
 
 def test_an_approval_expires(ledger: Ledger, clock) -> None:
     given = ledger.approve("plan-hash", "employees", "h.reyes", "reviewed", DAY)
-    assert ledger.approval("plan-hash", now=clock.now + DAY - timedelta(seconds=1)) == given
-    assert ledger.approval("plan-hash", now=clock.now + DAY) is None
+    clock.forward(hours=23)
+    assert ledger.approval("plan-hash") == given
+    assert ledger.standing_approvals() == ([given], [])
 
-    clock.forward(days=1)
+    clock.forward(hours=1)
     assert ledger.approval("plan-hash") is None
     assert ledger.approvals() == [given], "it stays in the history"
+    clock.forward(hours=-12)
+    assert ledger.approval("plan-hash") is None, "a clock that is set back revives it not"
+    assert ledger.standing_approvals() == ([], [])
+
+
+def test_an_approval_of_a_plan_is_used_up_and_two_people_are_two_logins(ledger: Ledger) -> None:
+    ledger.approve("plan-hash", "employees", "Kim", "reviewed", DAY, login="kim@host")
+    ledger.approve("plan-hash", "employees", "Lee", "reviewed", DAY, login="kim@host")
+    assert ledger.approval("plan-hash", logins=2) is None
+    second = ledger.approve("plan-hash", "employees", "Lee", "reviewed", DAY, login="lee@host")
+    assert ledger.approval("plan-hash", logins=2) == second
+
+    ledger.use_approval("plan-hash")
+
+    assert ledger.approval("plan-hash") is None
 
 
 def test_the_newest_approval_that_is_valid_counts(ledger: Ledger, clock) -> None:

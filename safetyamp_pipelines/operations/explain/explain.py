@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.operations.decisions import failure_document
+from safetyamp_pipelines.operations.decisions import decision_document, failure_document, ways_out
 from safetyamp_pipelines.operations.explain.absent import finder, why_absent
 from safetyamp_pipelines.operations.explain.calls import call_document
 from safetyamp_pipelines.operations.explain.fields import explain_fields
@@ -65,6 +65,7 @@ def _present(stored: Stored, record: Desired, history: list[dict[str, Any]]) -> 
         "safetyamp_id": None if row is None else row["id"],
         "fields": explain_fields(stored, record, row, link if isinstance(link, Link) else None),
         "guards": [str(refused) for refused in stored.plan.refused if key in refused.keys],
+        "ways": ways_out(stored.plan, key),
     }
 
 
@@ -100,6 +101,7 @@ def _memory(stored: Stored, key: str, ledger: Ledger, runs: int) -> dict[str, An
         "link": None
         if link is None
         else {"safetyamp_id": link.target_id, "key": link.natural_key, "updated_at": plain(link.updated_at)},
+        "decisions": [decision_document(one) for one in ledger.decisions(entity, key)],
         "failure": None if failure is None else failure_document(entity, plain(failure)),
         "history": [{**plain(one), "was_pushed": one.run_id in pushed} for one in history],
         "calls": [call_document(stored.spec, call) for call in calls],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from safetyamp_pipelines.operations.decisions import render_failure
+from safetyamp_pipelines.operations.decisions import render_decision, render_failure
 from safetyamp_pipelines.operations.explain.calls import render_call, render_value
 from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
@@ -45,6 +45,8 @@ def _answer(who: str, found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {text}"
     for text in found["guards"]:
         yield f"  held by a guard: {text}"
+    for text in found["ways"]:
+        yield f"  way out: {text}"
 
 
 def _changes(found: Mapping[str, Any]) -> Iterator[str]:
@@ -81,6 +83,7 @@ def differs(field: Mapping[str, Any]) -> bool:
 def _memory(found: Mapping[str, Any], timezone: str) -> Iterator[str]:
     if (link := found["link"]) is not None:
         yield f"linked to SafetyAmp id {link['safetyamp_id']} since {local_time(link['updated_at'], timezone)}"
+    yield from map(render_decision, found["decisions"])
     if found["failure"] is not None:
         yield from render_failure(found["failure"])
     if found["history"]:

@@ -13,7 +13,7 @@ from typing import Any
 from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, OBSERVED, SCHEMAS, TABLES, asset_name, writers
 from safetyamp_pipelines.sync.model import clean
-from safetyamp_pipelines.sync.model.plan import Plan
+from safetyamp_pipelines.sync.model.plan import Change, Plan
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec, Somebody, Trace
 from safetyamp_pipelines.sync.model.tables import Id, at_path
@@ -195,12 +195,16 @@ def _is_person(value: dict[str, Any], person: Person) -> bool:
 
 def erased_plan(plan: Plan, keys: Collection[str]) -> Plan:
     """The plan without the values of these source keys. Actions, verdicts and keys stay, so its counts do."""
+
+    def emptied(change: Change) -> Change:
+        return replace(change, fields={}, payload_hash="") if change.source_key in keys else change
+
     return replace(
         plan,
-        changes=tuple(
-            replace(change, fields={}, payload_hash="") if change.source_key in keys else change
-            for change in plan.changes
-        ),
+        changes=tuple(map(emptied, plan.changes)),
+        held=tuple(replace(held, change=emptied(held.change)) for held in plan.held),
+        set_aside=tuple(replace(held, change=emptied(held.change)) for held in plan.set_aside),
+        questions=tuple(replace(one, fields={}) if one.source_key in keys else one for one in plan.questions),
         verdicts=tuple(
             replace(verdict, reasons=(), notes=()) if verdict.source_key in keys else verdict
             for verdict in plan.verdicts

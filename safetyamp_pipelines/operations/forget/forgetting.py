@@ -44,7 +44,7 @@ STILL_IN_FILE = (
 
 def plan_names() -> dict[str, str]:
     """The plans that hold values of people, each with its entity."""
-    return {f"{kind}/{spec.name}": spec.name for kind in ("plan", "undo") for spec in personal()}
+    return {f"{kind}/{spec.name}": spec.name for kind in ("plan", "trial", "undo") for spec in personal()}
 
 
 def table_names() -> list[str]:
@@ -143,7 +143,7 @@ class Forgetting:
         return own | {change.source_key for change in changes if _refers(change, names, person)}
 
     def _plans(self) -> Iterator[Plan]:
-        for ref in self.store.history(f"plan/{PEOPLE}", []):
+        for ref in [ref for kind in ("plan", "trial") for ref in self.store.history(f"{kind}/{PEOPLE}", [])]:
             with suppress(SnapshotUnreadable):
                 yield Plan.from_bytes(self.store.read(ref))
 

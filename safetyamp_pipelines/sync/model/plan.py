@@ -152,6 +152,25 @@ class Held:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What only a person can decide about a record. `fields` maps a field to what SafetyAmp and the source say;
+    `candidates` are the records of SafetyAmp that it may be. It takes one of `choices`; `answer` is the one given."""
+
+    source_key: str
+    text: str
+    fields: Mapping[str, tuple[Any, Any]]
+    candidates: tuple[Id, ...]
+    choices: tuple[str, ...]
+    answer: str = ""
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of what an answer is for: the record, and the values on both sides. Other values ask anew."""
+        facts = [self.source_key, self.text, self.fields, self.candidates]
+        return hashlib.sha256(_TEXT.encode(facts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
 class Agreed:
     """A source record recognised in SafetyAmp, with the values on which both sides agree: what the link remembers."""
 
@@ -172,6 +191,8 @@ class Plan:
     refusal no longer hangs on what it did, `records` counts the source records that must end in a verdict,
     `unaccounted` are those that do not. `held` are changes that guards keep from being pushed: they are not among
     `changes`. `approved` are the hashes of those that were held before, and that people have approved.
+    `set_aside` are those that a guard holds and a person has refused or put off: nobody is asked about them.
+    `questions` are what only people can decide, answered or not.
     """
 
     entity: str
@@ -193,6 +214,8 @@ class Plan:
     oldest: str = ""
     held: tuple[Held, ...] = ()
     approved: tuple[str, ...] = ()
+    set_aside: tuple[Held, ...] = ()
+    questions: tuple[Question, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Source records by verdict, sorted by verdict."""
@@ -208,7 +231,8 @@ class Plan:
             commands = ", ".join(f"`safetyamp approve {found} --reason …`" for found in hashes)
             return (
                 f"guards hold {len(self.held)} changes of {self.entity}: {reasons}. Look at them with `safetyamp plan "
-                f"{self.entity}`; if they are right: {commands}. Everything else is pushed"
+                f"{self.entity}`; if they are right: {commands}; if not, `refuse` or `later` instead of `approve`. "
+                "Everything else is pushed"
             )
         return (
             f"the plan for {self.entity} is refused by its guards: {reasons}. Look at it with `safetyamp plan "
@@ -268,14 +292,28 @@ class Plan:
             records=raw.get("records", 0),
             unaccounted=tuple(raw.get("unaccounted", ())),
             oldest=raw.get("oldest", ""),
-            held=tuple(Held(**{**item, "change": _change(item["change"])}) for item in raw.get("held", ())),
+            held=tuple(_held(item) for item in raw.get("held", ())),
             approved=tuple(raw.get("approved", ())),
+            set_aside=tuple(_held(item) for item in raw.get("set_aside", ())),
+            questions=tuple(_question(item) for item in raw.get("questions", ())),
         )
 
 
 def _change(raw: dict[str, Any]) -> Change:
-    fields = {name: (before, after) for name, (before, after) in raw["fields"].items()}
-    return Change(**{**raw, "action": Action(raw["action"]), "fields": fields})
+    return Change(**{**raw, "action": Action(raw["action"]), "fields": _pairs(raw)})
+
+
+def _pairs(raw: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {name: (before, after) for name, (before, after) in raw["fields"].items()}
+
+
+def _held(raw: dict[str, Any]) -> Held:
+    return Held(**{**raw, "change": _change(raw["change"])})
+
+
+def _question(raw: dict[str, Any]) -> Question:
+    lists = {name: tuple(raw[name]) for name in ("candidates", "choices")}
+    return Question(**{**raw, **lists, "fields": _pairs(raw)})
 
 
 def _verdict(raw: dict[str, Any]) -> Verdict:

@@ -12,6 +12,9 @@ from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from safetyamp_pipelines.sync.model.tables import Id
 
 FailureState = Literal["open", "dismissed", "retry"]
+Choice = Literal["source", "keep", "link", "leave", "refuse", "later"]
+"""What people decide: take the source's values, keep SafetyAmp's, link the record, leave it alone; of a change that a
+guard holds: not to push it, or not to be asked before a date."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,28 @@ class Failure:
     state: FailureState
 
 
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What a person decided about one record: `who` asked for it, logged in as `login`. `about` is the hash of the
+    question, or of the held change, that it answers: it counts for no other. `ended` says why it counts no more."""
+
+    entity: str
+    source_key: str
+    choice: Choice
+    about: str
+    target_id: Id | None
+    who: str
+    login: str
+    reason: str
+    at: datetime
+    until: datetime | None
+    ended_at: datetime | None
+    ended: str
+
+    def __str__(self) -> str:
+        return f"as {self.who} decided: {self.reason}"
+
+
 @dataclass(frozen=True)
 class Memory:
     """What the ledger remembers of one entity, by source key. Only failures that still stand are listed.
@@ -68,6 +93,9 @@ class Memory:
     `keyed_hash` is how the ledger hashed the values of refused fields. `foreign` are rows of the entity's table that
     are linked to records of another entity which writes it too. `approved` are the hashes of changes that people
     approved and that still stand: guards hold the others. With None a plan is approved as a whole, and holds none.
+    `approved_twice` are those that two people approved.
+    `decisions` are those that still count, by what they are about. `swings` maps a record's field to the pairs of
+    values between which it was written to and fro.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
@@ -77,3 +105,6 @@ class Memory:
     keyed_hash: Callable[[Any], str] = canonical_json
     foreign: frozenset[Id] = frozenset()
     approved: frozenset[str] | None = None
+    approved_twice: frozenset[str] = frozenset()
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    swings: Mapping[str, Mapping[str, frozenset[frozenset[str]]]] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from safetyamp_pipelines.sync.planning.circumstances import Circumstances, mappi
 from safetyamp_pipelines.sync.planning.collisions import Collisions, Holding, find_collisions
 from safetyamp_pipelines.sync.planning.custom import desired_of
 from safetyamp_pipelines.sync.planning.difference import observed_value, value_hash
-from safetyamp_pipelines.sync.planning.guards import Scale, held_by, refusals
+from safetyamp_pipelines.sync.planning.guards import Scale, held_by, refusals, set_aside, still_asked
 from safetyamp_pipelines.sync.planning.matching import match_records
 from safetyamp_pipelines.sync.planning.only import only
 from safetyamp_pipelines.sync.planning.proofs import account_of
@@ -39,9 +39,8 @@ def rules_hash(config: SyncConfig) -> str:
 def plan_entity(spec: EntitySpec, inputs: Inputs, config: SyncConfig, keys: Collection[str] = ()) -> Plan:
     """The plan of one entity, or of some of its source keys. Raises SnapshotError when a snapshot it needs is missing,
     torn or uncertified, PlanRefused for a key that is no record."""
-    planner = _Planner(spec, inputs, config)
-    plan = planner.plan()
-    return only(spec, plan, keys, planner.judge) if keys else plan
+    plan = _Planner(spec, inputs, config, keys).plan()
+    return only(spec, plan, keys) if keys else plan
 
 
 def _with_readable_key(record: Desired) -> Desired:
@@ -55,9 +54,9 @@ def _with_readable_key(record: Desired) -> Desired:
 class _Planner:
     """The work of one plan; every step reads what the steps before it found."""
 
-    def __init__(self, spec: EntitySpec, inputs: Inputs, config: SyncConfig) -> None:
+    def __init__(self, spec: EntitySpec, inputs: Inputs, config: SyncConfig, keys: Collection[str]) -> None:
         spec = spec.with_custom(config.of(spec))
-        self.spec, self.inputs, self.config = spec, inputs, config
+        self.spec, self.inputs, self.config, self.keys = spec, inputs, config, keys
         self.fields = spec.with_policies(config.of(spec))
         self.observed = inputs.expected[spec.table]
         named = map(_with_readable_key, desired_of(spec, inputs, config.of(spec)))
@@ -73,13 +72,19 @@ class _Planner:
         self.keeps: dict[Holding, str] = {}
         self.absent: set[str] = set()
         self.held: dict[str, Held] = {}
+        self.decided: set[str] = set()
 
     def plan(self) -> Plan:
         made, collisions = self._settled()
-        refused, approved = self.judge(made.changes), self.inputs.memory.approved
+        # The guards judge what would be pushed: one record can go while many like it are too much at once.
+        judged = [change for change in made.changes if not self.keys or change.source_key in self.keys]
+        refused, approved = self.judge(judged), self.inputs.memory.approved
         if approved is not None:
             # Once more with what the guards hold: nothing may count on it.
-            self.held, refused = held_by(made.changes, refused, approved)
+            twice, above = self.inputs.memory.approved_twice, self.config.guards.second_person_above
+            self.held, refused = held_by(judged, refused, approved, twice, above)
+            decisions = self.inputs.memory.decisions
+            self.decided = {key for key, held in self.held.items() if held.change.hash in decisions}
             creates = (held.change for held in self.held.values() if held.change.action is Action.CREATE)
             self.absent |= {create.natural_key for create in creates}
             made, collisions = self._settled() if self.held else (made, collisions)
@@ -97,8 +102,10 @@ class _Planner:
             verdicts=tuple(self._guarded(verdict) for verdict in made.verdicts),
             findings=tuple(sorted(findings, key=lambda finding: (finding.kind, finding.key))),
             agreed=tuple(made.agreed),
-            refused=refused,
-            held=tuple(held for _, held in sorted(self.held.items())),
+            refused=still_asked(refused, self.decided),
+            held=tuple(held for key, held in sorted(self.held.items()) if key not in self.decided),
+            set_aside=tuple(held for key, held in sorted(self.held.items()) if key in self.decided),
+            questions=tuple(made.questions),
             approved=tuple(sorted(change.hash for change in changes if change.hash in (approved or ()))),
             source_rows=self._well_rows(refused),
             mapping_hash=self.mapping,
@@ -119,6 +126,9 @@ class _Planner:
         held = self.held.get(verdict.source_key)
         if held is None:
             return verdict
+        if verdict.source_key in self.decided:
+            why = set_aside(held, self.inputs.memory.decisions[held.change.hash])
+            return replace(verdict, outcome=Outcome.SKIPPED, rule=why)
         why = f"{held.figures} [{held.setting}]"
         return replace(verdict, outcome=Outcome.HELD, rule=held.guard, reasons=(*verdict.reasons, why))
 

@@ -26,14 +26,14 @@ CHANGED_ON_BOTH_SIDES = "held: it changed in the source and in SafetyAmp; a pers
 @dataclass
 class Difference:
     """`changed` maps a field to (before, after); `agreed` holds values both sides share; `notes` say what was left,
-    `kept` where an empty source was ignored, `held` what a person must decide; `drift` says by field who wins where
-    somebody changed what we had pushed."""
+    `kept` where an empty source was ignored, `held` maps what a person must decide to both values; `drift` says by
+    field who wins where somebody changed what we had pushed."""
 
     changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     agreed: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
-    held: list[str] = field(default_factory=list)
+    held: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     drift: dict[str, str] = field(default_factory=dict)
 
 
@@ -109,7 +109,7 @@ def diff_record(
             difference.changed[declared.name] = (before, after)
         elif stays:
             difference.notes.append(f"{declared.label}: {stays}")
-            difference.held.append(declared.label)
+            difference.held[declared.name] = (before, after)
     return difference
 
 

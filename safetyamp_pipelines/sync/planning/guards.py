@@ -8,9 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from safetyamp_pipelines.sync.model.plan import Action, Change, Held, Refused
+from safetyamp_pipelines.sync.model.remembered import Decision
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.rules.limits import GuardsConfig, Limit
+
+SECOND = "one person has approved it, and a second one must (guards.second_person_above)"
 
 
 @dataclass(frozen=True)
@@ -132,18 +135,37 @@ def _rests_on(spec: EntitySpec, change: Change, source: str) -> bool:
 
 
 def held_by(
-    changes: Iterable[Change], refused: Iterable[Refused], approved: Set[str]
+    changes: Iterable[Change],
+    refused: Iterable[Refused],
+    approved: Set[str],
+    twice: Set[str] = frozenset(),
+    second_above: int | None = None,
 ) -> tuple[dict[str, Held], tuple[Refused, ...]]:
     """The changes that the guards hold, by source key, and the guards with the records that they still hold: each holds
-    the changes it is about, save those that people have approved."""
+    the changes it is about, save those that people have approved; two of them, where it is about more than
+    `second_above` changes."""
     by_key = {change.source_key: change for change in changes}
-    free = {key for key, change in by_key.items() if change.hash in approved}
     held: dict[str, Held] = {}
     standing = []
     for guard in refused:
-        keys = tuple(key for key in guard.keys if key not in free)
+        needs_two = second_above is not None and len(guard.keys) > second_above
+        free = twice if needs_two else approved
+        keys = tuple(key for key in guard.keys if by_key[key].hash not in free)
         if keys or not guard.keys:
             standing.append(replace(guard, keys=keys))
         for key in keys:
-            held.setdefault(key, Held(by_key[key], guard.guard, guard.figures, guard.setting))
+            once = f"; {SECOND}" if needs_two and by_key[key].hash in approved else ""
+            held.setdefault(key, Held(by_key[key], guard.guard, guard.figures + once, guard.setting))
     return held, tuple(standing)
+
+
+def still_asked(refused: Iterable[Refused], decided: Set[str]) -> tuple[Refused, ...]:
+    """The guards that a person is to look at: those that hold more than what was decided, without these records."""
+    asked = [(guard, tuple(key for key in guard.keys if key not in decided)) for guard in refused]
+    return tuple(replace(guard, keys=keys) for guard, keys in asked if keys or not guard.keys)
+
+
+def set_aside(held: Held, decision: Decision) -> str:
+    """Why nobody is asked about a held change any more, or not before a date."""
+    how = "refused" if decision.until is None else f"put off until {decision.until:%Y-%m-%d %H:%M} UTC"
+    return f"{held.guard}: {how}, {decision}"

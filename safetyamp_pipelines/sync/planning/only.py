@@ -6,12 +6,12 @@ says nothing about the sources as a whole, so what the next guards compare with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from safetyamp_pipelines.sync.model.errors import PlanRefused
-from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Outcome, Plan, Refused, Verdict
+from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Outcome, Plan, Verdict
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.model.tables import fold
 
@@ -19,12 +19,11 @@ ASIDE = "this run was about other records"
 MOST_NAMED = 10
 
 
-def only(
-    spec: EntitySpec, plan: Plan, keys: Collection[str], judge: Callable[[Sequence[Change]], tuple[Refused, ...]]
-) -> Plan:
-    """The plan of these source keys alone; the other records that would change get the verdict `not_pushed`.
+def only(spec: EntitySpec, plan: Plan, keys: Collection[str]) -> Plan:
+    """The plan of these source keys alone, by which the guards have judged it already; the other records that would
+    change get the verdict `not_pushed`.
 
-    `judge` are the guards. Raises PlanRefused for a key that is no record, and for a record that cannot go alone.
+    Raises PlanRefused for a key that is no record, and for a record that cannot go alone.
     """
     known = {verdict.source_key for verdict in plan.verdicts}
     if unknown := sorted(set(keys) - known):
@@ -38,7 +37,6 @@ def only(
         changes=changes,
         verdicts=tuple(verdict if verdict.source_key in keys else aside(verdict) for verdict in plan.verdicts),
         agreed=tuple(agreed for agreed in plan.agreed if agreed.source_key in keys),
-        refused=judge(changes),
         source_rows={},
         revived=tuple(key for key in plan.revived if key in keys),
         only=tuple(sorted(keys)),

@@ -21,7 +21,7 @@ from safetyamp_pipelines.sync.model.tables import References, TargetTable, at_pa
 from safetyamp_pipelines.sync.planning.expected import apply_plan
 from safetyamp_pipelines.sync.rules.limits import RejectedLimits
 
-KEPT = (Outcome.HELD, Outcome.UNCHANGED, Outcome.FAILED, Outcome.NOT_PUSHED)
+KEPT = (Outcome.HELD, Outcome.UNCHANGED, Outcome.FAILED, Outcome.NOT_PUSHED, Outcome.SKIPPED)
 """Records of the plan that it does not change and that may be in SafetyAmp under another key, such as one that
 SafetyAmp did not take; a create that it refused before is nobody's reference."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from safetyamp_pipelines.sync.model.inputs import Inputs
@@ -14,20 +15,34 @@ from safetyamp_pipelines.sync.model.plan import (
     Change,
     Finding,
     Outcome,
+    Question,
     Verdict,
     payload_hash,
 )
-from safetyamp_pipelines.sync.model.remembered import Failure, Link
+from safetyamp_pipelines.sync.model.remembered import Choice, Decision, Failure, Link
+from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Field, Scope
 from safetyamp_pipelines.sync.model.tables import Id, TargetTable, fold
 from safetyamp_pipelines.sync.planning.circumstances import Circumstances
 from safetyamp_pipelines.sync.planning.conditions import out_of_scope, switched_off
-from safetyamp_pipelines.sync.planning.difference import DRIFT, Difference, diff_record, observed_value, was_not_taken
+from safetyamp_pipelines.sync.planning.difference import (
+    CHANGED_ON_BOTH_SIDES,
+    DRIFT,
+    Difference,
+    diff_record,
+    observed_value,
+    was_not_taken,
+)
 from safetyamp_pipelines.sync.planning.matching import Match, Matches
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 LeftAlone = dict[str, tuple[Outcome, str]]
 """Source key → verdict and rule of a record that is left as it is in SafetyAmp, or out of it."""
+NEWER = "another run wrote it after this one had read SafetyAmp: left to the next run"
+SWINGS = "held: it was written to and fro between these two values; a person must decide"
+WHICH: tuple[Choice, ...] = ("link", "leave")
+WHOSE: tuple[Choice, ...] = ("source", "keep", "leave")
+"""What a person may answer when asked which record of SafetyAmp it is, and whose values stand."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,7 @@ class Decisions:
     verdicts: list[Verdict] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     agreed: list[Agreed] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
 
     def decide(self, record: Desired) -> None:
         """Give the record its one verdict."""
@@ -69,8 +85,10 @@ class Decisions:
             self._decide_leaver(record, match)
         elif record.reasons:
             self._decided(record, Outcome.REJECTED, "the source record cannot be synced")
+        elif self._is_newer(record):
+            self._decided(record, Outcome.SKIPPED, NEWER)
         elif record.source_key in matches.troubles:
-            self._decided(record, Outcome.HELD, matches.troubles[record.source_key])
+            self._which(record, matches.troubles[record.source_key])
         elif match is None:
             self._decide_new(self._in_doubt(record))
         else:
@@ -103,7 +121,7 @@ class Decisions:
         rivals = self.ground.matches.rivals.get(record.source_key, ())
         if access is not None and any(self._access_of(row_id, access) != 0 for row_id in rivals):
             trouble = self.ground.matches.troubles[record.source_key]
-            self._decided(record, Outcome.HELD, f"{record.rule}, and access is on: {trouble}, or take it off by hand")
+            self._which(record, f"{record.rule}, and access is on: {trouble}, or take it off by hand")
             return
         if match is None or access is None:
             self._decided(record, Outcome.OUT_OF_SCOPE, record.rule)
@@ -133,7 +151,10 @@ class Decisions:
         row, refused = ground.observed.rows[match.target_id], self._refused_fields(record, match)
         fields = record.under(ground.fields)
         difference = diff_record(fields, record.values, row, ground.inputs.expected, link, refused, record.empty)
+        self._hold_swings(record, difference)
         why = self._why_held(link) if ground.spec.access in difference.changed else None
+        decision = self._whose(record, difference, why)
+        why = why if decision is None else None
         drift = difference.drift if why is None else dict.fromkeys(difference.drift, f"{DRIFT}; the record is held")
         record = self._with_drift(record, drift)
         notes = (*record.notes, *difference.notes, *difference.kept)
@@ -141,20 +162,83 @@ class Decisions:
         self._agree(record, match, difference.agreed)
         for note in difference.notes:
             self.findings.append(Finding("field_left", record.source_key, note))
-        if why is not None:
+        if decision is not None and decision.choice == "leave":
+            self._decided(record, Outcome.SKIPPED, f"left as it is, {decision}")
+        elif why is not None:
             self._decided(record, Outcome.HELD, why)
         elif difference.changed:
             action, cause = self._action(match, difference)
             self._change(record, action, match, difference.changed, cause)
         elif difference.held:
-            labels = ", ".join(difference.held)
-            self._decided(
-                record, Outcome.HELD, f"changed in the source and in SafetyAmp, a person must decide: {labels}"
-            )
+            self._decided(record, Outcome.HELD, self._contested(difference))
         elif record.rings:
-            self._decided(record, Outcome.HELD, "; ".join(record.rings))
+            self._which(record, "; ".join(record.rings), ("leave",))
         else:
             self._decided(record, Outcome.UNCHANGED, f"recognised by {match.how}")
+
+    def _is_newer(self, record: Desired) -> bool:
+        """Whether another run linked the record, as by creating it, after this one had read SafetyAmp."""
+        link, inputs = self._link(record), self.ground.inputs
+        if link is None or link.target_id in self.ground.observed.rows:
+            return False
+        return link.updated_at >= datetime.fromisoformat(inputs.as_of(f"safetyamp_observed/{self.ground.spec.table}"))
+
+    def _which(self, record: Desired, trouble: str, choices: tuple[Choice, ...] = WHICH) -> None:
+        """Ask which record of SafetyAmp it is: held until a person links it, or decides to leave it alone."""
+        rivals = self.ground.matches.rivals.get(record.source_key, ())
+        decision = self._ask(Question(record.source_key, trouble, {}, tuple(sorted(rivals, key=str)), choices))
+        if decision is None:
+            self._decided(record, Outcome.HELD, trouble)
+        else:
+            self._decided(record, Outcome.SKIPPED, f"left as it is, {decision}")
+
+    def _whose(self, record: Desired, difference: Difference, why: str | None) -> Decision | None:
+        """Ask whose values stand where only a person can decide, and let the difference be as was decided."""
+        access = str(self.ground.spec.access)
+        contested = {**({} if why is None else {access: difference.changed[access]}), **difference.held}
+        if not contested:
+            return None
+        text = why or self._contested(difference)
+        decision = self._ask(Question(record.source_key, text, contested, (), WHOSE))
+        if decision is None or decision.choice == "leave":
+            return decision
+        for name, pair in contested.items():
+            label = self.ground.spec.field(name).label
+            asked = {f"{label}: {CHANGED_ON_BOTH_SIDES}", f"{label}: {SWINGS}"}
+            difference.notes = [note for note in difference.notes if note not in asked]
+            stands = "the source's value" if decision.choice == "source" else "SafetyAmp's value"
+            if name in difference.drift:
+                difference.drift[name] = f"{DRIFT}; {stands} stands, {decision}"
+            if decision.choice == "source":
+                difference.changed[name] = pair
+            else:
+                difference.changed.pop(name, None)
+                difference.notes.append(f"{label}: {stands} stands, {decision}")
+        difference.held.clear()
+        return decision
+
+    def _ask(self, question: Question) -> Decision | None:
+        """What a person has decided about exactly this; None as long as nobody has."""
+        decision = self.ground.inputs.memory.decisions.get(question.hash)
+        self.questions.append(question if decision is None else replace(question, answer=decision.choice))
+        return decision
+
+    def _hold_swings(self, record: Desired, difference: Difference) -> None:
+        """A field that was written to and fro between the same two values is not written once more unasked: the source,
+        a person or SafetyAmp itself will set it back again."""
+        swings = self.ground.inputs.memory.swings.get(record.source_key, {})
+        for name, pair in list(difference.changed.items()):
+            if frozenset(map(canonical_json, pair)) in swings.get(name, ()):
+                difference.held[name] = difference.changed.pop(name)
+                difference.notes.append(f"{self.ground.spec.field(name).label}: {SWINGS}")
+
+    def _contested(self, difference: Difference) -> str:
+        labels = {name: self.ground.spec.field(name).label for name in difference.held}
+        swing = [label for label in labels.values() if f"{label}: {SWINGS}" in difference.notes]
+        both = [label for label in labels.values() if label not in swing]
+        texts = [f"changed in the source and in SafetyAmp, a person must decide: {', '.join(both)}"] if both else []
+        texts += [f"swings to and fro between two values, a person must decide: {', '.join(swing)}"] if swing else []
+        return "; ".join(texts)
 
     def _with_drift(self, record: Desired, drift: dict[str, str]) -> Desired:
         """The record with a note for each field that somebody changed in SafetyAmp; one finding for all of them."""

@@ -50,6 +50,11 @@ class GuardsConfig(Section):
         default=Limit(share=0.05),
         description="Records that get one and the same value in a field that tells them apart.",
     )
+    second_person_above: Positive | None = Field(
+        default=None,
+        description="When a guard holds more changes than this, two people must approve them, each logged in as "
+        "themselves; null: one is enough.",
+    )
     shrunk_source: float = Field(
         default=0.2, gt=0, lt=1, description="A source with fewer rows than last time, by more than this share."
     )

@@ -126,3 +126,28 @@ def test_every_change_is_pushed_or_held_once_and_none_is_lost(leavers: int, hire
     assert sorted(keys) == sorted(change.source_key for change in whole.changes)
     assert len(plan.verdicts) == len(whole.verdicts)
     assert Plan.from_bytes(plan.to_bytes()) == plan
+
+
+def test_one_of_many_held_changes_goes_alone_when_it_is_asked_for() -> None:
+    plan = plan_of("employees", company_of(60, 13), links=links(60), rules=LOOSE, approved=(), keys=["7"])
+
+    assert [(change.action, change.source_key) for change in plan.changes] == [(Action.DEACTIVATE, "7")]
+    assert (plan.held, plan.refused) == ((), ())
+    assert (verdicts(plan)["7"], verdicts(plan)["8"]) == ("deactivated", "not_pushed")
+
+
+def test_more_changes_than_one_person_may_approve_wait_for_a_second_one() -> None:
+    rules = config(guards={"concentration": {"share": 1.0}, "second_person_above": 12})
+
+    def plan(leavers: int, by_one: Any, by_two: Any = ()) -> Plan:
+        known = {"links": links(60), "rules": rules, "approved": by_one, "approved_twice": by_two}
+        return plan_of("employees", company_of(60, leavers), **known)
+
+    hashes = [held.change.hash for held in plan(13, ()).held]
+    once, twice = plan(13, hashes), plan(13, hashes, hashes[:3])
+
+    assert (len(once.held), len(twice.held)) == (13, 10)
+    assert "a second one must" in verdict(once, "1").reasons[-1]
+    assert "a second one must" not in verdict(plan(13, ()), "1").reasons[-1]
+    few = plan(11, [held.change.hash for held in plan(11, ()).held])
+    assert few.held == (), "eleven are as many as one may approve"
