@@ -11,6 +11,7 @@ from worlds.story import (
     CALL_FAULTS,
     JOURNAL_FAULTS,
     READ_FAULTS,
+    Approve,
     Drop,
     Edit,
     Fault,
@@ -169,11 +170,14 @@ FAULTS = st.one_of(
     st.builds(Fault, st.just("journal"), st.integers(1, 12), some(JOURNAL_FAULTS)),
     st.builds(Fault, st.just("read"), st.integers(1, 9), some(READ_FAULTS)),
 )
+LANES = some([(), (), (), ("entra/users",), ("viewpoint/recent_jobs",), ("samsara/drivers", "entra/users")])
+"""Sources that fail for a run."""
 RUNS = st.builds(
-    lambda faults, meanwhile, pause: Run(tuple(faults), tuple(meanwhile), pause),
+    lambda faults, meanwhile, pause, unread: Run(tuple(faults), tuple(meanwhile), pause, unread),
     st.lists(FAULTS, min_size=1, max_size=3, unique_by=lambda fault: (fault.on, fault.nth)),
     st.one_of(st.just([]), st.just([]), st.lists(st.builds(Meanwhile, st.integers(1, 3), HUMANS), max_size=1)),
     some(PAUSES),
+    LANES,
 )
 RULES = some(
     [
@@ -181,6 +185,7 @@ RULES = some(
         {},
         {"employees": {"policies": {"mobile_phone": "merge", "first_name": "merge"}}},
         {"employees": {"reactivate_without_history": False}},
+        {"employees": {"clears": ["title", "mobile", "city"]}, "vehicles": {"clears": ["serial", "code"]}},
     ]
 )
 OPTIONS = some(
@@ -208,7 +213,13 @@ def _changed_row(draw: Draw, table: str) -> Step:
 CHANGED_ROWS = {table: _changed_row(table) for table in SOURCES}
 CHANGES = {
     about: st.lists(
-        st.one_of(*(CHANGED_ROWS[table] for table in tables), HUMANS, st.builds(Wait, some([24, 72, 200]))), max_size=4
+        st.one_of(
+            *(CHANGED_ROWS[table] for table in tables),
+            HUMANS,
+            st.builds(Wait, some([24, 72, 200])),
+            st.builds(Approve),
+        ),
+        max_size=4,
     )
     for about, tables in ABOUT.items()
 }

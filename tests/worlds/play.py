@@ -26,7 +26,7 @@ from safetyamp_pipelines.sync.rules.config import SyncConfig
 from worlds.fate import Clock, Fate, Killed, MortalJournal, Target, Write
 from worlds.ledgers import Ledgers
 from worlds.notebook import Notebooks
-from worlds.story import Drop, Edit, Hide, Human, Insert, Put, Row, Run, Step, Story, Wait
+from worlds.story import Approve, Drop, Edit, Hide, Human, Insert, Put, Row, Run, Step, Story, Wait
 
 TARGET_TABLES = ("site_clusters", "sites", "user_titles", "roles", "users", "asset_types", "assets")
 OBSERVED = "safetyamp_observed/"
@@ -80,10 +80,10 @@ class Desires:
         def desire(inputs: Inputs, config: SyncConfig) -> list[Desired]:
             tables = {table: list(inputs.expected[table].rows.values()) for table in spec.observed}
             sources = [
-                [inputs.certificate(name).content_hash for name in spec.sources],
+                [name in inputs.unread or inputs.certificate(name).content_hash for name in spec.sources],
                 str(inputs.today(spec.sources[0])),
             ]
-            links = sorted(inputs.memory.links)
+            links = sorted((key, str(link.pushed.get("email"))) for key, link in inputs.memory.links.items())
             key = canonical_json([spec.name, sources, tables, links, config.model_dump(mode="json")])
             if key not in self._known:
                 if len(self._known) >= self._size:
@@ -127,6 +127,9 @@ class World:
                     rows[step.key] = {**rows.get(step.key, {}), **step.columns}
                 case Drop():
                     self.sources.get(step.table, {}).pop(step.key, None)
+                case Approve():
+                    held = [one for plan in (self.runs[-1].plans if self.runs else {}).values() for one in plan.held]
+                    self.approved |= {one.change.hash for one in held}
                 case Wait():
                     self.clock.pass_seconds(3600 * step.hours)
                 case Run():
@@ -177,7 +180,7 @@ class World:
         target = Target(self.safetyamp, self.clock, fate, self.human, self._is_intended, log.writes)
         self.runs.append(log)
         try:
-            _Process(self, target, fate, log, len(self.runs)).run()
+            _Process(self, target, fate, log, len(self.runs), step.unread).run()
         except Killed:
             log.ended = "killed"
         except SyncError as error:
@@ -189,7 +192,10 @@ class World:
 class _Process:
     """One run from reading to the last push."""
 
-    def __init__(self, world: World, target: Target, fate: Fate, log: RunLog, number: int) -> None:
+    def __init__(
+        self, world: World, target: Target, fate: Fate, log: RunLog, number: int, unread: Iterable[str]
+    ) -> None:
+        self._unread = dict.fromkeys(unread, "it failed")
         self._world, self._target, self._fate, self._log = world, target, fate, log
         self._run_id, self._ledger = f"run-{number}", world.ledger()
 
@@ -207,12 +213,13 @@ class _Process:
         spec = self._world.specs[name]
         rows = self._world.sources
         snapshots = {source: self._snapshot(source, rows.get(source, {}).values()) for source in spec.sources}
+        snapshots = {source: found for source, found in snapshots.items() if source not in self._unread}
         snapshots |= {OBSERVED + table: observed[table] for table in spec.observed}
         earlier = [(self._world.specs[other], self._log.plans[other]) for other in spec.after]
         expected = expected_references({table: observed[table].records for table in spec.observed}, earlier)
         approved = self._world.approved if self._world.story.is_guarded else EVERYTHING
         memory, config = replace(remembered(self._ledger, name), approved=approved), self._world.config
-        return plan_entity(spec, Inputs(snapshots, expected, memory, config), config)
+        return plan_entity(spec, Inputs(snapshots, expected, memory, config, self._unread), config)
 
     def _push(self, name: str, plan: Plan, observed: Mapping[str, Snapshot]) -> None:
         spec, ledger, limits = self._world.specs[name], self._ledger, self._world.config.target

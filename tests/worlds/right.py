@@ -23,6 +23,11 @@ EMPLOYEES, JOBS, DEPARTMENTS, VEHICLES = (
 )
 
 
+EMPTY = "(nothing)"
+CLEARED = {"current_user_id"}
+"""What an empty source clears by itself."""
+
+
 def wrong_values(world: World) -> list[str]:
     """Every record that the last run called unchanged and is not as the sources want it, and everybody who was turned
     away without need. Values that SafetyAmp refused or a person decides are passed over where the verdict says so."""
@@ -56,7 +61,8 @@ class _After:
         return str(verdict.outcome) if verdict is not None else ""
 
     def compare(self, entity: str, source_key: str, wanted: Mapping[str, Any]) -> Iterator[str]:
-        """What differs in a record that is said to be unchanged. `wanted` is by written name; None is not compared."""
+        """What differs in a record that is said to be unchanged. `wanted` is by written name; None is not compared,
+        EMPTY is a value that is to be gone where sync.yaml says that it clears."""
         if self.outcome(entity, source_key) != "unchanged":
             return
         row = self.linked(entity, source_key)
@@ -65,10 +71,13 @@ class _After:
             return
         spec, link, verdict = BY_NAME[entity], self.links[entity][source_key], self.verdicts[entity][source_key]
         policies = self.world.config.of(spec).policies
+        cleared = {spec.named(named).name for named in self.world.config.of(spec).clears} | CLEARED
         for name, value in wanted.items():
             told = spec.field(name)
             is_excused = name in link.not_taken or policies.get(name) == "merge" or _speaks_of(verdict, told.label)
             found = _shown(row, name)
+            if value is EMPTY and (name not in cleared or found is None):
+                continue
             if value is not None and not is_excused and value != (_folded(found) if told.fold_case else found):
                 yield f"{entity} {source_key}: {name} is {found!r}, wanted {value!r}"
 
@@ -159,15 +168,15 @@ def _person(after: _After, who: int, row: Row) -> _Person:
     address = email(account.get("mail")) or email(row.get("Email"))
     called = text(row.get("udEmpTitle"))
     title = after.linked("titles", called.casefold()) if called else None
-    home = _home(after, who, row)
+    home, phones = _home(after, who, row), [account.get("mobilePhone"), row.get("CellPhone")]
     wanted = {
         "emp_id": str(who),
         "first_name": text(row.get("FirstName")),
         "last_name": text(row.get("LastName")),
         "email": address,
-        "mobile_phone": telephone([account.get("mobilePhone"), row.get("CellPhone")]),
+        "mobile_phone": telephone(phones) if any(phones) else EMPTY,
         "city": text(row.get("City")),
-        "current_title_id": title and title["id"],
+        "current_title_id": (title and title["id"]) if called else EMPTY,
         "home_site_id": home,
         "system_access": True,
     }
@@ -205,7 +214,13 @@ def _vehicles(after: _After) -> Iterator[str]:
         return
     for row in after.rows(VEHICLES):
         serial = text(row.get("vin")) or text(row.get("serial"))
-        wanted = {"serial": _folded(serial), "name": text(row.get("name")), "code": text(row.get("licensePlate"))}
+        wanted = {
+            "serial": _folded(serial),
+            "name": text(row.get("name")),
+            "code": text(row.get("licensePlate")) or EMPTY,
+        }
+        if not row.get("staticAssignedDriver"):
+            wanted["current_user_id"] = EMPTY
         yield from after.compare("vehicles", str(row["id"]), wanted)
         asset = after.linked("vehicles", str(row["id"]))
         if asset is not None and after.tables["asset_types"][asset["asset_type_id"]]["site_id"] != asset["site_id"]:

@@ -98,14 +98,20 @@ class Meanwhile:
 
 @dataclass(frozen=True)
 class Run:
-    """One sync of everything. The next one begins `pause` seconds after it."""
+    """One sync of everything. The next one begins `pause` seconds after it. `unread` are sources that fail for it."""
 
     faults: tuple[Fault, ...] = ()
     meanwhile: tuple[Meanwhile, ...] = ()
     pause: int = 900
+    unread: tuple[str, ...] = ()
 
 
-Step = Put | Drop | Edit | Insert | Hide | Wait | Run
+@dataclass(frozen=True)
+class Approve:
+    """People approve all that the guards held in the last run."""
+
+
+Step = Put | Drop | Edit | Insert | Hide | Wait | Approve | Run
 
 
 @dataclass(frozen=True)

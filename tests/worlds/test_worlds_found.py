@@ -82,6 +82,26 @@ STORIES = {
             Run(),
         ],
     ),
+    "two exchange their telephone numbers, and the process dies at every entry": company(
+        *(employee(n, CellPhone=f"504-234-567{n}") for n in (1, 2)),
+        steps=every_kill(
+            Run(),
+            Put("viewpoint/employees", 1, {"CellPhone": "504-234-5672"}),
+            Put("viewpoint/employees", 2, {"CellPhone": "504-234-5671"}),
+        ),
+    ),
+    "Entra fails when a number passes on, and is read again": company(
+        *PAIR,
+        a={**account_of(1, 2), "mail": "one@example.com", "mobilePhone": "504-234-5671"},
+        steps=[
+            Run(),
+            Put("entra/users", "a", {"mobilePhone": None, "mail": None}),
+            Put("viewpoint/employees", 2, {"CellPhone": "504-234-5671"}),
+            Run(unread=("entra/users",)),
+            Put("viewpoint/employees", 1, {"TermDate": "2026-11-20 00:00:00"}),
+            Run(unread=("entra/users", "viewpoint/recent_jobs")),
+        ],
+    ),
     "a person enters by hand whom the run is about to create": company(
         *PAIR,
         steps=[
@@ -160,6 +180,11 @@ def moved_to_houston(inputs: Inputs, config: SyncConfig) -> list[Desired]:
     return [replace(record, values={**record.values, "city": "Houston"}) for record in desired]
 
 
+def never_empty(inputs: Inputs, config: SyncConfig) -> list[Desired]:
+    """No source is ever known to say nothing."""
+    return [replace(record, empty=frozenset()) for record in EMPLOYEES.desire(inputs, config)]
+
+
 def without_uniqueness(spec: EntitySpec, name: str) -> EntitySpec:
     fields = [replace(field, unique=None) if field.name == name else field for field in spec.fields]
     return replace(spec, fields=tuple(fields))
@@ -169,16 +194,17 @@ def without_uniqueness(spec: EntitySpec, name: str) -> EntitySpec:
     "wrong",
     [
         replace(EMPLOYEES, desire=moved_to_houston),
+        replace(EMPLOYEES, desire=never_empty),
         without_uniqueness(EMPLOYEES, "email"),
         replace(EMPLOYEES, match=EMPLOYEES.match[1:]),
     ],
-    ids=["a wrong value", "a value not known to be unique", "people not recognised by their number"],
+    ids=["a wrong value", "nothing cleared", "a value not known to be unique", "people not recognised by their number"],
 )
 def test_a_wrong_declaration_breaks_a_promise(wrong: EntitySpec) -> None:
-    known = user("u1", "001", email="other@example.com")
+    known = user("u1", "001", email="other@example.com", mobile_phone="+15042345671")
     mail = "both@example.com"
     people = employee(1, City="Houma"), employee(2, Email=mail), employee(3, Email=mail)
-    story = company(*people, users=[known], steps=[Run()])
+    story = replace(company(*people, users=[known], steps=[Run()]), rules={"employees": {"clears": ["mobile"]}})
 
     assert broken_promises(story, Stage()) == []
     assert broken_promises(story, Stage(specs={**BY_NAME, "employees": wrong})) != []
