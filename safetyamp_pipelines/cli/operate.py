@@ -35,7 +35,7 @@ from safetyamp_pipelines.operations.decisions import unlink as forget_link
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.operations.status import entity_named
 from safetyamp_pipelines.settings.loading import login_name
-from safetyamp_pipelines.sync.model.errors import Refusal
+from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
 APPLIES = {"jira": "`safetyamp jira presence`, or the next night, marks exactly these issues as gone"}
@@ -56,22 +56,17 @@ def approve(
     """Let exactly these changes be pushed although a guard holds them; one that differs needs another approval."""
     with with_ledger(as_json) as (ledger, settings):
         require_text(reason=reason)
-        given, who, lasts = None, by or login_name(), timedelta(hours=hours)
-        if settings.has_jira:
+        people, lasts = {"who": by or login_name(), "login": login_name(), "reason": reason}, timedelta(hours=hours)
+        try:
+            given = approve_held(snapshot_store(settings), ledger, changes, **people, lasts=lasts, keys=key or ())
+        except PlanRefused:  # what no plan holds, Jira may; that it cannot be asked is no matter of a plan
+            if not settings.has_jira:
+                raise
             with closing(open_book(settings)) as book:
-                given = book.approve_gone(
-                    ledger, changes, key or (), who=who, login=login_name(), reason=reason, lasts=lasts
-                )
-        given = given or approve_held(
-            snapshot_store(settings),
-            ledger,
-            changes,
-            who=who,
-            login=login_name(),
-            reason=reason,
-            lasts=lasts,
-            keys=key or (),
-        )
+                found = book.approve_gone(ledger, changes, key or (), **people, lasts=lasts)
+            if found is None:
+                raise
+            given = found
     guards = [f"{refused['guard']}: {refused['figures']}" for refused in given["refused"]]
     approved = (
         f"approved by {given['who']} (logged in as {given['login']}) until {given['expires_at']}: "
