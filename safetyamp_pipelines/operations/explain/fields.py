@@ -72,6 +72,6 @@ def _raw(stored: Stored, field: Field, source: str, record: Desired, rows: Rows)
 
 def rows_of(stored: Stored, record: Desired) -> Rows:
     """The rows behind a record; a table that says nothing of it is left out. A region of departments has no row."""
-    key, keys = stored.spec.key, (record.natural_key, record.source_key)
+    key, keys = stored.spec.key, (record.natural_key, record.source_key, record.source_key.partition("/")[2])
     own = next((row for row in record.rows if key.of(row) in keys), None)
     return {**({key.table: own} if own is not None else {}), **stored.spec.beside(stored.inputs)(record)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from pydantic import Field as Setting
 
@@ -14,7 +14,7 @@ from safetyamp_pipelines.sync.model.columns import AUDIT, Kind, Schema, columns,
 from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.kinds import EntityRules, Text
-from safetyamp_pipelines.sync.model.mapping import map_fields
+from safetyamp_pipelines.sync.model.mapping import MappedRow, map_fields
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import Collision, Desired, EntitySpec, Field, MatchKey, Policy, SourceKey
 from safetyamp_pipelines.sync.model.tables import Table, TargetTable
@@ -49,8 +49,9 @@ def desire_departments(inputs: Inputs, rules: DepartmentsConfig) -> list[Desired
         FIELDS,
     )
     owner = owners(((code, company, True) for code, company in zip(codes, companies, strict=True)), inputs.companies)
-    root = _root(inputs, rules)
-    taken = {root.casefold(), *map(str.casefold, codes)}
+    roots = {one: _root(inputs, inputs.rules_of(one).root_cluster or rules.root_cluster) for one in inputs.companies}
+    taken = {*map(str.casefold, roots.values()), *map(str.casefold, codes)}
+    under = _roots_of_regions(mapped, [roots[company] for company in companies], inputs, companies)
     departments = []
     for row, code, company, name, found in zip(rows, codes, companies, names, mapped, strict=True):
         mine, reasons = owner[code] == company, list(found.reasons)
@@ -59,6 +60,8 @@ def desire_departments(inputs: Inputs, rules: DepartmentsConfig) -> list[Desired
             reasons.append(f"{whose}: give it a code of its own")
         if str(found.values["parent_cluster_id"]).casefold() in taken:
             reasons.append(_REGION_TAKEN)
+        if under.get(found.values["parent_cluster_id"], roots[company]) != roots[company]:
+            reasons.append("the region is another company's, under another root cluster: rename it in Viewpoint")
         departments.append(
             Desired(
                 source_key=code if mine else f"{company}/{code}",
@@ -70,10 +73,18 @@ def desire_departments(inputs: Inputs, rules: DepartmentsConfig) -> list[Desired
                 rows=(row,),
             )
         )
-    return [*_regions(departments, root, rules), *departments]
+    return [*_regions(departments, under, rules), *departments]
 
 
-def _regions(departments: list[Desired], root: str, rules: DepartmentsConfig) -> list[Desired]:
+def _roots_of_regions(
+    mapped: Sequence[MappedRow], roots: Sequence[str], inputs: Inputs, companies: Sequence[int]
+) -> dict[Any, str]:
+    """Region → the root cluster under which it stands: that of the first company, in the order of sync.yaml."""
+    order = sorted(range(len(mapped)), key=lambda place: inputs.companies.index(companies[place]), reverse=True)
+    return {mapped[place].values["parent_cluster_id"]: roots[place] for place in order}
+
+
+def _regions(departments: list[Desired], under: Mapping[Any, str], rules: DepartmentsConfig) -> list[Desired]:
     """Regions that at least one department needs; a region is only a name in the department's row."""
     wanted: dict[str, list[Record]] = {}
     for department in departments:
@@ -86,7 +97,7 @@ def _regions(departments: list[Desired], root: str, rules: DepartmentsConfig) ->
             values={
                 "external_code": region,
                 "name": region,
-                "parent_cluster_id": root,
+                "parent_cluster_id": under[region],
                 "osha_establishment": rules.osha_establishment,
             },
             match={"code": (region,), "name": (region,)},
@@ -96,9 +107,9 @@ def _regions(departments: list[Desired], root: str, rules: DepartmentsConfig) ->
     ]
 
 
-def _root(inputs: Inputs, rules: DepartmentsConfig) -> str:
+def _root(inputs: Inputs, name: str | None) -> str:
     """The natural key of the root cluster: found by the configured name, else the only root there is."""
-    clusters, name = inputs.expected["site_clusters"], rules.root_cluster
+    clusters = inputs.expected["site_clusters"]
     roots = {row_id: row for row_id, row in clusters.rows.items() if row.get("parent_cluster_id") is None}
     if name is not None:
         roots = {row_id: row for row_id, row in roots.items() if str(row.get("name")).strip() == name.strip()}

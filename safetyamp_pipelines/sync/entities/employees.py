@@ -110,9 +110,10 @@ def desire_employees(inputs: Inputs, rules: EmployeesConfig) -> list[Desired]:
             **inputs.columns(EMPLOYEES, _read_columns()),
             **_entra_columns(inputs, numbers),
             **homes,
-            "rule.role": [_role(inputs, rules)] * len(rows),
+            "rule.role": _roles(inputs, rules, rows),
             "rule.access": [1] * len(rows),
             **{f"sync.yaml.employees.{option}": [getattr(rules, option)] * len(rows) for option in OPTIONS},
+            "sync.yaml.employees.timezone": [inputs.rules_of(row["PRCo"]).timezone or rules.timezone for row in rows],
         },
         FIELDS,
         rules.phone_region,
@@ -269,7 +270,9 @@ def _home_sites(inputs: Inputs, numbers: Sequence[str]) -> Columns:
     homes: list[str | None] = []
     whys: list[str] = []
     for row, number in zip(inputs.snapshot(EMPLOYEES).records, numbers, strict=True):
-        job, department = clean.key(latest.get((row["PRCo"], number), {}).get("Job") or "", ""), row.get("PRDept")
+        worked_on, department = latest.get((row["PRCo"], number), {}), row.get("PRDept")
+        job = clean.key(worked_on.get("Job") or "", "")
+        job = job and f"{inputs.rules_of(worked_on.get('JCCo')).job_prefix or ''}{job}"
         code = clean.text(department, "") if department is not None else None
         homes.append(sites.of_job(job) or sites.home_office(code))
         worked = f"job {job} has no site" if job else "no timecard on an open job"
@@ -284,11 +287,13 @@ def _latest_jobs(inputs: Inputs) -> dict[tuple[Any, str | None], Record]:
     return {(row["PRCo"], clean.number(row["Employee"], "")): row for row in rows}
 
 
-def _role(inputs: Inputs, rules: EmployeesConfig) -> str:
-    """The configured role, else the one SafetyAmp marks as its default. Ids are tenant data."""
+def _roles(inputs: Inputs, rules: EmployeesConfig, rows: Sequence[Record]) -> list[Any]:
+    """By row: the configured role, else the one SafetyAmp marks as its default. Ids are tenant data."""
     roles = inputs.expected["roles"]
     marked = [str(row["name"]) for row in roles.rows.values() if row.get("account_default") == 1]
-    return rules.default_role if roles.id_of(rules.default_role) is not None or not marked else min(marked)
+    wanted = [inputs.rules_of(row["PRCo"]).default_role or rules.default_role for row in rows]
+    there = {name: name if roles.id_of(name) is not None or not marked else min(marked) for name in {*wanted}}
+    return [there[name] for name in wanted]
 
 
 def _beside(inputs: Inputs) -> Callable[[Desired], Rows]:

@@ -45,15 +45,18 @@ class JobsConfig(EntityRules):
 def desire_jobs(inputs: Inputs, rules: JobsConfig) -> list[Desired]:
     """One record per job. Only open jobs are kept in step; a job that closes is reported, its site stays."""
     rows = inputs.snapshot(SOURCE).records
-    numbers, companies = [KEY.of(row) for row in rows], [row["JCCo"] for row in rows]
+    companies = [row["JCCo"] for row in rows]
+    prefixes = [inputs.rules_of(company).job_prefix or "" for company in companies]
+    numbers = [f"{prefix}{KEY.of(row)}" for prefix, row in zip(prefixes, rows, strict=True)]
     names = [_name(number, row.get("Description")) for number, row in zip(numbers, rows, strict=True)]
     why = "Department is missing: give the job's contract a department in Viewpoint"
     mapped = map_fields(
         {
             **inputs.columns(SOURCE, ("Job", "Department", *ADDRESS_COLUMNS)),
+            f"{SOURCE}.Job": numbers,
             "rule.name": names,
             f"{SOURCE}.Department.why": [why] * len(rows),
-            "sync.yaml.jobs.timezone": [rules.timezone] * len(rows),
+            "sync.yaml.jobs.timezone": [inputs.rules_of(company).timezone or rules.timezone for company in companies],
             "sync.yaml.jobs.country": [rules.country] * len(rows),
             "sync.yaml.jobs.default_state": [rules.default_state] * len(rows),
         },
@@ -64,14 +67,14 @@ def desire_jobs(inputs: Inputs, rules: JobsConfig) -> list[Desired]:
     claims = ((n, c, s[0] is Scope.ACTIVE) for n, c, s in zip(numbers, companies, scopes, strict=True))
     owner = owners(claims, inputs.companies)
     desired = []
-    for row, number, company, name, (scope, rule), found in zip(
-        rows, numbers, companies, names, scopes, mapped, strict=True
+    for row, prefix, number, company, name, (scope, rule), found in zip(
+        rows, prefixes, numbers, companies, names, scopes, mapped, strict=True
     ):
         mine = owner[number] == company
         clash = f"company {owner[number]} has a job with the same number: a site code must be unique"
         desired.append(
             Desired(
-                source_key=number if mine else f"{company}/{number}",
+                source_key=number if mine and not prefix else f"{company}/{KEY.of(row)}",
                 natural_key=number,
                 values=found.values,
                 match={"site code": (number,), "name": (name,)} if mine else {},

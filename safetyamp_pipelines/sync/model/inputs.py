@@ -10,18 +10,21 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.sync.model.kinds import NO_RULES, CompanyRules
 from safetyamp_pipelines.sync.model.remembered import Memory
 from safetyamp_pipelines.sync.model.snapshot import Certificate, Columns, Record, Snapshot
 from safetyamp_pipelines.sync.model.tables import References
 
 
-class CompanyRules(Protocol):
+class WholeCompany(Protocol):
     """What of sync.yaml concerns every entity."""
 
     @property
     def companies(self) -> tuple[int, ...]: ...
     @property
     def timezone(self) -> str: ...
+    @property
+    def company_rules(self) -> Mapping[int, CompanyRules]: ...
 
 
 class Inputs:
@@ -32,7 +35,7 @@ class Inputs:
         snapshots: Mapping[str, Snapshot],
         expected: References,
         memory: Memory,
-        rules: CompanyRules,
+        rules: WholeCompany,
         unread: Mapping[str, str] | None = None,
     ) -> None:
         """Refuses (SnapshotError) any snapshot without a fitting certificate. `unread` are snapshots, and plans before
@@ -42,6 +45,7 @@ class Inputs:
         self.expected = expected
         self.memory = memory
         self.companies = rules.companies
+        self._company_rules = rules.company_rules
         self._timezone = ZoneInfo(rules.timezone)
 
     def snapshot(self, table: str) -> Snapshot:
@@ -76,6 +80,10 @@ class Inputs:
     def oldest(self) -> str:
         """When the first of all these snapshots was read (ISO 8601 UTC)."""
         return min((self.as_of(table) for table in self._snapshots), key=datetime.fromisoformat)
+
+    def rules_of(self, company: object) -> CompanyRules:
+        """What that company has of its own."""
+        return self._company_rules.get(company, NO_RULES) if isinstance(company, int) else NO_RULES
 
     def today(self, table: str) -> date:
         """The calendar day of that read in the time zone of the company."""

@@ -149,6 +149,23 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, serialize_by_alias=True)
 
 
+class CompanyRules(Section):
+    """What one company has otherwise than the entities' sections say; null is as there."""
+
+    root_cluster: Text | None = Field(
+        default=None, description="Name of the root cluster under which the company's regions stand."
+    )
+    default_role: Text | None = Field(default=None, description="Role of a new user of the company, by name.")
+    timezone: TimeZone | None = Field(default=None, description="Time zone of its new users and sites.")
+    job_prefix: Text | None = Field(
+        default=None,
+        description="Written before each of its job numbers in SafetyAmp, so that none clashes with another company's.",
+    )
+
+
+NO_RULES = CompanyRules()
+
+
 class CustomField(Section):
     """A field of SafetyAmp that no declaration has, filled from a column of the source."""
 

@@ -26,7 +26,8 @@ def mapping_hash(spec: EntitySpec, config: SyncConfig) -> str:
     declared fields. Guards, schedules and lists of keys have no part in it."""
     section = config.of(spec).model_dump(mode="json", exclude=NO_PART)
     fields = [[f.name, f.sources, f.clean, f.references, f.as_list_of_ids, str(f.policy)] for f in spec.fields]
-    return value_hash([config.companies, section, config.target.update_methods[spec.table], fields])
+    companies = config.model_dump(mode="json", include={"companies", "company_rules"})
+    return value_hash([companies, section, config.target.update_methods[spec.table], fields])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,15 @@ from pydantic import Field, create_model, model_validator
 
 from safetyamp_pipelines.sync.entities.registry import all_entities
 from safetyamp_pipelines.sync.model.columns import AUDIT, SOURCES
-from safetyamp_pipelines.sync.model.kinds import Codes, Identifier, Positive, Section, UpdateMethod
+from safetyamp_pipelines.sync.model.kinds import (
+    Codes,
+    CompanyRules,
+    Identifier,
+    Positive,
+    Section,
+    TinyInt,
+    UpdateMethod,
+)
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.rules.calendar import ScheduleConfig
 from safetyamp_pipelines.sync.rules.limits import ChecksConfig, GuardsConfig
@@ -126,6 +134,9 @@ class _Sources(Section):
     companies: Codes = Field(
         default=(1,), description="Company numbers: PRCo of employees and departments, JCCo of jobs."
     )
+    company_rules: dict[TinyInt, CompanyRules] = Field(
+        default={}, description="Company number to what it has otherwise than the entities' sections say."
+    )
     viewpoint: ViewpointConfig = ViewpointConfig()
     entra: EntraConfig = EntraConfig()
 
@@ -198,6 +209,8 @@ class SyncConfig(_Entities):  # type: ignore[misc]  # its sections of entities a
                 elif custom.field not in free:
                     yield place, f"names no field of {spec.table} that is free; there are {', '.join(sorted(free))}"
                 taken.add(custom.field)
+        for company in self.company_rules.keys() - set(self.companies):
+            yield ("company_rules", company), "has rules, but is not among the companies"
         names = [spec.name for spec in ENTITIES]
         for entity in self.owners.entities.keys() - set(names):
             yield ("owners", "entities", entity), f"names no entity; there are {', '.join(names)}"
