@@ -33,9 +33,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from safetyamp_pipelines.ledger.ledger_errors import LedgerConflict, LedgerUnusable, NoLedger
-from safetyamp_pipelines.ledger.schema import Base, KeyRow
+from safetyamp_pipelines.ledger.schema import Base, KeyRow, stored_json
 from safetyamp_pipelines.settings.private import private_folder
-from safetyamp_pipelines.sync.model.snapshot import canonical_json
 
 # Dagster keeps a table called alembic_version; the ledger may live in the same PostgreSQL database.
 VERSION_TABLE = "ledger_version"
@@ -170,7 +169,7 @@ def sqlite_engine(address: URL) -> Engine:
     except OSError as error:
         raise LedgerUnusable(f"the ledger {path} cannot be created: {error.strerror}") from None
     engine = create_engine(
-        address, connect_args={"timeout": LOCK_WAIT_SECONDS}, json_serializer=canonical_json, hide_parameters=True
+        address, connect_args={"timeout": LOCK_WAIT_SECONDS}, json_serializer=stored_json, hide_parameters=True
     )
     event.listen(engine, "connect", prepare_sqlite)
     event.listen(engine, "begin", begin_sqlite)
@@ -249,7 +248,7 @@ def postgresql_engine(address: URL) -> Engine:
     return create_engine(
         address,
         connect_args=defaults,
-        json_serializer=canonical_json,
+        json_serializer=stored_json,
         hide_parameters=True,
         pool_pre_ping=True,
     )

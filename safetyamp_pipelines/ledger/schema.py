@@ -31,7 +31,9 @@ from sqlalchemy.types import TypeDecorator
 from safetyamp_pipelines.ledger.records import ChangeStatus, SessionStatus
 from safetyamp_pipelines.sync.model.plan import Action
 from safetyamp_pipelines.sync.model.remembered import Choice, FailureState
+from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from safetyamp_pipelines.sync.model.tables import Id
+from safetyamp_pipelines.sync.model.text import usable
 
 UNANSWERED = text("status IS NULL")
 UNANSWERED_CREATE = text("status IS NULL AND action = 'create'")
@@ -65,6 +67,27 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Words(TypeDecorator[str]):
+    """Text that both databases take, whoever wrote it: NUL is not for PostgreSQL, half a character for neither."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        """What is kept of it, as of anything that is read."""
+        return None if value is None else str(usable(value))
+
+
+def stored_json(value: Any) -> str:
+    """Canonical JSON, of what is kept of the value where it holds half a character, which no database takes."""
+    written = canonical_json(value)
+    try:
+        written.encode()
+    except UnicodeEncodeError:
+        return canonical_json(usable(value))
+    return written
+
+
 class SafetyAmpId(TypeDecorator[Id]):
     """A SafetyAmp id as JSON text, so that the number 12345 and the user id "12345" stay two things."""
 
@@ -95,7 +118,7 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
-        str: Text,
+        str: Words,
         Action: Enum(Action, native_enum=False, length=20, values_callable=lambda kind: [str(one) for one in kind]),
         datetime: UtcDateTime,
         dict[str, Any]: Json,
