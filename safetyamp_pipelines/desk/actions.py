@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from safetyamp_pipelines.desk.pages import spec_of
+from safetyamp_pipelines.desk.pages import record_path, spec_of
 from safetyamp_pipelines.desk.view import Desk, desk_of, done, render
 from safetyamp_pipelines.operations import decisions
 from safetyamp_pipelines.operations.progress import LogProgress
@@ -25,6 +25,7 @@ log = get_logger(__name__)
 
 LASTS = timedelta(hours=24)
 """How long an approval stands."""
+MOST_DAYS = 365
 
 
 def reason_of(request: Request) -> str:
@@ -48,7 +49,8 @@ def resume(request: Request) -> Response:
 
 
 def approve(request: Request) -> Response:
-    """Let held changes be pushed: those that were picked, or a whole plan that a guard refuses."""
+    """Let held changes be pushed, those that were picked or a whole plan that a guard refuses; or refuse them, or ask
+    again later."""
     form, desk = request.state.form, desk_of(request)
     reason, who, spec = reason_of(request), request.state.user.name, spec_of(str(form.get("entity")))
     plan, wanted = desk.stored(spec).plan, str(form.get("set"))
@@ -61,8 +63,46 @@ def approve(request: Request) -> Response:
     changes = [(held.change.source_key, held.change.hash) for held in plan.held if held.change.hash in picked]
     if not changes:
         raise Refusal("pick at least one of the held changes")
+    if (how := form.get("how")) in ("refuse", "later"):
+        until, keys = _until(request) if how == "later" else None, [key for key, _ in changes]
+        by = decisions.Decider(who, who, reason)
+        decisions.set_aside(desk.store, desk.ledger, wanted, by, until=until, keys=keys)
+        return done(f"/plan/{spec.name}", str(how))
     desk.ledger.approve_changes(spec.name, changes, guard=guard, who=who, login=who, reason=reason, lasts=LASTS)
     return done(f"/plan/{spec.name}", "approved")
+
+
+def decide(request: Request) -> Response:
+    """Decide about one record that is held: whose values stand, which record of SafetyAmp it is."""
+    form, desk, who = request.state.form, desk_of(request), request.state.user.name
+    spec, key, choice = spec_of(str(form.get("entity"))), str(form.get("key")), str(form.get("choice"))
+    decisions.decide_record(
+        desk.stored(spec),
+        desk.ledger,
+        key,
+        choice,
+        decisions.Decider(who, who, reason_of(request)),
+        target_id=str(form.get("target", "")),
+        until=_until(request) if choice == "later" else None,
+        lasts=LASTS,
+    )
+    return done(record_path(spec.name, key), "decided")
+
+
+def undecide(request: Request) -> Response:
+    """Take the decision about a record back."""
+    form, desk = request.state.form, desk_of(request)
+    spec, key = spec_of(str(form.get("entity"))), str(form.get("key"))
+    decisions.undo_decision(desk.ledger, spec.name, key, request.state.user.name)
+    return done(record_path(spec.name, key), "undecided")
+
+
+def _until(request: Request) -> datetime:
+    """When to ask again. Raises Refusal for no number of days."""
+    days = str(request.state.form.get("days", ""))
+    if not days.isascii() or not days.isdigit() or not 1 <= int(days) <= MOST_DAYS:
+        raise Refusal(f"ask again in 1 to {MOST_DAYS} days")
+    return datetime.now(UTC) + timedelta(days=int(days))
 
 
 def failure(request: Request) -> Response:
@@ -114,6 +154,8 @@ ROUTES = [
     Route("/pause", pause, methods=["POST"]),
     Route("/resume", resume, methods=["POST"]),
     Route("/held", approve, methods=["POST"]),
+    Route("/decide", decide, methods=["POST"]),
+    Route("/undecide", undecide, methods=["POST"]),
     Route("/failure", failure, methods=["POST"]),
     Route("/runs/{number:int}/undo", preview_undo),
     Route("/runs/{number:int}/undo", undo, methods=["POST"]),

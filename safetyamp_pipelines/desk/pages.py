@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from safetyamp_pipelines.desk.view import desk_of, render
+from safetyamp_pipelines.desk.view import Desk, desk_of, render
+from safetyamp_pipelines.operations.decisions import question_of
 from safetyamp_pipelines.operations.explain.explain import explain_stored
 from safetyamp_pipelines.operations.explain.lines import differs
 from safetyamp_pipelines.operations.explain.search import names_of, search
+from safetyamp_pipelines.operations.plan_step import Stored
 from safetyamp_pipelines.operations.plan_view import choices_of, filtered, plan_view
 from safetyamp_pipelines.operations.queue import queue_of
 from safetyamp_pipelines.operations.reports.csv_table import csv_of
@@ -56,7 +59,16 @@ def record(request: Request) -> Response:
         alike=[field for field in fields if field not in differing],
         is_there=is_there,
         now=status_of(desk.ledger, desk.now()),
+        question=_question(desk, stored, found["key"]),
     )
+
+
+def _question(desk: Desk, stored: Stored, key: str) -> dict[str, Any] | None:
+    """What there is to decide about the record; None for nothing."""
+    try:
+        return question_of(stored, desk.ledger, key)
+    except Refusal:
+        return None
 
 
 def plan(request: Request) -> Response:

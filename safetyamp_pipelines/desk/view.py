@@ -117,6 +117,10 @@ def done(path: str, notice: str) -> RedirectResponse:
 
 NOTICES: Mapping[str, str] = {
     "approved": "Approved. The next sync pushes these changes.",
+    "refuse": "Refused. Nobody is asked again until they change.",
+    "later": "Put off. They are asked for again then.",
+    "decided": "Decided. The next sync goes by it.",
+    "undecided": "The decision is taken back.",
     "paused": "Syncing is paused.",
     "resumed": "Syncing goes on.",
     "retry": "The next sync tries it again.",

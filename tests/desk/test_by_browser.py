@@ -117,3 +117,23 @@ def test_axe_has_no_serious_finding(tab: Browser, url: str, path: str) -> None:
     tab.run(AXE.read_text(encoding="utf-8"))
     problems = tab.run("axe.run().then(found => found.violations.map(one => [one.impact, one.id, one.nodes[0].html]))")
     assert [one for one in problems if one[0] in ("serious", "critical")] == []
+
+
+def test_what_is_held_is_decided_on_the_page_of_the_record_and_taken_back(box: Sandbox, tab: Browser, url: str) -> None:
+    # given somebody whom a person switched off in SafetyAmp, and who still works
+    user = [row for row in box.safetyamp.tables()["users"] if row["emp_id"] and row["system_access"]][-1]
+    box.safetyamp.edit("users", user["id"], system_access=False)
+    in_this_process(box, "sync", "employees")
+
+    tab.open(f"{url}/records/employees/{user['emp_id']}")
+    asked = tab.text
+    tab.fill('form[action="/decide"] input[name="reason"]', "is on leave")
+    tab.press("Keep SafetyAmp's")
+    decided = tab.text
+    tab.press("Take the decision back")
+    undone = tab.text
+
+    assert "To be decided:" in asked
+    assert "Decided. The next sync goes by it." in decided
+    assert "is on leave" in decided
+    assert "The decision is taken back." in undone
