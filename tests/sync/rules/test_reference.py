@@ -40,6 +40,7 @@ EXAMPLES = {
     "vehicles.default_site": "HQ-YARD",
     "vehicles.default_asset_type": "Truck",
     "vehicles.tag_sites": "{Yard South: YARD-SOUTH}",
+    "guards.second_person_above": "50",
     "schedule.freezes": '[{starts: "Fri 18:00", ends: "Mon 05:00", reason: payroll}]',
     "owners.default": "office@example.com",
     "owners.entities": "{employees: hr@example.com}",
@@ -52,6 +53,7 @@ EVERY_EXAMPLE = {
     "suppressed": "[100483]",
     "only": "{PRDept: [10, 20]}",
     "except": "{udEmpTitle: Foreman}",
+    "clears": "[middle_name, mobile_phone]",
     "custom_fields": "[{column: udShirtSize, field: nickname, policy: fill}]",
     "first": "20",
 }
