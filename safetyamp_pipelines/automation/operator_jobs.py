@@ -224,7 +224,7 @@ def undo(
         raise dg.Failure(undone_text, allow_retries=False)
 
 
-def _form(step: str, **fields: str | int | bool) -> dict[str, Any]:
+def _form(step: str, **fields: str | int | bool | list[str]) -> dict[str, Any]:
     """The run config with which the launchpad opens."""
     return {"ops": {step: {"config": fields}}}
 
@@ -269,19 +269,31 @@ def approve_plan() -> None:
     approve()
 
 
-@dg.job(tags=TAGS, description="Leave changes that a guard holds unpushed, for good or until a time.")
+@dg.job(
+    config=_form("refuse", changes="", keys=[], until="", reason="", by=""),
+    tags=TAGS,
+    description="Leave changes that a guard holds unpushed, for good or until a time.",
+)
 def refuse_changes() -> None:
     """As `safetyamp refuse` and `later`."""
     refuse()
 
 
-@dg.job(tags=TAGS, description="Decide about one record that waits for a person; the next plan goes by it.")
+@dg.job(
+    config=_form("decide", entity="", key="", choice="", safetyamp_id="", until="", reason="", by=""),
+    tags=TAGS,
+    description="Decide about one record that waits for a person; the next plan goes by it.",
+)
 def decide_record() -> None:
     """As `safetyamp decide`."""
     decide_about()
 
 
-@dg.job(tags=TAGS, description="Remember which SafetyAmp record a source record is.")
+@dg.job(
+    config=_form("link", entity="", key="", safetyamp_id="", reason="", by=""),
+    tags=TAGS,
+    description="Remember which SafetyAmp record a source record is.",
+)
 def link_record() -> None:
     """As `safetyamp link`."""
     link()

@@ -7,13 +7,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from ledger_entries import refuse
+from ledger_entries import change_of, refuse
 
 from safetyamp_pipelines.automation.operator_jobs import OPERATOR_JOBS
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.resources.systems import SettingsResource
-from safetyamp_pipelines.sync.model.plan import Plan, Refused
+from safetyamp_pipelines.sync.model.plan import Held, Plan, Refused
 from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
 
@@ -134,3 +134,26 @@ def test_an_approval_of_nothing_or_by_nobody_is_refused(operator: Operator) -> N
     assert "no newest plan" in operator.refused("approve_plan", {"plan": "0123456789", "reason": "x", "by": "Kim"})
     assert "by" in operator.refused("approve_plan", {"plan": plan.hash[:12], "reason": "x", "by": ""})
     assert operator.ledger.approvals() == []
+
+
+def test_held_changes_are_refused_and_a_decision_is_taken_back(operator: Operator) -> None:
+    changes = [change_of(key, {"system_access": 0}, {"system_access": 1}, action="deactivate") for key in ("7", "8")]
+    held = tuple(Held(change, "deactivations", "2 of 9", "guards.deactivations") for change in changes)
+    guard = Refused("deactivations", "2 of 9", ("7", "8"), "guards.deactivations")
+    plan = Plan("employees", "users", "2026-11-20T12:00:00Z", {}, "rules", refused=(guard,), held=held)
+    operator.store.publish("plan/employees", "a run", plan.to_bytes(), plan.manifest(), kind="Plan")
+    form = {"changes": plan.held_hash("deactivations")[:12], "reason": "they stay", "by": "Kim"}
+
+    told = operator.told("refuse_changes", {**form, "keys": ["7"]})
+    past = operator.refused("refuse_changes", {**form, "until": "2020-01-01"})
+    (standing,) = operator.ledger.decided("employees").values()
+    about = {"entity": "employees", "key": "7", "reason": "she left", "by": "Kim"}
+    operator.told("decide_record", {**about, "choice": "undo"})
+
+    assert (told["choice"], told["keys"]) == ("refuse", "7")
+    assert "has passed" in past
+    assert (standing.source_key, standing.about, standing.who) == ("7", changes[0].hash, "Kim")
+    assert standing.login == "the Dagster UI"
+    assert operator.ledger.decided("employees") == {}
+    assert "nothing was decided" in operator.refused("decide_record", {**about, "choice": "undo"})
+    assert "trucks" in operator.refused("link_record", {**about, "entity": "trucks", "safetyamp_id": "aB3dE"})
