@@ -64,7 +64,7 @@ def test_from_a_field_to_a_saved_mapping(visitor: Visitor) -> None:
     looked = visitor.post("/jira/mapping", {"text": yaml.safe_dump(new)}, page="/jira/mapping")
     assert "adds the column area" in text_of(looked)
     assert "area: cloud has no field nowhere" in text_of(looked)
-    assert "is no YAML" in text_of(visitor.post("/jira/mapping", {"text": "columns: ["}, page="/jira/mapping"))
+    assert "is not YAML" in text_of(visitor.post("/jira/mapping", {"text": "columns: ["}, page="/jira/mapping"))
     refused = visitor.post("/jira/mapping/save", {"text": yaml.safe_dump(new), "reason": "x"}, page="/jira/mapping")
     assert refused.status_code == 409
     new["columns"]["area"]["field"] = "labels"
