@@ -173,7 +173,7 @@ def can_be_compared(story: Story) -> bool:
     """Whether faults must not matter in the end: nothing changes once the first has struck."""
     steps = list(story.steps)
     struck = next((n for n, step in enumerate(steps) if isinstance(step, Run) and step.faults), len(steps))
-    still = all(isinstance(step, Run) and not step.meanwhile for step in steps[struck:])
+    still = all(isinstance(step, Run) and not step.meanwhile and not step.unread for step in steps[struck:])
     return struck < len(steps) and still and not story.is_guarded
 
 
