@@ -13,6 +13,7 @@ from safetyamp_pipelines.assets.lanes import Lane, needed_for_plan, priority
 from safetyamp_pipelines.assets.push_config import PushConfig
 from safetyamp_pipelines.assets.results import STOPPED, dry_run_metadata, plan_metadata, push_metadata
 from safetyamp_pipelines.assets.verified import refuse_unchecked
+from safetyamp_pipelines.ledger import LedgerUnusable
 from safetyamp_pipelines.operations.interrupts import interrupts_deferred
 from safetyamp_pipelines.operations.plan_step import make_plan
 from safetyamp_pipelines.operations.progress import ProgressReporter
@@ -160,19 +161,22 @@ def push_asset(spec: EntitySpec) -> dg.AssetsDefinition:
             except Resting as rest:
                 _rest(context, rest)
                 return
+            except Exception as error:
+                raise failure_of(error, writes=0, calls=client.http.calls - calls_before) from error
             progress.pushed(spec.name, pushed.result.verdicts)
-            looked_at = datetime.fromisoformat(made.as_of)
-            ledger.get().log_verdicts(context.run_id, spec.name, looked_at, pushed.result.verdicts)
-            (session,) = ledger.get().sessions(1, entity=spec.name, run_id=context.run_id)
-            tag_session(context.instance, context.run_id, spec.name, session.id)
             metadata = push_metadata(made, pushed, client.http.calls - calls_before, monotonic() - started)
-            metadata = {**metadata, "session": str(session.id)}
+            stopped_by, looked_at = pushed.error, datetime.fromisoformat(made.as_of)
+            try:
+                ledger.get().log_verdicts(context.run_id, spec.name, looked_at, pushed.result.verdicts)
+            except LedgerUnusable as error:  # what was written is told all the same
+                stopped_by = stopped_by or error
+            tag_session(context.instance, context.run_id, spec.name, pushed.session)
             context.add_output_metadata(metadata)
-        if isinstance(pushed.error, Resting):
-            _rest(context, pushed.error, **metadata)
+        if isinstance(stopped_by, Resting):
+            _rest(context, stopped_by, **metadata)
             return
-        if pushed.error is not None:
-            raise failure_of(pushed.error, **metadata) from pushed.error
+        if stopped_by is not None:
+            raise failure_of(stopped_by, **metadata) from stopped_by
         yield dg.Output(pushed.table_after(asset_name(spec), observed))
 
     return push

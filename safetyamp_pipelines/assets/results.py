@@ -53,6 +53,7 @@ def push_metadata(plan: Plan, pushed: Pushed, calls: int, seconds: float) -> dic
     bad = (Outcome.FAILED, Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED)
     return {
         **_counts(pushed.result.counts()),
+        "session": str(pushed.session),
         "plan_hash": plan.hash,
         "calls": calls,
         "fewest_calls": len(plan.changes),

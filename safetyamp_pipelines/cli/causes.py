@@ -17,7 +17,6 @@ class Cause:
     text: str
     steps: tuple[str, ...]
     refused: bool
-    before_writing: bool = False
 
 
 def causes_of(failures: Mapping[str, Diagnosis]) -> list[Cause]:
@@ -43,7 +42,7 @@ def _cause(failed: Mapping[str, Diagnosis]) -> Cause:
         text = f"interrupted at {', '.join(steps)}. Run it again: it looks up what was under way, sends nothing twice"
     elif found.kind == "unexpected":
         text = f"{', '.join(steps)}: unexpected {found.error}: {found.text} (LOG_LEVEL=DEBUG shows where)"
-    return Cause(text, steps, found.is_refusal, found.is_before_writing)
+    return Cause(text, steps, found.is_refusal)
 
 
 def _render_check(red: dg.AssetCheckEvaluation) -> str:

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from importlib import import_module
 from itertools import chain
 from typing import Any
 
@@ -19,6 +20,7 @@ from safetyamp_pipelines.jira.book import open_book
 from safetyamp_pipelines.jira.instances import instances_of
 from safetyamp_pipelines.operations.diagnosis import diagnose
 from safetyamp_pipelines.operations.doctor import Finding, examine
+from safetyamp_pipelines.settings.loading import has_dagster_home
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import SyncError
 
@@ -29,7 +31,7 @@ def doctor(as_json: AsJson = False) -> None:
     """Ask every outside system one question; exit code 2 when one fails."""
     findings = []
     with with_settings(as_json) as settings:
-        for finding in chain(examine(settings), _examine_jira(settings)):
+        for finding in chain(examine(settings), _examine_home(), _examine_jira(settings)):
             findings.append(finding)
             if not as_json:
                 mark = "[green]ok    [/]" if finding.ok else "[bold red]failed[/]"
@@ -55,6 +57,18 @@ def config_show(as_json: AsJson = False) -> None:
         return
     show_pairs(console(sys.stdout), "Settings", settings.masked())
     show_pairs(console(sys.stdout), "sync.yaml", dict(_flat(rules)))
+
+
+def _examine_home() -> Iterator[Finding]:
+    """Dagster's home, where there is one: whether it can be opened and written, and a push has a slot."""
+    if not has_dagster_home():
+        return
+    try:
+        # Brings Dagster, which takes seconds.
+        answer = import_module("safetyamp_pipelines.resources.dead_runs").ask_home()
+        yield Finding("dagster home", True, answer)
+    except SyncError as error:
+        yield Finding("dagster home", False, str(diagnose(error)))
 
 
 def _examine_jira(settings: Settings) -> Iterator[Finding]:

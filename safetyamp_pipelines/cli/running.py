@@ -5,11 +5,13 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
 from safetyamp_pipelines.assets.results import STOPPED
 from safetyamp_pipelines.automation.named_jobs import plan_keys, push_keys
@@ -18,7 +20,7 @@ from safetyamp_pipelines.cli.standing_by import watched
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.operations.decisions import ways_out
 from safetyamp_pipelines.operations.progress import ProgressReporter
-from safetyamp_pipelines.resources.dagster_storage import instance_of_home
+from safetyamp_pipelines.resources.dagster_storage import instance_of_home, storage_refusal
 from safetyamp_pipelines.resources.dead_runs import process_tag
 from safetyamp_pipelines.resources.diagnosed import diagnosis_of
 from safetyamp_pipelines.resources.keys import asset_key
@@ -108,18 +110,35 @@ def run_entities(
     started = monotonic()
     with instance_of_home() as instance:
         run_id = str(uuid.uuid4())
-        with watched(instance, run_id, told.waits):
-            result = job.execute_in_process(
-                run_id=run_id,
-                instance=instance,
-                raise_on_error=False,
-                asset_selection=push_keys(chosen) if push else plan_keys(chosen),
-                run_config=_run_config([f"{chosen[0].name}/{key}" for key in keys]),
-                tags={"safetyamp/cause": "shell", **process_tag()},
-            )
+        try:
+            with watched(instance, run_id, told.waits):
+                result = job.execute_in_process(
+                    run_id=run_id,
+                    instance=instance,
+                    raise_on_error=False,
+                    asset_selection=push_keys(chosen) if push else plan_keys(chosen),
+                    run_config=_run_config([f"{chosen[0].name}/{key}" for key in keys]),
+                    tags={"safetyamp/cause": "shell", **process_tag()},
+                )
+        except (dg.DagsterError, SQLAlchemyError) as error:
+            return _cut_off(instance, Ran(run_id, monotonic() - started), told, error)
         ran = Ran(result.run_id, monotonic() - started)
         _gather(ran, result, [spec.name for spec in chosen], told.verdicts, push=push)
-        _explain(ran, result)
+        _explain(ran, result, told)
+    return ran
+
+
+def _cut_off(instance: dg.DagsterInstance, ran: Ran, told: _Listening, error: Exception) -> Ran:
+    """What is known of a run whose storage failed it, from memory alone."""
+    for name, verdicts in told.verdicts.items():
+        ran.verdicts[name] = dict(sorted(Counter(str(verdict.outcome) for verdict in verdicts).items()))
+        ran.not_in_step[name] = [_line(verdict) for verdict in verdicts if verdict.outcome in NOT_IN_STEP]
+        ran.writes += sum(verdict.outcome in OUTCOME_OF.values() for verdict in verdicts)
+    ran.causes = [Cause(storage_refusal(error), (), refused=True)]
+    ran.wrote_nothing = not ran.writes and told.begun <= told.verdicts.keys()
+    with suppress(dg.DagsterError, SQLAlchemyError):  # else the next sync finds that its process is gone
+        if (run := instance.get_run_by_id(ran.run_id)) is not None and not run.is_finished:
+            instance.report_run_failed(run)
     return ran
 
 
@@ -136,6 +155,7 @@ class _Listening:
 
     reporter: ProgressReporter
     verdicts: dict[str, Sequence[Verdict]] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
 
     def read(self, table: str, rows: int, calls: int) -> None:
         self.reporter.read(table, rows, calls)
@@ -144,6 +164,7 @@ class _Listening:
         self.reporter.waits(text)
 
     def of(self, entity: str, calls: Callable[[], int]) -> Callable[[int, int], None]:
+        self.begun.add(entity)
         return self.reporter.of(entity, calls)
 
     def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
@@ -166,7 +187,8 @@ def _gather(
         ran.fewest_calls += int(values.get("fewest_calls", 0))
         ran.writes += int(values.get("writes", 0))
     for name in entities:
-        if name in pushed and tuple(asset_name(BY_NAME[name]).split("/")) not in metadata:  # interrupted
+        told = metadata.get(tuple(asset_name(BY_NAME[name]).split("/")), {})
+        if name in pushed and "writes" not in told:  # it was interrupted, or its table could not be stored
             ran.writes += sum(verdict.outcome in OUTCOME_OF.values() for verdict in pushed[name])
         if asset_key(f"plan/{name}") not in made:  # it failed, and its metadata tells why
             continue
@@ -219,7 +241,7 @@ def _plain(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, Any]:
     return {name: value.value for name, value in metadata.items() if name not in ("path",)}
 
 
-def _explain(ran: Ran, result: dg.ExecuteInProcessResult) -> None:
+def _explain(ran: Ran, result: dg.ExecuteInProcessResult, told: _Listening) -> None:
     """The causes of the failures, and whether SafetyAmp was certainly left as it was."""
     failures = {
         _step_name(event.step_key): diagnosis_of(event.step_failure_data)
@@ -227,10 +249,7 @@ def _explain(ran: Ran, result: dg.ExecuteInProcessResult) -> None:
         if event.is_step_failure
     }
     guarded = [plan for plan in ran.plans.values() if plan.refused]
-    refused = [
-        Cause(str(plan.refusal()), (f"plan/{plan.entity}_guards",), refused=True, before_writing=True)
-        for plan in guarded
-    ]
+    refused = [Cause(str(plan.refusal()), (f"plan/{plan.entity}_guards",), refused=True) for plan in guarded]
     red = {
         step: cause_of_checks(step, found)
         for step, found in _red_checks(result).items()
@@ -240,9 +259,8 @@ def _explain(ran: Ran, result: dg.ExecuteInProcessResult) -> None:
     ran.causes = [*refused, *_rests(result), *red.values(), *causes_of(others)]
     if not result.success and not ran.causes:
         ran.causes = [Cause("the run failed outside its steps; its events in the Dagster UI tell why", (), True)]
-    early = {step for cause in ran.causes if cause.before_writing for step in cause.steps}
-    counted = {"/".join(key) for key, values in _metadata(result).items() if "writes" in values}
-    in_doubt = [step for step in failures if step.startswith("safetyamp/") and step not in early | counted]
+    counted = {"/".join(key) for key, values in _metadata(result).items() if "writes" in values or STOPPED in values}
+    in_doubt = [name for name in told.begun - told.verdicts.keys() if asset_name(BY_NAME[name]) not in counted]
     ran.wrote_nothing = not ran.writes and not in_doubt
 
 
@@ -252,7 +270,7 @@ def _rests(result: dg.ExecuteInProcessResult) -> list[Cause]:
     for key, values in _metadata(result).items():
         if STOPPED in values:
             steps.setdefault(str(values[STOPPED]), []).append("/".join(key))
-    return [Cause(why, tuple(names), refused=True, before_writing=True) for why, names in steps.items()]
+    return [Cause(why, tuple(names), refused=True) for why, names in steps.items()]
 
 
 def _red_checks(result: dg.ExecuteInProcessResult) -> dict[str, list[dg.AssetCheckEvaluation]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from safetyamp_pipelines.ledger import LeaseHeld, LedgerUnusable
+from safetyamp_pipelines.ledger import LedgerUnusable
 from safetyamp_pipelines.settings.logs import redacted
 from safetyamp_pipelines.settings.model import SettingsError
 from safetyamp_pipelines.sync.model.errors import (
@@ -76,7 +76,7 @@ KEYS = {
 class Diagnosis:
     """What failed. `error` is the class of the error, `text` its words without secrets and personal values.
 
-    `is_refusal`: nothing may be written until a person acts. `is_before_writing`: certainly nothing was written.
+    `is_refusal`: nothing may be written until a person acts.
     `was_not_made`: the call was not made because of failures before it, which say what is wrong.
     """
 
@@ -86,7 +86,6 @@ class Diagnosis:
     advice: str = ""
     system: str = ""
     is_refusal: bool = False
-    is_before_writing: bool = False
     was_not_made: bool = False
 
     def __str__(self) -> str:
@@ -124,8 +123,6 @@ def diagnose(failure: BaseException) -> Diagnosis:
         advice=_advice(error),
         system=error.system if isinstance(error, CallError) else "",
         is_refusal=isinstance(error, Refusal),
-        # A push that is refused outright, in contrast to one that loses its lease or its session on the way.
-        is_before_writing=type(error) is PlanRefused or isinstance(error, LeaseHeld),
         was_not_made=isinstance(error, CircuitOpen | KeyRefused),
     )
 

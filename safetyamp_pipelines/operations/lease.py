@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic
 
-from safetyamp_pipelines.ledger import Lease, Ledger
+from safetyamp_pipelines.ledger import Lease, Ledger, LedgerUnusable
 from safetyamp_pipelines.operations.processes import is_gone, this_process
 from safetyamp_pipelines.settings.logs import get_logger
 
@@ -21,13 +21,17 @@ def leased(ledger: Ledger, run_id: str) -> Iterator[Lease]:
     """Hold the lease. Raises LeaseHeld while another holds it. A dead holder's lease is free where its process is known
     to be gone, and runs out by itself elsewhere."""
     holder = f"run {run_id} on {this_process()}"
-    lease = ledger.acquire_lease(LEASE, holder, LEASE_SECONDS, is_gone)
+    # Also where this run's own push before could not give it back, since the ledger was away.
+    lease = ledger.acquire_lease(LEASE, holder, LEASE_SECONDS, lambda other: other == holder or is_gone(other))
     if lease.dead_holder is not None:
         log.warning("lease_taken_over", lease=LEASE, dead_holder=lease.dead_holder, by=holder)
     try:
         yield lease
     finally:
-        ledger.release(lease)
+        try:
+            ledger.release(lease)
+        except LedgerUnusable as error:  # it runs out by itself, and must not hide what was done
+            log.warning("lease_not_released", lease=LEASE, error=str(error))
 
 
 def who_pushes(ledger: Ledger) -> tuple[str, datetime] | None:

@@ -33,10 +33,12 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Pushed:
-    """A push that ran. `error` is why it stopped before its end, when it did: the run must not look green then."""
+    """A push that ran. `error` is why it stopped before its end, when it did: the run must not look green then.
+    `session` is its number in the ledger."""
 
     result: PushResult
-    error: SyncError | None
+    error: Exception | None
+    session: int
 
     def table_after(self, name: str, observed: Snapshot) -> Snapshot:
         """SafetyAmp's table as the push left it: what was observed, with every answered write on top."""
@@ -83,11 +85,12 @@ def push_plan(
     is_interrupted: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Pushed:
-    """Push one plan. `references` are observed tables, of which the entity's own was read at `observed_at`. Raises
-    PlanRefused before the first write: plan too old or made under other rules, or somebody else is pushing; and for an
-    undo that a guard refuses and nobody has approved. A pause, and a freeze that did not hold when people asked for the
-    push (`asked_at`; None for what starts by itself), raises Resting before it and stops it between two calls, as does
-    `is_interrupted`. An undo goes on during both: syncs wait for it."""
+    """Push one plan. `references` are observed tables, of which the entity's own was read at `observed_at`.
+
+    Raises only before the first write: for a plan too old or made under other rules, while somebody else is pushing,
+    and for an undo that a guard refuses and nobody has approved. A pause, and a freeze that did not hold when people
+    asked for the push (`asked_at`; None for what starts by itself), raises Resting before it and stops it between two
+    calls, as does `is_interrupted`. An undo goes on during both: syncs wait for it."""
     refuse_old(plan, settings.plan_max_age_minutes)
     if undoes is not None:
         refuse_guarded(plan, ledger, settings.sync_config())
@@ -128,16 +131,25 @@ def push_plan(
         except BaseException:
             ledger.end_session(session, "failed", *_known_of(ledger, session, planned))
             raise
-        status: SessionStatus = "paused" if result.paused else "stopped" if result.stopped else "done"
-        ledger.end_session(session, status, result.counts(), result.attempts)
-        _remember_sources(ledger, plan)
-        done = {verdict.source_key for verdict in result.verdicts if verdict.outcome in OUTCOME_OF.values()}
-        used = {change.hash for change in plan.changes if change.source_key in done}.intersection(plan.approved)
-        ledger.use_approvals(spec.name, used)
-        if undoes is not None:
-            ledger.use_approval(made.hash)
-        _end_decisions(spec, plan, ledger, done)
-        return Pushed(result, _error(result))
+        try:
+            _close(spec, plan, ledger, session, result)
+            if undoes is not None:
+                ledger.use_approval(made.hash)
+        except SyncError as error:  # it can be written no more: the next push declares the session over
+            log.warning("session_not_closed", session=session, error=type(error).__name__)
+            result.broke_off = result.broke_off or error
+        return Pushed(result, _error(result), session)
+
+
+def _close(spec: EntitySpec, plan: Plan, ledger: Ledger, session: int, result: PushResult) -> None:
+    """Write down how the push ended, and what the next plan has to know of it."""
+    status: SessionStatus = "paused" if result.paused else "stopped" if result.stopped else "done"
+    ledger.end_session(session, "failed" if result.broke_off else status, result.counts(), result.attempts)
+    _remember_sources(ledger, plan)
+    done = {verdict.source_key for verdict in result.verdicts if verdict.outcome in OUTCOME_OF.values()}
+    used = {change.hash for change in plan.changes if change.source_key in done}.intersection(plan.approved)
+    ledger.use_approvals(plan.entity, used)
+    _end_decisions(spec, plan, ledger, done)
 
 
 def why_rest(
@@ -232,7 +244,9 @@ def _remember_sources(ledger: Ledger, plan: Plan) -> None:
         ledger.record_observation(source, rows, now)
 
 
-def _error(result: PushResult) -> SyncError | None:
+def _error(result: PushResult) -> Exception | None:
+    if result.broke_off is not None:
+        return result.broke_off
     if result.fatal is not None:
         return result.fatal
     if result.paused is not None:
@@ -284,6 +298,9 @@ def _run_logged(push: Push, session: int) -> PushResult:
         except BaseException as error:
             log.error("push_broke_off", error=type(error).__name__)
             raise
+        if result.broke_off is not None:
+            log.error("push_broke_off", error=type(result.broke_off).__name__, writes=result.writes)
+            return result
         report = log.info if result.stopped is None and not result.has_failed() else log.warning
         report(
             "push_ended",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import dagster as dg
@@ -13,10 +15,11 @@ from dagster._core.scheduler.instigation import SensorInstigatorData
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from safetyamp_pipelines.ledger.database import masked, postgresql_engine
 from safetyamp_pipelines.operations.alerts.memory import Memory
-from safetyamp_pipelines.settings.loading import dagster_home, dagster_postgres_url
+from safetyamp_pipelines.settings.loading import dagster_home, dagster_postgres_url, has_dagster_home
 from safetyamp_pipelines.settings.private import private_folder
 from safetyamp_pipelines.sync.model.errors import Refusal
 
@@ -25,6 +28,8 @@ OWN_FOLDERS = ("history", "history/runs", "schedules", "storage")
 """Where Dagster keeps runs, events, ticks and output of steps below its home, and would let everybody read."""
 DRIVER = "postgresql+psycopg2"
 """SQLAlchemy 2.1 takes psycopg 3 for a bare `postgresql`, and Dagster ships psycopg2."""
+LOCK_SECONDS = 10.0
+"""How long another process may hold Dagster's SQLite files, whose transactions take milliseconds."""
 
 
 class StorageByEnvironment(DagsterSqliteStorage):
@@ -52,16 +57,43 @@ class StorageByEnvironment(DagsterSqliteStorage):
 
 
 def instance_of_home() -> dg.DagsterInstance:
-    """The instance of DAGSTER_HOME. Raises Refusal when there is one that cannot be opened."""
+    """The instance of DAGSTER_HOME. Raises Refusal, within seconds, when there is one that cannot be used."""
     try:
+        if has_dagster_home():
+            _ask_storage()
         return dg.DagsterInstance.get()
     except DagsterHomeNotSetError:
         return dg.DagsterInstance.ephemeral()
-    except (dg.DagsterError, SQLAlchemyError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise Refusal(
-            f"Dagster's home cannot be opened: {reason}. Correct DAGSTER_HOME or its dagster.yaml, or unset it"
-        ) from error
+    except (dg.DagsterError, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise Refusal(storage_refusal(error)) from error
+
+
+def _ask_storage() -> None:
+    """Whether Dagster's storage answers and takes a write: Dagster itself would try for a minute, with warnings."""
+    if (url := dagster_postgres_url()) is not None:
+        engine = postgresql_engine(url.set(drivername=DRIVER))
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
+        return
+    for file in (dagster_home() / "history" / name for name in ("runs.db", "runs/index.db")):
+        if file.exists():
+            with closing(sqlite3.connect(file, timeout=LOCK_SECONDS)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+
+
+def storage_refusal(error: BaseException) -> str:
+    """One sentence for a storage of Dagster's that fails: whose fault it is, and what to do."""
+    kinds = (SQLAlchemyError, sqlite3.Error, OSError)
+    while not isinstance(error, kinds) and (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]
+    if not isinstance(error, SQLAlchemyError | sqlite3.Error):
+        return f"Dagster's home cannot be opened: {reason}. Correct DAGSTER_HOME or its dagster.yaml, or unset it"
+    if (url := dagster_postgres_url()) is not None:
+        return f"Dagster's database on {url.host} cannot be used: {masked(reason, url)}. Check DAGSTER_POSTGRES_URL"
+    return f"Dagster's storage in {dagster_home()} cannot be used: {reason}. Is another process holding it?"
 
 
 def alert_memory(instance: dg.DagsterInstance) -> Memory | None:

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
@@ -12,7 +11,7 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 
 from safetyamp_pipelines.cli.causes import Cause, cause_of_checks
 from safetyamp_pipelines.cli.causes import causes_of as causes_of_diagnoses
-from safetyamp_pipelines.ledger import LeaseHeld, LeaseLost, LedgerUnusable
+from safetyamp_pipelines.ledger import LedgerUnusable
 from safetyamp_pipelines.operations.diagnosis import Diagnosis, diagnose
 from safetyamp_pipelines.resources.diagnosed import diagnosis_of_error
 from safetyamp_pipelines.sync.model.errors import (
@@ -118,21 +117,6 @@ def test_a_push_that_stopped_is_told_by_what_stopped_it() -> None:
     (cause,) = causes_of({"safetyamp/users": raised(dg.Failure("stopped"), stop)})
 
     assert (cause.text, cause.refused) == ("stopped: paused by Pat: audit", True)
-
-
-@pytest.mark.parametrize(
-    ("error", "is_before_writing"),
-    [
-        (PlanRefused("the plan is too old"), True),
-        (LeaseHeld("push", "run 1", datetime(2026, 11, 20, tzinfo=UTC)), True),
-        (LeaseLost("push", "run 1"), False),
-        (SyncError("something on the way"), False),
-    ],
-)
-def test_only_a_push_refused_outright_has_certainly_written_nothing(error: SyncError, is_before_writing: bool) -> None:
-    (cause,) = causes_of({"safetyamp/users": error})
-
-    assert cause.before_writing is is_before_writing
 
 
 def test_a_failed_check_forbids_to_write() -> None:

@@ -81,8 +81,6 @@ def test_a_failure_that_is_diagnosed_already_stays_as_it_is() -> None:
 
     event = failure(returning(made))
 
-    assert diagnosis_of(event.step_failure_data) == Diagnosis(
-        "push", "PlanRefused", "too old", is_refusal=True, is_before_writing=True
-    )
+    assert diagnosis_of(event.step_failure_data) == Diagnosis("push", "PlanRefused", "too old", is_refusal=True)
     assert event.step_failure_data.user_failure_data is not None
     assert event.step_failure_data.user_failure_data.metadata["session"].value == 7

@@ -34,7 +34,8 @@ class PushOptions:
 @dataclass
 class PushResult:
     """What became of a plan. `rows` is the table after the push; `writes` counts changes SafetyAmp carried out;
-    `stopped` is why it ended early, and `paused` the same where a pause or a freeze is why."""
+    `stopped` is why it ended early, and `paused` the same where a pause or a freeze is why. `broke_off` is the error of
+    the push itself, such as a ledger that is away."""
 
     verdicts: list[Verdict]
     rows: dict[Id, Record]
@@ -43,6 +44,7 @@ class PushResult:
     stopped: str | None = None
     paused: str | None = None
     fatal: CallError | None = None
+    broke_off: Exception | None = None
 
     def counts(self) -> dict[str, int]:
         """Source records by verdict, sorted."""
@@ -68,12 +70,14 @@ class Outcomes:
 
     def __init__(self, planned: int, progress: Progress) -> None:
         self._planned, self._progress, self._settled = planned, progress, 0
+        self._ended: set[tuple[str, int]] = set()
         self._ends: dict[str, tuple[Outcome, str]] = {}
         self._written: dict[str, Outcome] = {}
         self._notes: dict[str, tuple[str, ...]] = {}
 
-    def end(self, change: Change, outcome: Outcome, rule: str) -> None:
-        """A change has ended."""
+    def end(self, change: Change, outcome: Outcome, rule: str, *, quietly: bool = False) -> None:
+        """A change has ended; `quietly` without a word to who watches, where that may have failed itself."""
+        self._ended.add((change.source_key, change.wave))
         if _weight(outcome) == 1:
             self._written.setdefault(change.source_key, outcome)
         so_far = self._ends.get(change.source_key)
@@ -82,7 +86,12 @@ class Outcomes:
         elif _weight(outcome) == _weight(so_far[0]) == 1:
             self._ends[change.source_key] = (so_far[0], rule)
         self._settled += 1
-        self._progress(self._settled, self._planned)
+        if not quietly:
+            self._progress(self._settled, self._planned)
+
+    def has_ended(self, change: Change) -> bool:
+        """Whether this change has an end: a record of two changes has two."""
+        return (change.source_key, change.wave) in self._ended
 
     def is_made(self, source_key: str) -> bool:
         """Whether every change of the record that has ended so far is as planned in SafetyAmp; one has ended."""

@@ -12,7 +12,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from safetyamp_pipelines.sync.model.errors import AnswerLost, FatalCall, RecordRefused, RetriableCall, SyncError
+from safetyamp_pipelines.sync.model.errors import (
+    AnswerLost,
+    CallError,
+    FatalCall,
+    RecordRefused,
+    RetriableCall,
+    SyncError,
+)
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Outcome, Plan
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import Collision, EntitySpec
@@ -30,6 +37,9 @@ from safetyamp_pipelines.sync.pushing.sight import Sight
 
 WAIT_STEP = 1.0
 """Seconds after which whoever waits looks round: a pause and an interrupt are heeded as soon as between two calls."""
+
+
+UNANSWERED = "the answer was lost; the next run looks it up"
 
 
 @dataclass(frozen=True)
@@ -68,11 +78,13 @@ class Push:
     sleep: Callable[[float], None] = time.sleep
 
     def run(self) -> PushResult:
-        """Carry the plan out and settle what stayed unanswered. Once it writes, no failed call raises."""
+        """Carry the plan out and settle what stayed unanswered. Once it writes nothing raises: what SafetyAmp did is
+        reported whatever happens, also when the journal can no longer be written."""
         self._ends = Outcomes(len(self.plan.changes), self.progress)
         self._lost: list[tuple[_Call, datetime]] = []
         self._made: list[tuple[Change, Id]] = []
         self._kept: set[tuple[str, str]] = set()
+        self._flying: dict[Future[Record], _Call] = {}
         self._refusals = Refusals(self.options)
         self._result = PushResult([], {})
         self._sight = self._first_sight()
@@ -83,14 +95,17 @@ class Push:
         if self.plan.revived:
             self.journal.revive(self.plan.revived)
         self._sight.rename()
-        with ThreadPoolExecutor(self.options.in_flight, thread_name_prefix="push") as pool:
-            first, rest = self._canary()
-            self._run_waves(pool, first)
-            self._settle_lost()
-            if rest:
-                self._read_back()
-                self._run_waves(pool, rest)
+        try:
+            with ThreadPoolExecutor(self.options.in_flight, thread_name_prefix="push") as pool:
+                first, rest = self._canary()
+                self._run_waves(pool, first)
                 self._settle_lost()
+                if rest:
+                    self._read_back()
+                    self._run_waves(pool, rest)
+                    self._settle_lost()
+        except Exception as error:  # noqa: BLE001 - whatever it is, what was written is known and is told
+            self._break_off(error)
         self._result.rows = self._sight.rows
         self._result.verdicts = [self._ends.verdict(verdict) for verdict in self.plan.verdicts]
         return self._result
@@ -148,7 +163,7 @@ class Push:
             self._run_wave(pool, list(wave))
 
     def _run_wave(self, pool: ThreadPoolExecutor, wave: Sequence[Change]) -> None:
-        queue, flying = deque(wave), dict[Future[Record], _Call]()
+        queue, flying = deque(wave), self._flying
         while queue or flying:
             # Calls may wait for minutes, for the budget or after a 429: the lease must not run out meanwhile.
             self.journal.beat()
@@ -161,8 +176,43 @@ class Push:
                 self._not_sent(list(queue), Outcome.NOT_ATTEMPTED, f"stopped: {self._result.stopped}")
                 queue.clear()
             for future in wait(flying, self.options.beat_every, FIRST_COMPLETED).done if flying else ():
-                if (again := self._take(flying.pop(future), future)) is not None:
+                call = flying[future]
+                again = self._take(call, future)
+                del flying[future]
+                if again is not None:
                     flying[self._send(pool, again)] = again
+
+    def _break_off(self, error: Exception) -> None:
+        """The journal failed, or we did. All calls have ended by now, and every change ends as memory knows it; those
+        whose intents stay open are looked up by the next push."""
+        self._result.broke_off = error
+        self._result.stopped = why = f"it broke off: {error}"
+        for future, call in self._flying.items():
+            if not self._ends.has_ended(call.change):
+                self._end_unwritten(call, future)
+        for call, _ in self._lost:
+            if not self._ends.has_ended(call.change):
+                self._ends.end(call.change, Outcome.FAILED, UNANSWERED, quietly=True)
+        for change in self.plan.changes:
+            if not self._ends.has_ended(change):
+                self._ends.end(change, Outcome.NOT_ATTEMPTED, f"stopped: {why}", quietly=True)
+
+    def _end_unwritten(self, call: _Call, future: Future[Record]) -> None:
+        """What the answer says, of which nothing could be written down."""
+        try:
+            answer = future.result()
+        except RecordRefused:
+            self._ends.end(call.change, Outcome.FAILED, "SafetyAmp refused it", quietly=True)
+        except AnswerLost:
+            self._ends.end(call.change, Outcome.FAILED, UNANSWERED, quietly=True)
+        except CallError as error:
+            self._ends.end(call.change, Outcome.NOT_ATTEMPTED, str(error), quietly=True)
+        else:
+            if call.change.action is Action.CREATE and answer.get("id") is None:
+                self._ends.end(call.change, Outcome.FAILED, UNANSWERED, quietly=True)
+                return
+            self._result.writes += 1
+            self._ends.end(call.change, OUTCOME_OF[call.change.action], call.change.cause, quietly=True)
 
     def _must_stop(self) -> bool:
         if self._result.stopped is None:
@@ -330,7 +380,7 @@ class Push:
         for call, _ in self._lost:
             is_done = settled.get(call.intent)
             if is_done is None:
-                self._ends.end(call.change, Outcome.FAILED, "the answer was lost; the next run looks it up")
+                self._ends.end(call.change, Outcome.FAILED, UNANSWERED)
             elif is_done:
                 self._result.writes += 1
                 rule = "the answer was lost; a fresh read shows it was done"
