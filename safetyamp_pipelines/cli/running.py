@@ -208,10 +208,14 @@ def _not_attempted(planned: Mapping[str, int]) -> dict[str, int]:
     return {str(name): counts[name] for name in sorted(counts)}
 
 
-def _line(verdict: Verdict, plan: Plan) -> dict[str, Any]:
+def _line(verdict: Verdict, plan: Plan | None = None) -> dict[str, Any]:
     why = list(verdict.reasons) or [verdict.rule]
     line = {"key": verdict.source_key, "verdict": str(verdict.outcome), "why": why}
-    return {**line, "ways": ways_out(plan, verdict.source_key)} if verdict.outcome is Outcome.HELD else line
+    return (
+        {**line, "ways": ways_out(plan, verdict.source_key)}
+        if plan is not None and verdict.outcome is Outcome.HELD
+        else line
+    )
 
 
 def _noted(plan: Plan, verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:

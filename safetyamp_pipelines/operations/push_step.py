@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -298,15 +299,20 @@ def _run_logged(push: Push, session: int) -> PushResult:
         except BaseException as error:
             log.error("push_broke_off", error=type(error).__name__)
             raise
-        if result.broke_off is not None:
-            log.error("push_broke_off", error=type(result.broke_off).__name__, writes=result.writes)
-            return result
-        report = log.info if result.stopped is None and not result.has_failed() else log.warning
-        report(
-            "push_ended",
-            verdicts=result.counts(),
-            writes=result.writes,
-            calls=result.attempts,
-            **({} if result.stopped is None else {"stopped": result.stopped}),
-        )
+        with suppress(Exception):  # the log is kept in Dagster's storage too, which may be away: the result is not
+            _log_end(result)
     return result
+
+
+def _log_end(result: PushResult) -> None:
+    if result.broke_off is not None:
+        log.error("push_broke_off", error=type(result.broke_off).__name__, writes=result.writes)
+        return
+    report = log.info if result.stopped is None and not result.has_failed() else log.warning
+    report(
+        "push_ended",
+        verdicts=result.counts(),
+        writes=result.writes,
+        calls=result.attempts,
+        **({} if result.stopped is None else {"stopped": result.stopped}),
+    )
