@@ -195,17 +195,3 @@ def test_a_locked_or_unreachable_storage_of_dagster_is_one_sentence_and_leaves_n
     assert well == {"ok": True, "text": "can be written; the slot of pushes is free"}
     with dg.DagsterInstance.get() as instance:
         assert instance.get_runs() == []
-
-
-def test_a_storage_of_dagster_that_is_locked_in_mid_push_takes_nothing_from_what_is_told(
-    home: Path, company: Company
-) -> None:
-    before, held = company.titles(), ExitStack()
-    with held:
-        ran = synced(company, Trap(lambda: held.enter_context(locked(home))))
-
-    assert (ran.exit_code, ran.writes) == (FAILED, company.titles() - before)
-    assert "Is another process holding it?" in ran.causes[0].text
-    assert ran.verdicts["titles"]["created"] == ran.writes >= AFTER
-    with dg.DagsterInstance.get() as instance:
-        assert [run.status.value for run in instance.get_runs()] != ["NOT_STARTED"]
