@@ -18,7 +18,7 @@ LATE = 2.0
 """Seconds: `target.late_arrival_seconds` of the sandbox."""
 
 
-class Died(Exception):
+class Died(BaseException):
     """The process ended here."""
 
 
