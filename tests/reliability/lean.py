@@ -90,7 +90,7 @@ def _run(settings: Settings, ledger: Ledger, run: LeanRun, settled: Settled) -> 
         plans = _plans(settings, ledger, snapshots)
         run.planned = sum(len(plan.changes) for plan in plans)
         for plan in plans:
-            refuse_guarded(plan, ledger)
+            refuse_guarded(plan, ledger, settings.sync_config())
         for plan in plans:
             spec = BY_NAME[plan.entity]
             pushed = push_plan(
