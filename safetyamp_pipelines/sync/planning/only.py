@@ -67,7 +67,8 @@ def waits_for(spec: EntitySpec, changes: Iterable[Change]) -> dict[str, set[str]
     give up a unique value which it takes."""
     changes = tuple(changes)
     own = [field.name for field in spec.fields if field.references == spec.table]
-    created = {change.natural_key: change.source_key for change in changes if change.action is Action.CREATE}
+    new = (Action.CREATE, Action.LINK)
+    created = {change.natural_key: change.source_key for change in changes if change.action in new}
     given_up = givers(spec, changes)
     needs: dict[str, set[str]] = {}
     for change in changes:

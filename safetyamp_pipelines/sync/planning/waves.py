@@ -113,7 +113,8 @@ def _release(spec: EntitySpec, change: Change, names: Sequence[str], known: Chan
 def _references_to_new(spec: EntitySpec, changes: Sequence[Change]) -> dict[tuple[str, str], str]:
     """(child, parent) → field, for every reference inside the entity to a record that this plan creates."""
     own = [field.name for field in spec.fields if field.references == spec.table]
-    created = {change.natural_key: change.source_key for change in changes if change.action is Action.CREATE}
+    new = (Action.CREATE, Action.LINK)
+    created = {change.natural_key: change.source_key for change in changes if change.action in new}
     found: dict[tuple[str, str], str] = {}
     for change in changes:
         for name in own:
