@@ -49,6 +49,7 @@ def test_a_store_of_blobs_publishes_rewrites_prunes_and_lists(port: int) -> None
         (URL.replace("snapshots@", "nowhere@"), KEY, "the container is not there: make it, or correct its name"),
         (URL, "d3Jvbmc=", r"\(403\): give this process's identity the role Storage Blob Data Contributor"),
     ],
+    ids=["no container", "no right"],  # the key of the server differs in each of pytest's processes
 )
 def test_each_refusal_has_its_own_words(url: str, key: str, words: str, port: int) -> None:
     with pytest.raises(SnapshotError, match=words):
