@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.operations.alerts.channels import Channel, channels_of
+from safetyamp_pipelines.operations.alerts.channels import Channel, channels_of, owner_channels
 from safetyamp_pipelines.operations.alerts.webhook import beat
 from safetyamp_pipelines.operations.call_recorder import CallRecorder
 from safetyamp_pipelines.operations.opening import open_ledger
@@ -22,6 +22,7 @@ from safetyamp_pipelines.settings.loading import load_settings, settings_stamp
 from safetyamp_pipelines.settings.model import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from safetyamp_pipelines.operations.alerts.mail import MailChannel
     from safetyamp_pipelines.systems.entra import GraphClient
     from safetyamp_pipelines.systems.safetyamp import SafetyAmpClient
     from safetyamp_pipelines.systems.samsara import SamsaraClient
@@ -217,6 +218,10 @@ class NotifierResource(dg.ConfigurableResource[Any]):
             if not usable:
                 raise
             return usable
+
+    def owners(self) -> Mapping[str, MailChannel]:
+        """The mail to each owner that sync.yaml names, by address; raises SettingsError."""
+        return owner_channels(self.settings.get())
 
     def beat(self) -> bool:
         """Call HEARTBEAT_URL, whose service notifies people when the calls stop; whether there is one.

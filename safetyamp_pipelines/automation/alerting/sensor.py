@@ -4,7 +4,7 @@ A sensor on failed runs would lose an alert whenever the mail server is down. Th
 cursor that holds what is still to be sent; whatever happens before that return happens again at the next tick.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -17,13 +17,14 @@ from safetyamp_pipelines.automation.alerting.standing import (
     pause_signal,
     quarantine_signals,
     settings_signal,
+    waiting_signals,
 )
 from safetyamp_pipelines.automation.operator_jobs import OPERATOR_JOBS
 from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE, Channel
 from safetyamp_pipelines.operations.alerts.delivery import HOUR, next_message
 from safetyamp_pipelines.operations.alerts.memory import Memory
 from safetyamp_pipelines.operations.alerts.messages import Links, Words, render_message
-from safetyamp_pipelines.operations.alerts.problems import Deferred, Signal, State, absorb
+from safetyamp_pipelines.operations.alerts.problems import Deferred, Red, Signal, State, absorb
 from safetyamp_pipelines.resources.systems import LedgerResource, NotifierResource, SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings
 from safetyamp_pipelines.settings.logs import get_logger
@@ -65,8 +66,11 @@ def alert_sensor(timing: TimingSettings) -> dg.SensorDefinition:
         # What a channel that wrong settings lack has not sent yet waits until they are right.
         states = {**known.channels} if seen.wrong else {}
         done, is_well = [seen.wrong] if seen.wrong else [], not seen.wrong
-        for name, channel in channels.items():
-            state = absorb(known.channels.get(name, State()), seen.signals)
+        owners = {} if seen.wrong else notifier.owners()
+        targets = [(name, channel, [*seen.signals, *seen.waiting.get("", ())]) for name, channel in channels.items()]
+        targets += [(owned.name, owned, [*seen.waiting.get(address, ())]) for address, owned in owners.items()]
+        for name, channel, signals in targets:
+            state = absorb(known.channels.get(name, State()), signals)
             states[name], what, is_delivered = deliver(name, channel, state, seen.links, now.timestamp())
             done += [f"{name}: {what}"] if what else []
             is_well = is_well and is_delivered
@@ -128,6 +132,8 @@ class _Seen:
     signals: list[Signal]
     links: Links = field(default_factory=Links)
     wrong: str = ""
+    waiting: Mapping[str, Sequence[Signal]] = field(default_factory=dict)
+    """What waits for people, by the address of its owner."""
 
 
 def _look(
@@ -149,10 +155,16 @@ def _look(
     reader = Reader(context.instance, _described(context), QUIET_JOBS, rests)
     signals = [*reader.signals(page.events), settings_signal(None, now), *standing]
     ended = [event for event in page.events if event.dagster_event_type in _ENDS and event.job_name == "sync_all"]
+    waiting = waiting_signals(settings, ledger.get(), now) if ended and not _is_away(standing) else {}
     if ended:
         signals += quarantine_signals(context.instance, settings, ended[-1].timestamp)
     links = Links(settings.dagster_ui_url, settings.desk_url, schedule.timezone)
-    return _Seen(page.after, signals, links)
+    return _Seen(page.after, signals, links, waiting=waiting)
+
+
+def _is_away(standing: Sequence[Signal]) -> bool:
+    """Whether the ledger could not be asked."""
+    return any(isinstance(signal, Red) and signal.problem == "ledger" for signal in standing)
 
 
 def _asked(ledger: LedgerResource, now: datetime, timezone: str) -> tuple[bool, list[Signal]]:

@@ -1,8 +1,11 @@
-"""Problems that no event reports: syncing stays paused or is quarantined, settings are wrong, the ledger is away."""
+"""Problems that no event reports: syncing stays paused or is quarantined, settings are wrong, the ledger is away, and
+what waits for people, by owner."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,9 +13,15 @@ import dagster as dg
 
 from safetyamp_pipelines.automation.starting.timing import why_quarantined
 from safetyamp_pipelines.operations.alerts.problems import Green, Level, Red, Signal
-from safetyamp_pipelines.operations.local_time import local_time
+from safetyamp_pipelines.operations.local_time import age, local_time
+from safetyamp_pipelines.operations.plan_step import load_stored
+from safetyamp_pipelines.operations.queue import Item, queue_of
+from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
 if TYPE_CHECKING:
+    from safetyamp_pipelines.ledger import Ledger
     from safetyamp_pipelines.ledger.records import Pause
     from safetyamp_pipelines.settings.model import Settings, SettingsError
     from safetyamp_pipelines.sync.model.errors import SyncError
@@ -69,6 +78,44 @@ def ledger_signal(error: SyncError | None, now: datetime) -> Signal:
         detail=str(error),
         advice="check LEDGER_URL, and that its folder or server can be written to; `safetyamp doctor` asks it",
         is_standing=True,
+    )
+
+
+def waiting_signals(settings: Settings, ledger: Ledger, now: datetime) -> dict[str, list[Signal]]:
+    """What waits for people after a sync, by the address that sync.yaml names for it, with keys and ages and without
+    names; under "" what is nobody's. Empty where sync.yaml names no owner: the checks report to everybody then.
+    """
+    config, store, stored = settings.sync_config(), snapshot_store(settings), {}
+    addresses = [*config.owners.addresses()]
+    if not addresses:
+        return {}
+    for spec in ENTITIES:
+        with suppress(SnapshotError):  # never planned yet
+            stored[spec.name] = load_stored(spec, store, ledger, config)
+    items: dict[str, list[Item]] = {address: [] for address in ("", *addresses)}
+    for item in queue_of(stored, ledger, now):
+        if item.kind != "unanswered":
+            items[item.owner if item.owner in items else ""].append(item)
+    return {address: [_waiting(mine, now)] for address, mine in items.items()}
+
+
+def _waiting(items: Sequence[Item], now: datetime) -> Signal:
+    if not items:
+        return Green(frozenset({"waiting"}), now.timestamp())
+    kinds = Counter(item.kind for item in items)
+    oldest = min(item.since for item in items)
+    by_age = sorted(items, key=lambda item: item.since)
+    return Red(
+        problem="waiting",
+        level=Level.DIGEST,
+        title=f"{len(items)} {'record waits' if len(items) == 1 else 'records wait'} for you, the oldest for "
+        f"{age(oldest, now)}: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))}",
+        needs=frozenset({"waiting"}),
+        at=now.timestamp(),
+        detail="; ".join(f"{item.entity} {item.key} {item.kind} for {age(item.since, now)}" for item in by_age),
+        advice="the queue on the desk has each with its reason and what to do; `safetyamp explain` shows one",
+        page="queue",
+        size=len(items),
     )
 
 

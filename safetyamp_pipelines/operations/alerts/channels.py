@@ -29,3 +29,10 @@ def channels_of(settings: Settings) -> dict[str, Channel]:
     if settings.alert_webhook_url is not None:
         channels["webhook"] = WebhookChannel(settings)
     return channels
+
+
+def owner_channels(settings: Settings) -> dict[str, MailChannel]:
+    """A channel for each address that sync.yaml names as an owner, where mails are sent at all."""
+    if not settings.alert_email_to:
+        return {}
+    return {address: MailChannel(settings, owner=address) for address in settings.sync_config().owners.addresses()}

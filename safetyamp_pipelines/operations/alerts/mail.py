@@ -33,15 +33,25 @@ TLS_PORT = 465
 
 @dataclass(frozen=True)
 class MailChannel:
-    """SMTP_SERVER, and everybody in ALERT_EMAIL_TO."""
+    """SMTP_SERVER, and everybody in ALERT_EMAIL_TO, or one `owner` of sync.yaml."""
 
     settings: Settings
     longest: float = LONGEST
+    owner: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What its state is remembered under: no address."""
+        return "mail" if self.owner is None else f"owner {_mark(self.owner)}"
+
+    @property
+    def _addresses(self) -> tuple[str, ...]:
+        return self.settings.alert_email_to if self.owner is None else (self.owner,)
 
     def send(self, words: Words, only: Collection[str] = ()) -> Taken:
         """Hand the message to the mail server; NotDelivered when it takes it for nobody. What is deferred (4xx) is to
         be tried again, whose refuses it is not."""
-        to = [address for address in self.settings.alert_email_to if not only or _mark(address) in only]
+        to = [address for address in self._addresses if not only or _mark(address) in only]
         if not to:
             return Taken("its addresses are no longer in ALERT_EMAIL_TO")
         message = self._message(words)
@@ -69,7 +79,7 @@ class MailChannel:
         message = EmailMessage()
         message["Subject"] = words.subject
         message["From"] = sender
-        message["To"] = [Address(addr_spec=address) for address in self.settings.alert_email_to]
+        message["To"] = [Address(addr_spec=address) for address in self._addresses]
         message["Date"] = formatdate()
         # The same words have the same id: a mail that is sent again after a crash is shown once by many programs.
         digest = hashlib.sha256(f"{words.subject}\n{words.text}".encode()).hexdigest()[:32]

@@ -18,6 +18,7 @@ from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 
 ROOT = Path(__file__).parents[3]
+HR = "{employees: hr@example.com}"
 
 
 def test_a_source_that_refuses_our_login_and_records_that_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -26,7 +27,9 @@ def test_a_source_that_refuses_our_login_and_records_that_are_rejected(tmp_path:
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     home = {"DAGSTER_HOME": str(tmp_path)}
     with small_world() as box, mail_server() as mail, dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        settings = {**box.environment, **mail.environment}
+        owners = tmp_path / "owners.yaml"
+        owners.write_text(Path(box.environment["SYNC_CONFIG"]).read_text("utf-8") + f"\nowners: {{entities: {HR}}}\n")
+        settings = {**box.environment, **mail.environment, "SYNC_CONFIG": str(owners)}
         cursor = look(instance, settings, None, timedelta())
 
         # when Samsara refuses our login, and then takes it again
@@ -41,10 +44,17 @@ def test_a_source_that_refuses_our_login_and_records_that_are_rejected(tmp_path:
         # then people are told at once, and of the rest once, without a person's value
         login = "[SafetyAmp sync] Samsara refuses our login; what rests on it stays as it is"
         assert mail.subjects[:2] == [login, login.partition("; ")[0].replace("] ", "] recovered: ")]
-        assert [subject.split(":")[0] for subject in mail.subjects[2:]] == ["[SafetyAmp sync] digest"]
+        assert [subject.split(":")[0] for subject in mail.subjects[2:]] == ["[SafetyAmp sync] digest"] * 2
+        assert mail.receivers == [["on-call@example.com"]] * 3 + [["hr@example.com"]]
         assert "Check SAMSARA_API_KEY, and that it has Read Vehicles and Read Drivers" in mail.text(0)
         assert re.search(r"employees: \d+ records? rejected: cannot be synced", mail.text(2))
-        assert_no_persons_value(box, "".join(mail.text(number) for number in range(3)))
+        # and who owns the records gets those alone, the oldest first, with their ages
+        assert re.search(
+            r"^\d+ records wait for you, the oldest for \d+ \w+: .*\d+ rejected", mail.text(3), re.MULTILINE
+        )
+        assert re.search(r"^employees \S+ \w+ for \d+ (s|min|h|d); ", mail.text(3), re.MULTILINE)
+        assert "samsara" not in mail.text(3).casefold()
+        assert_no_persons_value(box, "".join(mail.text(number) for number in range(4)))
 
 
 def look(instance: dg.DagsterInstance, settings: dict[str, str], cursor: str | None, later: timedelta) -> str:
