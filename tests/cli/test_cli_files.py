@@ -61,7 +61,7 @@ def test_what_people_entered_in_safetyamp_comes_back_in_the_columns_of_the_sourc
     silent = box.sources.hire("Bo", "Silent", with_account=False, Email=None)
     box.safetyamp.insert("users", first_name="Bo", last_name="Silent", email="bo@example.com", emp_id=str(silent))
     box.safetyamp.insert("users", first_name="Vi", last_name="Visitor", email="vi@example.com")
-    in_this_process(box, "plan", "employees")
+    in_this_process(box, "sync", "employees")
 
     # when payroll asks for the way back
     since = len(box.requests())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from safetyamp_pipelines.settings.model import SettingsError
 from safetyamp_pipelines.sync.model.errors import AuthRefused, PushStopped, ReadError
 
 ROOT = Path(__file__).parents[3]
+CLOCK = re.compile(r"\b\d\d:\d\d\b")
 UI, DESK = "https://dagster.example.com", "https://desk.example.com"
 GUARD = "vehicles: 13 vehicles would lose access (limit 10); held, everything else was pushed"
 LOGIN = "Samsara refuses our login; what rests on it stays as it is"
@@ -315,9 +317,10 @@ def test_the_docs_have_a_sample_of_each_kind_of_message(watch: Watch, mail: Mail
         "[SafetyAmp sync] recovered",
         "[SafetyAmp sync] digest",
     ]
-    documented = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    # The minutes are those of the runs, which a busy machine takes longer for.
+    documented = CLOCK.sub("at", (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8"))
     for sample in samples:
-        assert sample in documented, "\n\n".join(samples)
+        assert CLOCK.sub("at", sample) in documented, "\n\n".join(samples)
 
 
 def test_a_plan_that_somebody_makes_to_look_alarms_nobody(watch: Watch, mail: Mailbox):
