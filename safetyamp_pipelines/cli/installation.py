@@ -65,7 +65,7 @@ def _examine_home() -> Iterator[Finding]:
         return
     try:
         # Brings Dagster, which takes seconds.
-        answer = import_module("safetyamp_pipelines.resources.dead_runs").ask_home()
+        answer = import_module("safetyamp_pipelines.resources.dagster_storage").ask_home()
         yield Finding("dagster home", True, answer)
     except SyncError as error:
         yield Finding("dagster home", False, str(diagnose(error)))

@@ -19,11 +19,14 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from safetyamp_pipelines.ledger.database import masked, postgresql_engine
 from safetyamp_pipelines.operations.alerts.memory import Memory
+from safetyamp_pipelines.resources.dead_runs import described, holders
+from safetyamp_pipelines.resources.keys import POOL
 from safetyamp_pipelines.settings.loading import dagster_home, dagster_postgres_url, has_dagster_home
 from safetyamp_pipelines.settings.private import private_folder
 from safetyamp_pipelines.sync.model.errors import Refusal
 
 ALERT_SENSOR = "alerts"
+DOCTOR = "doctor"
 OWN_FOLDERS = ("history", "history/runs", "schedules", "storage")
 """Where Dagster keeps runs, events, ticks and output of steps below its home, and would let everybody read."""
 DRIVER = "postgresql+psycopg2"
@@ -66,6 +69,19 @@ def instance_of_home() -> dg.DagsterInstance:
         return dg.DagsterInstance.ephemeral()
     except (dg.DagsterError, SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise Refusal(storage_refusal(error)) from error
+
+
+def ask_home() -> str:
+    """What Dagster's home says to somebody who wants the slot of pushes for a moment; who has it, where it is taken.
+
+    Raises Refusal when the home cannot be opened or written."""
+    with instance_of_home() as instance:
+        if taken := sorted(holders(instance)):
+            who = "; ".join(described(instance, run_id) for run_id in taken)
+            return f"can be written; the slot of pushes is held by {who}"
+        instance.event_log_storage.claim_concurrency_slot(POOL, DOCTOR, DOCTOR)
+        instance.event_log_storage.free_concurrency_slots_for_run(DOCTOR)
+        return "can be written; the slot of pushes is free"
 
 
 def _ask_storage() -> None:

@@ -10,13 +10,11 @@ import dagster as dg
 from dagster._core.events import JobFailureData, RunFailureReason
 
 from safetyamp_pipelines.operations.processes import is_gone, this_process
-from safetyamp_pipelines.resources.dagster_storage import instance_of_home
 from safetyamp_pipelines.resources.keys import POOL, PROCESS_TAG
 from safetyamp_pipelines.settings.logs import get_logger
 
 log = get_logger(__name__)
 
-DOCTOR = "doctor"
 _BEGUN = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -51,19 +49,6 @@ def holders(instance: dg.DagsterInstance) -> set[str]:
         return set()
     slots = instance.event_log_storage.get_concurrency_info(POOL)
     return slots.active_run_ids | slots.assigned_run_ids
-
-
-def ask_home() -> str:
-    """What Dagster's home says to somebody who wants the slot of pushes for a moment; who has it, where it is taken.
-
-    Raises Refusal when the home cannot be opened or written."""
-    with instance_of_home() as instance:
-        if taken := sorted(holders(instance)):
-            who = "; ".join(described(instance, run_id) for run_id in taken)
-            return f"can be written; the slot of pushes is held by {who}"
-        instance.event_log_storage.claim_concurrency_slot(POOL, DOCTOR, DOCTOR)
-        instance.event_log_storage.free_concurrency_slots_for_run(DOCTOR)
-        return "can be written; the slot of pushes is free"
 
 
 def described(instance: dg.DagsterInstance, run_id: str) -> str:
