@@ -1,6 +1,6 @@
 """What a failed run is a sign of: one problem for each cause, however many steps it failed, and one for a dead run.
 
-The diagnosis is set where the error was caught (`resources/diagnosed.py`); here it is render_message.
+The diagnosis is set where the error was caught (`resources/diagnosed.py`); here it is put into words.
 """
 
 from __future__ import annotations

@@ -24,11 +24,11 @@ from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE, Cha
 from safetyamp_pipelines.operations.alerts.delivery import HOUR, next_message
 from safetyamp_pipelines.operations.alerts.memory import Memory
 from safetyamp_pipelines.operations.alerts.messages import Links, Words, render_message
-from safetyamp_pipelines.operations.alerts.problems import Deferred, Red, Signal, State, absorb
+from safetyamp_pipelines.operations.alerts.problems import Deferred, Signal, State, absorb
 from safetyamp_pipelines.resources.systems import LedgerResource, NotifierResource, SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings
 from safetyamp_pipelines.settings.logs import get_logger
-from safetyamp_pipelines.settings.model import SettingsError
+from safetyamp_pipelines.settings.model import Settings, SettingsError
 from safetyamp_pipelines.sync.model.errors import NotDelivered, SyncError
 from safetyamp_pipelines.sync.rules.calendar import freeze_at
 
@@ -73,7 +73,7 @@ def alert_sensor(timing: TimingSettings) -> dg.SensorDefinition:
             state = absorb(known.channels.get(name, State()), signals)
             states[name], what, is_delivered = deliver(name, channel, state, seen.links, now.timestamp())
             done += [f"{name}: {what}"] if what else []
-            is_well = is_well and is_delivered
+            is_well = is_well and (is_delivered or name not in channels)  # an owner's address wakes nobody
         if is_well:  # else the service that waits for the heartbeat raises the alarm
             _beat(notifier)
         nothing = "nothing new to report" if channels else f"nobody can be notified: {HOW_TO_CONFIGURE}"
@@ -155,16 +155,20 @@ def _look(
     reader = Reader(context.instance, _described(context), QUIET_JOBS, rests)
     signals = [*reader.signals(page.events), settings_signal(None, now), *standing]
     ended = [event for event in page.events if event.dagster_event_type in _ENDS and event.job_name == "sync_all"]
-    waiting = waiting_signals(settings, ledger.get(), now) if ended and not _is_away(standing) else {}
+    waiting = _for_owners(settings, ledger, now) if ended else {}
     if ended:
         signals += quarantine_signals(context.instance, settings, ended[-1].timestamp)
     links = Links(settings.dagster_ui_url, settings.desk_url, schedule.timezone)
     return _Seen(page.after, signals, links, waiting=waiting)
 
 
-def _is_away(standing: Sequence[Signal]) -> bool:
-    """Whether the ledger could not be asked."""
-    return any(isinstance(signal, Red) and signal.problem == "ledger" for signal in standing)
+def _for_owners(settings: Settings, ledger: LedgerResource, now: datetime) -> Mapping[str, Sequence[Signal]]:
+    """What waits for people. Where it cannot be told, alerts of that very trouble must go out all the same."""
+    try:
+        return waiting_signals(settings, ledger.get(), now)
+    except (SyncError, OSError) as error:
+        log.warning("no_digest_for_owners", reason=str(error))
+        return {}
 
 
 def _asked(ledger: LedgerResource, now: datetime, timezone: str) -> tuple[bool, list[Signal]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ from safetyamp_pipelines.operations.local_time import age, local_time
 from safetyamp_pipelines.operations.plan_step import load_stored
 from safetyamp_pipelines.operations.queue import Item, queue_of
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
-from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
 if TYPE_CHECKING:
@@ -84,13 +82,14 @@ def ledger_signal(error: SyncError | None, now: datetime) -> Signal:
 def waiting_signals(settings: Settings, ledger: Ledger, now: datetime) -> dict[str, list[Signal]]:
     """What waits for people after a sync, by the address that sync.yaml names for it, with keys and ages and without
     names; under "" what is nobody's. Empty where sync.yaml names no owner: the checks report to everybody then.
+    Raises SyncError where ledger or snapshots cannot be read.
     """
     config, store, stored = settings.sync_config(), snapshot_store(settings), {}
     addresses = [*config.owners.addresses()]
     if not addresses:
         return {}
     for spec in ENTITIES:
-        with suppress(SnapshotError):  # never planned yet
+        if store.newest(f"plan/{spec.name}") is not None:
             stored[spec.name] = load_stored(spec, store, ledger, config)
     items: dict[str, list[Item]] = {address: [] for address in ("", *addresses)}
     for item in queue_of(stored, ledger, now):

@@ -35,7 +35,7 @@ def test_a_source_that_refuses_our_login_and_records_that_are_rejected(tmp_path:
         # when Samsara refuses our login, and then takes it again
         box.faults.add(FaultRule("status", system="samsara", status=401, times=None))
         assert in_this_process(box, "sync", "vehicles", **home).exit_code == 2
-        cursor = look(instance, settings, cursor, timedelta(minutes=1))
+        cursor = before = look(instance, settings, cursor, timedelta(minutes=1))
         box.faults.clear()
         in_this_process(box, "sync", **home)
         cursor = look(instance, settings, cursor, timedelta(minutes=2))
@@ -55,6 +55,12 @@ def test_a_source_that_refuses_our_login_and_records_that_are_rejected(tmp_path:
         assert re.search(r"^employees \S+ \w+ for \d+ (s|min|h|d); ", mail.text(3), re.MULTILINE)
         assert "samsara" not in mail.text(3).casefold()
         assert_no_persons_value(box, "".join(mail.text(number) for number in range(4)))
+
+        # and snapshots that cannot be read keep no alert back, and tell no owner that all is done
+        look(instance, {**settings, "SNAPSHOT_URL": f"file://{owners}/none"}, before, timedelta(hours=4))
+        assert mail.receivers[4] == ["on-call@example.com"]
+        owned = [mail.text(number) for number, to in enumerate(mail.receivers) if to == ["hr@example.com"]]
+        assert not [text for text in owned if "recovered: " in text]
 
 
 def look(instance: dg.DagsterInstance, settings: dict[str, str], cursor: str | None, later: timedelta) -> str:
