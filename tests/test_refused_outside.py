@@ -184,7 +184,8 @@ def test_wrong_settings_are_told_together_each_with_what_to_do(box: Sandbox, tmp
         "HTTP_REQUEST_TIMEOUT": "Give a number",
         "LOG_FORMAT": "Give one of text, json",
         "companies": "must not be empty",
-        "jobs.open_status": "open_statuses",
+        "jobs.open_status": "known are policies, clears, protected, suppressed, only, except, custom_fields, create, "
+        "update, deactivate, reactivate, first, in_sync_all, open_statuses, timezone",
     }
     assert len(answer.told) == len(wanted)
     for name, what_to_do in wanted.items():
