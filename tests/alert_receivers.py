@@ -20,6 +20,7 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP as Protocol
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
+from ports import free_port
 
 LOGIN, PASSWORD = "alerts", "s3cret-mail"
 
@@ -179,10 +180,3 @@ def bundle_of(authority: trustme.CA, folder: Path) -> str:
     path = folder / "ca.pem"
     authority.cert_pem.write_to_path(path)
     return str(path)
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port

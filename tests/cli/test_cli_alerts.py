@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from alert_receivers import Mailbox, free_port, mail_server, receiver
+from alert_receivers import Mailbox, mail_server, receiver
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import (
     InProcessCodeLocationOrigin,
@@ -16,6 +16,7 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from ports import free_port
 from typer.testing import CliRunner, Result
 
 from safetyamp_pipelines.cli.main import app

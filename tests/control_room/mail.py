@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from aiosmtpd.controller import Controller
-from room import free_port
+from ports import free_port
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
+from ports import free_port
 
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.settings.loading import child_environment
@@ -199,13 +199,6 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
 
 
 READY = """{ workspaceOrError { ... on Workspace { locationEntries { loadStatus locationOrLoadError {

@@ -12,7 +12,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import time_machine
-from alert_receivers import Calls, Mailbox, free_port, mail_server, receiver
+from alert_receivers import Calls, Mailbox, mail_server, receiver
+from ports import free_port
 
 from safetyamp_pipelines.assets.push_config import PushConfig
 from safetyamp_pipelines.automation.alerting.sensor import EVERY_SECONDS, alert_sensor

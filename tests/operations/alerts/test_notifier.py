@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import trustme
-from alert_receivers import LOGIN, PASSWORD, Mailbox, bundle_of, dripping_server, free_port, mail_server, receiver
+from alert_receivers import LOGIN, PASSWORD, Mailbox, bundle_of, dripping_server, mail_server, receiver
+from ports import free_port
 
 from safetyamp_pipelines.automation.alerting.sensor import deliver
 from safetyamp_pipelines.operations.alerts.channels import channels_of
