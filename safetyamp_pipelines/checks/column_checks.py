@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from safetyamp_pipelines.checks.judged import Judged, Level, shown, worst
+from safetyamp_pipelines.checks.judged import Judged, Level, key_list, worst
 from safetyamp_pipelines.sync.model.columns import Presence, Schema
 from safetyamp_pipelines.sync.model.snapshot import Record
 
@@ -29,7 +29,7 @@ def judge_schema(schema: Schema, records: Sequence[Record]) -> Judged:
         "; ".join(found) or f"{len(records)} rows with the {len(schema.columns)} columns that are read",
         LIMIT,
         keys=tuple(_key(schema, records[row], row) for row in rows),
-        more={"new_columns": shown(new)},
+        more={"new_columns": key_list(new)},
     )
 
 

@@ -44,7 +44,7 @@ class Judged:
             metadata={
                 "measured": self.measured,
                 "limit": self.limit,
-                "keys": shown(self.keys),
+                "keys": key_list(self.keys),
                 "found": len(self.keys),  # a number, which the UI plots over time
                 "look_closer": look_closer,
                 "job": job,
@@ -98,7 +98,7 @@ def worst(*levels: tuple[bool, Level]) -> Level:
     return max((level for holds, level in levels if holds), default=Level.FINE)
 
 
-def shown(keys: Iterable[object]) -> str:
+def key_list(keys: Iterable[object]) -> str:
     """The first keys as text; metadata stays in the event log for ever, so long lists are cut."""
     found = [str(key) for key in keys]
     more = f" and {len(found) - MOST_KEYS} more" if len(found) > MOST_KEYS else ""

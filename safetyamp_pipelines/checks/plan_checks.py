@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from safetyamp_pipelines.checks.judged import Judged, Level, judged_checks, shown, worst
+from safetyamp_pipelines.checks.judged import Judged, Level, judged_checks, key_list, worst
 from safetyamp_pipelines.operations.plan_view import headline_of
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Plan
@@ -58,7 +58,7 @@ def judge_verdicts(plan: Plan) -> Judged:
         more={
             "source_rows": dict(plan.source_rows),
             "changes": len(plan.changes),
-            **{name: shown(sorted(found)) for name, found in wrong.items()},
+            **{name: key_list(sorted(found)) for name, found in wrong.items()},
         },
     )
 

@@ -37,7 +37,7 @@ def _cause(failed: Mapping[str, Diagnosis]) -> Cause:
     # Calls that were not made follow from the failures before them: those say what is wrong.
     found = next((one for one in failed.values() if not one.was_not_made), next(iter(failed.values())))
     more = f" (the same in {len(steps)} steps)" if len(steps) > 1 and found.system else ""
-    text = found.worded(more)
+    text = found.sentence(more)
     if found.kind == "interrupted":
         text = f"interrupted at {', '.join(steps)}. Run it again: it looks up what was under way, sends nothing twice"
     elif found.kind == "unexpected":

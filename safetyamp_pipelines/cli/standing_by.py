@@ -31,7 +31,7 @@ def watched(instance: dg.DagsterInstance, run_id: str, waits: Callable[[str], No
 
 
 def _watch(instance: dg.DagsterInstance, run_id: str, waits: Callable[[str], None], done: threading.Event) -> None:
-    since, told = None, -TELL_EVERY
+    since, last_notice = None, -TELL_EVERY
     while not done.wait(LOOK_EVERY):
         try:
             others = holders(instance) - {run_id} if _is_pending(instance, run_id) else set()
@@ -40,10 +40,10 @@ def _watch(instance: dg.DagsterInstance, run_id: str, waits: Callable[[str], Non
         except (dg.DagsterError, SQLAlchemyError):
             continue  # the run itself meets it, and says so
         since = None if not others else since or monotonic()
-        if since is not None and monotonic() - told >= TELL_EVERY:
-            told = monotonic()
+        if since is not None and monotonic() - last_notice >= TELL_EVERY:
+            last_notice = monotonic()
             names = "; ".join(described(instance, other) for other in sorted(others))
-            waits(f"for the push of {names}: {told - since:.0f} s so far")
+            waits(f"for the push of {names}: {last_notice - since:.0f} s so far")
 
 
 def _is_pending(instance: dg.DagsterInstance, run_id: str) -> bool:

@@ -1,6 +1,6 @@
 """Why something failed: cause, system and advice, set once from the error that was caught. It travels as plain data.
 
-How a run's diagnoses are worded is for `cli/causes.py` and `automation/alerting/failed_runs.py`.
+How a run's diagnoses are sentence is for `cli/causes.py` and `automation/alerting/failed_runs.py`.
 """
 
 from __future__ import annotations
@@ -89,9 +89,9 @@ class Diagnosis:
     was_not_made: bool = False
 
     def __str__(self) -> str:
-        return self.worded()
+        return self.sentence()
 
-    def worded(self, more: str = "") -> str:
+    def sentence(self, more: str = "") -> str:
         """The text, `more` about it, and what to do."""
         text = f"{self.text.rstrip('.')}{more}" if more or self.advice else self.text
         return f"{text}. {self.advice}" if self.advice else text

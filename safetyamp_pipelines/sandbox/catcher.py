@@ -12,6 +12,7 @@ import socketserver
 import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -129,11 +130,8 @@ class Catcher:
 
     async def _webhook(self, request: Request) -> Response:
         text = (await request.body())[:LARGEST].decode(errors="replace")
-        try:
-            told = json.loads(text)
-            text = str(told["text"])
-        except (ValueError, KeyError, TypeError):
-            pass
+        with suppress(ValueError, KeyError, TypeError):
+            text = str(json.loads(text)["text"])
         self._keep("webhook", request.url.path, text.partition("\n")[0], text)
         return PlainTextResponse("caught")
 

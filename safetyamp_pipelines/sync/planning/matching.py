@@ -77,7 +77,7 @@ def _command(spec: EntitySpec, source_key: str, target_id: object = "ID") -> str
     return f"`safetyamp link {spec.name} {shlex.quote(source_key)} {target_id} --reason …`"
 
 
-def key_shown(key: MatchKey, row: Mapping[str, object]) -> str | None:
+def key_text(key: MatchKey, row: Mapping[str, object]) -> str | None:
     """A row's value of that key as it is compared; None when it has none."""
     value = at_path(row, key.read)
     return None if value in (None, "") else _fold(key, value)
@@ -120,7 +120,7 @@ def _match_by(
     claimed = matches.claimed()
     candidates: dict[str, list[Id]] = defaultdict(list)
     for row_id, row in observed.rows.items():
-        value = key_shown(key, row)
+        value = key_text(key, row)
         if row_id in claimed or value is None or not ownership.allows(row):
             continue
         candidates[value].append(row_id)
@@ -156,7 +156,7 @@ def _match_by(
 def _by_other_keys(spec: EntitySpec, claimants: list[Desired], row: Record) -> list[Desired]:
     """Those of several claimants whom the keys, one after the other, tell apart from the rest."""
     for key in (*spec.match, *spec.tie_breakers):
-        shown = key_shown(key, row)
+        shown = key_text(key, row)
         agree = [r for r in claimants if shown in {_fold(key, value) for value in r.match.get(key.name, ())}]
         claimants = agree or claimants
     return claimants

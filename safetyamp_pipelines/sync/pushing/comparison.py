@@ -10,7 +10,7 @@ from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.planning.difference import is_same, is_shown, observed_value
-from safetyamp_pipelines.sync.planning.matching import key_shown, key_written
+from safetyamp_pipelines.sync.planning.matching import key_text, key_written
 from safetyamp_pipelines.sync.pushing.ports import Journal
 from safetyamp_pipelines.sync.pushing.settling import says
 from safetyamp_pipelines.sync.pushing.sight import Sight
@@ -91,7 +91,7 @@ class Comparison:
                 (key.name, value): labels[key.name]
                 for row_id, row in self._sight.rows.items()
                 for key in self._spec.match
-                if row_id not in ours and (value := key_shown(key, row)) is not None
+                if row_id not in ours and (value := key_text(key, row)) is not None
             }
             self._strangers = self._sight.began, found
         return self._strangers[1]

@@ -12,7 +12,7 @@ from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.planning.difference import is_shown
-from safetyamp_pipelines.sync.planning.matching import key_shown, key_written
+from safetyamp_pipelines.sync.planning.matching import key_text, key_written
 from safetyamp_pipelines.sync.pushing.bodies import Unresolved, shows, write_value
 from safetyamp_pipelines.sync.pushing.ports import Journal
 from safetyamp_pipelines.sync.pushing.sight import Names, Sight
@@ -73,7 +73,7 @@ def _created(spec: EntitySpec, after: Mapping[str, Any], rows: Mapping[Id, Recor
     vehicle without VIN, gateway and plate, is known by all that it wrote."""
     for key in spec.match:
         if (wanted := key_written(spec, key, after)) is not None:
-            return next((row_id for row_id, row in rows.items() if key_shown(key, row) == wanted), None)
+            return next((row_id for row_id, row in rows.items() if key_text(key, row) == wanted), None)
     return next((row_id for row_id, row in rows.items() if says(spec, row, after, names)), None)
 
 
