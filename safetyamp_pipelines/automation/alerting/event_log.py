@@ -16,7 +16,7 @@ from dagster._core.definitions.freshness import FreshnessState, FreshnessStateCh
 from safetyamp_pipelines.automation.alerting.failed_runs import FailedStep, job_token, reds_of, step_token
 from safetyamp_pipelines.automation.named_jobs import JOBS, plan_all
 from safetyamp_pipelines.automation.starting.timing import is_partial, is_whole_sync
-from safetyamp_pipelines.checks.judged import shown as listed
+from safetyamp_pipelines.checks.judged import key_list as listed
 from safetyamp_pipelines.checks.plan_checks import HEADLINE
 from safetyamp_pipelines.operations.alerts.problems import Green, Level, Red, Signal
 from safetyamp_pipelines.resources.diagnosed import diagnosis_of
