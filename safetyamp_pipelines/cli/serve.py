@@ -31,7 +31,7 @@ def serve(
     read_only: Annotated[bool, typer.Option("--read-only", help="Show only; decide nothing.")] = False,
 ) -> None:
     """Serve the desk: pages for people without Dagster, and endpoints for machines."""
-    with with_ledger(create=True) as (ledger, settings):  # it may start before the first sync
+    with with_ledger(create=True, writes=not read_only) as (ledger, settings):  # it may start before the first sync
         desk = Desk(settings, ledger, snapshot_store(settings), read_only)
         AccessRules(settings, read_only).refuse_binding(host)
         doors = [(build_desk(desk, with_machines=metrics_port is None), _bound(host, port))]

@@ -74,13 +74,13 @@ def with_settings(
 
 @contextmanager
 def with_ledger(
-    as_json: bool = False, *, empty: Mapping[str, Any] | None = None, create: bool = False
+    as_json: bool = False, *, empty: Mapping[str, Any] | None = None, create: bool = False, writes: bool = False
 ) -> Iterator[tuple[Ledger, Settings]]:
     """The open ledger and the settings, as `with_settings`. No command that asks or decides may `create` one: in an
     empty ledger nothing is paused and nothing is known. Which one it is, is on stderr, and in the JSON document."""
     with (
         with_settings(as_json, empty=empty) as settings,
-        Ledger.open(settings.ledger_url.get_secret_value(), create=create) as ledger,
+        Ledger.open(settings.ledger_url.get_secret_value(), create=create, writes=writes) as ledger,
     ):
         console(sys.stderr).print(f"ledger: {ledger.name}", style="dim", highlight=False, soft_wrap=True, markup=False)
         _ledger_name.set(ledger.name)

@@ -46,17 +46,21 @@ STATEMENT_SECONDS = 120
 ERASE_WAIT_SECONDS = 5
 FREED = 1
 """`user_version` of a SQLite file whose freed pages may hold values that were taken out."""
-WAITS: dict[str, int | str] = {
+SESSION: dict[str, int | str] = {
+    "client_encoding": "utf8",
     "connect_timeout": CONNECT_SECONDS,
     # A server that went away without a word is noticed: by probes where we wait for it, by the kernel where we send.
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
-    "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
-    f" -c idle_in_transaction_session_timeout={2 * STATEMENT_SECONDS}s",
 }
-"""How long which part of PostgreSQL is waited for; what LEDGER_URL says itself stands."""
+"""Parameters of a connection to PostgreSQL, above all how long which part is waited for; LEDGER_URL's own stand."""
+OPTIONS = (
+    f"-c lock_timeout={LOCK_WAIT_SECONDS}s -c statement_timeout={STATEMENT_SECONDS}s"
+    f" -c idle_in_transaction_session_timeout={2 * STATEMENT_SECONDS}s"
+)
+"""The server's own time-outs. LEDGER_URL's `options` come after them, so each that they name stands."""
 MIGRATION_LOCK = 5_309_771_204_117_063_281
 """Key of the PostgreSQL advisory lock; any number no other program of the database uses."""
 
@@ -71,6 +75,10 @@ NONE_YET = (
     "go to the folder, or set SAFETYAMP_DATA_DIR or LEDGER_URL, of the ledger that is meant; the first "
     "`safetyamp plan` or `sync` makes one"
 )
+READ_ONLY = (
+    "is read-only (a standby, or default_transaction_read_only is on): name the server that takes writes in LEDGER_URL"
+)
+READ_ONLY_STATE = "25006"
 _migrating = threading.Lock()
 
 
@@ -86,9 +94,10 @@ def open_engine(
     models: MetaData = Base.metadata,
     *,
     create: bool = True,
+    writes: bool = True,
 ) -> Engine:
     """An engine on a migrated database: the ledger's, or one with these revisions, version table and models. With
-    `create` it is made where there is none.
+    `create` it is made where there is none; who `writes` is refused a read-only one.
 
     Raises LedgerUnusable, without the password, when that cannot be had.
     """
@@ -100,8 +109,10 @@ def open_engine(
         with translated(engine):
             if engine.dialect.name == "sqlite":
                 write_ahead(str(engine.url.database))
-            elif not create and revision_of(engine, table) is None:
-                raise NoLedger(f"{described(engine.url)} does not exist: {NONE_YET}")
+            else:
+                _refuse_unfit(engine, writes)
+                if not create and revision_of(engine, table) is None:
+                    raise NoLedger(f"{described(engine.url)} does not exist: {NONE_YET}")
             migrate(engine, versions, table, models)
         if engine.dialect.name == "sqlite":
             with suppress(OSError):  # a folder that became read-only keeps its ledger readable
@@ -112,6 +123,20 @@ def open_engine(
         engine.dispose()
         raise
     return engine
+
+
+def _refuse_unfit(engine: Engine, writes: bool) -> None:
+    """A database of PostgreSQL that could not keep every text, or takes no writes from whoever means to write."""
+    asked = select(func.current_setting("server_encoding"), func.current_setting("transaction_read_only"))
+    with engine.connect() as connection:
+        encoding, read_only = connection.execute(asked).one()
+    if encoding != "UTF8":
+        raise LedgerUnusable(
+            f"{described(engine.url)} keeps texts as {encoding}, which cannot hold them all: "
+            "make a database with ENCODING 'UTF8' TEMPLATE template0, and name it in LEDGER_URL"
+        )
+    if writes and read_only == "on":
+        raise LedgerUnusable(f"{described(engine.url)} {READ_ONLY}")
 
 
 def _refuse_another_beginning(address: URL, create: bool) -> None:
@@ -244,10 +269,15 @@ def erase_freed(engine: Engine, wait: float = ERASE_WAIT_SECONDS) -> bool:
 
 def postgresql_engine(address: URL) -> Engine:
     """A pool that notices connections which died while idle, and on which nothing waits without end."""
-    defaults = {name: value for name, value in WAITS.items() if name not in address.query}
+    # The driver takes a while to load, and a ledger of SQLite does without.
+    from safetyamp_pipelines.ledger.watched import WatchedConnection
+
+    given = address.normalized_query
+    session = {name: value for name, value in SESSION.items() if name not in given}
+    options = " ".join((OPTIONS, *given.get("options", ())))
     return create_engine(
         address,
-        connect_args=defaults,
+        connect_args={**session, "options": options, "connection_factory": WatchedConnection},
         json_serializer=stored_json,
         hide_parameters=True,
         pool_pre_ping=True,
@@ -315,6 +345,8 @@ def translated(engine: Engine) -> Iterator[None]:
             "another process wrote at the same time; run again"
         ) from None
     except (exc.DBAPIError, sqlite3.Error) as error:
+        if getattr(getattr(error, "orig", None), "pgcode", None) == READ_ONLY_STATE:
+            raise LedgerUnusable(f"{described(engine.url)} {READ_ONLY}") from None
         # SQLAlchemy does not wrap what the driver raises while a connection is prepared.
         reason = str(error.orig if isinstance(error, exc.DBAPIError) else error).strip().partition("\n")[0]
         raise LedgerUnusable(f"{described(engine.url)} cannot be used: {masked(reason, engine.url)}") from None
