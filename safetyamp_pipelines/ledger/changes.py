@@ -93,7 +93,7 @@ class Changes(Store):
                     raise ValueError(f"change {change_id}: a link needs the SafetyAmp id")
                 pair = Agreed(row.source_key, row.natural_key, row.target_id, pushed)
                 put_link(db, row.entity, pair, not_taken or {}, self._clock(), not_taken_for)
-                clear_failure(db, row.entity, row.source_key, pushed.keys(), optional)
+                clear_failure(db, row.entity, row.source_key, {*pushed, *(not_taken or {})}, optional)
 
     def note_unsent(self, session_id: int, changes: Iterable[Change], status: Outcome, rule: str) -> None:
         """Record changes for which no call was made, and the rule that decided, all at once."""

@@ -106,9 +106,12 @@ def untold(log: RunLog) -> Iterator[str]:
     """A run that came to its end says of every record truly whether SafetyAmp acted."""
     for entity, verdicts in log.verdicts.items():
         table = BY_NAME[entity].table
-        acted = {write.id for write in log.writes if write.table == table}
+        writes = [write for write in log.writes if write.table == table]
+        acted = {write.id for write in writes}
+        # Where SafetyAmp ignored all that was sent and the answer was lost, nothing can tell that it was there.
+        visible = {write.id for write in writes if any(_has_changed(write, name) for name in write.body)}
         said = [v for v in verdicts if str(v.outcome) in DONE or v.rule.startswith(IN_PART)]
-        if len(said) != len(acted):
+        if not len(visible) <= len(said) <= len(acted):
             yield f"{entity}: {len(said)} records are said to be written, and {len(acted)} were"
 
 

@@ -46,7 +46,14 @@ def every_kill(*before: Step) -> list[Step]:
     return [*before, *(Run((Fault("journal", nth, "killed after"),)) for nth in range(2, 9))]
 
 
+def moved_and_renamed(kind: str, **columns: str) -> list[Step]:
+    """Employee 1 has changed, in name and city unless said otherwise, and the call that writes it meets that fault."""
+    changed = columns or {"City": "Sampleton", "FirstName": "Ida"}
+    return [Put("viewpoint/employees", 1, changed), Run((Fault("call", 1, kind),))]
+
+
 PAIR = employee(1), employee(2)
+IGNORES_CITY = {"ignored_fields": {"users": ["city"]}}
 
 STORIES = {
     "two who supervise each other, and the process dies at every entry": company(
@@ -147,6 +154,18 @@ STORIES = {
             Edit("users", 0, "emp_id", None),
             Put("viewpoint/employees", 1, {"TermDate": "2026-11-19 00:00:00"}),
         ],
+    ),
+    "SafetyAmp ignores one of the fields of an update, and the answer is lost": replace(
+        company(*PAIR, steps=[Run(), *moved_and_renamed("lost, acted"), Run()]), options=IGNORES_CITY
+    ),
+    "SafetyAmp ignores one of the fields of an update, and the process dies": replace(
+        company(*PAIR, steps=[Run(), *moved_and_renamed("killed after"), Run()]), options=IGNORES_CITY
+    ),
+    "SafetyAmp ignores all of an update, and the answer is lost": replace(
+        company(*PAIR, steps=[Run(), *moved_and_renamed("lost, acted", City="Sampleton"), Run()]), options=IGNORES_CITY
+    ),
+    "SafetyAmp ignores a field of a new record, and the answer is lost": replace(
+        company(*PAIR, steps=[Run((Fault("call", 2, "lost, acted"),))]), options=IGNORES_CITY
     ),
     "SafetyAmp acts minutes after the time-out, before the next run": company(
         *PAIR, steps=[Run(tuple(Fault("call", nth, "late", 300) for nth in range(1, 6)))]

@@ -29,8 +29,8 @@ class Intent(Change):
 class Link:
     """The remembered pair source record ↔ SafetyAmp id.
 
-    `pushed` holds the last values both sides agreed on by field; `not_taken` maps a field that SafetyAmp did not take
-    to the hash of the value it was offered.
+    `pushed` holds by field what SafetyAmp had after we last wrote it or agreed with it; `not_taken` maps a field that
+    SafetyAmp did not take to the hash of the value it was offered.
     """
 
     source_key: str

@@ -20,6 +20,7 @@ def value_hash(value: Any) -> str:
 
 
 DRIFT = "somebody changed it in SafetyAmp"
+NOT_SWITCHED_OFF = "SafetyAmp did not take access off when it was told to"
 CHANGED_ON_BOTH_SIDES = "held: it changed in the source and in SafetyAmp; a person must decide"
 
 
@@ -99,11 +100,12 @@ def diff_record(
         if after is not None and restores(before, after):
             difference.notes.append(f"{declared.label}: stays as it is in SafetyAmp, where it has its letters")
             continue
-        if has_drifted(declared, before, pushed, references):
+        is_not_taken = was_not_taken(link, declared.name, before, after)
+        if not is_not_taken and has_drifted(declared, before, pushed, references):
             difference.drift[declared.name] = _who_wins(declared, before, after, pushed)
         if refused and declared.name in refused:
             difference.notes.append(f"{declared.label}: {refused[declared.name]}")
-        elif was_not_taken(link, declared.name, before, after):
+        elif is_not_taken:
             difference.notes.append(f"{declared.label}: SafetyAmp did not take this value when it was sent")
         elif (stays := _why_it_stays(declared, before, after, pushed)) is None:
             difference.changed[declared.name] = (before, after)

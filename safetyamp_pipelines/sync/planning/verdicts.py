@@ -28,6 +28,7 @@ from safetyamp_pipelines.sync.planning.conditions import out_of_scope, switched_
 from safetyamp_pipelines.sync.planning.difference import (
     CHANGED_ON_BOTH_SIDES,
     DRIFT,
+    NOT_SWITCHED_OFF,
     Difference,
     diff_record,
     observed_value,
@@ -135,9 +136,7 @@ class Decisions:
         if link is not None and link.pushed.get(access) == 0:
             record = self._with_drift(record, {access: f"{DRIFT}; the source wins (policy {declared.policy})"})
         if was_not_taken(link, access, before, 0):
-            self._decided(
-                record, Outcome.FAILED, f"{record.rule}; SafetyAmp did not take access off when it was told to"
-            )
+            self._decided(record, Outcome.FAILED, f"{record.rule}; {NOT_SWITCHED_OFF}")
         else:
             self._change(record, Action.DEACTIVATE, match, {access: (before, 0)}, record.rule)
 

@@ -45,13 +45,13 @@ def write_value(field: Field, value: Any, resolve: Resolve) -> Any:
 
 def compare_answer(
     spec: EntitySpec, change: Change, body: Mapping[str, Any], answer: Record, references: References
-) -> tuple[dict[str, str | None], list[str]]:
-    """Which of the sent fields SafetyAmp did not take, by `difference.offered`, and the labels of those it showed so.
+) -> tuple[dict[str, str | None], dict[str, Any]]:
+    """Which of the sent fields SafetyAmp did not take, by `difference.offered`, and what it showed instead of those.
 
     SafetyAmp ignores what it does not know and answers 200, so silence about a field proves nothing either way.
     """
     not_taken: dict[str, str | None] = {}
-    labels: list[str] = []
+    instead: dict[str, Any] = {}
     for name, (before, after) in change.fields.items():
         field = spec.field(name)
         if not is_shown(field, answer):
@@ -60,8 +60,8 @@ def compare_answer(
             not_taken[name] = None
         else:
             not_taken[name] = offered(after)
-            labels.append(field.label)
-    return not_taken, labels
+            instead[name] = observed_value(field, answer, references, {})
+    return not_taken, instead
 
 
 def shows(field: Field, answer: Record, sent: Any, after: Any, references: References) -> bool:

@@ -25,14 +25,14 @@ from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import Collision, EntitySpec
 from safetyamp_pipelines.sync.model.tables import Id, References
 from safetyamp_pipelines.sync.planning.circumstances import Circumstances
-from safetyamp_pipelines.sync.planning.difference import is_shown
+from safetyamp_pipelines.sync.planning.difference import NOT_SWITCHED_OFF, is_shown
 from safetyamp_pipelines.sync.planning.only import MOST_NAMED, givers, unique_values
 from safetyamp_pipelines.sync.pushing.bodies import Unresolved, build_body, compare_answer, row_after
 from safetyamp_pipelines.sync.pushing.comparison import Comparison
 from safetyamp_pipelines.sync.pushing.outcomes import Outcomes, Progress, PushOptions, PushResult, Refusals, no_progress
 from safetyamp_pipelines.sync.pushing.ports import Journal, Target
 from safetyamp_pipelines.sync.pushing.refusals import Explained, explain_refusal, with_known_names
-from safetyamp_pipelines.sync.pushing.settling import Awaited, says, settle_in_time
+from safetyamp_pipelines.sync.pushing.settling import Awaited, did_not_take, says, settle_in_time, unsaid
 from safetyamp_pipelines.sync.pushing.sight import Sight
 
 WAIT_STEP = 1.0
@@ -310,14 +310,14 @@ class Push:
             # An answer without an id is no proof of a record; the closing look-up will tell.
             self._lost.append((call, self.now()))
             return
-        not_taken, labels = compare_answer(self.spec, change, call.body, answer, self._sight.names.references)
-        notes = [f"SafetyAmp did not take: {', '.join(labels)}"] if labels else []
+        not_taken, instead = compare_answer(self.spec, change, call.body, answer, self._sight.names.references)
+        notes = [did_not_take(self.spec, instead)] if instead else []
         if call.left_out:
             refused = ", ".join(self.spec.field(name).label for name in call.left_out)
             notes.append(f"left out, since SafetyAmp refused it: {refused}")
             self._kept |= {(change.source_key, name) for name in call.left_out}
         self._ends.note(change, notes)
-        self.journal.done(call.intent, target_id, change.after(), not_taken, "; ".join(notes))
+        self.journal.done(call.intent, target_id, {**change.after(), **instead}, not_taken, "; ".join(notes))
         self._result.writes += 1
         self._made.append((change, target_id))
         self._sight.rows[target_id] = row_after(
@@ -325,6 +325,9 @@ class Push:
         )
         self._sight.names.learn(self.spec.table, change.natural_key, target_id)
         self._refusals.count(refused=False)
+        if change.action is Action.DEACTIVATE and self.spec.access in instead:
+            self._ends.end(change, Outcome.FAILED, f"{change.cause}; {NOT_SWITCHED_OFF}")
+            return
         self._ends.end(change, OUTCOME_OF[change.action], change.cause)
 
     def _refused(self, call: _Call, refusal: RecordRefused) -> _Call | None:
@@ -371,18 +374,19 @@ class Push:
         intents = {intent.id: intent for intent in self.journal.open_intents()}
         latest = timedelta(seconds=self.options.late_arrival)
         awaited = [Awaited(intents[call.intent], lost_at + latest) for call, lost_at in self._lost]
-        settled: Mapping[int, bool] = {}
+        settled: Mapping[int, Id | None] = {}
         if self._result.stopped is None:
             try:
                 settled = settle_in_time(self.spec, self.journal, awaited, self._sight, self._wait_until)
             except SyncError as error:
                 self._unread(error)
         for call, _ in self._lost:
-            is_done = settled.get(call.intent)
-            if is_done is None:
+            if call.intent not in settled:
                 self._ends.end(call.change, Outcome.FAILED, UNANSWERED)
-            elif is_done:
+            elif (row_id := settled[call.intent]) is not None:
                 self._result.writes += 1
+                if other := unsaid(self.spec, call.change, self._sight.rows[row_id], self._sight.names):
+                    self._ends.note(call.change, [did_not_take(self.spec, other)])
                 rule = "the answer was lost; a fresh read shows it was done"
                 self._ends.end(call.change, OUTCOME_OF[call.change.action], rule)
             else:

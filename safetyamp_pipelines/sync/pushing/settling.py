@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from safetyamp_pipelines.sync.model.plan import Change
 from safetyamp_pipelines.sync.model.remembered import Intent
 from safetyamp_pipelines.sync.model.snapshot import Record
-from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.model.spec import EntitySpec, Field
 from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.planning.difference import is_shown
 from safetyamp_pipelines.sync.planning.matching import key_text, key_written
 from safetyamp_pipelines.sync.pushing.bodies import Unresolved, shows, write_value
 from safetyamp_pipelines.sync.pushing.ports import Journal
 from safetyamp_pipelines.sync.pushing.sight import Names, Sight
+
+FOUND = "found in SafetyAmp after the answer was lost"
 
 
 def settle(
@@ -25,38 +28,65 @@ def settle(
     rows: Mapping[Id, Record],
     names: Names,
     over: Container[int],
-) -> dict[int, bool]:
+) -> dict[int, Id | None]:
     """Answer in the journal what the rows show, and what is `over`: too long past to be done still. The others stay
-    open. Returns by intent whether SafetyAmp had acted.
+    open. Returns by intent the record on which SafetyAmp had acted, None where it had not.
 
     A create is looked up by the primary match key among the rows that no other source record is linked to, an update
-    by its id and the values it was to write.
+    by its id and the values it was to write. What the row does not say of them is not remembered as pushed.
     """
-    settled: dict[int, bool] = {}
+    settled: dict[int, Id | None] = {}
     for intent in intents:
         target_id = _found(spec, intent, rows, names, journal)
         if target_id is not None:
-            journal.done(intent.id, target_id, intent.after(), {}, "found in SafetyAmp after the answer was lost")
+            other = unsaid(spec, intent, rows[target_id], names)
+            pushed = {name: value for name, value in intent.after().items() if name not in other}
+            note = "; ".join([FOUND, *([did_not_take(spec, other)] if other else [])])
+            journal.done(intent.id, target_id, pushed, {}, note)
         elif intent.id in over:
             journal.undone(intent.id, "not found in SafetyAmp after the answer was lost")
         else:
             continue
-        settled[intent.id] = target_id is not None
+        settled[intent.id] = target_id
     return settled
 
 
 def says(spec: EntitySpec, row: Record, after: Mapping[str, Any], names: Names) -> bool:
     """Whether the row says what was to be written, as far as it shows those fields; a row that shows none of them
     proves nothing, and an update may safely be sent again."""
+    said = _said(spec, row, after, names)
+    return bool(said) and all(said.values())
+
+
+def unsaid(spec: EntitySpec, change: Change, row: Record, names: Names) -> list[str]:
+    """Names of the fields of which the row says something else than the change was to write."""
+    return [name for name, is_said in _said(spec, row, change.after(), names).items() if not is_said]
+
+
+def did_not_take(spec: EntitySpec, names: Iterable[str]) -> str:
+    """The note of a record of which SafetyAmp left these fields as they were."""
+    return f"SafetyAmp did not take: {', '.join(spec.field(name).label for name in names)}"
+
+
+def _said(spec: EntitySpec, row: Record, after: Mapping[str, Any], names: Names) -> dict[str, bool]:
+    """Of each field that the row shows whether it says what was to be written."""
     shown = [field for field in (spec.field(name) for name in after) if is_shown(field, row)]
-    for field in shown:
-        try:
-            sent = write_value(field, after[field.name], names.id_of)
-        except Unresolved:
-            return False
-        if not shows(field, row, sent, after[field.name], names.references):
-            return False
-    return bool(shown)
+    return {field.name: _is_said(field, row, after[field.name], names) for field in shown}
+
+
+def _is_said(field: Field, row: Record, after: Any, names: Names) -> bool:
+    try:
+        sent = write_value(field, after, names.id_of)
+    except Unresolved:
+        return False
+    return shows(field, row, sent, after, names.references)
+
+
+def _was_updated(spec: EntitySpec, change: Change, row: Record, names: Names) -> bool:
+    """SafetyAmp ignores in silence what it does not take, so one field that was to become so proves the call; a change
+    of access is done when the access is as it was to be."""
+    said = _said(spec, row, change.after(), names)
+    return said.get(str(spec.access), any(said.values()))
 
 
 def _found(spec: EntitySpec, intent: Intent, rows: Mapping[Id, Record], names: Names, journal: Journal) -> Id | None:
@@ -65,7 +95,7 @@ def _found(spec: EntitySpec, intent: Intent, rows: Mapping[Id, Record], names: N
         others = {link.target_id for link in journal.linked(spec.table)} - own
         return _created(spec, intent.after(), {key: row for key, row in rows.items() if key not in others}, names)
     row = rows.get(intent.target_id)
-    return intent.target_id if row is not None and says(spec, row, intent.after(), names) else None
+    return intent.target_id if row is not None and _was_updated(spec, intent, row, names) else None
 
 
 def _created(spec: EntitySpec, after: Mapping[str, Any], rows: Mapping[Id, Record], names: Names) -> Id | None:
@@ -88,8 +118,9 @@ class Awaited:
 
 def settle_in_time(
     spec: EntitySpec, journal: Journal, awaited: Sequence[Awaited], sight: Sight, wait: Callable[[datetime], bool]
-) -> dict[int, bool]:
-    """Answer the intents in the journal; returns by intent whether SafetyAmp had acted.
+) -> dict[int, Id | None]:
+    """Answer the intents in the journal; returns by intent the record on which SafetyAmp had acted, None where it had
+    not.
 
     The rows at hand are enough for what they show, and for what is long past; for the rest there is one fresh read, as
     late as need be. When `wait` says that it was cut short, that rest stays open. Raises SyncError when the read fails.
@@ -103,7 +134,7 @@ def settle_in_time(
     return settled
 
 
-def _settle(spec: EntitySpec, journal: Journal, awaited: Sequence[Awaited], sight: Sight) -> dict[int, bool]:
+def _settle(spec: EntitySpec, journal: Journal, awaited: Sequence[Awaited], sight: Sight) -> dict[int, Id | None]:
     if not awaited:
         return {}  # without asking the journal for the names of thousands of records
     over = {one.intent.id for one in awaited if one.until <= sight.began}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +29,7 @@ class Book:
 
     known: dict[str, Id] = field(default_factory=dict)
     answers: dict[int, Id | None] = field(default_factory=dict)
+    pushed: dict[int, Any] = field(default_factory=dict)
 
     def linked(self, table: str) -> list[Any]:
         return self.links()
@@ -36,8 +37,9 @@ class Book:
     def links(self) -> list[Any]:
         return [SimpleNamespace(source_key=key, target_id=target_id) for key, target_id in self.known.items()]
 
-    def done(self, intent: int, target_id: Id, *_: Any) -> None:
+    def done(self, intent: int, target_id: Id, pushed: Any, *_: Any) -> None:
         self.answers[intent] = target_id
+        self.pushed[intent] = pushed
         self.known[f"of {intent}"] = target_id
 
     def undone(self, intent: int, rule: str) -> None:
@@ -53,21 +55,21 @@ def create(number: int, name: str) -> Intent:
     return intent(number, name, {"name": name})
 
 
-def settled(intents: list[Intent], over: set[int]) -> tuple[dict[int, bool], dict[int, Id | None]]:
+def settled(intents: list[Intent], over: set[int]) -> tuple[dict[int, Id | None], dict[int, Id | None]]:
     book, rows = Book(), {30: title(30, "Welder")}
     return settle(titles.SPEC, book, intents, rows, NAMES, over), book.answers  # type: ignore[arg-type]
 
 
 def test_what_a_read_shows_is_done_whenever_it_was_read() -> None:
-    assert settled([create(1, "WELDER ")], over=set()) == ({1: True}, {1: 30})
+    assert settled([create(1, "WELDER ")], over=set()) == ({1: 30}, {1: 30})
 
 
 def test_what_a_read_does_not_show_is_not_done_once_nothing_can_arrive_any_more() -> None:
-    assert settled([create(1, "Fitter")], over={1}) == ({1: False}, {1: None})
+    assert settled([create(1, "Fitter")], over={1}) == ({1: None}, {1: None})
 
 
 def test_what_a_read_does_not_show_stays_open_as_long_as_it_may_arrive() -> None:
-    assert settled([create(1, "Fitter"), create(2, "Welder")], over=set()) == ({2: True}, {2: 30})
+    assert settled([create(1, "Fitter"), create(2, "Welder")], over=set()) == ({2: 30}, {2: 30})
 
 
 def lost_trucks(rows: list[dict[str, Any]], *lost: dict[str, Any], known: dict[str, Id]) -> dict[int, Id | None]:
@@ -109,3 +111,27 @@ def test_a_row_proves_an_update_by_the_fields_it_shows_and_by_nothing_else(after
     assert "current_supervisor_id" not in row
 
     assert says(employees.SPEC, row, after, NAMES) is proven
+
+
+@pytest.mark.parametrize(
+    ("action", "after", "remembered"),
+    [
+        (Action.UPDATE, {"city": "Houma"}, {"city": "Houma"}),
+        (Action.UPDATE, {"city": "Houma", "first_name": "Ida"}, {"city": "Houma"}),
+        (Action.UPDATE, {"city": "Elsewhere", "first_name": "Ida"}, None),
+        (Action.DEACTIVATE, {"system_access": 0, "city": "Houma"}, None),
+        (Action.REACTIVATE, {"system_access": 1, "city": "Elsewhere"}, {"system_access": 1}),
+    ],
+)
+def test_one_field_that_was_taken_proves_an_update_and_access_alone_a_change_of_access(
+    action: Action, after: dict[str, Any], remembered: dict[str, Any] | None
+) -> None:
+    """SafetyAmp ignores in silence what it does not take: the others are not remembered as pushed."""
+    row = user("u1", "1", city="Houma", system_access=True)
+    lost = replace(intent(1, "1", after), action=action, target_id="u1")
+    book = Book()
+
+    settle(employees.SPEC, book, [lost], {"u1": row}, NAMES, over={1})  # type: ignore[arg-type]
+
+    assert book.answers == {1: "u1" if remembered else None}
+    assert book.pushed.get(1) == remembered
