@@ -6,21 +6,25 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from commands import in_this_process
+from postgresql_server import Postgresql
 from sqlalchemy import create_engine, make_url, text
 
 from safetyamp_pipelines.cli.running import FAILED, IN_STEP, REFUSED, Ran, run_entities
 from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.ledger.database import ledger_address
 from safetyamp_pipelines.operations.progress import LogProgress
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox, TargetOptions, WorldSpec
 
@@ -40,7 +44,7 @@ class Company:
 
     def sql(self, *statements: str) -> None:
         """What somebody else does to the ledger's database."""
-        engine = create_engine(make_url(self.environment["LEDGER_URL"]))
+        engine = create_engine(ledger_address(self.environment["LEDGER_URL"]))
         with engine.begin() as connection:
             for statement in statements:
                 connection.execute(text(statement))
@@ -147,6 +151,72 @@ def test_a_push_that_could_not_begin_wrote_nothing_and_says_so(company: Company,
     assert trap.has_happened
     judged(company, ran, before)
     assert company.titles() == before
+
+
+# --- a ledger on PostgreSQL ---
+
+
+@contextmanager
+def restarted(server: Postgresql, _: str) -> Iterator[None]:
+    """As after an update of the server."""
+    server.restart()
+    yield
+
+
+@contextmanager
+def frozen(server: Postgresql, _: str) -> Iterator[None]:
+    """Until the push has ended."""
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
+
+
+@contextmanager
+def table_locked(_: Postgresql, url: str) -> Iterator[None]:
+    """Somebody works on the table of changes until the push has ended."""
+    engine = create_engine(ledger_address(url))
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE ledger_changes"))
+        yield
+    engine.dispose()
+
+
+SERVER_WAYS = {
+    restarted: r"^$|administrator command|closed the connection|starting up|shutting down|No such file",
+    frozen: "is it frozen|timeout expired",
+    table_locked: "lock timeout",
+}
+LONGEST = 60.0
+"""Seconds of a push whose ledger waits one second for a statement and two for a connection."""
+
+
+@pytest.mark.parametrize("befalls", SERVER_WAYS, ids=lambda befalls: befalls.__name__)
+def test_a_push_whose_server_of_the_ledger_fails_ends_says_why_and_heals(
+    company: Company, own_postgresql: Postgresql, befalls: Callable[[Postgresql, str], AbstractContextManager[None]]
+) -> None:
+    url = make_url(own_postgresql.database(f"ledger_{befalls.__name__}"))
+    options = "-c statement_timeout=1s -c lock_timeout=500ms"
+    url = url.update_query_dict({"options": options, "connect_timeout": "2"})
+    company.environment["LEDGER_URL"] = url.render_as_string(False)
+    before = company.titles()
+
+    begun = time.monotonic()
+    with ExitStack() as stack:
+        trap = Trap(lambda: stack.enter_context(befalls(own_postgresql, company.environment["LEDGER_URL"])))
+        ran = synced(company, trap)
+        took = time.monotonic() - begun
+
+    assert trap.has_happened
+    judged(company, ran, before)
+    said = " ".join(error["error"] for error in ran.as_json()["errors"])
+    assert re.search(SERVER_WAYS[befalls], said), said
+    assert took < LONGEST
+    company.sql("UPDATE ledger_leases SET expires_at = since")  # it could not be given back: two minutes later
+    again = synced(company, Trap(lambda: None))
+    assert again.as_json()["exit_code"] == IN_STEP, again.as_json()
+    assert company.titles() - before == TITLES.titles
 
 
 # --- Dagster's own storage ---
