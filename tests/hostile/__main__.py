@@ -6,21 +6,26 @@ import sys
 import time
 from contextlib import ExitStack
 
+from reliability.report import write_part
+
 from hostile.fuzz import PARSERS, fuzz
+from hostile.report import FAILED, HEADING, section
 from hostile.values import Ground
 
 
 def main(minutes: float) -> int:
-    """The number of failures, each printed."""
-    failures = 0
+    """The number of failures, each printed. What came of the values goes to docs/reliability.md."""
+    failures, outcomes = 0, []
     with ExitStack() as stack:
         ground = Ground(stack)
         for cell in ground.cells():
             try:
-                ground.verdict(cell)
+                outcome = ground.verdict(cell)
             except Exception as error:  # noqa: BLE001 (the point is to see all of them)
-                failures += 1
+                failures, outcome = failures + 1, FAILED
                 print(f"{cell}: {type(error).__name__}: {error}"[:200])
+            outcomes.append((cell.table, ground.kind(cell), cell.poison, outcome))
+    write_part(HEADING, section(outcomes))
     seed, end = time.time_ns(), time.process_time() + 60 * minutes
     first = seed
     while time.process_time() < end:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +21,11 @@ from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.journal import remembered
 from safetyamp_pipelines.sandbox import FaultRule
 from safetyamp_pipelines.settings.loading import load_settings
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, SCHEMAS
+from safetyamp_pipelines.sync.entities.registry import TABLES as REFERRED
 from safetyamp_pipelines.sync.model.errors import PlanRefused, SyncError
 from safetyamp_pipelines.sync.model.inputs import Inputs
-from safetyamp_pipelines.sync.model.plan import Plan
+from safetyamp_pipelines.sync.model.plan import Plan, Verdict
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.planning.derive import plan_entity
 from safetyamp_pipelines.sync.planning.expected import expected_references
@@ -56,6 +57,9 @@ POISONS = {
     "nothing": "null",
 }
 UNUSED = "zzUnused"
+NOTHING = "no effect"
+KEY, READ, NOT_READ = "key", "read by a rule", "not read"
+GRAVEST_FIRST = ("deactivated", "blocked", "held", "rejected", "skipped", "out_of_scope", "created", "reactivated")
 CHOSEN_BY = {"PRCo", "JCCo"}
 """What the queries choose rows by: SQL Server itself gives no other value."""
 READ_AT = "2026-11-20T10:00:00Z"
@@ -155,6 +159,12 @@ class Ground:
             plans.append(plan_entity(spec, inputs, self.config))
         return plans
 
+    def kind(self, cell: Cell) -> str:
+        """What the field is to the rules."""
+        schema = (SCHEMAS | {OBSERVED + name: table.schema for name, table in REFERRED.items()})[cell.table]
+        is_read = cell.field in schema.names or cell.field == "deleted_at"  # a row that is deleted is none
+        return KEY if cell.field in schema.key else READ if is_read else NOT_READ
+
     def verdict(self, cell: Cell) -> str:
         """What came of the cell in a few words; AssertionError when it is not what must come of it."""
         try:
@@ -162,24 +172,39 @@ class Ground:
         except SyncError as error:
             if cell.field not in ("id", "children"):
                 raise AssertionError(f"a table is refused for a value of {cell.field}") from error
-            return "refused"
+            return "table refused"
         if snapshot.records == self.snapshots[cell.table].records:
-            return "as before"
+            return NOTHING
         try:
             plans = self.planned({**self.snapshots, cell.table: snapshot})
         except PlanRefused:
             assert cell.table == f"{OBSERVED}site_clusters", "only a root that is not there stops a plan"
-            return "refused"
+            return "plan refused"
         for plan in plans:
             assert not plan.unaccounted, plan.unaccounted
             Plan.from_bytes(plan.to_bytes())
             for change in plan.changes:
                 for name, value in {**change.after(), "": change.natural_key}.items():
                     assert not UNSEEN.search(str(value)), f"{plan.entity} {name}"
-        changed = sum(len(plan.changes) for plan in plans)
         if cell.field == UNUSED:
-            assert changed == 0, [plan.changes for plan in plans]
-        return f"{changed} planned"
+            assert not any(plan.changes for plan in plans), [plan.changes for plan in plans]
+        return self.compared(plans, snapshot.notices != self.snapshots[cell.table].notices)
+
+    def compared(self, plans: list[Plan], has_notices: bool) -> str:
+        """How the plans differ from those without the poison."""
+        before = {(plan.entity, verdict.source_key): verdict for plan in self.plans for verdict in plan.verdicts}
+        after = {(plan.entity, verdict.source_key): verdict for plan in plans for verdict in plan.verdicts}
+        found = {str(verdict.outcome) for key, verdict in after.items() if verdict.outcome != outcome_of(before, key)}
+        if found:
+            return next((outcome for outcome in GRAVEST_FIRST if outcome in found), min(found))
+        if before.keys() - after.keys():
+            return "record gone"
+        return "notice" if has_notices or before != after else NOTHING
+
+
+def outcome_of(verdicts: Mapping[tuple[str, str], Verdict], key: tuple[str, str]) -> str | None:
+    """The outcome of a record's verdict; None where it has none."""
+    return str(verdicts[key].outcome) if key in verdicts else None
 
 
 def _whole(digits: str) -> Any:

@@ -12,13 +12,10 @@ import random
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from pathlib import Path
 from time import monotonic
 
 from reliability.cells import Healing, cells_of, healthy_calls, tried
-from reliability.report import not_healed, page, table
-
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+from reliability.report import HEADING, not_healed, page, table, write_part
 
 
 def main(processes: int, only: str, sample: int, seed: int) -> int:
@@ -42,7 +39,7 @@ def main(processes: int, only: str, sample: int, seed: int) -> int:
     print(table(healings))
     print(f"{len(healings)} cells in {monotonic() - started:.0f} seconds")
     if len(healings) == len(cells_of(calls)):
-        PAGE.write_text(page(healings, calls), encoding="utf-8")
+        write_part(HEADING, page(healings, calls))
     return int(any(healing.wrong for healing in healings))
 
 
