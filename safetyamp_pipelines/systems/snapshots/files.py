@@ -19,14 +19,18 @@ from safetyamp_pipelines.sync.model.errors import SnapshotError
 
 BLOBS = ("abfs", "abfss", "az")
 _LOCAL = ("", "file", "local")
+CALL_SECONDS = 60.0
+BLOB_RETRIES = 2, 1, 2, 0
+"""A blob store that is out of order is asked again after 1 + 2 s, then after 1 + 2² s."""
 
 
 class SnapshotFiles:
     """Files below one base. A file is visible whole or not at all; SnapshotError when the storage fails."""
 
-    def __init__(self, base_url: str, connection_string: str | None = None) -> None:
-        """`connection_string` is for a store of Azure; without it this process's identity reads and writes there."""
-        self._url, self._connection_string = base_url, connection_string
+    def __init__(self, base_url: str, connection_string: str | None = None, seconds: float = CALL_SECONDS) -> None:
+        """`connection_string` is for a store of Azure; without it this process's identity reads and writes there.
+        `seconds` is the deadline of a call to such a store, with all its tries."""
+        self._url, self._connection_string, self._seconds = base_url, connection_string, seconds
 
     @cached_property
     def _base(self) -> UPath:
@@ -35,11 +39,20 @@ class SnapshotFiles:
             given = self._connection_string
             options = {"credential": blob_credential()} if given is None else {"connection_string": given}
         base: UPath = UPath(self._url, **options)
+        if options:
+            # adlfs hands no options of retries on. All its clients share this policy, which would wait for 82 seconds.
+            retry = base.fs.service_client._config.retry_policy
+            retry.total_retries, retry.initial_backoff, retry.increment_base, retry.random_jitter_range = BLOB_RETRIES
         return base.absolute() if not base.protocol else base
 
     @property
     def _filesystem(self) -> Any:
         return self._base.fs
+
+    @property
+    def _deadline(self) -> dict[str, float]:
+        """For a call whose wait can be ended; a local folder's cannot."""
+        return {"timeout": self._seconds} if self._filesystem.async_impl else {}
 
     def write(self, path: str, data: bytes) -> None:
         """Create or replace a file. Blob stores do that in one call; a local file gets its name when it is whole."""
@@ -48,13 +61,13 @@ class SnapshotFiles:
             if self._base.protocol in _LOCAL:
                 _write_local(Path(target), data)
             else:
-                self._filesystem.pipe_file(target, data)
+                self._filesystem.pipe_file(target, data, **self._deadline)
 
     def read(self, path: str) -> bytes | None:
         """The whole file, or None when it is not there."""
         with self._guarded("read"):
             try:
-                return bytes(self._filesystem.cat_file((self._base / path).path))
+                return bytes(self._filesystem.cat_file((self._base / path).path, **self._deadline))
             except FileNotFoundError:
                 return None
 
@@ -63,7 +76,7 @@ class SnapshotFiles:
         with self._guarded("listed"):
             self._filesystem.invalidate_cache()
             try:
-                entries = self._filesystem.ls((self._base / folder).path, detail=False)
+                entries = self._filesystem.ls((self._base / folder).path, detail=False, **self._deadline)
             except FileNotFoundError:
                 return []
             return [str(entry).rstrip("/").rpartition("/")[2] for entry in entries]
@@ -72,7 +85,7 @@ class SnapshotFiles:
         """Delete a file; one that is already gone is fine."""
         with self._guarded("cleaned"):
             try:
-                self._filesystem.rm_file((self._base / path).path)
+                self._filesystem.rm_file((self._base / path).path, **self._deadline)
             except FileNotFoundError:
                 return
 
@@ -86,7 +99,10 @@ class SnapshotFiles:
             ) from error
         except (OSError, RuntimeError, ValueError, AzureError) as error:
             # adlfs raises RuntimeError for a missing container and ValueError without an account.
-            raise SnapshotError(f"SNAPSHOT_URL {self._shown} could not be {done} {_reason(error)}") from error
+            # Only a call with a deadline raises this without a number of the system.
+            is_late = isinstance(error, TimeoutError) and error.errno is None
+            reason = f"within {self._seconds:g} s; it is tried again by the next run" if is_late else _reason(error)
+            raise SnapshotError(f"SNAPSHOT_URL {self._shown} could not be {done} {reason}") from error
 
     @property
     def _shown(self) -> str:

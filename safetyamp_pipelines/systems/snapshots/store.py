@@ -22,6 +22,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import SnapshotError, SnapshotUnreadable
+from safetyamp_pipelines.systems.http.exchange import TIMEOUTS_A_CALL
 
 _FORMAT = 1
 _STAMP = "%Y%m%dT%H%M%S%fZ"
@@ -51,7 +52,8 @@ class SnapshotRef:
 
 
 class SnapshotStore:
-    """Publishes payloads under a name, newest last. Safe for several processes at once; `clock` gives aware UTC times.
+    """Publishes payloads under a name, newest last. Safe for several processes at once; `clock` gives aware UTC times,
+    `seconds` is the deadline of a call to a blob store.
 
     Every method raises SnapshotError when the storage fails or holds something torn or foreign.
     """
@@ -64,11 +66,12 @@ class SnapshotStore:
         encryption_key: str | None = None,
         *,
         connection_string: str | None = None,
+        seconds: float = 60.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         from safetyamp_pipelines.systems.snapshots.files import SnapshotFiles  # brings fsspec and azure
 
-        self._files = SnapshotFiles(base_url, connection_string)
+        self._files = SnapshotFiles(base_url, connection_string, seconds)
         self._keep_count, self._keep_days = keep_count, keep_days
         self._fernet = _fernet(encryption_key)
         self._clock = clock
@@ -264,4 +267,5 @@ def snapshot_store(settings: Settings) -> SnapshotStore:
         settings.snapshot_keep_days,
         None if key is None else key.get_secret_value(),
         connection_string=None if account is None else account.get_secret_value(),
+        seconds=TIMEOUTS_A_CALL * settings.http_request_timeout,
     )

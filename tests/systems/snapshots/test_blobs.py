@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import urlsplit
 
 import pytest
-from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 from azurite import KEY, address, azurite
+from scripted_server import ScriptedServer, raw
 
 from safetyamp_pipelines.settings.vault import azure_credential, blob_credential
 from safetyamp_pipelines.sync.model.errors import SnapshotError
-from safetyamp_pipelines.systems.snapshots.files import SnapshotFiles, _reason
+from safetyamp_pipelines.systems.snapshots.files import SnapshotFiles
 from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
 URL = "abfs://snapshots@teststore.dfs.core.windows.net/sync"
@@ -61,11 +64,31 @@ def test_a_url_without_an_account_says_how_it_is_written() -> None:
         SnapshotFiles("abfs://snapshots/sync").write("x/a.bin", b"1")
 
 
-def test_a_store_that_is_out_of_order_is_tried_again_by_the_next_run() -> None:
-    error = HttpResponseError("busy")
-    error.status_code = 503  # as after the minute of tries that Azure's library makes of it
+def test_a_store_that_is_out_of_order_is_asked_three_times_and_again_by_the_next_run(server: ScriptedServer) -> None:
+    server.script(raw(503))
 
-    assert _reason(error) == "(503): the store is out of order; it is tried again by the next run"
+    begun = time.monotonic()
+    with pytest.raises(SnapshotError, match=r"\(503\): the store is out of order; it is tried again by the next run"):
+        SnapshotFiles(URL, address(urlsplit(server.url).port or 0)).write("x/a.bin", b"1")
+
+    assert len(server.asked) == 3
+    assert time.monotonic() - begun < 20
+
+
+def late(handler: BaseHTTPRequestHandler) -> None:
+    """An answer that comes when nobody waits for it any more."""
+    time.sleep(3)
+    raw(404)(handler)
+
+
+def test_a_store_that_says_nothing_is_waited_for_until_the_deadline(server: ScriptedServer) -> None:
+    server.script(late)
+
+    begun = time.monotonic()
+    with pytest.raises(SnapshotError, match=r"could not be read within 1 s; it is tried again by the next run"):
+        SnapshotFiles(URL, address(urlsplit(server.url).port or 0), seconds=1).read("x/a.bin")
+
+    assert time.monotonic() - begun < 3
 
 
 def test_vault_database_and_blobs_sign_in_in_one_order() -> None:
