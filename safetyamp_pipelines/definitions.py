@@ -13,6 +13,7 @@ from safetyamp_pipelines.assets.push_config import PushConfig
 from safetyamp_pipelines.assets.reports import daily_changes
 from safetyamp_pipelines.assets.source_links import with_source_links
 from safetyamp_pipelines.assets.sources import SNAPSHOTS
+from safetyamp_pipelines.automation.alerting.digests import owner_sensor
 from safetyamp_pipelines.automation.alerting.sensor import alert_sensor
 from safetyamp_pipelines.automation.housekeeping import forget_old_runs, forget_schedule
 from safetyamp_pipelines.automation.named_jobs import JOBS, report_daily
@@ -71,7 +72,13 @@ def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
         asset_checks=[*table_checks, *verdict_checks, *guard_checks, *proof_checks, *table_push_checks],
         jobs=[*JOBS, report_daily, *OPERATOR_JOBS, forget_old_runs],
         schedules=[report_schedule(timing), *sync_schedules(timing), forget_schedule(timing)],
-        sensors=[retry_sensor(timing), source_sensor(timing), alert_sensor(timing), dead_runs_sensor],
+        sensors=[
+            retry_sensor(timing),
+            source_sensor(timing),
+            alert_sensor(timing),
+            owner_sensor(timing),
+            dead_runs_sensor,
+        ],
         resources=resources,
         loggers={"console": console_logger(timing.log_format, timing.log_file)},
         executor=dg.in_process_executor,

@@ -68,6 +68,7 @@ SENSORS = {
     "retries": {"sync_departments", "sync_jobs", "sync_titles", "sync_employees", "sync_vehicles"},
     "source_changes": {"sync_all"},
     "alerts": set(),
+    "owner_digests": set(),
     "dead_runs": set(),
 }
 

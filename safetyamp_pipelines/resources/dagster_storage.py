@@ -20,12 +20,11 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from safetyamp_pipelines.ledger.database import masked, postgresql_engine
 from safetyamp_pipelines.operations.alerts.memory import Memory
 from safetyamp_pipelines.resources.dead_runs import described, holders
-from safetyamp_pipelines.resources.keys import POOL
+from safetyamp_pipelines.resources.keys import ALERT_SENSOR, OWNER_SENSOR, POOL
 from safetyamp_pipelines.settings.loading import dagster_home, dagster_postgres_url, has_dagster_home
 from safetyamp_pipelines.settings.private import private_folder
 from safetyamp_pipelines.sync.model.errors import Refusal
 
-ALERT_SENSOR = "alerts"
 DOCTOR = "doctor"
 OWN_FOLDERS = ("history", "history/runs", "schedules", "storage")
 """Where Dagster keeps runs, events, ticks and output of steps below its home, and would let everybody read."""
@@ -113,11 +112,15 @@ def storage_refusal(error: BaseException) -> str:
 
 
 def alert_memory(instance: dg.DagsterInstance) -> Memory | None:
-    """What the alert sensor remembers, from its cursor; None when it never ran."""
-    cursors = [
-        state.instigator_data.cursor
-        for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
-        if state.instigator_name == ALERT_SENSOR and isinstance(state.instigator_data, SensorInstigatorData)
-    ]
-    memories = [Memory.load(cursor) for cursor in cursors if cursor]
-    return max(memories, key=lambda memory: memory.after, default=None)
+    """What the sensors that notify people remember, from their cursors; None when none ever ran."""
+    memories: dict[str, Memory] = {}
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+        name, data = state.instigator_name, state.instigator_data
+        if name in (ALERT_SENSOR, OWNER_SENSOR) and isinstance(data, SensorInstigatorData) and data.cursor:
+            memory = Memory.load(data.cursor)
+            if name not in memories or memory.after > memories[name].after:
+                memories[name] = memory
+    if not memories:
+        return None
+    channels = {name: state for _, memory in sorted(memories.items()) for name, state in memory.channels.items()}
+    return Memory(max(memory.after for memory in memories.values()), channels)

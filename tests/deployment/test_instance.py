@@ -32,6 +32,10 @@ def _instance(dagster: dict[str, Any]) -> dict[str, Any]:
                 "tag_concurrency_limits": runs["tagConcurrencyLimits"],
             },
         },
+        "sensors": {
+            "use_threads": daemon["sensors"]["useThreads"],
+            "num_workers": daemon["sensors"]["numWorkers"],
+        },
         "run_monitoring": {
             "enabled": monitoring["enabled"],
             "poll_interval_seconds": monitoring["pollIntervalSeconds"],

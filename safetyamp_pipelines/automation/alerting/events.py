@@ -21,6 +21,7 @@ TYPES = (
     dg.DagsterEventType.FRESHNESS_STATE_CHANGE,
 )
 """All of them are kept across runs by SQLite too, which keeps the events of steps with their run alone."""
+_ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS)
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,8 @@ def page_after(instance: dg.DagsterInstance, after: int, now: float, most: int =
     young = next((place for place, id in enumerate(ids) if found[id].timestamp > now - SETTLED_SECONDS), len(ids))
     settled = ids[:young]
     return Page(settled[-1] if settled else after, tuple(found[id] for id in settled), not ends)
+
+
+def ends_of_syncs(page: Page) -> list[dg.EventLogEntry]:
+    """The events of this page that end a run of sync_all."""
+    return [event for event in page.events if event.dagster_event_type in _ENDS and event.job_name == "sync_all"]

@@ -4,43 +4,37 @@ A sensor on failed runs would lose an alert whenever the mail server is down. Th
 cursor that holds what is still to be sent; whatever happens before that return happens again at the next tick.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from safetyamp_pipelines.automation.alerting.event_log import Reader
-from safetyamp_pipelines.automation.alerting.events import newest, page_after
+from safetyamp_pipelines.automation.alerting.events import ends_of_syncs, newest, page_after
+from safetyamp_pipelines.automation.alerting.sending import deliver, links_of
 from safetyamp_pipelines.automation.alerting.standing import (
     ledger_signal,
     pause_signal,
     quarantine_signals,
     settings_signal,
-    waiting_signals,
 )
 from safetyamp_pipelines.automation.operator_jobs import OPERATOR_JOBS
-from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE, Channel
-from safetyamp_pipelines.operations.alerts.delivery import HOUR, next_message
+from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE
 from safetyamp_pipelines.operations.alerts.memory import Memory
-from safetyamp_pipelines.operations.alerts.messages import Links, Words, render_message
-from safetyamp_pipelines.operations.alerts.problems import Deferred, Signal, State, absorb
+from safetyamp_pipelines.operations.alerts.messages import Links
+from safetyamp_pipelines.operations.alerts.problems import Signal, State, absorb
+from safetyamp_pipelines.resources.keys import ALERT_SENSOR
 from safetyamp_pipelines.resources.systems import LedgerResource, NotifierResource, SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings
 from safetyamp_pipelines.settings.logs import get_logger
-from safetyamp_pipelines.settings.model import Settings, SettingsError
+from safetyamp_pipelines.settings.model import SettingsError
 from safetyamp_pipelines.sync.model.errors import NotDelivered, SyncError
 from safetyamp_pipelines.sync.rules.calendar import freeze_at
 
 EVERY_SECONDS = 30
-SENSOR = "alerts"
 QUIET_JOBS = frozenset(job.name for job in OPERATOR_JOBS)
 """Who starts one of these looks at it."""
-DEFERRED_EVERY, DEFERRED_FOR = 300.0, 86_400.0
-"""Seconds between two tries, and until nobody is tried any more."""
-MOST_DEFERRED = 3
-"""Messages that are kept whole in the cursor; older ones are no news."""
-_ENDS = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS)
 log = get_logger(__name__)
 
 
@@ -48,7 +42,7 @@ def alert_sensor(timing: TimingSettings) -> dg.SensorDefinition:
     """On wherever somebody can be notified, as far as is known when Dagster loads the definitions."""
 
     @dg.sensor(
-        name=SENSOR,
+        name=ALERT_SENSOR,
         minimum_interval_seconds=EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING if timing.may_alert else dg.DefaultSensorStatus.STOPPED,
         description="Notifies people by mail and webhook of what needs attention: at once when it is critical, else "
@@ -66,62 +60,17 @@ def alert_sensor(timing: TimingSettings) -> dg.SensorDefinition:
         # What a channel that wrong settings lack has not sent yet waits until they are right.
         states = {**known.channels} if seen.wrong else {}
         done, is_well = [seen.wrong] if seen.wrong else [], not seen.wrong
-        owners = {} if seen.wrong else notifier.owners()
-        targets = [(name, channel, [*seen.signals, *seen.waiting.get("", ())]) for name, channel in channels.items()]
-        targets += [(owned.name, owned, [*seen.waiting.get(address, ())]) for address, owned in owners.items()]
-        for name, channel, signals in targets:
-            state = absorb(known.channels.get(name, State()), signals)
+        for name, channel in channels.items():
+            state = absorb(known.channels.get(name, State()), seen.signals)
             states[name], what, is_delivered = deliver(name, channel, state, seen.links, now.timestamp())
             done += [f"{name}: {what}"] if what else []
-            is_well = is_well and (is_delivered or name not in channels)  # an owner's address wakes nobody
+            is_well = is_well and is_delivered
         if is_well:  # else the service that waits for the heartbeat raises the alarm
             _beat(notifier)
         nothing = "nothing new to report" if channels else f"nobody can be notified: {HOW_TO_CONFIGURE}"
         return dg.SensorResult(skip_reason="; ".join(done) or nothing, cursor=Memory(seen.after, states).dump())
 
     return alerts
-
-
-def deliver(name: str, channel: Channel, state: State, links: Links, now: float) -> tuple[State, str, bool]:
-    """Send the message that is due, if any: the state after that, what was done, and whether the channel works.
-
-    A message that was not taken leaves the state as it was: the next tick makes it anew, with what came meanwhile.
-    """
-    state, again = _send_deferred(name, channel, state, now)
-    message, after = next_message(state, now)
-    if message is None:
-        return after, again, True
-    words = render_message(message, links, now)
-    try:
-        what, deferred = channel.send(words)
-    except NotDelivered as error:
-        log.warning("not_delivered", channel=name, reason=str(error))
-        return state, f"not delivered, tried again: {error}", False
-    log.info("delivered", channel=name, kind=message.kind, problems=len(message.problems))
-    if deferred:
-        waiting = Deferred(deferred, words.subject, words.paragraphs, now, now)
-        after = replace(after, deferred=(*after.deferred, waiting)[-MOST_DEFERRED:])
-    return after, "; ".join(filter(None, (again, f"{message.kind} of {len(message.problems)}, {what}"))), True
-
-
-def _send_deferred(name: str, channel: Channel, state: State, now: float) -> tuple[State, str]:
-    """Send what some receivers deferred to them once more, and to nobody else: greylisting ends within minutes."""
-    left, done = [], []
-    for one in state.deferred:
-        if now < one.last + DEFERRED_EVERY:
-            left.append(one)
-            continue
-        deferred = one.receivers
-        try:
-            what, deferred = channel.send(Words(one.subject, one.paragraphs), one.receivers)
-            done.append(f"once more, {what}")
-        except NotDelivered as error:
-            done.append(f"not taken, tried again: {error}")
-        if deferred and now < one.first + DEFERRED_FOR:
-            left.append(replace(one, receivers=deferred, last=now))
-        elif deferred:
-            log.warning("given_up", channel=name, receivers=len(deferred), hours=DEFERRED_FOR / HOUR)
-    return replace(state, deferred=tuple(left)), "; ".join(done)
 
 
 @dataclass(frozen=True)
@@ -132,8 +81,6 @@ class _Seen:
     signals: list[Signal]
     links: Links = field(default_factory=Links)
     wrong: str = ""
-    waiting: Mapping[str, Sequence[Signal]] = field(default_factory=dict)
-    """What waits for people, by the address of its owner."""
 
 
 def _look(
@@ -154,21 +101,9 @@ def _look(
     rests = is_paused or freeze_at(schedule.freezes, now, schedule.timezone) is not None
     reader = Reader(context.instance, _described(context), QUIET_JOBS, rests)
     signals = [*reader.signals(page.events), settings_signal(None, now), *standing]
-    ended = [event for event in page.events if event.dagster_event_type in _ENDS and event.job_name == "sync_all"]
-    waiting = _for_owners(settings, ledger, now) if ended else {}
-    if ended:
+    if ended := ends_of_syncs(page):
         signals += quarantine_signals(context.instance, settings, ended[-1].timestamp)
-    links = Links(settings.dagster_ui_url, settings.desk_url, schedule.timezone)
-    return _Seen(page.after, signals, links, waiting=waiting)
-
-
-def _for_owners(settings: Settings, ledger: LedgerResource, now: datetime) -> Mapping[str, Sequence[Signal]]:
-    """What waits for people. Where it cannot be told, alerts of that very trouble must go out all the same."""
-    try:
-        return waiting_signals(settings, ledger.get(), now)
-    except (SyncError, OSError) as error:
-        log.warning("no_digest_for_owners", reason=str(error))
-        return {}
+    return _Seen(page.after, signals, links_of(settings))
 
 
 def _asked(ledger: LedgerResource, now: datetime, timezone: str) -> tuple[bool, list[Signal]]:

@@ -1,4 +1,4 @@
-"""The cursor of the alert sensor: how far the event log was read, and what each channel has sent. JSON, and bounded."""
+"""The cursor of a sensor that notifies: how far the event log was read, and what each channel has sent. JSON, small."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Memory:
             return cls(int(document["after"]), {name: _state(held) for name, held in document["channels"].items()})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Refusal(
-                "the cursor of the sensor alerts is none of its own: clear it on the sensor's page, and the sensor "
-                "begins at the newest event"
+                "the cursor of this sensor is none of its own: clear it on the sensor's page, and the sensor begins at "
+                "the newest event"
             ) from error
 
 

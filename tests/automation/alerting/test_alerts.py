@@ -505,6 +505,19 @@ def test_the_heartbeat_beats_while_people_can_be_told_and_no_longer(watch: Watch
     assert said.startswith("nobody can be notified: set ALERT_EMAIL_TO")
 
 
+def test_the_heartbeat_waits_for_no_owner_s_digest_and_no_snapshot(
+    watch: Watch, mail: Mailbox, hook: Calls, tmp_path: Path
+):
+    (tmp_path / "sync.yaml").write_text("owners: {entities: {employees: hr@example.com}}\n")
+    watch.environment |= {**mail.environment, "SYNC_CONFIG": str(tmp_path / "sync.yaml")}
+    watch.environment |= {"HEARTBEAT_URL": f"{hook.url}/beat", "SNAPSHOT_URL": "file:///dev/null/none"}
+    watch.look()
+    watch.run()
+
+    assert watch.look() == "nothing new to report"
+    assert len(hook.received) == 2
+
+
 def test_a_heartbeat_that_cannot_be_sent_breaks_nothing(watch: Watch, mail: Mailbox):
     watch.environment |= {**mail.environment, "HEARTBEAT_URL": f"http://127.0.0.1:{free_port()}/beat"}
 

@@ -13,7 +13,7 @@ import trustme
 from alert_receivers import LOGIN, PASSWORD, Mailbox, bundle_of, dripping_server, mail_server, receiver
 from ports import free_port
 
-from safetyamp_pipelines.automation.alerting.sensor import deliver
+from safetyamp_pipelines.automation.alerting.sending import deliver
 from safetyamp_pipelines.operations.alerts.channels import channels_of
 from safetyamp_pipelines.operations.alerts.mail import MailChannel, _reason
 from safetyamp_pipelines.operations.alerts.memory import Memory
