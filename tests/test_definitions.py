@@ -1,5 +1,6 @@
 """The shape of the project, frozen: typos in keys and selections load silently in Dagster."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -244,6 +245,24 @@ def test_the_mapping_of_every_field_is_shown_with_its_sources(graph):
     assert rows["email"]["rules"] == "required, unique (reject)"
     lineage = metadata["dagster/column_lineage"].deps_by_column
     assert {dep.asset_key.to_user_string() for dep in lineage["email"]} == {"entra/users", "viewpoint/employees"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["guards: 2026-13-45", "guards: !!int x", "[" * 900 + "]" * 900, "a: &a [x]\n*a : 1", "a: &a {b: *a}"],
+    ids=["no date", "no number", "nested", "alias as key", "in itself"],
+)
+def test_an_odd_sync_yaml_is_told_with_its_line_on_the_schedule_and_the_ui_opens(text, tmp_path, monkeypatch):
+    rules = tmp_path / "sync.yaml"
+    rules.write_text(f"companies: [1]\n{text}\n", encoding="utf-8")
+    monkeypatch.setenv("SYNC_CONFIG", str(rules))
+
+    defs = build_defs()
+
+    dg.Definitions.validate_loadable(defs)
+    (schedule,) = [one for one in defs.schedules if one.name == "sync_all_schedule"]
+    (told,) = [line for line in schedule.description.splitlines() if "SYNC_CONFIG" in line]
+    assert re.search(r"SYNC_CONFIG: .*sync\.yaml: line [23]: ", told), told
 
 
 def test_importing_the_definitions_opens_no_socket_and_reads_no_variable():

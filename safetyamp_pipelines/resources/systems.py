@@ -20,6 +20,7 @@ from safetyamp_pipelines.operations.call_recorder import CallRecorder
 from safetyamp_pipelines.operations.opening import open_ledger
 from safetyamp_pipelines.settings.loading import load_settings, settings_stamp
 from safetyamp_pipelines.settings.model import Settings, SettingsError
+from safetyamp_pipelines.settings.vault import ClientFactory
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.operations.alerts.mail import MailChannel
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from safetyamp_pipelines.systems.viewpoint.reader import ViewpointReader
 
 
-VAULT_SECONDS = 300
-"""For so long secrets of Key Vault are believed: each is a call, and a sensor ticks twice a minute."""
+VAULT_SECONDS = 300.0
 
 
 class SettingsResource(dg.ConfigurableResource[Settings]):
@@ -42,12 +42,23 @@ class SettingsResource(dg.ConfigurableResource[Settings]):
     _source: ClassVar[_Source | None] = None
 
     @classmethod
-    def of(cls, environ: Mapping[str, str] | None = None) -> SettingsResource:
+    def of(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        vault_client: ClientFactory | None = None,
+        vault_seconds: float = VAULT_SECONDS,
+    ) -> SettingsResource:
         """A resource whose settings are read once, however many resources nest it.
 
-        `environ` replaces the process environment and .env; None means those two.
+        `environ` replaces the process environment and .env; None means those two. Secrets of Key Vault are believed
+        for `vault_seconds`: each is a call, and a sensor ticks twice a minute.
         """
-        body = {"_source": _Source(environ), "__doc__": cls.__doc__, "__module__": cls.__module__}
+        body = {
+            "_source": _Source(environ, vault_client, vault_seconds),
+            "__doc__": cls.__doc__,
+            "__module__": cls.__module__,
+        }
         kind: type[SettingsResource] = type(cls.__name__, (cls,), body)
         return kind()
 
@@ -65,8 +76,13 @@ class _Source:
     """Where settings come from, and the settings once they were read. A code server lives for weeks: it reads them anew
     for a run or tick where a file has changed, or where a vault was last asked minutes ago."""
 
-    def __init__(self, environ: Mapping[str, str] | None) -> None:
-        self._environ = environ
+    def __init__(
+        self,
+        environ: Mapping[str, str] | None,
+        vault_client: ClientFactory | None = None,
+        vault_seconds: float = VAULT_SECONDS,
+    ) -> None:
+        self._environ, self._vault_client, self._vault_seconds = environ, vault_client, vault_seconds
         self._lock = threading.Lock()
         self._loaded: Settings | None = None
         self._stamp: object = None
@@ -83,7 +99,7 @@ class _Source:
                 self._loaded = None
 
     def _is_old(self, settings: Settings) -> bool:
-        is_late = settings.vault_url() is not None and time.monotonic() - self._read_at > VAULT_SECONDS
+        is_late = settings.vault_url() is not None and time.monotonic() - self._read_at > self._vault_seconds
         return is_late or settings_stamp(settings, self._environ) != self._stamp
 
     @property
@@ -91,7 +107,8 @@ class _Source:
         with self._lock:
             if self._loaded is None:
                 own = self._environ
-                self._loaded = load_settings() if own is None else load_settings(own, env_file=None)
+                where: dict[str, Any] = {} if own is None else {"environ": own, "env_file": None}
+                self._loaded = load_settings(**where, vault_client_factory=self._vault_client)
                 self._stamp, self._read_at = settings_stamp(self._loaded, own), time.monotonic()
             return self._loaded
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
@@ -18,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox.server import AppServer, LocalAuthority
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.model import Settings, SettingsError
@@ -72,6 +74,12 @@ class FakeVault:
             connection_verify=self.ca,
             retry_total=0,
         )
+
+
+class Nesting(dg.ConfigurableResource[Settings]):
+    """A resource like those of the project."""
+
+    settings: SettingsResource
 
 
 @pytest.fixture
@@ -293,6 +301,34 @@ def test_a_vault_with_an_untrusted_certificate_is_not_believed(vault: FakeVault)
         load_settings({"AZURE_KEY_VAULT_URL": vault.url}, None, factory)
 
     assert vault.asked == []
+
+
+def test_a_rotated_secret_counts_from_the_next_run_of_a_process_that_lives_on_and_never_within_one(
+    vault: FakeVault,
+) -> None:
+    seen: list[str | None] = []
+
+    @dg.asset
+    def reads(one: Nesting, other: Nesting) -> None:
+        seen.append(secret(one.settings.get(), "safetyamp_token"))
+        vault.secrets["SAFETYAMP-TOKEN"] += "+"
+        seen.append(secret(other.settings.get(), "safetyamp_token"))
+
+    def run_twice(seconds: float) -> None:
+        vault.secrets["SAFETYAMP-TOKEN"] = "token"
+        environ = {"AZURE_KEY_VAULT_URL": vault.url}
+        settings = SettingsResource.of(environ, vault_client=vault.client(), vault_seconds=seconds)
+        resources = {"one": Nesting(settings=settings), "other": Nesting(settings=settings)}
+        for _ in range(2):
+            assert dg.materialize([reads], resources=resources).success
+
+    run_twice(0)
+    assert seen == ["token", "token", "token+", "token+"]
+    asked = len(vault.asked)
+
+    run_twice(3600)
+    assert seen[4:] == ["token"] * 4
+    assert len(vault.asked) == asked * 3 // 2, "the second run believes what the first one read"
 
 
 def test_the_real_client_is_made_without_any_network() -> None:

@@ -6,6 +6,9 @@ import socket
 import threading
 from contextlib import suppress
 
+TIMEOUTS_A_CALL = 2
+"""A call as a whole may take so many time-outs: one until the answer begins, and as much for the rest of it."""
+
 
 class Deadline:
     """Cuts the connections of the conversation that this thread holds, once its time is over: the time-outs of a socket

@@ -17,12 +17,10 @@ from urllib3.response import BaseHTTPResponse
 
 from safetyamp_pipelines.sync.model.errors import AnswerLost, CallError
 from safetyamp_pipelines.systems.http.answers import Call, Reply, failure_of_exception
-from safetyamp_pipelines.systems.http.deadline import Deadline
+from safetyamp_pipelines.systems.http.deadline import TIMEOUTS_A_CALL, Deadline
 
 LONGEST_CONNECT = 10.0
 """Seconds: a connection that takes longer will not come; the answer may take the whole time-out."""
-TIMEOUTS_A_CALL = 2
-"""A call as a whole may take so many time-outs: one until the answer begins, and as much for the rest of it."""
 LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes: a page of 512 vehicles is below one megabyte, the largest cluster tree seen far below that."""
 _CHUNK = 64 * 1024

@@ -22,7 +22,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import SnapshotError, SnapshotUnreadable
-from safetyamp_pipelines.systems.http.exchange import TIMEOUTS_A_CALL
+from safetyamp_pipelines.systems.http.deadline import TIMEOUTS_A_CALL
 
 _FORMAT = 1
 _STAMP = "%Y%m%dT%H%M%S%fZ"
