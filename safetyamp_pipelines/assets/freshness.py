@@ -11,8 +11,9 @@ from datetime import timedelta
 
 import dagster as dg
 
-from safetyamp_pipelines.resources.keys import OBSERVED
+from safetyamp_pipelines.resources.keys import OBSERVED, asset_key
 from safetyamp_pipelines.settings.loading import TimingSettings
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, asset_name
 
 GROUPS = {"viewpoint", "entra", "samsara", OBSERVED, "safetyamp"}
 """What is read and what is written. Plans are of the age of what they are made from."""
@@ -23,11 +24,14 @@ WARN_AT_LEAST, FAIL_AT_LEAST = timedelta(hours=1), timedelta(hours=2)
 
 
 def with_freshness(assets: Iterable[dg.AssetsDefinition], timing: TimingSettings) -> list[dg.AssetsDefinition]:
-    """The assets, those that are read or written with the policy that fits the rhythm of the whole sync."""
+    """The assets, those that are read or written with the policy that fits the rhythm of the whole sync. What takes no
+    part in it is written in a rhythm of its own, or by hand."""
     policy = policy_for(timing.interval_minutes)
+    apart = {asset_key(asset_name(BY_NAME[name])) for name in timing.apart}
 
     def timed(spec: dg.AssetSpec) -> dg.AssetSpec:
-        return spec.replace_attributes(freshness_policy=policy) if spec.group_name in GROUPS else spec
+        is_timed = spec.group_name in GROUPS and spec.key not in apart
+        return spec.replace_attributes(freshness_policy=policy) if is_timed else spec
 
     return [one.map_asset_specs(timed) for one in assets]
 

@@ -13,6 +13,7 @@ from safetyamp_pipelines.sync.entities.registry import BY_NAME, writers
 from safetyamp_pipelines.sync.model.errors import RecordRefused
 from safetyamp_pipelines.sync.model.plan import Agreed, Change, Outcome
 from safetyamp_pipelines.sync.model.remembered import Intent, Link, Memory
+from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.pushing.refusals import Explained
 
@@ -36,14 +37,14 @@ def remembered(ledger: Ledger, entity: str) -> Memory:
 
 @dataclass
 class LedgerJournal:
-    """`sync.pushing.ports.Journal` over the ledger, for one session of one entity.
+    """`sync.pushing.ports.Journal` over the ledger, for one session of one entity, with the fields of sync.yaml.
 
     What an undo is refused is no failure of a sync.
     """
 
     ledger: Ledger
     session_id: int
-    entity: str
+    spec: EntitySpec
     failure_expires_days: int
     heartbeat: Callable[[], object]
     is_interrupted: Callable[[], bool] = lambda: False
@@ -51,7 +52,7 @@ class LedgerJournal:
     resting: Callable[[], str | None] = lambda: None
 
     def open_intents(self) -> Sequence[Intent]:
-        return self.ledger.open_intents(self.entity)
+        return self.ledger.open_intents(self.spec.name)
 
     def intend(self, change: Change) -> int:
         return self.ledger.intend(self.session_id, change)
@@ -67,7 +68,7 @@ class LedgerJournal:
             pushed=pushed,
             not_taken=not_taken,
             not_taken_for=self._days,
-            optional={field.name for field in BY_NAME[self.entity].fields if not field.required},
+            optional={field.name for field in self.spec.fields if not field.required},
         )
 
     def refused(self, intent: int, change: Change, refusal: RecordRefused, explained: Explained) -> None:
@@ -75,7 +76,7 @@ class LedgerJournal:
         status, days = refusal.status, self._days
         self.ledger.answer(intent, "failed", http_status=status, error=sorted(refusal.errors), rule="refused")
         if not self.is_undo:
-            self.ledger.save_failure(self.entity, change, explained, http_status=status, expires_after=days)
+            self.ledger.save_failure(self.spec.name, change, explained, http_status=status, expires_after=days)
         log.warning(
             "refused",
             source_key=change.source_key,
@@ -91,20 +92,20 @@ class LedgerJournal:
         self.ledger.note_unsent(self.session_id, changes, outcome, rule)
 
     def agree(self, agreed: Iterable[Agreed]) -> None:
-        self.ledger.save_links(self.entity, agreed)
+        self.ledger.save_links(self.spec.name, agreed)
 
     def revive(self, source_keys: Iterable[str]) -> None:
-        self.ledger.revive_failures(self.entity, source_keys)
+        self.ledger.revive_failures(self.spec.name, source_keys)
 
     def linked(self, table: str) -> Iterable[Link]:
         """Roles and asset types belong to no entity: nothing of them is linked."""
         return [link for owner in writers(table) for link in self.ledger.links(owner.name).values()]
 
     def links(self) -> Iterable[Link]:
-        return self.ledger.links(self.entity).values()
+        return self.ledger.links(self.spec.name).values()
 
     def has_written_since(self, moment: datetime) -> bool:
-        owners = writers(BY_NAME[self.entity].table)
+        owners = writers(self.spec.table)
         return any(self.ledger.has_written_since(owner.name, moment) for owner in owners)
 
     def beat(self) -> None:

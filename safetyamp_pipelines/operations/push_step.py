@@ -114,9 +114,10 @@ def push_plan(
             run_id, spec.name, made.hash, planned, lease, is_whole=not plan.only, undoes=undoes
         )
         beat, days = heartbeat(ledger, lease), config.failure_expires_days
-        journal = LedgerJournal(ledger, session, spec.name, days, beat, is_interrupted, is_undo, resting)
+        declared = spec.with_custom(rules.of(spec))
+        journal = LedgerJournal(ledger, session, declared, days, beat, is_interrupted, is_undo, resting)
         push = Push(
-            spec.with_custom(rules.of(spec)),
+            declared,
             plan,
             SafetyAmpTarget(client, config.update_methods, len(references[spec.table].rows)),
             journal,

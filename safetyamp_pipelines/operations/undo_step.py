@@ -162,9 +162,13 @@ def undo_document(planned: PlannedUndo, undone: Undone | None) -> dict[str, Any]
 
 
 def _changes(plan: Plan) -> list[dict[str, Any]]:
-    labels = {field.name: field.label for field in BY_NAME[plan.entity].fields}
+    spec = BY_NAME[plan.entity]
     return [
-        {"key": change.source_key, "action": str(change.action), "fields": [labels[name] for name in change.fields]}
+        {
+            "key": change.source_key,
+            "action": str(change.action),
+            "fields": [spec.field(name).label for name in change.fields],
+        }
         for change in plan.changes
     ]
 
@@ -181,11 +185,11 @@ def _left_alone(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
 
 def render_plan(plan: Plan) -> Iterator[str]:
     """What would be set back, now → before. Shows values."""
-    labels = {field.name: field.label for field in BY_NAME[plan.entity].fields}
+    spec = BY_NAME[plan.entity]
     for change in plan.changes:
         yield f"{change.source_key} — {change.action}"
         for name, (now, before) in change.fields.items():
-            yield f"  {labels[name]}: {render_value(now)} → {render_value(before)}"
+            yield f"  {spec.field(name).label}: {render_value(now)} → {render_value(before)}"
 
 
 def render_undo(document: dict[str, Any]) -> Iterator[str]:

@@ -30,6 +30,7 @@ from safetyamp_pipelines.settings.model import (
 )
 from safetyamp_pipelines.settings.value_types import database_url, is_loopback
 from safetyamp_pipelines.settings.vault import ClientFactory, VaultError, VaultReader
+from safetyamp_pipelines.sync.entities.registry import ENTITIES
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 if TYPE_CHECKING:
@@ -128,6 +129,8 @@ class TimingSettings:
     jira_minutes: int | None = None
     """Minutes between two reads of Jira; None where none is configured."""
     is_jira_on: bool = False
+    apart: frozenset[str] = frozenset()
+    """Entities that take no part in sync_all."""
 
 
 def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | str | None = ".env") -> TimingSettings:
@@ -147,6 +150,7 @@ def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | s
         problems += error.problems
         config = SyncConfig()
     return TimingSettings(
+        apart=frozenset(spec.name for spec in ENTITIES if not config.of(spec).in_sync_all),
         interval_minutes=settings.sync_interval_minutes,
         is_on=settings.sync_schedule == "on",
         is_on_source_change=settings.sync_on_source_change == "on",

@@ -1,6 +1,7 @@
 """How old a table may get: it follows the rhythm of the schedule, and never less than a first sync takes."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safetyamp_pipelines.assets.freshness import policy_for, with_freshness
+from safetyamp_pipelines.definitions import ASSETS
 from safetyamp_pipelines.settings.loading import timing_settings
 
 
@@ -40,3 +42,17 @@ def test_what_is_neither_read_nor_written_has_no_age() -> None:
     policies = [one.get_asset_spec().freshness_policy for one in with_freshness([read, planned], timing)]
 
     assert policies == [policy_for(60), None]
+
+
+def test_what_takes_no_part_in_the_whole_sync_is_not_late_by_its_rhythm(tmp_path: Path) -> None:
+    (tmp_path / "sync.yaml").write_text("vehicles: {in_sync_all: false}\n")
+    timing = timing_settings({"SYNC_CONFIG": str(tmp_path / "sync.yaml")}, env_file=None)
+
+    policies = {
+        spec.key.to_user_string(): spec.freshness_policy
+        for one in with_freshness(ASSETS, timing)
+        for spec in one.specs
+        if spec.key.path[0] in ("safetyamp", "samsara")
+    }
+
+    assert {name for name, policy in policies.items() if policy is None} == {"safetyamp/assets"}

@@ -11,10 +11,12 @@ import pytest
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.journal import LedgerJournal, remembered
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
 from safetyamp_pipelines.sync.model.errors import RecordRefused
 from safetyamp_pipelines.sync.model.plan import Action, Agreed, Change, Outcome
 from safetyamp_pipelines.sync.planning.difference import offered
 from safetyamp_pipelines.sync.pushing.refusals import Category, Explained, Offence
+from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 HIRE = Change(Action.CREATE, "5", "5", None, {"email": (None, "p5@example.com"), "city": (None, "A")}, "is new", "hash")
 TOLD = Explained(
@@ -46,9 +48,15 @@ def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
         yield ledger
 
 
+NICKNAME = {"column": "Suffix", "field": "nickname"}
+EMPLOYEES = BY_NAME["employees"].with_custom(
+    SyncConfig.model_validate({"employees": {"custom_fields": [NICKNAME]}}).of(BY_NAME["employees"])
+)
+
+
 def journal_of(ledger: Ledger, beats: list[int] | None = None) -> LedgerJournal:
     session = ledger.start_session("run-1", "employees", "plan", {})
-    return LedgerJournal(ledger, session, "employees", 7, lambda: (beats if beats is not None else []).append(1))
+    return LedgerJournal(ledger, session, EMPLOYEES, 7, lambda: (beats if beats is not None else []).append(1))
 
 
 def test_an_intent_is_in_the_ledger_with_everything_needed_to_settle_it(ledger: Ledger, clock: Clock) -> None:
@@ -98,17 +106,18 @@ def test_what_a_refusal_hangs_on_and_what_to_mend_is_remembered_with_it(ledger: 
     assert failure.fields["email"]["suggestion"] == "correct Email of employee 5 in Viewpoint"
 
 
-def test_the_refusal_of_a_field_left_out_stands_until_that_field_is_taken(ledger: Ledger) -> None:
+@pytest.mark.parametrize("name", ["city", "nickname"], ids=["declared", "of sync.yaml"])
+def test_the_refusal_of_a_field_left_out_stands_until_that_field_is_taken(ledger: Ledger, name: str) -> None:
     journal = journal_of(ledger)
-    told = Explained({"city": Offence("City", Category.FORMAT, "correct City of employee 5 in Viewpoint")}, {})
+    told = Explained({name: Offence(name, Category.FORMAT, "correct it of employee 5 in Viewpoint")}, {})
     without = replace(HIRE, fields={"email": (None, "p5@example.com")})
 
     journal.refused(journal.intend(HIRE), HIRE, REFUSAL, told)
-    journal.done(journal.intend(without), "u5", without.after(), {}, "without the city")
+    journal.done(journal.intend(without), "u5", without.after(), {}, "without it")
     assert set(ledger.failures("employees")) == {"5"}
 
     later = journal_of(ledger)
-    moved = replace(HIRE, action=Action.UPDATE, target_id="u5", fields={"city": (None, "B")})
+    moved = replace(HIRE, action=Action.UPDATE, target_id="u5", fields={name: (None, "B")})
     later.done(later.intend(moved), "u5", moved.after(), {}, "")
     assert ledger.failures("employees") == {}
 

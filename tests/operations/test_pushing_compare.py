@@ -100,6 +100,24 @@ def test_rows_newer_than_the_plan_are_compared_for_nothing(box: Sandbox, world: 
     assert people(box)["1"]["city"] == "Handville"
 
 
+def test_whom_another_run_created_since_the_plan_was_made_is_left_to_the_next_run_and_is_no_failure(
+    box: Sandbox, world: PushWorld
+) -> None:
+    observed = world.observe("employees")
+    plan = world.plan("employees", staff(1, 2, City="Sampleton"), observed)
+    world.sync("employees", staff(1))
+    since = len(box.requests())
+
+    pushed = world.push(plan, observed)
+
+    assert outcomes(pushed) == {"1": "skipped", "2": "created"}
+    assert "another run wrote it" in rule(pushed, "1")
+    assert not pushed.result.has_failed()
+    assert len(writes(box, since)) == 1
+    assert {change.status for change in world.ledger.changes(source_key="1")} == {"done", "stale"}
+    assert outcomes(world.sync("employees", staff(1, 2, City="Sampleton")))["1"] == "updated"
+
+
 @pytest.mark.parametrize(
     ("by_hand", "label"),
     [({"emp_id": "001", "email": "hand@example.com"}, "Employee number"), ({"email": "P1@example.com"}, "E-mail")],

@@ -227,7 +227,7 @@ class _Process:
             ledger.end_session(dead.id, "abandoned", {}, 0)
         planned = Counter(str(change.action) for change in plan.changes)
         session = ledger.start_session(self._run_id, name, plan.hash, planned)
-        journal = LedgerJournal(ledger, session, name, limits.failure_expires_days, heartbeat=_nothing)
+        journal = LedgerJournal(ledger, session, spec, limits.failure_expires_days, heartbeat=_nothing)
         push = Push(
             spec,
             plan,

@@ -11,6 +11,7 @@ from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.planning.difference import is_same, is_shown, observed_value
 from safetyamp_pipelines.sync.planning.matching import key_text, key_written
+from safetyamp_pipelines.sync.planning.verdicts import NEWER
 from safetyamp_pipelines.sync.pushing.ports import Journal
 from safetyamp_pipelines.sync.pushing.settling import says
 from safetyamp_pipelines.sync.pushing.sight import Sight
@@ -22,7 +23,8 @@ Found = tuple[Outcome, str]
 
 class Comparison:
     """Looks at each change just before it is sent. The rows the plan was made from need no second look; newer ones are
-    compared at no cost. `linked` are the entity's links as they stood when the push began."""
+    compared at no cost. `linked` are the entity's links as they stood when the push began: what another run has created
+    since the plan was made is left to the next run, and is no fault."""
 
     def __init__(self, spec: EntitySpec, plan: Plan, journal: Journal, sight: Sight) -> None:
         self._spec, self._plan, self._journal, self._sight = spec, plan, journal, sight
@@ -30,7 +32,8 @@ class Comparison:
         self._strangers: tuple[datetime, Mapping[tuple[str, str], str]] | None = None
 
     def found(self, change: Change) -> Found | None:
-        """None for a change that is to be sent; STALE for one to be planned anew, UNCHANGED for one that is done."""
+        """None for a change that is to be sent; STALE for one to be planned anew, SKIPPED where another run has
+        created it, UNCHANGED for one that is done."""
         if change.action is Action.CREATE:
             return self._found_new(change)
         if not self._sight.is_newer or self._sight.id_of(change) is None:
@@ -50,7 +53,7 @@ class Comparison:
             row = self._sight.rows.get(link.target_id)
             if row is not None and says(self._spec, row, change.after(), self._sight.names):
                 return Outcome.UNCHANGED, ALREADY
-            return Outcome.STALE, "it was created after this plan was made"
+            return Outcome.SKIPPED, NEWER
         if self._sight.is_newer and (label := self._borne(change)) is not None:
             return Outcome.STALE, f"SafetyAmp has a record with this {label} now"
         return None

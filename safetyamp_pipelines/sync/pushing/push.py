@@ -274,8 +274,8 @@ class Push:
         return None
 
     def _not_sent(self, changes: Sequence[Change], outcome: Outcome, rule: str) -> None:
-        if outcome is not Outcome.UNCHANGED:
-            self.journal.unsent(changes, outcome, rule)
+        if outcome is not Outcome.UNCHANGED:  # a change that another run overtook is a stale one
+            self.journal.unsent(changes, Outcome.STALE if outcome is Outcome.SKIPPED else outcome, rule)
         for change in changes:
             self._ends.end(change, outcome, rule)
 
