@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import cast
 
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session as Transaction
+from sqlalchemy import Connection, func, insert, select, update
 
+from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.records import Approval, ChangeApproval
-from safetyamp_pipelines.ledger.schema import ApprovalRow, ChangeApprovalRow, ClockRow, as_record
+from safetyamp_pipelines.ledger.statements import many, put, records, row_at
 
 CLOCK = "latest"
 
@@ -29,10 +30,18 @@ class Approvals(Store):
             raise ValueError("an approval names who gives it and why")
         with self._writing() as db:
             now = latest_time(db, self._clock())
-            said = {"who": who, "login": login or who, "reason": reason, "at": now, "expires_at": now + valid_for}
-            row = ApprovalRow(plan_hash=plan_hash, entity=entity, **said)
-            db.add(row)
-            return as_record(Approval, row)
+            approval = Approval(
+                plan_hash=plan_hash,
+                entity=entity,
+                who=who,
+                login=login or who,
+                reason=reason,
+                at=now,
+                expires_at=now + valid_for,
+                used_at=None,
+            )
+            db.execute(insert(t.approvals).values(**vars(approval)))
+            return approval
 
     def approval(self, plan_hash: str, *, logins: int = 1) -> Approval | None:
         """The newest approval of exactly this plan that stands now, given by at least so many different logins.
@@ -40,35 +49,34 @@ class Approvals(Store):
         One that was used, or has expired, never stands again, also when the clock is set back.
         """
         with self._writing() as db:
-            standing = ApprovalRow.used_at.is_(None), ApprovalRow.expires_at > latest_time(db, self._clock())
-            query = select(ApprovalRow).where(ApprovalRow.plan_hash == plan_hash, *standing)
-            rows = list(db.scalars(query.order_by(ApprovalRow.id.desc())))
-            return as_record(Approval, rows[0]) if len({row.login for row in rows}) >= logins else None
+            standing = t.approvals.c.used_at.is_(None), t.approvals.c.expires_at > latest_time(db, self._clock())
+            query = select(t.approvals).where(t.approvals.c.plan_hash == plan_hash, *standing)
+            found = records(Approval, db, query.order_by(t.approvals.c.id.desc()))
+            return found[0] if len({one.login for one in found}) >= logins else None
 
     def use_approval(self, plan_hash: str) -> None:
         """Use the approvals of this plan up: it was pushed."""
         with self._writing() as db:
-            unused = update(ApprovalRow).where(ApprovalRow.plan_hash == plan_hash, ApprovalRow.used_at.is_(None))
+            unused = update(t.approvals).where(t.approvals.c.plan_hash == plan_hash, t.approvals.c.used_at.is_(None))
             db.execute(unused.values(used_at=latest_time(db, self._clock())))
 
     def standing_approvals(self) -> tuple[list[Approval], list[ChangeApproval]]:
         """The approvals of plans, and of changes, that stand now; newest first."""
         with self._writing() as db:
             now = latest_time(db, self._clock())
-            plans = select(ApprovalRow).where(ApprovalRow.used_at.is_(None), ApprovalRow.expires_at > now)
-            changes = select(ChangeApprovalRow).where(
-                ChangeApprovalRow.used_at.is_(None), ChangeApprovalRow.expires_at > now
+            plans = select(t.approvals).where(t.approvals.c.used_at.is_(None), t.approvals.c.expires_at > now)
+            changes = select(t.change_approvals).where(
+                t.change_approvals.c.used_at.is_(None), t.change_approvals.c.expires_at > now
             )
             return (
-                [as_record(Approval, row) for row in db.scalars(plans.order_by(ApprovalRow.id.desc()))],
-                [as_record(ChangeApproval, row) for row in db.scalars(changes.order_by(ChangeApprovalRow.id.desc()))],
+                records(Approval, db, plans.order_by(t.approvals.c.id.desc())),
+                records(ChangeApproval, db, changes.order_by(t.change_approvals.c.id.desc())),
             )
 
     def approvals(self, limit: int = 50) -> list[Approval]:
         """The newest approvals, newest first, also those that expired."""
         with self._reading() as db:
-            rows = db.scalars(select(ApprovalRow).order_by(ApprovalRow.id.desc()).limit(limit))
-            return [as_record(Approval, row) for row in rows]
+            return records(Approval, db, select(t.approvals).order_by(t.approvals.c.id.desc()).limit(limit))
 
     def approve_changes(
         self,
@@ -89,8 +97,8 @@ class Approvals(Store):
             raise ValueError("an approval names who gives it, who is logged in, and why")
         with self._writing() as db:
             now = latest_time(db, self._clock())
-            rows = [
-                ChangeApprovalRow(
+            approved = [
+                ChangeApproval(
                     entity=entity,
                     source_key=key,
                     change_hash=change_hash,
@@ -100,11 +108,12 @@ class Approvals(Store):
                     reason=reason,
                     at=now,
                     expires_at=now + lasts,
+                    used_at=None,
                 )
                 for key, change_hash in changes
             ]
-            db.add_all(rows)
-            return [as_record(ChangeApproval, row) for row in rows]
+            many(db, insert(t.change_approvals), [vars(one) for one in approved])
+            return approved
 
     def approved(self, entity: str, logins: int = 1) -> frozenset[str]:
         """The hashes of the entity's changes that are approved now, by at least so many different logins.
@@ -112,34 +121,35 @@ class Approvals(Store):
         An approval that was used, or has expired, never stands again, also when the clock is set back.
         """
         with self._writing() as db:
-            in_force = select(ChangeApprovalRow.change_hash).where(
-                ChangeApprovalRow.entity == entity,
-                ChangeApprovalRow.used_at.is_(None),
-                ChangeApprovalRow.expires_at > latest_time(db, self._clock()),
+            in_force = select(t.change_approvals.c.change_hash).where(
+                t.change_approvals.c.entity == entity,
+                t.change_approvals.c.used_at.is_(None),
+                t.change_approvals.c.expires_at > latest_time(db, self._clock()),
             )
-            enough = func.count(ChangeApprovalRow.login.distinct()) >= logins
-            return frozenset(db.scalars(in_force.group_by(ChangeApprovalRow.change_hash).having(enough)))
+            enough = func.count(t.change_approvals.c.login.distinct()) >= logins
+            return frozenset(db.scalars(in_force.group_by(t.change_approvals.c.change_hash).having(enough)))
 
     def use_approvals(self, entity: str, change_hashes: Iterable[str]) -> None:
         """Use the approvals of these changes up: they were pushed."""
-        hashes = ChangeApprovalRow.change_hash.in_(list(change_hashes))
-        unused = (ChangeApprovalRow.entity == entity, ChangeApprovalRow.used_at.is_(None), hashes)
+        hashes = t.change_approvals.c.change_hash.in_(list(change_hashes))
+        unused = (t.change_approvals.c.entity == entity, t.change_approvals.c.used_at.is_(None), hashes)
         with self._writing() as db:
             now = latest_time(db, self._clock())
-            db.execute(update(ChangeApprovalRow).where(*unused).values(used_at=now))
+            db.execute(update(t.change_approvals).where(*unused).values(used_at=now))
 
     def change_approvals(self, entity: str | None = None, limit: int = 50) -> list[ChangeApproval]:
         """The newest approvals of changes, newest first, also those that were used or have expired."""
-        query = select(ChangeApprovalRow).order_by(ChangeApprovalRow.id.desc()).limit(limit)
+        query = select(t.change_approvals).order_by(t.change_approvals.c.id.desc()).limit(limit)
         if entity is not None:
-            query = query.where(ChangeApprovalRow.entity == entity)
+            query = query.where(t.change_approvals.c.entity == entity)
         with self._reading() as db:
-            return [as_record(ChangeApproval, row) for row in db.scalars(query)]
+            return records(ChangeApproval, db, query)
 
 
-def latest_time(db: Transaction, now: datetime) -> datetime:
+def latest_time(db: Connection, now: datetime) -> datetime:
     """The time, never earlier than any that the ledger has seen before."""
-    row = db.get(ClockRow, CLOCK, with_for_update=True) or ClockRow(name=CLOCK, at=now)
-    row.at = max(row.at, now)
-    db.add(row)
-    return row.at
+    seen = row_at(db, t.clock, CLOCK, lock=True)
+    if seen is not None and seen["at"] >= now:
+        return cast("datetime", seen["at"])
+    put(db, t.clock, [CLOCK], {"at": now}, known=seen is not None)
+    return now

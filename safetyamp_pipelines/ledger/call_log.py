@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, insert, select
 
+from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
-from safetyamp_pipelines.ledger.schema import CallRow, CallTotalRow, as_record
+from safetyamp_pipelines.ledger.statements import as_record, put, records, row_at
 
 KEPT = timedelta(days=30)
 NO_ANSWER = 0
@@ -52,34 +53,36 @@ class CallLog(Store):
         if not calls:
             return
         with self._writing() as db:
-            db.add_all(CallRow(**vars(call)) for call in calls)
+            db.execute(insert(t.calls), [vars(call) for call in calls])
             for system, status in sorted({(call.system, call.status or NO_ANSWER) for call in calls}):
                 own = [call for call in calls if (call.system, call.status or NO_ANSWER) == (system, status)]
-                row = db.get(CallTotalRow, (system, status), with_for_update=True)
-                if row is None:
-                    row = CallTotalRow(system=system, status=status, calls=0, seconds=0.0, waited=0.0)
-                    db.add(row)
-                row.calls += len(own)
-                row.seconds += sum(call.seconds for call in own)
-                row.waited += sum(call.waited for call in own)
-            db.execute(delete(CallRow).where(CallRow.at < self._clock() - KEPT))
+                before = row_at(db, t.call_totals, system, status, lock=True)
+                total = {
+                    "calls": len(own),
+                    "seconds": sum(call.seconds for call in own),
+                    "waited": sum(call.waited for call in own),
+                }
+                if before is not None:
+                    total = {name: before[name] + added for name, added in total.items()}
+                put(db, t.call_totals, [system, status], total, known=before is not None)
+            db.execute(delete(t.calls).where(t.calls.c.at < self._clock() - KEPT))
 
     def calls_of(self, run_id: str | None = None, limit: int = 200) -> list[LoggedCall]:
         """The newest calls, of one run if given, newest first."""
-        query = select(CallRow).order_by(CallRow.id.desc()).limit(limit)
+        query = select(t.calls).order_by(t.calls.c.id.desc()).limit(limit)
         if run_id is not None:
-            query = query.where(CallRow.run_id == run_id)
+            query = query.where(t.calls.c.run_id == run_id)
         with self._reading() as db:
-            return [as_record(LoggedCall, row) for row in db.scalars(query)]
+            return records(LoggedCall, db, query)
 
     def last_calls(self) -> Iterable[LoggedCall]:
         """The newest call to each system."""
-        newest = select(func.max(CallRow.id)).group_by(CallRow.system)
+        newest = select(func.max(t.calls.c.id)).group_by(t.calls.c.system)
         with self._reading() as db:
-            return [as_record(LoggedCall, row) for row in db.scalars(select(CallRow).where(CallRow.id.in_(newest)))]
+            return records(LoggedCall, db, select(t.calls).where(t.calls.c.id.in_(newest)))
 
     def call_totals(self) -> list[CallTotal]:
         """By system and status, over everything that was ever logged."""
         with self._reading() as db:
-            rows = db.scalars(select(CallTotalRow).order_by(CallTotalRow.system, CallTotalRow.status))
-            return [as_record(CallTotal, row, status=row.status or None) for row in rows]
+            rows = db.execute(select(t.call_totals).order_by(*t.call_totals.primary_key)).mappings()
+            return [as_record(CallTotal, row, status=row["status"] or None) for row in rows]

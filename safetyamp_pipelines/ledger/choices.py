@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Update, select, update
-from sqlalchemy.orm import Session as Transaction
+from sqlalchemy import ColumnElement, Connection, Update, insert, select, update
 
+from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.approvals import latest_time
 from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.ledger_errors import LinkTaken
 from safetyamp_pipelines.ledger.links import put_link
 from safetyamp_pipelines.ledger.removal import refuse_open, remove_link
-from safetyamp_pipelines.ledger.schema import DecisionRow, LinkRow, as_record
+from safetyamp_pipelines.ledger.statements import as_record, put, records, row_at
 from safetyamp_pipelines.sync.model.plan import Agreed
 from safetyamp_pipelines.sync.model.remembered import Choice, Decision
 from safetyamp_pipelines.sync.model.tables import Id
+
+c = t.decisions.c
 
 
 class Decisions(Store):
@@ -41,9 +43,11 @@ class Decisions(Store):
         Raises ValueError when who decides, who is logged in or the reason is empty.
         """
         with self._writing() as db:
-            rows = [_row(entity, key, choice, who, login, reason, about=about, until=until) for key, about in answers]
-            _add(db, rows, latest_time(db, self._clock()))
-            return [as_record(Decision, row) for row in rows]
+            now = latest_time(db, self._clock())
+            return [
+                _add(db, _decision(entity, key, choice, who, login, reason, now, about=about, until=until))
+                for key, about in answers
+            ]
 
     def link(
         self, entity: str, source_key: str, natural_key: str, target_id: Id, *, who: str, login: str, reason: str
@@ -54,99 +58,107 @@ class Decisions(Store):
         """
         with self._writing() as db:
             refuse_open(db, entity, source_key, then="link")
-            holder = select(LinkRow).where(LinkRow.entity == entity, LinkRow.target_id == target_id)
-            taken = db.scalars(holder.where(LinkRow.source_key != source_key)).one_or_none()
+            holder = select(t.links.c.source_key).where(t.links.c.entity == entity, t.links.c.target_id == target_id)
+            taken = db.scalar(holder.where(t.links.c.source_key != source_key))
             if taken is not None:
-                raise LinkTaken(entity, target_id, taken.source_key)
+                raise LinkTaken(entity, target_id, taken)
             now = latest_time(db, self._clock())
-            known = db.get(LinkRow, (entity, source_key), with_for_update=True)
-            if known is not None and known.target_id != target_id:
+            known = row_at(db, t.links, entity, source_key, lock=True)
+            if known is not None and known["target_id"] != target_id:
                 remove_link(db, known, who, reason, now)
             put_link(db, entity, Agreed(source_key, natural_key, target_id, {}), {}, now)
-            row = _row(entity, source_key, "link", who, login, reason, target_id=target_id)
-            _add(db, [row], now)
-            return as_record(Decision, row)
+            return _add(db, _decision(entity, source_key, "link", who, login, reason, now, target_id=target_id))
 
     def decisions(self, entity: str | None = None, source_key: str | None = None) -> list[Decision]:
         """Every decision, newest first, also those that count no more."""
-        query = select(DecisionRow).order_by(DecisionRow.id.desc())
+        query = select(t.decisions).order_by(c.id.desc())
         if entity is not None:
-            query = query.where(DecisionRow.entity == entity)
+            query = query.where(c.entity == entity)
         if source_key is not None:
-            query = query.where(DecisionRow.source_key == source_key)
+            query = query.where(c.source_key == source_key)
         with self._reading() as db:
-            return [as_record(Decision, row) for row in db.scalars(query)]
+            return records(Decision, db, query)
 
     def decided(self, entity: str) -> dict[str, Decision]:
         """The decisions of the entity that count now, by what they are about. One that was put off until a time that
         has come never counts again, also when the clock is set back."""
         with self._writing() as db:
             now = latest_time(db, self._clock())
-            rows = db.scalars(select(DecisionRow).where(*_open(entity), DecisionRow.about != ""))
-            found = {row.about: as_record(Decision, row) for row in rows}
-            return {about: one for about, one in found.items() if one.until is None or one.until > now}
+            found = records(Decision, db, select(t.decisions).where(*_open(entity), c.about != ""))
+            return {one.about: one for one in found if one.until is None or one.until > now}
 
     def undo_decision(self, entity: str, source_key: str, who: str) -> Decision | None:
         """End the record's decision that counts; None when there is none. A link goes with it, as by `unlink`."""
         with self._writing() as db:
-            query = select(DecisionRow).where(*_open(entity), DecisionRow.source_key == source_key)
-            row = db.scalars(query.order_by(DecisionRow.id.desc()).limit(1).with_for_update()).one_or_none()
+            query = select(t.decisions).where(*_open(entity), c.source_key == source_key)
+            row = db.execute(query.order_by(c.id.desc()).limit(1).with_for_update()).mappings().one_or_none()
             if row is None:
                 return None
-            link = db.get(LinkRow, (entity, source_key), with_for_update=True) if row.choice == "link" else None
-            row.ended_at, row.ended = latest_time(db, self._clock()), f"undone by {who}"
-            if link is not None and link.target_id == row.target_id:
+            link = row_at(db, t.links, entity, source_key, lock=True) if row["choice"] == "link" else None
+            now = latest_time(db, self._clock())
+            ended = {"ended_at": now, "ended": f"undone by {who}"}
+            put(db, t.decisions, [row["id"]], ended, known=True)
+            if link is not None and link["target_id"] == row["target_id"]:
                 refuse_open(db, entity, source_key, then="undo")
-                remove_link(db, link, who, "undone", row.ended_at)
-            return as_record(Decision, row)
+                remove_link(db, link, who, "undone", now)
+            return as_record(Decision, {**row, **ended})
 
     def end_decisions(self, entity: str, carried_out: Set[str], asked: Set[str] | None, before: datetime) -> None:
         """After a push: end those that it `carried_out`, by what they are about; and, unless the plan could not see
         everything (None), those given `before` it that are about nothing that is still `asked`."""
         with self._writing() as db:
             now = latest_time(db, self._clock())
-            given = (*_open(entity), DecisionRow.about != "")
-            done = DecisionRow.about.in_(list(carried_out))
+            given = (*_open(entity), c.about != "")
+            done = c.about.in_(list(carried_out))
             db.execute(_ended(now, "carried out").where(*given, done))
             if asked is not None:
-                void = (DecisionRow.about.not_in(list(asked)), DecisionRow.at < before)
+                void = (c.about.not_in(list(asked)), c.at < before)
                 db.execute(_ended(now, "what it was about has changed").where(*given, *void))
 
 
 def _open(entity: str) -> tuple[ColumnElement[bool], ...]:
-    return DecisionRow.entity == entity, DecisionRow.ended_at.is_(None)
+    return c.entity == entity, c.ended_at.is_(None)
 
 
 def _ended(now: datetime, why: str) -> Update:
-    return update(DecisionRow).values(ended_at=now, ended=why)
+    return update(t.decisions).values(ended_at=now, ended=why)
 
 
-def _row(
+def _decision(
     entity: str,
     source_key: str,
     choice: Choice,
     who: str,
     login: str,
     reason: str,
+    now: datetime,
     *,
     about: str = "",
     target_id: Id | None = None,
     until: datetime | None = None,
-) -> DecisionRow:
+) -> Decision:
     if not (who.strip() and login.strip() and reason.strip()):
         raise ValueError("a decision names who takes it, who is logged in, and why")
-    said = {"who": who, "login": login, "reason": reason, "until": until}
-    return DecisionRow(
-        entity=entity, source_key=source_key, choice=choice, about=about, target_id=target_id, ended="", **said
+    return Decision(
+        entity=entity,
+        source_key=source_key,
+        choice=choice,
+        about=about,
+        target_id=target_id,
+        who=who,
+        login=login,
+        reason=reason,
+        at=now,
+        until=until,
+        ended_at=None,
+        ended="",
     )
 
 
-def _add(db: Transaction, rows: list[DecisionRow], now: datetime) -> None:
-    for row in rows:
-        own = (*_open(row.entity), DecisionRow.source_key == row.source_key)
-        replaced = _ended(now, "replaced by another").where(*own)
-        # What is said of a record's values leaves it linked.
-        db.execute(replaced if row.choice == "link" else replaced.where(DecisionRow.choice != "link"))
-        row.at = now
-    db.add_all(rows)
-    db.flush()
+def _add(db: Connection, new: Decision) -> Decision:
+    own = (*_open(new.entity), c.source_key == new.source_key)
+    replaced = _ended(new.at, "replaced by another").where(*own)
+    # What is said of a record's values leaves it linked.
+    db.execute(replaced if new.choice == "link" else replaced.where(c.choice != "link"))
+    db.execute(insert(t.decisions).values(**vars(new)))
+    return new

@@ -28,12 +28,11 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.orm import Session as Transaction
 from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
+from safetyamp_pipelines.ledger import schema
 from safetyamp_pipelines.ledger.ledger_errors import LedgerConflict, LedgerUnusable, NoLedger
-from safetyamp_pipelines.ledger.schema import Base, KeyRow, stored_json
 from safetyamp_pipelines.settings.private import private_folder
 
 # Dagster keeps a table called alembic_version; the ledger may live in the same PostgreSQL database.
@@ -91,7 +90,7 @@ def open_engine(
     url: str | URL,
     versions: Path = VERSIONS,
     table: str = VERSION_TABLE,
-    models: MetaData = Base.metadata,
+    models: MetaData = schema.metadata,
     *,
     create: bool = True,
     writes: bool = True,
@@ -194,7 +193,7 @@ def sqlite_engine(address: URL) -> Engine:
     except OSError as error:
         raise LedgerUnusable(f"the ledger {path} cannot be created: {error.strerror}") from None
     engine = create_engine(
-        address, connect_args={"timeout": LOCK_WAIT_SECONDS}, json_serializer=stored_json, hide_parameters=True
+        address, connect_args={"timeout": LOCK_WAIT_SECONDS}, json_serializer=schema.stored_json, hide_parameters=True
     )
     event.listen(engine, "connect", prepare_sqlite)
     event.listen(engine, "begin", begin_sqlite)
@@ -278,14 +277,14 @@ def postgresql_engine(address: URL) -> Engine:
     return create_engine(
         address,
         connect_args={**session, "options": options, "connection_factory": WatchedConnection},
-        json_serializer=stored_json,
+        json_serializer=schema.stored_json,
         hide_parameters=True,
         pool_pre_ping=True,
     )
 
 
 def migrate(
-    engine: Engine, versions: Path = VERSIONS, table: str = VERSION_TABLE, models: MetaData = Base.metadata
+    engine: Engine, versions: Path = VERSIONS, table: str = VERSION_TABLE, models: MetaData = schema.metadata
 ) -> None:
     """Bring the database to this release's revision in one transaction; other openers wait for it.
 
@@ -312,8 +311,8 @@ def migrate(
         config.attributes.update(connection=connection, version_table=table)
         if current is None:
             models.create_all(connection, checkfirst=False)
-            if models is Base.metadata:
-                connection.execute(insert(KeyRow).values(name=HASH_KEY, secret=secrets.token_bytes(32)))
+            if models is schema.metadata:
+                connection.execute(insert(schema.keys).values(name=HASH_KEY, secret=secrets.token_bytes(32)))
             command.stamp(config, "head")
         else:
             command.upgrade(config, "head")
@@ -375,13 +374,13 @@ class Store:
         return self._clock()
 
     @contextmanager
-    def _reading(self) -> Iterator[Transaction]:
+    def _reading(self) -> Iterator[Connection]:
         """One consistent view; nothing is kept."""
-        with translated(self._engine), Transaction(self._engine) as transaction:
-            yield transaction
+        with translated(self._engine), self._engine.connect() as connection:
+            yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[Transaction]:
+    def _writing(self) -> Iterator[Connection]:
         """All or nothing, on the disk when the block is left."""
-        with translated(self._engine), Transaction(self._writer) as transaction, transaction.begin():
-            yield transaction
+        with translated(self._engine), self._writer.begin() as connection:
+            yield connection

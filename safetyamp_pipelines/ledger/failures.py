@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Collection, Iterable, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import Session as Transaction
+from sqlalchemy import ColumnElement, Connection, delete, or_, select, update
 
+from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import HASH_KEY, Store
-from safetyamp_pipelines.ledger.schema import FailureRow, KeyRow, as_record
+from safetyamp_pipelines.ledger.statements import as_record, of_key, put, records, row_at
 from safetyamp_pipelines.sync.model.plan import Action, Change
 from safetyamp_pipelines.sync.model.remembered import Failure, FailureState
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
@@ -30,16 +30,16 @@ class Failures(Store):
 
     def failures(self, entity: str, *, now: datetime | None = None) -> dict[str, Failure]:
         """Source key → failure, of those that still stand at `now` (default: the ledger's clock)."""
-        query = select(FailureRow).where(FailureRow.entity == entity, stands(now or self._clock()))
+        query = select(t.failures).where(t.failures.c.entity == entity, stands(now or self._clock()))
         with self._reading() as db:
-            return {row.source_key: as_record(Failure, row) for row in db.scalars(query)}
+            return {failure.source_key: failure for failure in records(Failure, db, query)}
 
     def all_failures(self, *, now: datetime | None = None) -> list[tuple[str, Failure]]:
         """(entity, failure) of every entity, in the order of their keys, of those that still stand at `now`."""
-        query = select(FailureRow).where(stands(now or self._clock()))
+        query = select(t.failures).where(stands(now or self._clock()))
         with self._reading() as db:
-            rows = db.scalars(query.order_by(FailureRow.entity, FailureRow.source_key))
-            return [(row.entity, as_record(Failure, row)) for row in rows]
+            rows = db.execute(query.order_by(*t.failures.primary_key)).mappings()
+            return [(row["entity"], as_record(Failure, row)) for row in rows]
 
     def save_failure(
         self, entity: str, change: Change, explained: Explained, *, http_status: int | None, expires_after: timedelta
@@ -59,30 +59,34 @@ class Failures(Store):
         }
         with self._writing() as db:
             now = self._clock()
-            row = db.get(FailureRow, (entity, change.source_key), with_for_update=True)
-            if row is None:
-                row = FailureRow(entity=entity, source_key=change.source_key, first_seen=now, attempts=0)
-                db.add(row)
-            row.action, row.payload_hash, row.http_status = change.action, change.payload_hash, http_status
-            row.fields, row.cause, row.state = fields, dict(explained.cause), "open"
-            row.last_seen, row.expires_at, row.attempts = now, now + expires_after, row.attempts + 1
+            known = row_at(db, t.failures, entity, change.source_key, lock=True)
+            refused = {
+                "action": change.action,
+                "payload_hash": change.payload_hash,
+                "http_status": http_status,
+                "fields": fields,
+                "cause": dict(explained.cause),
+                "state": "open",
+                "first_seen": known["first_seen"] if known else now,
+                "last_seen": now,
+                "expires_at": now + expires_after,
+                "attempts": known["attempts"] + 1 if known else 1,
+            }
+            put(db, t.failures, [entity, change.source_key], refused, known=known is not None)
 
     def mark_failure(self, entity: str, source_key: str, state: FailureState) -> bool:
         """Have it retried or dismissed. False when there is no such failure."""
         with self._writing() as db:
-            row = db.get(FailureRow, (entity, source_key), with_for_update=True)
-            if row is None:
-                return False
-            row.state = state
-            return True
+            marked = update(t.failures).where(of_key(t.failures, entity, source_key)).values(state=state)
+            return db.execute(marked).rowcount > 0
 
     def revive_failures(self, entity: str, source_keys: Iterable[str]) -> None:
         """Let them stand in nobody's way any more, as their cause has changed; each is listed until its record is
         taken."""
-        query = select(FailureRow).where(FailureRow.entity == entity, FailureRow.source_key.in_(list(source_keys)))
+        query = select(t.failures).where(t.failures.c.entity == entity, t.failures.c.source_key.in_(list(source_keys)))
         with self._writing() as db:
-            for row in db.scalars(query.with_for_update()):
-                forget_hashes(row)
+            for row in db.execute(query.with_for_update()).mappings().all():
+                put(db, t.failures, [entity, row["source_key"]], without_hashes(row["fields"]), known=True)
 
     def keyed_hash(self, value: Any) -> str:
         """HMAC-SHA256 of a JSON value, in hex, with this ledger's own key.
@@ -95,26 +99,26 @@ class Failures(Store):
     @cached_property
     def _hash_key(self) -> bytes:
         with self._reading() as db:
-            return db.get_one(KeyRow, HASH_KEY).secret
+            return bytes(db.execute(select(t.keys.c.secret).where(of_key(t.keys, HASH_KEY))).scalar_one())
 
 
-def clear_failure(db: Transaction, entity: str, source_key: str, pushed: Collection[str], optional: Set[str]) -> None:
+def clear_failure(db: Connection, entity: str, source_key: str, pushed: Collection[str], optional: Set[str]) -> None:
     """Forget a refusal, as SafetyAmp has taken the record. One of fields that can be left out, which are the optional
     ones and all of an update, stands while none of them was sent: the record was taken without them."""
-    row = db.get(FailureRow, (entity, source_key), with_for_update=True)
+    row = row_at(db, t.failures, entity, source_key, lock=True)
     if row is None:
         return
-    can_be_left_out = row.action in (Action.UPDATE, Action.REACTIVATE) or row.fields.keys() <= optional
-    if not row.fields or not can_be_left_out or row.fields.keys() & set(pushed):
-        db.delete(row)
+    fields = row["fields"].keys()
+    can_be_left_out = row["action"] in (Action.UPDATE, Action.REACTIVATE) or fields <= optional
+    if not fields or not can_be_left_out or fields & set(pushed):
+        db.execute(delete(t.failures).where(of_key(t.failures, entity, source_key)))
 
 
 def stands(now: datetime) -> ColumnElement[bool]:
     """A failure stands until it expires; one that a person dismissed until it is cleared or retried."""
-    return or_(FailureRow.expires_at > now, FailureRow.state == "dismissed")
+    return or_(t.failures.c.expires_at > now, t.failures.c.state == "dismissed")
 
 
-def forget_hashes(row: FailureRow) -> None:
-    """Without hashes every cause counts as changed."""
-    row.fields = {name: {**facts, "hash": ""} for name, facts in row.fields.items()}
-    row.payload_hash, row.cause = "", {}
+def without_hashes(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The columns of a failure of these fields as they are without hashes: then every cause counts as changed."""
+    return {"fields": {name: {**facts, "hash": ""} for name, facts in fields.items()}, "payload_hash": "", "cause": {}}

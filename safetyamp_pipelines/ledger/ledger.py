@@ -18,7 +18,7 @@ from safetyamp_pipelines.ledger.locks import Locks
 from safetyamp_pipelines.ledger.look_log import LookLog
 from safetyamp_pipelines.ledger.observations import Observations
 from safetyamp_pipelines.ledger.removal import Removal
-from safetyamp_pipelines.ledger.schema import KeyRow
+from safetyamp_pipelines.ledger.schema import keys
 from safetyamp_pipelines.ledger.sessions import Sessions
 from safetyamp_pipelines.ledger.totals import Totals
 from safetyamp_pipelines.ledger.verdict_log import Verdicts
@@ -58,7 +58,7 @@ class Ledger(
     def try_write(self) -> None:
         """Write, and change nothing. Raises LedgerUnusable where a push could not begin."""
         with self._writing() as db:
-            db.execute(update(KeyRow).values(name=KeyRow.name))
+            db.execute(update(keys).values(name=keys.c.name))
 
     def close(self) -> None:
         """Close every connection."""

@@ -10,16 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session as Transaction
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
-from safetyamp_pipelines.ledger.schema import LinkRow
+from safetyamp_pipelines.ledger.statements import many, put, row_at
 from safetyamp_pipelines.sync.model.plan import Agreed
 from safetyamp_pipelines.sync.model.remembered import Link
 
-COLUMNS = {field.name: getattr(LinkRow, field.name) for field in fields(Link)}
+c = t.links.c
+COLUMNS = {field.name: c[field.name] for field in fields(Link)}
+NOTHING: Mapping[Any, Any] = {"pushed": {}, "not_taken": {}, "not_taken_until": {}}
 
 
 class Links(Store):
@@ -29,8 +32,7 @@ class Links(Store):
         """Source key → link, for the whole entity, with the fields not taken that are still remembered."""
         now = self._clock()
         with self._reading() as db:
-            # The columns alone: an object of the session for each of thousands of links costs five times as much.
-            rows = db.execute(select(*COLUMNS.values(), LinkRow.not_taken_until).where(LinkRow.entity == entity)).all()
+            rows = db.execute(select(*COLUMNS.values(), c.not_taken_until).where(c.entity == entity)).all()
         links = {}
         for *values, until in rows:
             link = Link(**dict(zip(COLUMNS, values, strict=True)))
@@ -48,19 +50,26 @@ class Links(Store):
             return
         claims = {pair.target_id: pair.source_key for pair in pairs}
         with self._writing() as db:
-            rows = {row.source_key: row for row in db.scalars(select(LinkRow).filter_by(entity=entity))}
-            for row in [row for row in rows.values() if claims.get(row.target_id, row.source_key) != row.source_key]:
-                db.delete(rows.pop(row.source_key))
-            # Deletions first: left to itself SQLAlchemy inserts before it deletes, and a SafetyAmp id is unique.
-            db.flush()
-            for pair in pairs:
-                row = rows.get(pair.source_key) or LinkRow(entity=entity, source_key=pair.source_key)
-                db.add(row)
-                merge(row, pair, dict.fromkeys(pair.values), self._clock())
+            own = c.entity == entity
+            rows = {row["source_key"]: row for row in db.execute(select(t.links).where(own)).mappings()}
+            lost = [{"lost": key} for key, row in rows.items() if claims.get(row["target_id"], key) != key]
+            # Deletions first: a SafetyAmp id is unique.
+            many(db, delete(t.links).where(own, c.source_key == bindparam("lost")), lost)
+            for one in lost:
+                del rows[one["lost"]]
+            now = self._clock()
+            merged = {
+                pair.source_key: merge(rows.get(pair.source_key), pair, dict.fromkeys(pair.values), now)
+                for pair in pairs
+            }
+            changed = update(t.links).where(own, c.source_key == bindparam("known"))
+            many(db, changed, [{"known": key, **values} for key, values in merged.items() if key in rows])
+            new = [(key, values) for key, values in merged.items() if key not in rows]
+            many(db, insert(t.links), [{"entity": entity, "source_key": key, **values} for key, values in new])
 
 
 def put_link(
-    db: Transaction,
+    db: Connection,
     entity: str,
     pair: Agreed,
     not_taken: Mapping[str, str | None],
@@ -68,38 +77,39 @@ def put_link(
     not_taken_for: timedelta | None = None,
 ) -> None:
     """Remember one pair; a source record that was linked to this SafetyAmp record before loses it."""
-    claimed = select(LinkRow).where(LinkRow.entity == entity, LinkRow.target_id == pair.target_id)
-    loser = db.scalars(claimed.where(LinkRow.source_key != pair.source_key)).one_or_none()
-    if loser is not None:
-        db.delete(loser)
-        db.flush()
-    known = db.get(LinkRow, (entity, pair.source_key), with_for_update=True)
-    row = known or LinkRow(entity=entity, source_key=pair.source_key)
-    db.add(row)
-    merge(row, pair, not_taken, now, not_taken_for)
+    claimed = delete(t.links).where(c.entity == entity, c.target_id == pair.target_id)
+    db.execute(claimed.where(c.source_key != pair.source_key))
+    known = row_at(db, t.links, entity, pair.source_key, lock=True)
+    values = merge(known, pair, not_taken, now, not_taken_for)
+    put(db, t.links, [entity, pair.source_key], values, known=known is not None)
 
 
 def merge(
-    row: LinkRow,
+    before: Mapping[Any, Any] | None,
     pair: Agreed,
     not_taken: Mapping[str, str | None],
     now: datetime,
     not_taken_for: timedelta | None = None,
-) -> None:
-    """Bring the row up to date: values are merged into what was pushed before, `not_taken` replaces the hashes of the
-    fields it names, None removes one.
+) -> dict[str, Any]:
+    """The columns brought up to date: values are merged into what was pushed before, `not_taken` replaces the hashes
+    of the fields it names, None removes one.
 
     A source record that gets another SafetyAmp record starts from nothing: what was pushed to the old one says nothing
     about the new one.
     """
-    if row.target_id != pair.target_id:
-        row.target_id, row.pushed, row.not_taken, row.not_taken_until = pair.target_id, {}, {}, {}
-    row.natural_key, row.updated_at = pair.natural_key, now
-    row.pushed = {**row.pushed, **pair.values}
-    row.not_taken = {field: hash for field, hash in {**row.not_taken, **not_taken}.items() if hash is not None}
+    if before is None or before["target_id"] != pair.target_id:
+        before = NOTHING
+    left = {field: hash for field, hash in {**before["not_taken"], **not_taken}.items() if hash is not None}
     until = {} if not_taken_for is None else dict.fromkeys(not_taken, (now + not_taken_for).isoformat())
-    kept = {field: end for field, end in row.not_taken_until.items() if field not in not_taken}
-    row.not_taken_until = {field: end for field, end in {**kept, **until}.items() if field in row.not_taken}
+    kept = {field: end for field, end in before["not_taken_until"].items() if field not in not_taken}
+    return {
+        "target_id": pair.target_id,
+        "natural_key": pair.natural_key,
+        "pushed": {**before["pushed"], **pair.values},
+        "not_taken": left,
+        "not_taken_until": {field: end for field, end in {**kept, **until}.items() if field in left},
+        "updated_at": now,
+    }
 
 
 def _without(not_taken: Mapping[str, str], ended: Set[str]) -> dict[str, str]:

@@ -7,14 +7,14 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session as Transaction
 
+from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.ledger_errors import LeaseHeld, LeaseLost
 from safetyamp_pipelines.ledger.records import Lease, Pause
-from safetyamp_pipelines.ledger.schema import LeaseRow, PauseRow, as_record
+from safetyamp_pipelines.ledger.statements import as_record, of_key, put, row_at
 
 
 class Locks(Store):
@@ -31,21 +31,22 @@ class Locks(Store):
         with self._writing() as db:
             row = locked_lease(db, name)
             now, expires_at = self._clock(), self._clock() + timedelta(seconds=ttl_seconds)
-            holder_now, since = row.holder, row.since
+            holder_now, since = row["holder"], row["since"]
             if (
                 holder_now is not None
                 and since is not None
-                and row.expires_at is not None
-                and row.expires_at > now
+                and row["expires_at"] is not None
+                and row["expires_at"] > now
                 and not is_gone(holder_now)
             ):
                 # More time than any lease gets: the clock was set back. A holder that lives prolongs it by itself.
-                row.expires_at = min(row.expires_at, expires_at)
+                put(db, t.leases, [name], {"expires_at": min(row["expires_at"], expires_at)}, known=True)
                 held = LeaseHeld(name, holder_now, since)
             else:
                 held = None
-                row.token, row.holder, row.since, row.expires_at = (row.token + 1, holder, now, expires_at)
-                lease = as_record(Lease, row, ttl_seconds=ttl_seconds, dead_holder=holder_now)
+                taken = {"token": row["token"] + 1, "holder": holder, "since": now, "expires_at": expires_at}
+                put(db, t.leases, [name], taken, known=True)
+                lease = Lease(name=name, **taken, ttl_seconds=ttl_seconds, dead_holder=holder_now)
         if held is not None:
             raise held
         return lease
@@ -59,68 +60,69 @@ class Locks(Store):
             row = locked_lease(db, lease.name)
             if not is_held_by(row, lease):
                 raise LeaseLost(lease.name, lease.holder)
-            row.expires_at = self._clock() + timedelta(seconds=lease.ttl_seconds)
-            return replace(lease, expires_at=row.expires_at)
+            expires_at = self._clock() + timedelta(seconds=lease.ttl_seconds)
+            put(db, t.leases, [lease.name], {"expires_at": expires_at}, known=True)
+            return replace(lease, expires_at=expires_at)
 
     def release(self, lease: Lease) -> None:
         """Give the lease back. A lease that was taken over meanwhile stays with its new holder."""
         with self._writing() as db:
             row = locked_lease(db, lease.name)
             if is_held_by(row, lease):
-                row.holder = row.since = row.expires_at = None
+                put(db, t.leases, [lease.name], dict.fromkeys(("holder", "since", "expires_at")), known=True)
 
     def lease_holder(self, name: str) -> tuple[str, datetime] | None:
         """Who holds the lease now and since when; None when nobody does, or the holder's time ran out."""
         with self._reading() as db:
-            row = db.get(LeaseRow, name)
-            if row is None or row.holder is None or row.since is None or row.expires_at is None:
+            row = row_at(db, t.leases, name)
+            if row is None or None in (row["holder"], row["since"], row["expires_at"]):
                 return None
-            return (row.holder, row.since) if row.expires_at > self._clock() else None
+            return (row["holder"], row["since"]) if row["expires_at"] > self._clock() else None
 
     def pause(self, who: str, reason: str) -> Pause:
         """Stop pushes from starting or going on. A pause that lasts is kept as it is, and returned."""
         with self._writing() as db:
-            row = current_pause(db)
-            if row is None:
-                row = PauseRow(who=who, reason=reason, at=self._clock())
-                db.add(row)
-            return as_record(Pause, row)
+            pause = current_pause(db)
+            if pause is None:
+                pause = Pause(who=who, reason=reason, at=self._clock(), resumed_by=None, resumed_at=None)
+                db.execute(insert(t.pauses).values(**vars(pause)))
+            return pause
 
     def resume(self, who: str) -> Pause | None:
         """End the pause and return it; None when there was none."""
         with self._writing() as db:
-            row = current_pause(db)
-            if row is None:
+            pause = current_pause(db)
+            if pause is None:
                 return None
-            now: datetime = self._clock()
+            now = self._clock()
             # Two pauses can begin at the same moment on PostgreSQL: end them all.
-            db.execute(update(PauseRow).where(PauseRow.resumed_at.is_(None)).values(resumed_by=who, resumed_at=now))
-            return replace(as_record(Pause, row), resumed_by=who, resumed_at=now)
+            db.execute(update(t.pauses).where(t.pauses.c.resumed_at.is_(None)).values(resumed_by=who, resumed_at=now))
+            return replace(pause, resumed_by=who, resumed_at=now)
 
     def pause_state(self) -> Pause | None:
         """The pause that lasts, or None."""
         with self._reading() as db:
-            row = current_pause(db)
-            return None if row is None else as_record(Pause, row)
+            return current_pause(db)
 
 
-def locked_lease(db: Transaction, name: str) -> LeaseRow:
+def locked_lease(db: Connection, name: str) -> RowMapping:
     """The row of this name as it is once nobody else is at it, made on first use, locked until the transaction ends."""
-    row = db.get(LeaseRow, name, with_for_update=True)
+    row = row_at(db, t.leases, name, lock=True)
     if row is None:
         # On PostgreSQL another process may make the row between the look and the insert. Then that one will do.
         with suppress(IntegrityError), db.begin_nested():
-            db.execute(insert(LeaseRow).values(name=name, token=0))
-        row = db.get_one(LeaseRow, name, with_for_update=True)
+            db.execute(insert(t.leases).values(name=name, token=0))
+        row = db.execute(select(t.leases).where(of_key(t.leases, name)).with_for_update()).mappings().one()
     return row
 
 
-def is_held_by(row: LeaseRow, lease: Lease) -> bool:
+def is_held_by(row: RowMapping, lease: Lease) -> bool:
     """Is this very acquisition still the newest, and not given back?"""
-    return row.token == lease.token and row.holder == lease.holder
+    return bool(row["token"] == lease.token and row["holder"] == lease.holder)
 
 
-def current_pause(db: Transaction) -> PauseRow | None:
+def current_pause(db: Connection) -> Pause | None:
     """The oldest pause that nobody ended."""
-    query = select(PauseRow).where(PauseRow.resumed_at.is_(None)).order_by(PauseRow.id).limit(1)
-    return db.scalars(query).one_or_none()
+    query = select(t.pauses).where(t.pauses.c.resumed_at.is_(None)).order_by(t.pauses.c.id).limit(1)
+    row = db.execute(query).mappings().one_or_none()
+    return None if row is None else as_record(Pause, row)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
+from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
-from safetyamp_pipelines.ledger.schema import LookRow, as_record
+from safetyamp_pipelines.ledger.statements import records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +28,9 @@ class LookLog(Store):
     def log_look(self, who: str, entity: str, source_key: str) -> None:
         """Somebody looks at a record now."""
         with self._writing() as db:
-            db.add(LookRow(at=self._clock(), who=who, entity=entity, source_key=source_key))
+            db.execute(insert(t.looks).values(at=self._clock(), who=who, entity=entity, source_key=source_key))
 
     def looks(self, limit: int = 200) -> list[Look]:
         """The newest looks, newest first."""
         with self._reading() as db:
-            return [
-                as_record(Look, row) for row in db.scalars(select(LookRow).order_by(LookRow.id.desc()).limit(limit))
-            ]
+            return records(Look, db, select(t.looks).order_by(t.looks.c.id.desc()).limit(limit))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import select, union_all
+from sqlalchemy import insert, select, union_all
 
 from safetyamp_pipelines.ledger.database import Store
-from safetyamp_pipelines.ledger.schema import ObservationRow
+from safetyamp_pipelines.ledger.schema import observations
 
 
 class Observations(Store):
@@ -20,7 +20,7 @@ class Observations(Store):
     def record_observation(self, table: str, rows: int, at: datetime, calls: int | None = None) -> None:
         """Add a whole read of `table` that gave `rows` rows at `at`, with so many calls to SafetyAmp, if any."""
         with self._writing() as db:
-            db.add(ObservationRow(table_name=table, rows=rows, at=at, calls=calls))
+            db.execute(insert(observations).values(table_name=table, rows=rows, at=at, calls=calls))
 
     def previous_rows(self, table: str) -> int | None:
         """The rows of the last whole read, None when the table was never read."""
@@ -29,9 +29,9 @@ class Observations(Store):
     def previous_rows_of(self, tables: Iterable[str]) -> dict[str, int]:
         """Table → rows of its last whole read, without those that were never read; one query for all."""
         newest = [
-            select(ObservationRow.table_name, ObservationRow.rows)
-            .where(ObservationRow.table_name == table)
-            .order_by(ObservationRow.at.desc(), ObservationRow.id.desc())
+            select(observations.c.table_name, observations.c.rows)
+            .where(observations.c.table_name == table)
+            .order_by(observations.c.at.desc(), observations.c.id.desc())
             .limit(1)
             .subquery()
             for table in sorted(set(tables))
@@ -44,7 +44,7 @@ class Observations(Store):
 
     def reads_noted(self, start: datetime, end: datetime) -> list[tuple[datetime, int]]:
         """When SafetyAmp's tables were read whole in this time, and with how many calls each, oldest first."""
-        at, calls = ObservationRow.at, ObservationRow.calls
+        at, calls = observations.c.at, observations.c.calls
         query = select(at, calls).where(at >= start, at < end, calls.is_not(None)).order_by(at)
         with self._reading() as db:
             return [(moment, number or 0) for moment, number in db.execute(query)]

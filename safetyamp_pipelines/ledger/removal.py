@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session as Transaction
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
+from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store, erase_freed, mark_freed, translated
-from safetyamp_pipelines.ledger.failures import forget_hashes
+from safetyamp_pipelines.ledger.failures import without_hashes
 from safetyamp_pipelines.ledger.ledger_errors import IntentUnsettled
 from safetyamp_pipelines.ledger.records import Forgotten, Unlinked
-from safetyamp_pipelines.ledger.schema import (
-    ChangeRow,
-    DecisionRow,
-    FailureRow,
-    LinkRow,
-    LookRow,
-    UnlinkRow,
-    VerdictRow,
-    as_record,
-)
+from safetyamp_pipelines.ledger.statements import of_key, put, records, row_at
 
 
 class Removal(Store):
@@ -34,9 +25,9 @@ class Removal(Store):
         """
         with self._writing() as db:
             refuse_open(db, entity, source_key, then="forget")
-            looks = update(LookRow).where(LookRow.entity == entity, LookRow.source_key == source_key)
+            looks = update(t.looks).where(t.looks.c.entity == entity, t.looks.c.source_key == source_key)
             db.execute(looks.values(source_key=""))  # who looked, and when, stays
-            decided = update(DecisionRow).where(DecisionRow.entity == entity, DecisionRow.source_key == source_key)
+            decided = update(t.decisions).where(t.decisions.c.entity == entity, t.decisions.c.source_key == source_key)
             db.execute(decided.values(about=""))  # its hash has no key
             forgotten = Forgotten(
                 changes=empty_changes(db, entity, source_key),
@@ -44,7 +35,7 @@ class Removal(Store):
                 failures=empty_failure(db, entity, source_key),
                 verdicts=empty_verdicts(db, entity, source_key),
             )
-            mark_freed(db.connection())
+            mark_freed(db)
         return forgotten
 
     def erase_freed(self) -> bool:
@@ -60,66 +51,68 @@ class Removal(Store):
         """
         with self._writing() as db:
             refuse_open(db, entity, source_key, then="unlink")
-            row = db.get(LinkRow, (entity, source_key), with_for_update=True)
+            row = row_at(db, t.links, entity, source_key, lock=True)
             if row is None:
                 return None
             now = self._clock()
-            by_hand = (DecisionRow.entity == entity, DecisionRow.source_key == source_key, DecisionRow.choice == "link")
-            ended = update(DecisionRow).where(*by_hand, DecisionRow.ended_at.is_(None))
+            d = t.decisions.c
+            by_hand = (d.entity == entity, d.source_key == source_key, d.choice == "link", d.ended_at.is_(None))
+            ended = update(t.decisions).where(*by_hand)
             db.execute(ended.values(ended_at=now, ended=f"unlinked by {who}"))
-            return as_record(Unlinked, remove_link(db, row, who, reason, now))
+            return remove_link(db, row, who, reason, now)
 
     def unlinked(self, entity: str | None = None) -> list[Unlinked]:
         """Every pair that people had forgotten, newest first."""
-        query = select(UnlinkRow).order_by(UnlinkRow.id.desc())
+        query = select(t.unlinks).order_by(t.unlinks.c.id.desc())
         if entity is not None:
-            query = query.where(UnlinkRow.entity == entity)
+            query = query.where(t.unlinks.c.entity == entity)
         with self._reading() as db:
-            return [as_record(Unlinked, row) for row in db.scalars(query)]
+            return records(Unlinked, db, query)
 
 
-def remove_link(db: Transaction, row: LinkRow, who: str, reason: str, now: datetime) -> UnlinkRow:
+def remove_link(db: Connection, link: RowMapping, who: str, reason: str, now: datetime) -> Unlinked:
     """Forget the pair, and note who had that done."""
-    kept = {"target_id": row.target_id, "natural_key": row.natural_key, "who": who, "reason": reason}
-    noted = UnlinkRow(entity=row.entity, source_key=row.source_key, at=now, **kept)
-    db.add(noted)
-    db.delete(row)
-    db.flush()
+    pair = {name: link[name] for name in ("entity", "source_key", "target_id", "natural_key")}
+    noted = Unlinked(**pair, who=who, reason=reason, at=now)
+    db.execute(insert(t.unlinks).values(**vars(noted)))
+    db.execute(delete(t.links).where(of_key(t.links, link["entity"], link["source_key"])))
     return noted
 
 
-def refuse_open(db: Transaction, entity: str, source_key: str, *, then: str) -> None:
+def refuse_open(db: Connection, entity: str, source_key: str, *, then: str) -> None:
     """IntentUnsettled when a call for the record has no answer; `then` is what is to be done afterwards."""
-    query = select(func.count()).where(ChangeRow.entity == entity, ChangeRow.source_key == source_key)
-    if db.scalar(query.where(ChangeRow.status.is_(None))):
+    query = select(func.count()).where(t.changes.c.entity == entity, t.changes.c.source_key == source_key)
+    if db.scalar(query.where(t.changes.c.status.is_(None))):
         raise IntentUnsettled(entity, source_key, then)
 
 
-def empty_changes(db: Transaction, entity: str, source_key: str) -> int:
+def empty_changes(db: Connection, entity: str, source_key: str) -> int:
     """The payload's hash goes, too: it has no key, and values can be found by hashing guesses."""
-    of_record = update(ChangeRow).where(ChangeRow.entity == entity, ChangeRow.source_key == source_key)
+    of_record = update(t.changes).where(t.changes.c.entity == entity, t.changes.c.source_key == source_key)
     # An intent that a push writes at this very moment keeps its values until it has its answer.
-    emptied = of_record.where(ChangeRow.status.is_not(None)).values(fields={}, payload_hash="", error=None, answer=None)
-    return len(db.execute(emptied.returning(ChangeRow.id)).all())
+    emptied = of_record.where(t.changes.c.status.is_not(None)).values(
+        fields={}, payload_hash="", error=None, answer=None
+    )
+    return db.execute(emptied).rowcount
 
 
-def empty_link(db: Transaction, entity: str, source_key: str) -> int:
+def empty_link(db: Connection, entity: str, source_key: str) -> int:
     """The pair of keys stays; `not_taken` goes, because its hashes have no key."""
-    query = update(LinkRow).where(LinkRow.entity == entity, LinkRow.source_key == source_key)
-    return len(db.execute(query.values(pushed={}, not_taken={}).returning(LinkRow.source_key)).all())
+    query = update(t.links).where(t.links.c.entity == entity, t.links.c.source_key == source_key)
+    return db.execute(query.values(pushed={}, not_taken={})).rowcount
 
 
-def empty_failure(db: Transaction, entity: str, source_key: str) -> int:
+def empty_failure(db: Connection, entity: str, source_key: str) -> int:
     """Which fields were refused and why stays. Without hashes every cause counts as changed."""
-    row = db.get(FailureRow, (entity, source_key), with_for_update=True)
+    row = row_at(db, t.failures, entity, source_key, lock=True)
     if row is None:
         return 0
-    row.fields = {name: {**facts, "suggestion": ""} for name, facts in row.fields.items()}
-    forget_hashes(row)
+    fields = {name: {**facts, "suggestion": ""} for name, facts in row["fields"].items()}
+    put(db, t.failures, [entity, source_key], without_hashes(fields), known=True)
     return 1
 
 
-def empty_verdicts(db: Transaction, entity: str, source_key: str) -> int:
+def empty_verdicts(db: Connection, entity: str, source_key: str) -> int:
     """Reasons and notes hold no values by promise; they go all the same, since they tell of the person's record."""
-    query = update(VerdictRow).where(VerdictRow.entity == entity, VerdictRow.source_key == source_key)
-    return len(db.execute(query.values(reasons=[], notes=[]).returning(VerdictRow.id)).all())
+    query = update(t.verdicts).where(t.verdicts.c.entity == entity, t.verdicts.c.source_key == source_key)
+    return db.execute(query.values(reasons=[], notes=[])).rowcount

@@ -1,45 +1,43 @@
-"""The ledger's tables as SQLAlchemy models, and their column types. How they are written and read is not here.
+"""The ledger's tables, and their column types. How they are written and read is not here.
 
 Every name starts with `ledger_`, so that the ledger can share a database with Dagster's own storage. A fresh ledger is
-made from these models; once a release has been run, a change here needs a migration in `migrations/versions`.
+made from these tables; once a release has been run, a change here needs a migration in `migrations/versions`.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
+    Column,
+    Connection,
     DateTime,
     Dialect,
+    Double,
     Enum,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
+    Table,
     Text,
     UniqueConstraint,
+    event,
     text,
     true,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.sql.elements import TextClause
 from sqlalchemy.types import TypeDecorator
 
-from safetyamp_pipelines.ledger.records import ChangeStatus, SessionStatus
 from safetyamp_pipelines.sync.model.plan import Action
-from safetyamp_pipelines.sync.model.remembered import Choice, FailureState
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.model.text import usable
-
-UNANSWERED = text("status IS NULL")
-UNANSWERED_CREATE = text("status IS NULL AND action = 'create'")
-STANDING = text("until_id IS NULL")
-
-Record = TypeVar("Record")
 
 # JSON text on both databases, not JSONB: it is never searched inside, keeps what was written as it was written, and
 # takes the \u0000 that JSONB refuses. An absent value is SQL NULL.
@@ -106,339 +104,304 @@ class SafetyAmpId(TypeDecorator[Id]):
         return target_id
 
 
-class Base(DeclarativeBase):
-    """Names every constraint, so that a migration can find it on both databases."""
+Actions = Enum(Action, native_enum=False, length=20, values_callable=lambda kind: [str(one) for one in kind])
 
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        }
-    )
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        str: Words,
-        Action: Enum(Action, native_enum=False, length=20, values_callable=lambda kind: [str(one) for one in kind]),
-        datetime: UtcDateTime,
-        dict[str, Any]: Json,
-        list[str]: Json,
+# Every constraint has a name, so that a migration can find it on both databases.
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     }
-
-
-class SessionRow(Base):
-    """One push of one entity in one run, and the fencing token it pushes under. `undoes` is another session's id."""
-
-    __tablename__ = "ledger_sessions"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    run_id: Mapped[str] = mapped_column(index=True)
-    entity: Mapped[str]
-    plan_hash: Mapped[str]
-    planned: Mapped[dict[str, Any]]
-    status: Mapped[SessionStatus] = mapped_column(Text)
-    started_at: Mapped[datetime]
-    ended_at: Mapped[datetime | None]
-    counts: Mapped[dict[str, Any] | None]
-    calls: Mapped[int | None]
-    lease_name: Mapped[str | None]
-    lease_token: Mapped[int | None]
-    is_whole: Mapped[bool] = mapped_column(server_default=true())
-    undoes: Mapped[int | None]
-
-
-class ChangeRow(Base):
-    """An intent, written before its call, and the answer. `status` is NULL while no answer is known.
-
-    `fields` maps each field to [before, after], in natural keys.
-    """
-
-    __tablename__ = "ledger_changes"
-    __table_args__ = (
-        # The promise "at most one create per source record" ends here, whatever the code above does.
-        Index(
-            "uq_ledger_changes_unanswered_create",
-            "entity",
-            "source_key",
-            unique=True,
-            sqlite_where=UNANSWERED_CREATE,
-            postgresql_where=UNANSWERED_CREATE,
-        ),
-        Index("ix_ledger_changes_unanswered", "entity", sqlite_where=UNANSWERED, postgresql_where=UNANSWERED),
-        Index("ix_ledger_changes_entity_source_key", "entity", "source_key"),
-    )
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    session_id: Mapped[int] = mapped_column(ForeignKey("ledger_sessions.id"), index=True)
-    entity: Mapped[str]
-    source_key: Mapped[str]
-    natural_key: Mapped[str]
-    action: Mapped[Action]
-    payload_hash: Mapped[str]
-    fields: Mapped[dict[str, Any]]
-    cause: Mapped[str]
-    target_id: Mapped[Id | None] = mapped_column(SafetyAmpId)
-    wave: Mapped[int]
-    intended_at: Mapped[datetime]
-    answered_at: Mapped[datetime | None]
-    status: Mapped[ChangeStatus | None] = mapped_column(Text)
-    http_status: Mapped[int | None]
-    error: Mapped[Any] = mapped_column(Json, nullable=True)
-    rule: Mapped[str | None]
-    answer: Mapped[Any] = mapped_column(Json, nullable=True)
-
-    session: Mapped[SessionRow] = relationship()
-
-
-class LinkRow(Base):
-    """Source record and SafetyAmp id: one link per source record, one per SafetyAmp record.
-
-    `not_taken_until` maps a field of `not_taken` to the time (ISO 8601) at which it is offered again.
-    """
-
-    __tablename__ = "ledger_links"
-    __table_args__ = (UniqueConstraint("entity", "target_id"),)
-
-    entity: Mapped[str] = mapped_column(primary_key=True)
-    source_key: Mapped[str] = mapped_column(primary_key=True)
-    target_id: Mapped[Id] = mapped_column(SafetyAmpId)
-    natural_key: Mapped[str]
-    pushed: Mapped[dict[str, Any]]
-    not_taken: Mapped[dict[str, Any]]
-    not_taken_until: Mapped[dict[str, Any]]
-    updated_at: Mapped[datetime]
-
-
-class UnlinkRow(Base):
-    """A pair that a person had forgotten, because it was wrong; the history is kept."""
-
-    __tablename__ = "ledger_unlinks"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    entity: Mapped[str]
-    source_key: Mapped[str]
-    target_id: Mapped[Id] = mapped_column(SafetyAmpId)
-    natural_key: Mapped[str]
-    who: Mapped[str]
-    reason: Mapped[str]
-    at: Mapped[datetime]
-
-
-class FailureRow(Base):
-    """A record SafetyAmp refused, with keyed hashes of the offending fields."""
-
-    __tablename__ = "ledger_failures"
-
-    entity: Mapped[str] = mapped_column(primary_key=True)
-    source_key: Mapped[str] = mapped_column(primary_key=True)
-    action: Mapped[Action]
-    payload_hash: Mapped[str]
-    fields: Mapped[dict[str, Any]]
-    http_status: Mapped[int | None]
-    first_seen: Mapped[datetime]
-    last_seen: Mapped[datetime]
-    attempts: Mapped[int]
-    expires_at: Mapped[datetime]
-    state: Mapped[FailureState] = mapped_column(Text)
-    cause: Mapped[dict[str, Any]]
-
-
-class LeaseRow(Base):
-    """The lease of one name. The row stays after release, because its token must only ever grow."""
-
-    __tablename__ = "ledger_leases"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    token: Mapped[int]
-    holder: Mapped[str | None]
-    since: Mapped[datetime | None]
-    expires_at: Mapped[datetime | None]
-
-
-class PauseRow(Base):
-    """A pause and its end; the history is kept."""
-
-    __tablename__ = "ledger_pauses"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    who: Mapped[str]
-    reason: Mapped[str]
-    at: Mapped[datetime]
-    resumed_by: Mapped[str | None]
-    resumed_at: Mapped[datetime | None]
-
-
-class ObservationRow(Base):
-    """How many rows a whole read of a table gave, and with how many calls; the history is kept for the guards."""
-
-    __tablename__ = "ledger_observations"
-    __table_args__ = (Index("ix_ledger_observations_table_name_at", "table_name", "at"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    table_name: Mapped[str]
-    rows: Mapped[int]
-    at: Mapped[datetime]
-    calls: Mapped[int | None]
-
-
-class KeyRow(Base):
-    """The random key of the keyed hashes, made once per ledger."""
-
-    __tablename__ = "ledger_keys"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    secret: Mapped[bytes] = mapped_column(LargeBinary)
-
-
-class ApprovalRow(Base):
-    """A person's leave to push one plan; every one given is kept."""
-
-    __tablename__ = "ledger_approvals"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    plan_hash: Mapped[str] = mapped_column(index=True)
-    entity: Mapped[str]
-    who: Mapped[str]
-    login: Mapped[str]
-    reason: Mapped[str]
-    at: Mapped[datetime]
-    expires_at: Mapped[datetime]
-    used_at: Mapped[datetime | None]
-
-
-class ChangeApprovalRow(Base):
-    """A person's leave to push one change that a guard holds; every one given is kept.
-
-    `change_hash` says record, fields and values. `used_at` is when the change was pushed.
-    """
-
-    __tablename__ = "ledger_change_approvals"
-    __table_args__ = (Index("ix_ledger_change_approvals_entity_change_hash", "entity", "change_hash"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    entity: Mapped[str]
-    source_key: Mapped[str]
-    change_hash: Mapped[str]
-    guard: Mapped[str]
-    who: Mapped[str]
-    login: Mapped[str]
-    reason: Mapped[str]
-    at: Mapped[datetime]
-    expires_at: Mapped[datetime]
-    used_at: Mapped[datetime | None]
-
-
-class DecisionRow(Base):
-    """What a person decided about one record; every one is kept. It counts until `ended_at`, and `ended` says why.
-
-    `about` is the hash of the question, or of the held change, that it answers; empty for a link.
-    """
-
-    __tablename__ = "ledger_decisions"
-    __table_args__ = (Index("ix_ledger_decisions_entity_source_key", "entity", "source_key"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    entity: Mapped[str]
-    source_key: Mapped[str]
-    choice: Mapped[Choice] = mapped_column(Text)
-    about: Mapped[str]
-    target_id: Mapped[Id | None] = mapped_column(SafetyAmpId)
-    who: Mapped[str]
-    login: Mapped[str]
-    reason: Mapped[str]
-    at: Mapped[datetime]
-    until: Mapped[datetime | None]
-    ended_at: Mapped[datetime | None]
-    ended: Mapped[str]
-
-
-class ClockRow(Base):
-    """The latest time that the ledger has seen: a clock that is set back revives nothing."""
-
-    __tablename__ = "ledger_clock"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    at: Mapped[datetime]
-
-
-class RunRow(Base):
-    """A run that gave verdicts to an entity's source records, and how many of each."""
-
-    __tablename__ = "ledger_runs"
-    __table_args__ = (Index("ix_ledger_runs_entity_id", "entity", "id"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    run_id: Mapped[str]
-    entity: Mapped[str]
-    at: Mapped[datetime]
-    counts: Mapped[dict[str, Any]]
-
-
-class VerdictRow(Base):
-    """A verdict from the run that first gave it until, and without, the run that gave another one.
-
-    `until_id` is NULL while it stands. `outcome` is NULL from the first run on that no longer saw the source record.
-    """
-
-    __tablename__ = "ledger_verdicts"
-    __table_args__ = (
-        Index("ix_ledger_verdicts_standing", "entity", sqlite_where=STANDING, postgresql_where=STANDING),
-        Index("ix_ledger_verdicts_entity_source_key", "entity", "source_key"),
-    )
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    entity: Mapped[str]
-    source_key: Mapped[str]
-    outcome: Mapped[str | None]
-    rule: Mapped[str]
-    reasons: Mapped[list[str]]
-    notes: Mapped[list[str]]
-    since_id: Mapped[int] = mapped_column(ForeignKey("ledger_runs.id"), index=True)
-    until_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_runs.id"))
-
-
-class CallRow(Base):
-    """One call to an outside system: no ids, no values."""
-
-    __tablename__ = "ledger_calls"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    run_id: Mapped[str] = mapped_column(index=True)
-    at: Mapped[datetime] = mapped_column(index=True)
-    system: Mapped[str] = mapped_column(index=True)
-    method: Mapped[str]
-    path: Mapped[str]
-    status: Mapped[int | None]
-    seconds: Mapped[float]
-    waited: Mapped[float]
-
-
-class CallTotalRow(Base):
-    """What the calls to one system with one status add up to, also those that are no longer listed. 0: no answer."""
-
-    __tablename__ = "ledger_call_totals"
-
-    system: Mapped[str] = mapped_column(primary_key=True)
-    status: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    calls: Mapped[int]
-    seconds: Mapped[float]
-    waited: Mapped[float]
-
-
-class LookRow(Base):
-    """Who looked at which record on the desk, and when."""
-
-    __tablename__ = "ledger_looks"
-    __table_args__ = (Index("ix_ledger_looks_entity_source_key", "entity", "source_key"),)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    at: Mapped[datetime]
-    who: Mapped[str]
-    entity: Mapped[str]
-    source_key: Mapped[str]
-
-
-def as_record(kind: type[Record], row: Base, **others: Any) -> Record:
-    """The row as a plain record of this dataclass; `others` are the fields that are not columns as they stand."""
-    names = [field.name for field in fields(kind) if field.name not in others]  # type: ignore[arg-type]
-    return kind(**{name: getattr(row, name) for name in names}, **others)
+)
+
+
+def _key(name: str, kind: Any = Words, **options: Any) -> Column[Any]:
+    return Column(name, kind, primary_key=True, **options)
+
+
+def _needed(name: str, kind: Any = Words, *rest: Any, **options: Any) -> Column[Any]:
+    return Column(name, kind, *rest, nullable=False, **options)
+
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    return Index(name, *columns, unique=unique, info={"where": text(where)})
+
+
+@event.listens_for(metadata, "before_create")
+def give_conditions(metadata: MetaData, connection: Connection, **_: Any) -> None:
+    """Have the partial indexes made as such. `Index` itself takes conditions by dialect and then loads each of them,
+    which a command on SQLite that makes no table would pay for PostgreSQL's."""
+    for index in (index for table in metadata.tables.values() for index in table.indexes):
+        where: TextClause | None = index.info.get("where")
+        if where is not None:
+            index.dialect_kwargs[f"{connection.dialect.name}_where"] = where
+
+
+# One push of one entity in one run, and the fencing token it pushes under. `undoes` is another session's id.
+sessions = Table(
+    "ledger_sessions",
+    metadata,
+    _key("id", Integer),
+    _needed("run_id", index=True),
+    _needed("entity"),
+    _needed("plan_hash"),
+    _needed("planned", Json),
+    _needed("status", Text),
+    _needed("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("counts", Json),
+    Column("calls", Integer),
+    Column("lease_name", Words),
+    Column("lease_token", Integer),
+    _needed("is_whole", Boolean, server_default=true()),
+    Column("undoes", Integer),
+)
+
+# An intent, written before its call, and the answer. `status` is NULL while no answer is known. `fields` maps each
+# field to [before, after], in natural keys.
+changes = Table(
+    "ledger_changes",
+    metadata,
+    _key("id", Integer),
+    _needed("session_id", Integer, ForeignKey("ledger_sessions.id"), index=True),
+    _needed("entity"),
+    _needed("source_key"),
+    _needed("natural_key"),
+    _needed("action", Actions),
+    _needed("payload_hash"),
+    _needed("fields", Json),
+    _needed("cause"),
+    Column("target_id", SafetyAmpId),
+    _needed("wave", Integer),
+    _needed("intended_at", UtcDateTime),
+    Column("answered_at", UtcDateTime),
+    Column("status", Text),
+    Column("http_status", Integer),
+    Column("error", Json),
+    Column("rule", Words),
+    Column("answer", Json),
+    # The promise "at most one create per source record" ends here, whatever the code above does.
+    _partial(
+        "uq_ledger_changes_unanswered_create",
+        "entity",
+        "source_key",
+        where="status IS NULL AND action = 'create'",
+        unique=True,
+    ),
+    _partial("ix_ledger_changes_unanswered", "entity", where="status IS NULL"),
+    Index("ix_ledger_changes_entity_source_key", "entity", "source_key"),
+)
+
+# Source record and SafetyAmp id: one link per source record, one per SafetyAmp record. `not_taken_until` maps a field
+# of `not_taken` to the time (ISO 8601) at which it is offered again.
+links = Table(
+    "ledger_links",
+    metadata,
+    _key("entity"),
+    _key("source_key"),
+    _needed("target_id", SafetyAmpId),
+    _needed("natural_key"),
+    _needed("pushed", Json),
+    _needed("not_taken", Json),
+    _needed("not_taken_until", Json),
+    _needed("updated_at", UtcDateTime),
+    UniqueConstraint("entity", "target_id"),
+)
+
+# A pair that a person had forgotten, because it was wrong; the history is kept.
+unlinks = Table(
+    "ledger_unlinks",
+    metadata,
+    _key("id", Integer),
+    _needed("entity"),
+    _needed("source_key"),
+    _needed("target_id", SafetyAmpId),
+    _needed("natural_key"),
+    _needed("who"),
+    _needed("reason"),
+    _needed("at", UtcDateTime),
+)
+
+# A record SafetyAmp refused, with keyed hashes of the offending fields.
+failures = Table(
+    "ledger_failures",
+    metadata,
+    _key("entity"),
+    _key("source_key"),
+    _needed("action", Actions),
+    _needed("payload_hash"),
+    _needed("fields", Json),
+    Column("http_status", Integer),
+    _needed("first_seen", UtcDateTime),
+    _needed("last_seen", UtcDateTime),
+    _needed("attempts", Integer),
+    _needed("expires_at", UtcDateTime),
+    _needed("state", Text),
+    _needed("cause", Json),
+)
+
+# The lease of one name. The row stays after release, because its token must only ever grow.
+leases = Table(
+    "ledger_leases",
+    metadata,
+    _key("name"),
+    _needed("token", Integer),
+    Column("holder", Words),
+    Column("since", UtcDateTime),
+    Column("expires_at", UtcDateTime),
+)
+
+# A pause and its end; the history is kept.
+pauses = Table(
+    "ledger_pauses",
+    metadata,
+    _key("id", Integer),
+    _needed("who"),
+    _needed("reason"),
+    _needed("at", UtcDateTime),
+    Column("resumed_by", Words),
+    Column("resumed_at", UtcDateTime),
+)
+
+# How many rows a whole read of a table gave, and with how many calls; the history is kept for the guards.
+observations = Table(
+    "ledger_observations",
+    metadata,
+    _key("id", Integer),
+    _needed("table_name"),
+    _needed("rows", Integer),
+    _needed("at", UtcDateTime),
+    Column("calls", Integer),
+    Index("ix_ledger_observations_table_name_at", "table_name", "at"),
+)
+
+# The random key of the keyed hashes, made once per ledger.
+keys = Table("ledger_keys", metadata, _key("name"), _needed("secret", LargeBinary))
+
+# A person's leave to push one plan; every one given is kept.
+approvals = Table(
+    "ledger_approvals",
+    metadata,
+    _key("id", Integer),
+    _needed("plan_hash", index=True),
+    _needed("entity"),
+    _needed("who"),
+    _needed("login"),
+    _needed("reason"),
+    _needed("at", UtcDateTime),
+    _needed("expires_at", UtcDateTime),
+    Column("used_at", UtcDateTime),
+)
+
+# A person's leave to push one change that a guard holds; every one given is kept. `change_hash` says record, fields and
+# values. `used_at` is when the change was pushed.
+change_approvals = Table(
+    "ledger_change_approvals",
+    metadata,
+    _key("id", Integer),
+    _needed("entity"),
+    _needed("source_key"),
+    _needed("change_hash"),
+    _needed("guard"),
+    _needed("who"),
+    _needed("login"),
+    _needed("reason"),
+    _needed("at", UtcDateTime),
+    _needed("expires_at", UtcDateTime),
+    Column("used_at", UtcDateTime),
+    Index("ix_ledger_change_approvals_entity_change_hash", "entity", "change_hash"),
+)
+
+# What a person decided about one record; every one is kept. It counts until `ended_at`, and `ended` says why. `about`
+# is the hash of the question, or of the held change, that it answers; empty for a link.
+decisions = Table(
+    "ledger_decisions",
+    metadata,
+    _key("id", Integer),
+    _needed("entity"),
+    _needed("source_key"),
+    _needed("choice", Text),
+    _needed("about"),
+    Column("target_id", SafetyAmpId),
+    _needed("who"),
+    _needed("login"),
+    _needed("reason"),
+    _needed("at", UtcDateTime),
+    Column("until", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    _needed("ended"),
+    Index("ix_ledger_decisions_entity_source_key", "entity", "source_key"),
+)
+
+# The latest time that the ledger has seen: a clock that is set back revives nothing.
+clock = Table("ledger_clock", metadata, _key("name"), _needed("at", UtcDateTime))
+
+# A run that gave verdicts to an entity's source records, and how many of each.
+runs = Table(
+    "ledger_runs",
+    metadata,
+    _key("id", Integer),
+    _needed("run_id"),
+    _needed("entity"),
+    _needed("at", UtcDateTime),
+    _needed("counts", Json),
+    Index("ix_ledger_runs_entity_id", "entity", "id"),
+)
+
+# A verdict from the run that first gave it until, and without, the run that gave another one. `until_id` is NULL while
+# it stands. `outcome` is NULL from the first run on that no longer saw the source record.
+verdicts = Table(
+    "ledger_verdicts",
+    metadata,
+    _key("id", Integer),
+    _needed("entity"),
+    _needed("source_key"),
+    Column("outcome", Words),
+    _needed("rule"),
+    _needed("reasons", Json),
+    _needed("notes", Json),
+    _needed("since_id", Integer, ForeignKey("ledger_runs.id"), index=True),
+    Column("until_id", Integer, ForeignKey("ledger_runs.id")),
+    _partial("ix_ledger_verdicts_standing", "entity", where="until_id IS NULL"),
+    Index("ix_ledger_verdicts_entity_source_key", "entity", "source_key"),
+)
+
+# One call to an outside system: no ids, no values.
+calls = Table(
+    "ledger_calls",
+    metadata,
+    _key("id", Integer),
+    _needed("run_id", index=True),
+    _needed("at", UtcDateTime, index=True),
+    _needed("system", index=True),
+    _needed("method"),
+    _needed("path"),
+    Column("status", Integer),
+    _needed("seconds", Double),
+    _needed("waited", Double),
+)
+
+# What the calls to one system with one status add up to, also those that are no longer listed. 0: no answer.
+call_totals = Table(
+    "ledger_call_totals",
+    metadata,
+    _key("system"),
+    _key("status", Integer, autoincrement=False),
+    _needed("calls", Integer),
+    _needed("seconds", Double),
+    _needed("waited", Double),
+)
+
+# Who looked at which record on the desk, and when.
+looks = Table(
+    "ledger_looks",
+    metadata,
+    _key("id", Integer),
+    _needed("at", UtcDateTime),
+    _needed("who"),
+    _needed("entity"),
+    _needed("source_key"),
+    Index("ix_ledger_looks_entity_source_key", "entity", "source_key"),
+)

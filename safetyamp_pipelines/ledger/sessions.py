@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
+from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.ledger_errors import SessionEnded
 from safetyamp_pipelines.ledger.records import Lease, Session, SessionStatus
-from safetyamp_pipelines.ledger.schema import SessionRow, as_record
+from safetyamp_pipelines.ledger.statements import as_record, put, records, row_at
 
 
 class Sessions(Store):
@@ -28,7 +29,7 @@ class Sessions(Store):
         undoes: int | None = None,
     ) -> int:
         """Open a session and return its id. With a lease, every intent is refused once the lease is lost."""
-        row = SessionRow(
+        started = insert(t.sessions).values(
             run_id=run_id,
             entity=entity,
             plan_hash=plan_hash,
@@ -41,53 +42,51 @@ class Sessions(Store):
             undoes=undoes,
         )
         with self._writing() as db:
-            db.add(row)
-            db.flush()
-            return row.id
+            return int(db.execute(started.returning(t.sessions.c.id)).scalar_one())
 
     def end_session(self, session_id: int, status: SessionStatus, counts: Mapping[str, int], calls: int) -> None:
         """Close a running session with its counts by status and the calls it made. Raises SessionEnded."""
         with self._writing() as db:
-            row = db.get(SessionRow, session_id, with_for_update=True)
+            row = row_at(db, t.sessions, session_id, lock=True)
             if row is None:
                 raise LookupError(f"session {session_id} is not in the ledger")
-            if row.status != "running":
-                raise SessionEnded(session_id, row.status)
-            row.status, row.counts, row.calls, row.ended_at = (status, dict(counts), calls, self._clock())
+            if row["status"] != "running":
+                raise SessionEnded(session_id, row["status"])
+            ended = {"status": status, "counts": dict(counts), "calls": calls, "ended_at": self._clock()}
+            put(db, t.sessions, [session_id], ended, known=True)
 
     def open_session(self, entity: str) -> Session | None:
         """The newest session of the entity that never ended: whoever holds the lease knows that its push died."""
-        query = select(SessionRow).where(SessionRow.entity == entity, SessionRow.status == "running")
+        query = select(t.sessions).where(t.sessions.c.entity == entity, t.sessions.c.status == "running")
         with self._reading() as db:
-            row = db.scalars(query.order_by(SessionRow.id.desc()).limit(1)).one_or_none()
-            return None if row is None else as_record(Session, row)
+            return next(iter(records(Session, db, query.order_by(t.sessions.c.id.desc()).limit(1))), None)
 
     def session(self, session_id: int) -> Session | None:
         """One session; None when there is no such."""
         with self._reading() as db:
-            row = db.get(SessionRow, session_id)
+            row = row_at(db, t.sessions, session_id)
             return None if row is None else as_record(Session, row)
 
     def was_pushed_whole(self, entity: str) -> bool:
         """Whether any session of the entity carried out a whole plan, and came to its end."""
-        query = select(SessionRow.id).where(
-            SessionRow.entity == entity, SessionRow.is_whole, SessionRow.status == "done"
+        query = select(t.sessions.c.id).where(
+            t.sessions.c.entity == entity, t.sessions.c.is_whole, t.sessions.c.status == "done"
         )
         with self._reading() as db:
             return db.scalar(query.limit(1)) is not None
 
     def sessions(self, limit: int = 50, *, entity: str | None = None, run_id: str | None = None) -> list[Session]:
         """The newest sessions, newest first."""
-        query = select(SessionRow).order_by(SessionRow.id.desc()).limit(limit)
+        query = select(t.sessions).order_by(t.sessions.c.id.desc()).limit(limit)
         if entity is not None:
-            query = query.where(SessionRow.entity == entity)
+            query = query.where(t.sessions.c.entity == entity)
         if run_id is not None:
-            query = query.where(SessionRow.run_id == run_id)
+            query = query.where(t.sessions.c.run_id == run_id)
         with self._reading() as db:
-            return [as_record(Session, row) for row in db.scalars(query)]
+            return records(Session, db, query)
 
     def sessions_started(self, start: datetime, end: datetime) -> list[Session]:
         """The sessions started from `start` until, and without, `end`, oldest first."""
-        query = select(SessionRow).where(SessionRow.started_at >= start, SessionRow.started_at < end)
+        query = select(t.sessions).where(t.sessions.c.started_at >= start, t.sessions.c.started_at < end)
         with self._reading() as db:
-            return [as_record(Session, row) for row in db.scalars(query.order_by(SessionRow.id))]
+            return records(Session, db, query.order_by(t.sessions.c.id))

@@ -9,8 +9,8 @@ from typing import Literal
 
 from sqlalchemy import case, extract, func, select
 
+from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
-from safetyamp_pipelines.ledger.schema import ChangeRow, FailureRow, RunRow, SessionRow, UtcDateTime, VerdictRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +40,15 @@ class Totals(Store):
 
     def session_totals(self) -> list[SessionTotal]:
         """By entity and status."""
-        kind = (SessionRow.entity, SessionRow.status)
-        seconds = extract("epoch", SessionRow.ended_at) - extract("epoch", SessionRow.started_at)
-        whole = case((SessionRow.is_whole, SessionRow.ended_at))
+        kind = (t.sessions.c.entity, t.sessions.c.status)
+        seconds = extract("epoch", t.sessions.c.ended_at) - extract("epoch", t.sessions.c.started_at)
+        whole = case((t.sessions.c.is_whole, t.sessions.c.ended_at))
         query = select(
             *kind,
             func.count(),
             func.coalesce(func.sum(seconds), 0),
-            func.max(SessionRow.started_at),
-            func.max(whole, type_=UtcDateTime()),
+            func.max(t.sessions.c.started_at),
+            func.max(whole, type_=t.UtcDateTime()),
         )
         with self._reading() as db:
             return [
@@ -65,8 +65,8 @@ class Totals(Store):
 
     def change_totals(self) -> dict[tuple[str, ...], int]:
         """(entity, action, status) → changes that were answered."""
-        kind = (ChangeRow.entity, ChangeRow.action, ChangeRow.status)
-        query = select(*kind, func.count()).where(ChangeRow.status.is_not(None)).group_by(*kind)
+        kind = (t.changes.c.entity, t.changes.c.action, t.changes.c.status)
+        query = select(*kind, func.count()).where(t.changes.c.status.is_not(None)).group_by(*kind)
         with self._reading() as db:
             return {(entity, str(action), str(status)): number for entity, action, status, number in db.execute(query)}
 
@@ -76,22 +76,24 @@ class Totals(Store):
 
     def _held_or_rejected(self) -> Iterator[Waiting]:
         query = (
-            select(VerdictRow.entity, VerdictRow.source_key, VerdictRow.outcome, RunRow.at)
-            .join(RunRow, RunRow.id == VerdictRow.since_id)
-            .where(VerdictRow.until_id.is_(None), VerdictRow.outcome.in_(["held", "rejected"]))
+            select(t.verdicts.c.entity, t.verdicts.c.source_key, t.verdicts.c.outcome, t.runs.c.at)
+            .join(t.runs, t.runs.c.id == t.verdicts.c.since_id)
+            .where(t.verdicts.c.until_id.is_(None), t.verdicts.c.outcome.in_(["held", "rejected"]))
         )
         with self._reading() as db:
             for entity, key, outcome, at in db.execute(query):
                 yield Waiting(entity, key, "held" if outcome == "held" else "rejected", at)
 
     def _refused(self, now: datetime) -> Iterator[Waiting]:
-        query = select(FailureRow).where(FailureRow.state == "open", FailureRow.expires_at > now)
+        found = (t.failures.c.entity, t.failures.c.source_key, t.failures.c.first_seen)
+        query = select(*found).where(t.failures.c.state == "open", t.failures.c.expires_at > now)
         with self._reading() as db:
-            for row in db.scalars(query):
-                yield Waiting(row.entity, row.source_key, "refused", row.first_seen)
+            for entity, key, at in db.execute(query):
+                yield Waiting(entity, key, "refused", at)
 
     def _unanswered(self) -> Iterator[Waiting]:
-        query = select(ChangeRow.entity, ChangeRow.source_key, ChangeRow.intended_at).where(ChangeRow.status.is_(None))
+        found = (t.changes.c.entity, t.changes.c.source_key, t.changes.c.intended_at)
+        query = select(*found).where(t.changes.c.status.is_(None))
         with self._reading() as db:
             for entity, key, at in db.execute(query):
                 yield Waiting(entity, key, "unanswered", at)

@@ -13,16 +13,16 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, or_, select, update
-from sqlalchemy.orm import Session as Transaction
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, RowMapping, Select, delete, insert, or_, select, update
 
+from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.locks import locked_lease
 from safetyamp_pipelines.ledger.records import ChangeStatus, LoggedRun, LoggedVerdict
-from safetyamp_pipelines.ledger.schema import ChangeRow, RunRow, SessionRow, VerdictRow
+from safetyamp_pipelines.ledger.statements import records
 from safetyamp_pipelines.sync.model.plan import Verdict
 
+c = t.verdicts.c
 COLUMNS = ("outcome", "rule", "reasons", "notes")
 """What makes two verdicts the same."""
 Wording = tuple[Any, ...]
@@ -86,60 +86,57 @@ class Verdicts(Store):
         with self._writing() as db:
             # Two runs that log at once take turns: each compares with what stands. A lease nobody holds will do.
             locked_lease(db, f"verdicts of {entity}")
-            run = logged_run(db, run_id, entity, at)
-            run.counts = dict(Counter(outcome for outcome, *_ in told.values()))
-            db.add(run)
-            db.flush()
+            run = logged_run(db, run_id, entity, at, Counter(outcome for outcome, *_ in told.values()))
             standing = standing_verdicts(db, entity)
             now = {**dict.fromkeys(standing, GONE), **told}
             changed = {key: said for key, said in now.items() if standing.get(key) != said}
-            stand_from(db, run, changed)
+            stand_from(db, entity, run, changed)
 
     def verdict_history(self, entity: str, source_key: str, runs: int = 10) -> list[LoggedVerdict]:
         """The record's verdict in each of the entity's last runs, newest first, from the first run that saw it on."""
-        since = aliased(RunRow)
         with self._reading() as db:
-            logged = list(db.scalars(newest_runs(entity, runs)))
+            logged = db.execute(newest_runs(entity, runs)).mappings().all()
             if not logged:
                 return []
-            overlaps = or_(VerdictRow.until_id.is_(None), VerdictRow.until_id > logged[-1].id)
-            spans = db.execute(
-                select(VerdictRow, since.at)
-                .join(since, VerdictRow.since_id == since.id)
-                .where(VerdictRow.entity == entity, VerdictRow.source_key == source_key, overlaps)
-            ).all()
+            overlaps = or_(c.until_id.is_(None), c.until_id > logged[-1]["id"])
+            query = (
+                select(t.verdicts, t.runs.c.at.label("since"))
+                .join(t.runs, c.since_id == t.runs.c.id)
+                .where(c.entity == entity, c.source_key == source_key, overlaps)
+            )
+            spans = db.execute(query).mappings().all()
             return [
-                verdict_record(run, verdict, began)
+                verdict_record(run, span)
                 for run in logged
-                for verdict, began in spans
-                if verdict.since_id <= run.id and (verdict.until_id is None or run.id < verdict.until_id)
+                for span in spans
+                if span["since_id"] <= run["id"] and (span["until_id"] is None or run["id"] < span["until_id"])
             ]
 
     def standing(self, entity: str, outcomes: Iterable[str]) -> dict[str, str]:
         """Source key → outcome of the records whose newest verdict is one of these, in the order of the keys."""
-        query = select(VerdictRow.source_key, VerdictRow.outcome).where(
-            VerdictRow.entity == entity, VerdictRow.until_id.is_(None), VerdictRow.outcome.in_(map(str, outcomes))
+        query = select(c.source_key, c.outcome).where(
+            c.entity == entity, c.until_id.is_(None), c.outcome.in_(map(str, outcomes))
         )
         with self._reading() as db:
-            return {key: str(outcome) for key, outcome in db.execute(query.order_by(VerdictRow.source_key))}
+            return {key: str(outcome) for key, outcome in db.execute(query.order_by(c.source_key))}
 
     def runs(self, entity: str, limit: int = 50) -> list[LoggedRun]:
         """The newest runs that logged verdicts of the entity, newest first."""
         with self._reading() as db:
-            rows = db.scalars(newest_runs(entity, limit))
-            return [LoggedRun(run_id=row.run_id, at=row.at, counts=row.counts) for row in rows]
+            return records(LoggedRun, db, newest_runs(entity, limit))
 
     def trail(self, entity: str, start: datetime, end: datetime) -> Trail:
         """What led to the changes intended in this time: four statements, however many changes there are."""
         keys = (
-            select(ChangeRow.source_key)
-            .where(ChangeRow.entity == entity, ChangeRow.intended_at >= start, ChangeRow.intended_at < end)
+            select(t.changes.c.source_key)
+            .where(t.changes.c.entity == entity, t.changes.c.intended_at >= start, t.changes.c.intended_at < end)
             .distinct()
         )
         standing: dict[str, list[Standing]] = defaultdict(list)
         attempts: dict[str, list[Attempt]] = defaultdict(list)
         with self._reading() as db:
-            runs = select(RunRow.id, RunRow.run_id, RunRow.at).where(RunRow.entity == entity).order_by(RunRow.id)
+            r = t.runs.c
+            runs = select(r.id, r.run_id, r.at).where(r.entity == entity).order_by(r.id)
             looks = tuple(Look(*row) for row in db.execute(runs))
             for key, outcome, since, until in db.execute(_standing(entity, keys)):
                 standing[key].append(Standing(outcome, since, until))
@@ -157,67 +154,67 @@ def wording(verdict: Verdict) -> Wording:
     return (str(verdict.outcome), verdict.rule, list(verdict.reasons), list(verdict.notes))
 
 
-def newest_runs(entity: str, limit: int) -> Select[RunRow]:
+def newest_runs(entity: str, limit: int) -> Select[Any]:
     """The entity's logged runs, newest first."""
-    return select(RunRow).where(RunRow.entity == entity).order_by(RunRow.id.desc()).limit(limit)
+    return select(t.runs).where(t.runs.c.entity == entity).order_by(t.runs.c.id.desc()).limit(limit)
 
 
-def logged_run(db: Transaction, run_id: str, entity: str, at: datetime) -> RunRow:
-    """A new row for the run; or its old one, taken back, when that is the entity's newest."""
-    newest = db.scalars(newest_runs(entity, 1)).one_or_none()
+def logged_run(db: Connection, run_id: str, entity: str, at: datetime, counts: Mapping[str, int]) -> int:
+    """The id of a new row for the run; or of its old one, taken back, when that is the entity's newest."""
+    newest = db.execute(newest_runs(entity, 1)).one_or_none()
     if newest is None or newest.run_id != run_id:
-        return RunRow(run_id=run_id, entity=entity, at=at)
-    own = select(VerdictRow.source_key).where(VerdictRow.since_id == newest.id)
-    replaced = update(VerdictRow).where(VerdictRow.entity == entity, VerdictRow.source_key.in_(own))
-    db.execute(replaced.where(VerdictRow.until_id == newest.id).values(until_id=None))
-    db.execute(delete(VerdictRow).where(VerdictRow.since_id == newest.id))
-    return newest
+        new = insert(t.runs).values(run_id=run_id, entity=entity, at=at, counts=dict(counts))
+        return int(db.execute(new.returning(t.runs.c.id)).scalar_one())
+    own = select(c.source_key).where(c.since_id == newest.id)
+    replaced = update(t.verdicts).where(c.entity == entity, c.source_key.in_(own))
+    db.execute(replaced.where(c.until_id == newest.id).values(until_id=None))
+    db.execute(delete(t.verdicts).where(c.since_id == newest.id))
+    db.execute(update(t.runs).where(t.runs.c.id == newest.id).values(counts=dict(counts)))
+    return int(newest.id)
 
 
-def standing_verdicts(db: Transaction, entity: str) -> dict[str, Wording]:
+def standing_verdicts(db: Connection, entity: str) -> dict[str, Wording]:
     """Source key → what the last run that knew better said."""
-    columns = [getattr(VerdictRow, name) for name in COLUMNS]
-    query = select(VerdictRow.source_key, *columns).where(VerdictRow.entity == entity, VerdictRow.until_id.is_(None))
+    columns = [c[name] for name in COLUMNS]
+    query = select(c.source_key, *columns).where(c.entity == entity, c.until_id.is_(None))
     return {key: tuple(said) for key, *said in db.execute(query)}
 
 
-def stand_from(db: Transaction, run: RunRow, changed: dict[str, Wording]) -> None:
+def stand_from(db: Connection, entity: str, run: int, changed: dict[str, Wording]) -> None:
     """Let these verdicts stand from the run on, and those they replace no longer; two statements, however many."""
     if not changed:
         return
     rows = [
-        {"entity": run.entity, "source_key": key, "since_id": run.id, **dict(zip(COLUMNS, said, strict=True))}
+        {"entity": entity, "source_key": key, "since_id": run, **dict(zip(COLUMNS, said, strict=True))}
         for key, said in changed.items()
     ]
-    # On the connection, past the objects of the transaction: thousands of rows that nobody looks at again.
-    connection = db.connection()
-    connection.execute(insert(VerdictRow), rows)
-    own = select(VerdictRow.source_key).where(VerdictRow.since_id == run.id)
-    standing = update(VerdictRow).where(VerdictRow.entity == run.entity, VerdictRow.until_id.is_(None))
-    replaced = standing.where(VerdictRow.since_id != run.id, VerdictRow.source_key.in_(own))
-    connection.execute(replaced.values(until_id=run.id))
+    db.execute(insert(t.verdicts), rows)
+    own = select(c.source_key).where(c.since_id == run)
+    standing = update(t.verdicts).where(c.entity == entity, c.until_id.is_(None))
+    replaced = standing.where(c.since_id != run, c.source_key.in_(own))
+    db.execute(replaced.values(until_id=run))
 
 
-def verdict_record(run: RunRow, row: VerdictRow, since: datetime) -> LoggedVerdict:
+def verdict_record(run: RowMapping, span: RowMapping) -> LoggedVerdict:
     """The verdict as the given run repeated it."""
     return LoggedVerdict(
-        run_id=run.run_id,
-        at=run.at,
-        outcome=row.outcome,
-        rule=row.rule,
-        reasons=tuple(row.reasons),
-        notes=tuple(row.notes),
-        since=since,
+        run_id=run["run_id"],
+        at=run["at"],
+        outcome=span["outcome"],
+        rule=span["rule"],
+        reasons=tuple(span["reasons"]),
+        notes=tuple(span["notes"]),
+        since=span["since"],
     )
 
 
 def _standing(entity: str, keys: Select[str]) -> Select[str, str | None, int, int | None]:
-    columns = (VerdictRow.source_key, VerdictRow.outcome, VerdictRow.since_id, VerdictRow.until_id)
-    chosen = select(*columns).where(VerdictRow.entity == entity, VerdictRow.source_key.in_(keys))
-    return chosen.order_by(VerdictRow.since_id)
+    columns = (c.source_key, c.outcome, c.since_id, c.until_id)
+    chosen = select(*columns).where(c.entity == entity, c.source_key.in_(keys))
+    return chosen.order_by(c.since_id)
 
 
 def _attempts(entity: str, keys: Select[str]) -> Select[str, int, str, ChangeStatus | None, int | None]:
-    columns = (ChangeRow.source_key, ChangeRow.id, SessionRow.run_id, ChangeRow.status, ChangeRow.http_status)
-    chosen = select(*columns).join(ChangeRow.session).where(ChangeRow.entity == entity, ChangeRow.source_key.in_(keys))
-    return chosen.order_by(ChangeRow.id)
+    columns = (t.changes.c.source_key, t.changes.c.id, t.sessions.c.run_id, t.changes.c.status, t.changes.c.http_status)
+    chosen = select(*columns).join(t.sessions).where(t.changes.c.entity == entity, t.changes.c.source_key.in_(keys))
+    return chosen.order_by(t.changes.c.id)

@@ -10,7 +10,7 @@ from ledger_entries import link, refuse
 from sqlalchemy import make_url, text
 
 from safetyamp_pipelines.ledger import Forgotten, IntentUnsettled, Ledger
-from safetyamp_pipelines.ledger.schema import Base
+from safetyamp_pipelines.ledger.schema import metadata
 from safetyamp_pipelines.sync.model.plan import Change, Outcome, Verdict
 
 MARK = "Marked-Value"
@@ -49,7 +49,7 @@ def person(ledger: Ledger, session: int, change: MakeChange, clock) -> str:
 def everything(ledger: Ledger) -> str:
     """Every row of every table, as text."""
     with ledger._engine.connect() as connection:
-        tables = [connection.execute(text(f"SELECT * FROM {name}")).all() for name in Base.metadata.tables]
+        tables = [connection.execute(text(f"SELECT * FROM {name}")).all() for name in metadata.tables]
     return repr(tables)
 
 

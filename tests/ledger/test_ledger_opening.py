@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
 from safetyamp_pipelines.ledger.database import VERSION_TABLE, VERSIONS, ledger_address, migrate, open_engine
-from safetyamp_pipelines.ledger.schema import Base
+from safetyamp_pipelines.ledger.schema import metadata
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.sync.model.plan import Change
 
@@ -79,7 +79,7 @@ def test_models_and_migrations_agree(url: str) -> None:
         context = MigrationContext.configure(
             connection, opts={"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
         )
-        differences = compare_metadata(context, Base.metadata)
+        differences = compare_metadata(context, metadata)
     engine.dispose()
 
     # then there is nothing left to migrate
@@ -101,7 +101,7 @@ def test_the_ledger_can_live_beside_dagsters_own_tables(url: str) -> None:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "of another program"
     tables = set(inspect(other).get_table_names()) - {"alembic_version"}
     other.dispose()
-    assert tables == {*Base.metadata.tables, VERSION_TABLE}
+    assert tables == {*metadata.tables, VERSION_TABLE}
     assert all(name.startswith("ledger_") for name in tables)
 
 
@@ -120,7 +120,7 @@ def test_the_ledger_of_a_later_release_is_refused(url: str) -> None:
 def test_a_migration_that_fails_leaves_nothing_behind(url: str) -> None:
     # given a database in which the last table of the migration is already taken
     engine = open_engine(url)
-    Base.metadata.drop_all(engine)
+    metadata.drop_all(engine)
     with engine.begin() as connection:
         connection.execute(text(f"DROP TABLE {VERSION_TABLE}"))
         connection.execute(text("CREATE TABLE ledger_keys (other TEXT)"))

@@ -12,7 +12,7 @@ from sqlalchemy.pool import StaticPool
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.ledger.database import Clock, begin_sqlite, prepare_sqlite
-from safetyamp_pipelines.ledger.schema import Base
+from safetyamp_pipelines.ledger.schema import metadata
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 
 
@@ -48,8 +48,7 @@ class Ledgers:
     def rows(self) -> dict[str, list[Any]]:
         """Everything it holds, table by table."""
         return {
-            table: self._memory.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
-            for table in Base.metadata.tables
+            table: self._memory.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall() for table in metadata.tables
         }
 
     def close(self) -> None:
