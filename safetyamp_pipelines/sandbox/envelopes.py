@@ -32,6 +32,13 @@ def empty_page(system: str) -> bytes:
     return json.dumps(_EMPTY_PAGES[system]).encode()
 
 
+def endless_page(system: str, cursor: str, url: str) -> bytes:
+    """A listing of Samsara or Graph that holds no row and names a further page: by the cursor, or below the URL."""
+    if system == "samsara":
+        return json.dumps({"data": [], "pagination": {"endCursor": cursor, "hasNextPage": True}}).encode()
+    return json.dumps({"value": [], "@odata.nextLink": f"{url}?$skiptoken={cursor}"}).encode()
+
+
 def has_rows(page: bytes) -> bool:
     """Whether a listing's answer, of any of the systems, holds at least one row."""
     body = json.loads(page)

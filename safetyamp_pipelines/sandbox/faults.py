@@ -19,6 +19,7 @@ KINDS = (
     "html",  # 200 with an HTML page; the application does not see the request, unless `acts`
     "repeat_page",  # the body of the page answered before on the same path
     "empty_page",  # a page without rows, in the system's own envelope
+    "endless_page",  # an empty page of Samsara or Graph that names another page, each time a new one
     "poison",  # the application's answer, in whose first record `field` holds the JSON text `body`
     "answer",  # `status`, `headers` and `body` as they are; the application does not see the request
     "drip",  # the head of an answer that never ends, a byte every `delay` seconds; the application sees nothing

@@ -11,13 +11,13 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from safetyamp_pipelines.sandbox.envelopes import HTML, empty_page, error_answer, has_rows
+from safetyamp_pipelines.sandbox.envelopes import HTML, empty_page, endless_page, error_answer, has_rows
 from safetyamp_pipelines.sandbox.faults import FaultBook, FaultRule
 from safetyamp_pipelines.sandbox.requestlog import RequestLog
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-_NOT_FORWARDED = ("cut_before", "status", "html", "answer", "drip")
+_NOT_FORWARDED = ("cut_before", "status", "html", "answer", "drip", "endless_page")
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,11 @@ class Gate:
         if fault.kind == "answer":
             headers = tuple((name.lower().encode(), value.encode()) for name, value in fault.headers.items())
             return Answer(fault.status, headers, b"").with_body(_bytes(fault.body))
+        if fault.kind == "endless_page":
+            host = dict(exchange.scope["headers"])[b"host"].decode()
+            url = f"{exchange.scope['scheme']}://{host}{exchange.scope['path']}"
+            page = endless_page(exchange.system, f"page-{exchange.seq}", url)
+            return Answer.plain(200, b"application/json", page)
         if fault.kind == "status" or answer is None:
             headers = () if fault.retry_after is None else ((b"retry-after", str(fault.retry_after).encode()),)
             return Answer.plain(fault.status, *error_answer(exchange.system, fault.status), headers)

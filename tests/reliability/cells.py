@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from reliability.lean import kill_after, lean_run
+from reliability.sick_parts import SICK_PARTS, Trouble
 from reliability.small import TIMEOUT, Tables, duplicates, end_state, environment_of, small_box
 from safetyamp_pipelines.sandbox import FaultRule, RequestRecord, Sandbox
+from safetyamp_pipelines.systems.http.listing import MOST_EMPTY
 
 FAULTS: Mapping[str, FaultRule] = {
     "429 with Retry-After": FaultRule("status", status=429, retry_after=0.1),
@@ -31,11 +33,16 @@ FAULTS: Mapping[str, FaultRule] = {
     "HTML with 200": FaultRule("html"),
     "repeated page": FaultRule("repeat_page"),
     "empty page": FaultRule("empty_page"),
+    "endless list": FaultRule("endless_page", times=2 * MOST_EMPTY),
+    "slow drip": FaultRule("drip", delay=0.1),
 }
-LISTINGS_ONLY = ("repeated page", "empty page")
+LISTINGS_ONLY = ("repeated page", "empty page", "endless list")
+CURSORS_ONLY = ("endless list",)
 WRITES_ONLY = ("500, acted", "504, acted")
 
 KILLS = ("killed, not acted", "killed, acted", "killed after the answer")
+EACH = 6
+"""A part falls ill after the first change and after each sixth one from there."""
 NEVER = 600.0  # seconds an answer is held back; the killed process does not wait for it
 LATEST = 600.0  # seconds until a call must have come
 
@@ -95,7 +102,7 @@ def healthy_calls() -> tuple[list[RequestRecord], Tables]:
 
 
 def cells_of(calls: Sequence[RequestRecord]) -> list[Cell]:
-    """Every fault on every call, and every kill on every write."""
+    """Every fault on every call, every kill on every write, and every sick part after some of the writes."""
     cells, writes = list[Cell](), 0
     for call in calls:
         is_write = call.is_write and call.system == "safetyamp"
@@ -104,7 +111,10 @@ def cells_of(calls: Sequence[RequestRecord]) -> list[Cell]:
         faults = [name for name in FAULTS if name not in (LISTINGS_ONLY if is_write else WRITES_ONLY)]
         if call.system == "login":
             faults = [name for name in faults if name not in LISTINGS_ONLY]
-        cells += [Cell(call.seq, what, name, writes) for name in (*faults, *(KILLS if is_write else ()))]
+        if call.system not in ("graph", "samsara"):
+            faults = [name for name in faults if name not in CURSORS_ONLY]
+        befalls = (*KILLS, *(SICK_PARTS if writes % EACH == 1 else ())) if is_write else ()
+        cells += [Cell(call.seq, what, name, writes) for name in (*faults, *befalls)]
     return cells
 
 
@@ -112,6 +122,10 @@ def try_cell(cell: Cell, wanted: Tables, run: Runner = lean_run) -> Healing:
     """Let it happen, lift all faults, run until a run writes nothing, and look at SafetyAmp."""
     with small_box() as box:
         environment = environment_of(box)
+        if cell.fault in SICK_PARTS:
+            with SICK_PARTS[cell.fault](environment) as trouble:
+                _befallen(cell, trouble)
+                return _healed(box, trouble.environment, cell, wanted, run)
         if cell.fault in KILLS:
             _killed(box, environment, cell)
         else:
@@ -135,6 +149,21 @@ def _tried(cell: Cell, wanted: Tables) -> Healing:
         return try_cell(cell, wanted)
     except Exception as error:  # noqa: BLE001 - whatever it is, it stands in the table
         return Healing(cell, 0, f"{type(error).__name__}: {error}")
+
+
+def _befallen(cell: Cell, trouble: Trouble) -> None:
+    """A run of which a part falls ill as soon as the cell's change is settled, and gets well when it has ended."""
+    settled = 0
+
+    def count() -> None:
+        nonlocal settled
+        settled += 1
+        if settled == cell.write:
+            trouble.begin()
+
+    lean_run(trouble.environment, settled=count)
+    assert settled >= cell.write, f"{cell} never came"
+    trouble.end()
 
 
 def _healed(box: Sandbox, environment: Mapping[str, str], cell: Cell, wanted: Tables, run: Runner) -> Healing:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from reliability.cells import FAULTS, KILLS, Healing
+from reliability.sick_parts import SICK_PARTS
 from safetyamp_pipelines.sandbox import RequestRecord
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
@@ -50,7 +51,9 @@ def table(healings: Sequence[Healing]) -> str:
     """One line a fault, one column a class of outcome."""
     columns = _columns(healings)
     counts = Counter((healing.cell.fault, healing.outcome) for healing in healings)
-    faults = [name for name in (*FAULTS, *KILLS) if any(healing.cell.fault == name for healing in healings)]
+    faults = [
+        name for name in (*FAULTS, *KILLS, *SICK_PARTS) if any(healing.cell.fault == name for healing in healings)
+    ]
     return lines(["Fault", *columns], [[name, *(counts[name, column] for column in columns)] for name in faults])
 
 
