@@ -20,9 +20,9 @@ from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 class Operator:
     """Someone who fills in launchpads; a ledger and a snapshot store of one test's own."""
 
-    def __init__(self, home: Path, ledger: Ledger) -> None:
+    def __init__(self, home: Path, ledger: Ledger, **environ: str) -> None:
         self.ledger, self.store = ledger, SnapshotStore(str(home / "snapshots"))
-        environ = {"LEDGER_URL": f"sqlite:///{home}/ledger.db", "SNAPSHOT_URL": str(home / "snapshots")}
+        environ |= {"LEDGER_URL": f"sqlite:///{home}/ledger.db", "SNAPSHOT_URL": str(home / "snapshots")}
         self._defs = build_defs(resources_for(SettingsResource.of(environ)))
 
     def launch(self, name: str, form: Mapping[str, Any] | None = None) -> dg.ExecuteInProcessResult:
@@ -136,12 +136,38 @@ def test_an_approval_of_nothing_or_by_nobody_is_refused(operator: Operator) -> N
     assert operator.ledger.approvals() == []
 
 
-def test_held_changes_are_refused_and_a_decision_is_taken_back(operator: Operator) -> None:
+def held_plan(operator: Operator) -> Plan:
+    """Two leavers whom a guard holds."""
     changes = [change_of(key, {"system_access": 0}, {"system_access": 1}, action="deactivate") for key in ("7", "8")]
     held = tuple(Held(change, "deactivations", "2 of 9", "guards.deactivations") for change in changes)
     guard = Refused("deactivations", "2 of 9", ("7", "8"), "guards.deactivations")
     plan = Plan("employees", "users", "2026-11-20T12:00:00Z", {}, "rules", refused=(guard,), held=held)
     operator.store.publish("plan/employees", "a run", plan.to_bytes(), plan.manifest(), kind="Plan")
+    return plan
+
+
+def test_a_second_approval_by_the_same_ui_names_the_ways_of_a_second_person(operator: Operator, tmp_path: Path) -> None:
+    (tmp_path / "sync.yaml").write_text("guards: {second_person_above: 1}\n")
+    operator = Operator(tmp_path, operator.ledger, SYNC_CONFIG=str(tmp_path / "sync.yaml"))
+    reviewed = held_plan(operator).held_hash("deactivations")
+    form = {"plan": reviewed[:12], "reason": "they left"}
+
+    first = operator.told("approve_plan", {**form, "by": "Kim"})
+    again = operator.refused("approve_plan", {**form, "by": "Lee"})
+    changes = [(one.change.source_key, one.change.hash) for one in held_plan(operator).held]
+    operator.ledger.approve_changes(
+        "employees", changes, guard="deactivations", who="Lee", login="lee", reason="so it is", lasts=timedelta(hours=1)
+    )
+    last = operator.told("approve_plan", {**form, "by": "Kim"})
+
+    assert "a second one must" in first["second_person"]
+    assert f"`safetyamp approve {reviewed[:12]} --reason …`" in again
+    assert "on the desk" in again
+    assert "second_person" not in last
+
+
+def test_held_changes_are_refused_and_a_decision_is_taken_back(operator: Operator) -> None:
+    plan = held_plan(operator)
     form = {"changes": plan.held_hash("deactivations")[:12], "reason": "they stay", "by": "Kim"}
 
     told = operator.told("refuse_changes", {**form, "keys": ["7"]})
@@ -152,7 +178,7 @@ def test_held_changes_are_refused_and_a_decision_is_taken_back(operator: Operato
 
     assert (told["choice"], told["keys"]) == ("refuse", "7")
     assert "has passed" in past
-    assert (standing.source_key, standing.about, standing.who) == ("7", changes[0].hash, "Kim")
+    assert (standing.source_key, standing.about, standing.who) == ("7", plan.held[0].change.hash, "Kim")
     assert standing.login == "the Dagster UI"
     assert operator.ledger.decided("employees") == {}
     assert "nothing was decided" in operator.refused("decide_record", {**about, "choice": "undo"})

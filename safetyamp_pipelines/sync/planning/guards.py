@@ -13,7 +13,10 @@ from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.rules.limits import GuardsConfig, Limit
 
-SECOND = "one person has approved it, and a second one must (guards.second_person_above)"
+SECOND = (
+    "one person has approved it, and a second one must, logged in as themselves: by `safetyamp approve` or on the "
+    "desk, since the Dagster UI does not tell who is logged in (guards.second_person_above)"
+)
 
 
 @dataclass(frozen=True)

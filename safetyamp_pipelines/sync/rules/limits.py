@@ -53,7 +53,8 @@ class GuardsConfig(Section):
     second_person_above: Positive | None = Field(
         default=None,
         description="When a guard holds more changes than this, two people must approve them, each logged in as "
-        "themselves; null: one is enough.",
+        "themselves; null: one is enough. All approvals from the Dagster UI, which does not tell who is logged in, "
+        "are of one login: the other person uses the desk or `safetyamp approve`.",
     )
     shrunk_source: float = Field(
         default=0.2, gt=0, lt=1, description="A source with fewer rows than last time, by more than this share."

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_worlds import ROOT, Refusal, World, account, change, company, department, employee, plan_of, user
 
 from safetyamp_pipelines.sync.entities.employees import SPEC
+from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.plan import Action, Change, payload_hash
 from safetyamp_pipelines.sync.planning.waves import in_waves, rings_of, urgency
 
@@ -74,6 +76,24 @@ def test_a_supervisor_is_hired_before_those_who_are_led() -> None:
     plan = plan_of("employees", managed_by({1: 2, 2: 3, 3: 9}))
 
     assert [(found.source_key, found.wave) for found in plan.changes] == [("3", 0), ("2", 1), ("1", 2)]
+
+
+def test_a_supervisor_who_is_linked_in_the_same_push_goes_before_those_who_are_led() -> None:
+    """Until the account bears the number, nothing in SafetyAmp can be referred to by it."""
+    world = company(
+        viewpoint__employees=[employee(1), employee(2)],
+        entra__users=[account(1, manager={"employeeId": "2"}), account(2)],
+        users=[user("u2", None, email="p2@example.com")],
+    )
+
+    plan = plan_of("employees", world)
+
+    assert [(found.source_key, found.action, found.wave) for found in plan.changes] == [
+        ("2", "link", 0),
+        ("1", "create", 1),
+    ]
+    with pytest.raises(PlanRefused, match="employee 1 cannot be pushed alone: it waits for 2"):
+        plan_of("employees", world, keys=("1",))
 
 
 def test_two_who_supervise_each_other_are_hired_without_one_of_the_links_which_follows() -> None:
