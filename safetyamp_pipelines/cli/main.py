@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
@@ -105,6 +106,8 @@ def safetyamp(
 
 def main() -> None:
     """The entry point of the `safetyamp` command."""
+    # A command keeps nearly all that it makes: looking for garbage after every 700 objects took a tenth of its time.
+    gc.set_threshold(50_000)
     try:
         app()
     except SystemExit as end:

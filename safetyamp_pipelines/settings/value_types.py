@@ -217,6 +217,8 @@ def _snapshot_url(url: str) -> str:
     protocol, separator, _ = url.partition("://")
     if not separator:
         return str(_absolute(Path(url)))
+    if protocol == "file" and "?" not in url:
+        return url.rstrip("/")
     from fsspec.registry import known_implementations  # not loaded for a folder
 
     known = known_implementations.get(protocol)

@@ -128,7 +128,8 @@ def secret_expiries(url: str, factory: ClientFactory | None = None) -> dict[str,
     return {str(name).replace("-", "_"): ends for name, ends in found.items() if ends is not None}
 
 
-def _azure_errors() -> Any:
+def azure_errors() -> Any:
+    """Azure's exceptions; in an `except` they are loaded when there is an error, and not before."""
     # as in azure_credential
     from azure.core import exceptions
 
@@ -136,7 +137,7 @@ def _azure_errors() -> Any:
 
 
 def _secret(client: SecretClient, variable: str) -> str | None:
-    errors = _azure_errors()
+    errors = azure_errors()
     for name in filter(None, (variable.replace("_", "-"), SECOND_NAMES.get(variable))):
         try:
             return client.get_secret(name).value
@@ -160,7 +161,7 @@ def _secret(client: SecretClient, variable: str) -> str | None:
 def _explained(url: str, error: Exception) -> VaultError:
     """Azure's errors in two kinds: could not sign in, could not be reached."""
     kind = ", ".join([type(error).__name__, *dict.fromkeys(re.findall(r"AADSTS\d+", str(error)))])
-    if isinstance(error, _azure_errors().ClientAuthenticationError):
+    if isinstance(error, azure_errors().ClientAuthenticationError):
         return VaultError(
             f"signing in to {url} failed ({kind})", "Check the identity of this process and its role there"
         )

@@ -23,19 +23,16 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    literal,
     select,
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert
 
 from safetyamp_pipelines.ledger.database import ledger_address, postgresql_engine, translated
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.systems.http.budget import (
     CLEAN_EVERY,
     DAY,
-    HOLD,
     LONGEST_HOLD,
     BucketFactory,
     Budget,
@@ -85,12 +82,12 @@ SETTLE = (
     .values(at=func.greatest(calls_table.c.at, AGO))
 )
 BOOKED = select(calls_table.c.at).where(OWN, calls_table.c.number > 0).order_by(calls_table.c.at)
-HELD = insert(calls_table).from_select(
-    ["budget", "number", "at"], select(bindparam("own"), literal(HOLD), AGO.label("at"))
-)
-HELD = HELD.on_conflict_do_update(
-    index_elements=["budget", "number"], set_={"at": func.greatest(calls_table.c.at, HELD.excluded.at)}
-)
+# As text: the construct for it loads PostgreSQL's dialect, also where a file is asked. Number -1 is HOLD.
+HELD = text("""
+    INSERT INTO safetyamp_calls (budget, number, at)
+    VALUES (:own, -1, clock_timestamp() - make_interval(secs => :seconds))
+    ON CONFLICT (budget, number) DO UPDATE SET at = greatest(safetyamp_calls.at, excluded.at)
+""")
 SET_BACK = update(calls_table).where(OWN, calls_table.c.number > 0, calls_table.c.at > NOW).values(at=NOW)
 CLEAN = delete(calls_table).where(OWN, calls_table.c.number <= bindparam("last"), calls_table.c.at < AGO)
 CLEAN_OLD = delete(calls_table).where(calls_table.c.at < AGO)

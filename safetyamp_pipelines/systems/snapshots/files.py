@@ -10,11 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from azure.core.exceptions import AzureError
 from upath import UPath
 
 from safetyamp_pipelines.settings.private import private_folder
-from safetyamp_pipelines.settings.vault import blob_credential
+from safetyamp_pipelines.settings.vault import azure_errors, blob_credential
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 
 BLOBS = ("abfs", "abfss", "az")
@@ -97,7 +96,7 @@ class SnapshotFiles:
             raise SnapshotError(
                 f"SNAPSHOT_URL {self._shown} needs {error.name or 'a package'}: install safetyamp-pipelines[azure]"
             ) from error
-        except (OSError, RuntimeError, ValueError, AzureError) as error:
+        except (OSError, RuntimeError, ValueError, azure_errors().AzureError) as error:
             # adlfs raises RuntimeError for a missing container and ValueError without an account.
             # Only a call with a deadline raises this without a number of the system.
             is_late = isinstance(error, TimeoutError) and error.errno is None

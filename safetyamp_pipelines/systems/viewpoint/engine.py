@@ -19,9 +19,8 @@ from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from azure.core.exceptions import AzureError
 
-from safetyamp_pipelines.settings.vault import azure_credential
+from safetyamp_pipelines.settings.vault import azure_credential, azure_errors
 from safetyamp_pipelines.sync.model.errors import AuthRefused, Refusal
 from safetyamp_pipelines.sync.rules.config import ViewpointConfig
 from safetyamp_pipelines.systems.viewpoint.sql_errors import Place
@@ -154,7 +153,7 @@ def _inject_token(engine: sa.Engine, token_provider: TokenProvider, place: Place
     def connect_with_token(_dialect: Any, _record: Any, arguments: list[str], parameters: dict[str, Any]) -> None:
         try:
             token = token_provider().encode("utf-16-le")
-        except AzureError as error:
+        except azure_errors().AzureError as error:
             advice = "check the workload identity, or set SQL_AUTH_MODE=sql_auth"
             raise place.call_error(AuthRefused, f"no Entra token ({type(error).__name__})", advice) from None
         arguments[0] = _IDENTITY.sub("", arguments[0])
