@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +22,15 @@ LONGEST_STORY = "control room"
 POSTGRESQL = {"postgresql", "own_postgresql"}
 SLOW_ROOMS = {"automation", "checks", "cli", "control_room", "deployment", "desk", "hostile", "jira", "load", "oracle"}
 SLOW_ROOMS |= {"reliability", "resources", "worlds"}
+
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 8 * 2**30
+"""As much as several runs leave, which pytest keeps for whoever looks for the cause of a failure."""
+
+# Thousands of small databases are written, each commit to the disk. The tests kill processes, not the machine: where
+# memory can hold the files, no disk is waited for. Workers and the processes of the tests inherit it.
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 settings.register_profile("untimed", deadline=None)  # a machine that is busy is no fault of the code
 settings.load_profile("untimed")
