@@ -7,9 +7,11 @@ the first layer that is wrong, and adds 0.4 CPU seconds to every command.
 
 from __future__ import annotations
 
+import atexit
 import getpass
 import io
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,8 +186,17 @@ def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
 def trust_for_openssl(ca_file: Path | None) -> None:
     """Have libraries that go by OpenSSL's own defaults, such as the ODBC driver, trust this authority too. They read
     the variable when they connect; what the machine's folder of certificates holds goes on being trusted."""
-    if ca_file is not None:
-        os.environ.setdefault("SSL_CERT_FILE", str(ca_file))
+    if ca_file is None:
+        return
+    known = Path(os.environ.get("SSL_CERT_FILE") or ca_file)
+    authority, trusted = ca_file.read_bytes(), known.read_bytes() if known.is_file() else b""
+    if authority not in trusted:
+        both = tempfile.NamedTemporaryFile(suffix=".pem")  # noqa: SIM115 (it has to last as long as the process)
+        both.write(trusted + b"\n" + authority)
+        both.flush()
+        atexit.register(both.close)
+        known = Path(both.name)
+    os.environ["SSL_CERT_FILE"] = str(known)
 
 
 def _trimmed(variables: Mapping[str, str | None]) -> Variables:

@@ -34,6 +34,7 @@ _TRANSIENT_STATES = frozenset({"HYT00", "HYT01", "08S01", "08001"})
 _CERTIFICATE = re.compile(
     r"certificate verify failed|subject name does not match|self.signed certificate", re.IGNORECASE
 )
+_NO_ENCRYPTION = re.compile(r"encryption not supported", re.IGNORECASE)
 _NATIVE = re.compile(r"\((-?\d+)\)")
 
 
@@ -75,6 +76,9 @@ def _classified_odbc(state: str, text: str, place: Place) -> SyncError:
             "SQL_TRUST_SERVER_CERTIFICATE to on"
         )
         return place.call_error(FatalCall, f"the server's certificate is not trusted {codes}", advice)
+    if _NO_ENCRYPTION.search(text):
+        advice = "have it switched on at the server, or, as a last resort, give Encrypt=no in VIEWPOINT_URL"
+        return place.call_error(FatalCall, f"the server offers no encryption {codes}", advice)
     if native & _LOGIN_REFUSED or state == "28000":
         return place.call_error(
             AuthRefused, f"the login was refused {codes}", "check SQL_AUTH_MODE and its credentials"
