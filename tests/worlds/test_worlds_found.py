@@ -155,6 +155,15 @@ STORIES = {
             Put("viewpoint/employees", 1, {"TermDate": "2026-11-19 00:00:00"}),
         ],
     ),
+    "the root cluster gets the name of a region, whose departments go to a new one": company(
+        employee(1),
+        steps=[
+            Run(),
+            Edit("site_clusters", 0, "name", "South"),
+            Put("viewpoint/departments", "10", {"udRegion": "North"}),
+            Run((Fault("call", 1, "not sent"),)),
+        ],
+    ),
     "SafetyAmp ignores one of the fields of an update, and the answer is lost": replace(
         company(*PAIR, steps=[Run(), *moved_and_renamed("lost, acted"), Run()]), options=IGNORES_CITY
     ),

@@ -157,6 +157,7 @@ SITE_CLUSTERS = Table(
     ),
     _cluster_key,
     fold_case=True,
+    code="external_code",
     update="PUT",
     always=("name", "parent_cluster_id", "osha_establishment"),
 )

@@ -58,8 +58,9 @@ class Table:
     """One of SafetyAmp's tables, as an entity that writes or reads it declares it.
 
     `text` begins the sentence that describes it. `natural_key` reads the key that plans speak of from a row; it may ask
-    the tables declared before. `update` is the verb of an update (None: nothing is ever written here), `always` are the
-    fields that SafetyAmp insists on in every update.
+    the tables declared before. Where two rows have the same, the one with the field `code` bears it. `update` is the
+    verb of an update (None: nothing is ever written here), `always` are the fields that SafetyAmp insists on in every
+    update.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Table:
     schema: Schema
     natural_key: Callable[[Record, Mapping[str, TargetTable]], str | None]
     fold_case: bool = False
+    code: str | None = None
     update: UpdateMethod | None = None
     always: tuple[str, ...] = ()
 
@@ -88,14 +90,18 @@ class TargetTable:
         self._keys: dict[Id, str] = {}
         self._ids: dict[str, Id] = {}
         linked = linked or {}
-        for row_id in sorted(self.rows, key=lambda i: (i not in linked, isinstance(i, str), str(i).zfill(12))):
+
+        def place(row_id: Id) -> tuple[bool, bool, bool, str]:
+            is_coded = table.code is None or bool(self.rows[row_id].get(table.code))
+            return row_id not in linked, not is_coded, isinstance(row_id, str), str(row_id).zfill(12)
+
+        for row_id in sorted(self.rows, key=place):
             named = linked.get(row_id) or table.natural_key(self.rows[row_id], others)
             folded = self.folded(named) if named else None
             if named is None or folded is None or folded in self._ids:
-                self._keys[row_id] = f"{named or table.name} [{row_id}]"
-                continue
+                named = f"{named or table.name} [{row_id}]"
             self._keys[row_id] = named
-            self._ids[folded] = row_id
+            self._ids.setdefault(self.folded(named), row_id)
 
     def folded(self, key: str) -> str:
         """The key as it is compared in this table."""
@@ -106,7 +112,7 @@ class TargetTable:
         return self._keys.get(row_id) if isinstance(row_id, str | int) else None
 
     def id_of(self, key: str) -> Id | None:
-        """The id of a natural key; of two rows with the same key the older one answers."""
+        """The id of a natural key; of two rows with the same key the older one answers, the other to key and id."""
         return self._ids.get(self.folded(key))
 
 
