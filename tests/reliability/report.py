@@ -21,9 +21,11 @@ _HEAD = (
 
 Written by `make faults`; do not edit. In a small world every call of a whole first run is
 answered in turn with every fault, and the process is killed with SIGKILL at every write: {writes} writes and {reads}
-reads, {cells} cells. Then the faults stop. A cell has healed when a later run writes nothing, has nothing left to do,
-no natural key stands twice in any table, and all tables of SafetyAmp equal those after a run without faults, ids aside.
-A first load and a day of syncs, with what they take and whether it grows: [load.md](load.md).
+reads, {cells} cells. After every sixth change the ledger's PostgreSQL is restarted, frozen or locked until the push
+has ended, the disk is full until then, or the clock is set back by a day. Then the faults stop. A cell has healed when
+a later run writes nothing, has nothing left to do, no natural key stands twice in any table, and all tables of
+SafetyAmp equal those after a run without faults, ids aside. A first load and a day of syncs, with what they take and
+whether it grows: [load.md](load.md).
 """
 )
 

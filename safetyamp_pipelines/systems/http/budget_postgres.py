@@ -23,6 +23,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
+    inspect,
     select,
     text,
     update,
@@ -133,9 +134,10 @@ class PostgresBucket:
         self._do(HELD, own=self._key, seconds=-seconds)
 
     def booked(self) -> list[float]:
-        """The bookings on record, by the server's clock."""
-        self._prepare()
+        """The bookings on record, by the server's clock. Only reads: a standby can be asked."""
         with translated(self._engine), self._messages.connect() as connection:
+            if not inspect(connection).has_table(calls_table.name):
+                return []
             return [at.timestamp() for at in connection.scalars(BOOKED, {"own": self._key})]
 
     def close(self) -> None:

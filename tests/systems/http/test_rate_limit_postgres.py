@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from scripted_server import Answer, Asked, ScriptedServer, answer
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, make_url, text
 from windows import most_in_a_window
 
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
@@ -189,6 +189,13 @@ def test_a_machine_whose_clock_is_wrong_settles_on_the_servers(
 
     # then the booking moved to that moment as the server knows it
     assert bookings(database) == [pytest.approx(time.time() - 50, abs=30)]
+
+
+def test_a_database_that_is_read_only_and_knows_no_budget_yet_can_be_asked(postgres_url: str) -> None:
+    url = make_url(postgres_url)
+    url = url.update_query_dict({"options": f"{url.query['options']} -c default_transaction_read_only=on"})
+
+    assert PostgresBucket(url.render_as_string(False), "key").booked() == []
 
 
 def test_a_booking_never_moves_back(bucket: PostgresBucket, database: Engine) -> None:
