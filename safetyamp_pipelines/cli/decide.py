@@ -36,7 +36,7 @@ from safetyamp_pipelines.operations.decisions import (
     undo_decision,
 )
 from safetyamp_pipelines.operations.explain.calls import render_value
-from safetyamp_pipelines.operations.local_time import moment_of
+from safetyamp_pipelines.operations.local_time import local_time, moment_of
 from safetyamp_pipelines.operations.plan_step import load_stored
 from safetyamp_pipelines.operations.status import entity_named
 from safetyamp_pipelines.settings.loading import login_name
@@ -67,24 +67,25 @@ def decide(
 ) -> None:
     """Decide what becomes of a record that waits for a person; without a choice it shows both sides and asks."""
     with with_ledger(as_json) as (ledger, settings):
-        spec, who = entity_named(entity), by or login_name()
+        spec, who, config = entity_named(entity), by or login_name(), settings.sync_config()
+        zone = config.schedule.timezone
         if undo:
             document = undo_decision(ledger, spec.name, key, who)
         else:
-            store, config = snapshot_store(settings), settings.sync_config()
+            store = snapshot_store(settings)
             stored = load_stored(spec, store, ledger, config, trials=True)
             question = question_of(stored, ledger, key)
             if not choice:
-                console(sys.stderr).print(displayed_lines("\n".join(render_question(question))), markup=False)
+                console(sys.stderr).print(displayed_lines("\n".join(render_question(question, zone))), markup=False)
                 choice = _asked(f"choose {', '.join(question['choices'])}", question)
             if choice in question["choices"]:
                 to = to or (_asked("SafetyAmp id", question) if choice == "link" else "")
                 until = until or (_asked("ask again on (2026-12-01)", question) if choice == "later" else "")
                 reason = reason.strip() or _asked("reason", question)
             decider = Decider(who, login_name(), reason)
-            moment = moment_of(until, config.schedule.timezone) if until else None
+            moment = moment_of(until, zone) if until else None
             document = decide_record(stored, ledger, key, choice, decider, target_id=to, until=moment)
-    respond(as_json, document, [_decided(document), f"the next plan goes by it: `safetyamp plan {spec.name}`"])
+    respond(as_json, document, [_decided(document, zone), f"the next plan goes by it: `safetyamp plan {spec.name}`"])
 
 
 def _asked(text: str, question: dict[str, Any]) -> str:
@@ -98,7 +99,7 @@ def _asked(text: str, question: dict[str, Any]) -> str:
     raise Refusal(f"nothing was decided, since nobody answered: name one of {ways}, and give --reason")
 
 
-def render_question(question: dict[str, Any]) -> Iterator[str]:
+def render_question(question: dict[str, Any], timezone: str) -> Iterator[str]:
     """What `question_of` found, both sides beside each other."""
     yield " ".join(filter(None, (question["noun"], question["key"], question["name"]))) + f": {question['question']}"
     for field in question["fields"]:
@@ -107,23 +108,25 @@ def render_question(question: dict[str, Any]) -> Iterator[str]:
     for candidate in question["candidates"]:
         yield f"  in SafetyAmp: id {candidate['id']} {candidate['name']}"
     if question["decided"] is not None:
-        yield f"  {_decided(question['decided'])}; --undo takes it back"
+        yield f"  {_decided(question['decided'], timezone)}; --undo takes it back"
     for choice, words in question["choices"].items():
         yield f"  {choice:<8} {words}"
 
 
-def _decided(decision: dict[str, Any]) -> str:
+def _decided(decision: dict[str, Any], timezone: str) -> str:
     if decision["choice"] == "approve":
-        until = f"until {decision['expires_at']}"
+        until = f"until {local_time(decision['expires_at'], timezone)}"
         return f"{decision['entity']} {decision['source_key']}: approved by {decision['who']} {until}"
-    return render_decision(decision)
+    return render_decision(decision, timezone)
 
 
 def decisions(entity: OneEntity = None, as_json: AsJson = False) -> None:
     """What people decided about single records, newest first, and what became of it."""
-    with with_ledger(as_json) as (ledger, _):
+    with with_ledger(as_json) as (ledger, settings):
         found = decisions_of(ledger, None if entity is None else entity_named(entity).name)
-    respond(as_json, {"decisions": found}, map(render_decision, found) if found else ["nothing was decided"])
+        zone = settings.sync_config().schedule.timezone
+    lines = [render_decision(one, zone) for one in found]
+    respond(as_json, {"decisions": found}, lines or ["nothing was decided"])
 
 
 def link(
@@ -133,9 +136,10 @@ def link(
     with with_ledger(as_json) as (ledger, settings):
         require_text(reason=reason)
         store, config = snapshot_store(settings), settings.sync_config()
+        zone = config.schedule.timezone
         stored = load_stored(entity_named(entity), store, ledger, config, trials=True)
         document = link_record(stored, ledger, key, target, Decider(by or login_name(), login_name(), reason))
-    respond(as_json, document, [_decided(document), f"`safetyamp plan {entity}` shows what that changes"])
+    respond(as_json, document, [_decided(document, zone), f"`safetyamp plan {entity}` shows what that changes"])
 
 
 @links.callback()
@@ -150,10 +154,11 @@ def links_list(
     as_json: AsJson = False,
 ) -> None:
     """Show the pairs that people made or had forgotten: who, when and why; with --all every pair there is."""
-    with with_ledger(as_json) as (ledger, _):
+    with with_ledger(as_json) as (ledger, settings):
+        zone = settings.sync_config().schedule.timezone
         found = links_of(ledger, None if entity is None else entity_named(entity).name)
     shown = [one for one in found["links"] if every or one["who"]]
-    lines = [*map(render_link, shown), *map(render_unlinked, found["unlinked"])]
+    lines = [render_link(one, zone) for one in shown] + [render_unlinked(one, zone) for one in found["unlinked"]]
     respond(as_json, {**found, "links": shown}, lines or ["no link was ever made or forgotten by hand"])
 
 
@@ -173,8 +178,9 @@ def _set_aside(changes: str, reason: str, keys: list[str] | None, by: str | None
     with with_ledger(as_json) as (ledger, settings):
         require_text(reason=reason)
         decider = Decider(by or login_name(), login_name(), reason)
-        moment = moment_of(until, settings.sync_config().schedule.timezone) if until else None
+        zone = settings.sync_config().schedule.timezone
+        moment = moment_of(until, zone) if until else None
         found = set_aside(snapshot_store(settings), ledger, changes, decider, until=moment, keys=keys or ())
-    how = "refused" if moment is None else f"put off until {found['until']}"
+    how = "refused" if moment is None else f"put off until {local_time(found['until'], zone)}"
     line = f"{how} by {found['who']}: {len(found['keys'])} changes of {found['entity']}: {', '.join(found['keys'])}"
     respond(as_json, found, [line])

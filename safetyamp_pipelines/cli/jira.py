@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +42,7 @@ from safetyamp_pipelines.jira.partitions import JiraSession, Outcome
 from safetyamp_pipelines.jira.questions import history_of, issue_of, render_status, statistics_of, status_of
 from safetyamp_pipelines.jira.values import ColumnType
 from safetyamp_pipelines.operations.forget.forgetting import STILL_IN_FILE
+from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.settings.loading import login_name
 from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
@@ -65,12 +67,15 @@ def _session(as_json: bool) -> Iterator[JiraSession]:
 
 @contextmanager
 def _book(as_json: bool) -> Iterator[JiraBook]:
-    with with_settings(as_json) as settings:
-        book = open_book(settings)
-        try:
-            yield book
-        finally:
-            book.close()
+    with _book_and_clock(as_json) as (book, _):
+        yield book
+
+
+@contextmanager
+def _book_and_clock(as_json: bool) -> Iterator[tuple[JiraBook, Callable[[str | None], str]]]:
+    """The open Jira database, and how its times are shown to people."""
+    with with_settings(as_json) as settings, closing(open_book(settings)) as book:
+        yield book, partial(local_time, timezone=settings.sync_config().schedule.timezone)
 
 
 @jira.command()
@@ -158,20 +163,20 @@ def preview_command(
 @jira.command()
 def issue(key: Annotated[str, typer.Argument()], instance: OneInstance = None, as_json: AsJson = False) -> None:
     """One issue by its key, an old key or its id: its columns, where each came from, and its changes."""
-    with _book(as_json) as book:
+    with _book_and_clock(as_json) as (book, local):
         found = issue_of(book, key, instance)
     lines = [f"{name} = {value}" for name, value in found.items() if name not in ("came_from", "changes")]
     lines += [f"  {name} from {about['from']}" for name, about in found["came_from"].items()]
-    lines += [f"  {one['at']} {one['field']}: {one['from_text']} → {one['to_text']}" for one in found["changes"]]
+    lines += [f"  {local(one['at'])} {one['field']}: {one['from_text']} → {one['to_text']}" for one in found["changes"]]
     respond(as_json, found, lines)
 
 
 @jira.command()
 def status(as_json: AsJson = False) -> None:
     """The pause, what goes on with the time left, and every partition with its watermark or failure."""
-    with _book(as_json) as book:
+    with _book_and_clock(as_json) as (book, local):
         found = status_of(book, datetime.now(UTC))
-    respond(as_json, found, render_status(found))
+    respond(as_json, found, render_status(found, local))
 
 
 @jira.command()
@@ -179,11 +184,11 @@ def history(
     limit: Annotated[int, typer.Option(min=1, max=LARGEST, help="How many reads.")] = 20, as_json: AsJson = False
 ) -> None:
     """The last reads, newest first."""
-    with _book(as_json) as book:
+    with _book_and_clock(as_json) as (book, local):
         found = history_of(book, limit)
     lines = [
-        f"{one['started_at']} {one['kind']} {one['instance']}|{one['project']}: {one['status']}, {one['done']} issues"
-        f"{': ' + one['error'] if one['error'] else ''}"
+        f"{local(one['started_at'])} {one['kind']} {one['instance']}|{one['project']}: {one['status']}, "
+        f"{one['done']} issues{': ' + one['error'] if one['error'] else ''}"
         for one in found
     ]
     respond(as_json, {"reads": found}, lines or ["nothing was read yet"])
@@ -200,9 +205,10 @@ def stats(as_json: AsJson = False) -> None:
 @jira.command()
 def pause(reason: Reason, by: By = None, as_json: AsJson = False) -> None:
     """Stop reads between two pages, and start none, until `resume`."""
-    with _book(as_json) as book:
+    with _book_and_clock(as_json) as (book, local):
         lasting = plain(book.pause(by or login_name(), reason))
-    respond(as_json, {"paused": lasting}, [f"paused by {lasting['who']} since {lasting['at']}: {lasting['why']}"])
+    since = local(lasting["at"])
+    respond(as_json, {"paused": lasting}, [f"paused by {lasting['who']} since {since}: {lasting['why']}"])
 
 
 @jira.command()
@@ -288,11 +294,12 @@ def mapping_rollback(version: Number, reason: Reason, by: By = None, as_json: As
 @mapping.command("versions")
 def mapping_versions(as_json: AsJson = False) -> None:
     """Every version, newest first: who, when, why, and what it changed."""
-    with _book(as_json) as book:
-        found = plain(
-            [{name: one[name] for name in ("version", "at", "who", "why", "diff")} for one in book.versions()]
-        )
-    lines = [f"{one['version']} {one['at']} {one['who']}: {one['why']} ({_words(one['diff'] or {})})" for one in found]
+    shown = ("version", "at", "who", "why", "diff")
+    with _book_and_clock(as_json) as (book, local):
+        found = plain([{name: one[name] for name in shown} for one in book.versions()])
+    lines = [
+        f"{one['version']} {local(one['at'])} {one['who']}: {one['why']} ({_words(one['diff'] or {})})" for one in found
+    ]
     respond(as_json, {"versions": found}, lines)
 
 
@@ -307,9 +314,10 @@ def mapping_backup(by: By = None, as_json: AsJson = False) -> None:
 @mapping.command("backups")
 def mapping_backups(as_json: AsJson = False) -> None:
     """Every backup, newest first."""
-    with _book(as_json) as book:
+    with _book_and_clock(as_json) as (book, local):
         found = plain([{**one, "data": one["data"].get("version")} for one in book.backups()])
-    respond(as_json, {"backups": found}, (f"{one['id']} {one['at']} {one['who']} {one['kind']}" for one in found))
+    lines = [f"{one['id']} {local(one['at'])} {one['who']} {one['kind']}" for one in found]
+    respond(as_json, {"backups": found}, lines)
 
 
 @mapping.command("restore")

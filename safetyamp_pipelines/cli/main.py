@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as command_of
+
+from safetyamp_pipelines.cli.entry import main as main  # where installations from before `entry.py` look for it
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
@@ -83,9 +84,6 @@ class LazyGroup(TyperGroup):
 PLAIN: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": None}
 """Help in plain text: the other way takes longer to import than all the rest of it."""
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
-
 app = typer.Typer(cls=LazyGroup, no_args_is_help=True, **PLAIN)
 
 
@@ -102,15 +100,3 @@ def safetyamp(
     ] = False,
 ) -> None:
     """Keeps SafetyAmp in step with its sources."""
-
-
-def main() -> None:
-    """The entry point of the `safetyamp` command."""
-    # A command keeps nearly all that it makes: looking for garbage after every 700 objects took a tenth of its time.
-    gc.set_threshold(50_000)
-    try:
-        app()
-    except SystemExit as end:
-        if end.code == INTERRUPTED:
-            typer.echo("interrupted. Run it again: it looks up what was under way, and sends nothing twice", err=True)
-        raise

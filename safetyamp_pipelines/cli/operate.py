@@ -32,6 +32,7 @@ from safetyamp_pipelines.operations.decisions import (
     unlinked_of,
 )
 from safetyamp_pipelines.operations.decisions import unlink as forget_link
+from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.operations.status import entity_named
 from safetyamp_pipelines.settings.loading import login_name
@@ -56,6 +57,7 @@ def approve(
     """Let exactly these changes be pushed although a guard holds them; one that differs needs another approval."""
     with with_ledger(as_json) as (ledger, settings):
         require_text(reason=reason)
+        zone = settings.sync_config().schedule.timezone
         people, lasts = {"who": by or login_name(), "login": login_name(), "reason": reason}, timedelta(hours=hours)
         try:
             given = approve_held(snapshot_store(settings), ledger, changes, **people, lasts=lasts, keys=key or ())
@@ -69,7 +71,7 @@ def approve(
             given = found
     guards = [f"{refused['guard']}: {refused['figures']}" for refused in given["refused"]]
     approved = (
-        f"approved by {given['who']} (logged in as {given['login']}) until {given['expires_at']}: "
+        f"approved by {given['who']} (logged in as {given['login']}) until {local_time(given['expires_at'], zone)}: "
         f"{given['plan_hash'][:12]} of {given['entity']}. "
         f"{APPLIES.get(given['entity'], '`safetyamp sync`, or `undo`, applies exactly these changes')}"
     )
@@ -78,12 +80,12 @@ def approve(
 
 def pause(reason: Reason, by: By = None, as_json: AsJson = False) -> None:
     """Stop pushes between two calls, and let none start, until `safetyamp resume`. Plans are still made."""
-    with with_ledger(as_json) as (ledger, _):
+    with with_ledger(as_json) as (ledger, settings):
         require_text(reason=reason)
-        before = ledger.pause_state()
+        zone, before = settings.sync_config().schedule.timezone, ledger.pause_state()
         lasting = ledger.pause(by or login_name(), reason)
     already = "already " if before is not None else ""
-    line = f"{already}paused by {lasting.who} since {lasting.at:%Y-%m-%d %H:%M} UTC: {lasting.reason}"
+    line = f"{already}paused by {lasting.who} since {local_time(lasting.at, zone)}: {lasting.reason}"
     respond(as_json, {"paused": plain(lasting), "was_paused": before is not None}, [line])
 
 
@@ -98,9 +100,9 @@ def resume(by: By = None, as_json: AsJson = False) -> None:
 @failures.command("list")
 def failures_list(as_json: AsJson = False) -> None:
     """Show every record SafetyAmp refused, with the fields, and what to correct where."""
-    with with_ledger(as_json) as (ledger, _):
-        found = failures_of(ledger, datetime.now(UTC))
-    lines = [line for failure in found for line in render_failure(failure)]
+    with with_ledger(as_json) as (ledger, settings):
+        found, zone = failures_of(ledger, datetime.now(UTC)), settings.sync_config().schedule.timezone
+    lines = [line for failure in found for line in render_failure(failure, zone)]
     respond(as_json, {"failures": found}, lines or ["no open failures"])
 
 
@@ -129,17 +131,20 @@ def failures_dismiss(entity: EntityName, key: Key) -> None:
 
 def unlink(entity: EntityName, key: Key, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
     """Forget a wrong link: the next plan recognises the record anew. SafetyAmp stays as it is."""
-    with with_ledger(as_json) as (ledger, _):
+    with with_ledger(as_json) as (ledger, settings):
         require_text(reason=reason)
         found = plain(forget_link(ledger, entity_named(entity).name, key, by or login_name(), reason))
-    respond(as_json, found, [render_unlinked(found), f"`safetyamp plan {entity}` shows what it is recognised as now"])
+        line = render_unlinked(found, settings.sync_config().schedule.timezone)
+    respond(as_json, found, [line, f"`safetyamp plan {entity}` shows what it is recognised as now"])
 
 
 def unlinked(entity: OneEntity = None, as_json: AsJson = False) -> None:
     """The links that people had forgotten, newest first: who, when and why."""
-    with with_ledger(as_json) as (ledger, _):
+    with with_ledger(as_json) as (ledger, settings):
         found = unlinked_of(ledger, None if entity is None else entity_named(entity).name)
-    respond(as_json, {"unlinked": found}, map(render_unlinked, found) if found else ["no link was ever forgotten"])
+        zone = settings.sync_config().schedule.timezone
+    lines = [render_unlinked(one, zone) for one in found]
+    respond(as_json, {"unlinked": found}, lines or ["no link was ever forgotten"])
 
 
 def _indented(keys: Iterable[str]) -> list[str]:

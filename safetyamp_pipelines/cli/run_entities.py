@@ -14,6 +14,7 @@ from safetyamp_pipelines.cli.shell import (
     WORK_LEFT,
     AsJson,
     Strict,
+    complete_entity,
     console,
     print_json,
     with_ledger,
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
 SYSTEMS: dict[str, System] = {"viewpoint": "viewpoint", "entra": "entra", "samsara": "samsara"}
 WORK = ("rejected", "held", "failed")
 
-Names = Annotated[list[str] | None, typer.Argument(help=f"Some of: {', '.join(BY_NAME)}. All without any.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help=f"Some of: {', '.join(BY_NAME)}. All without any.", autocompletion=complete_entity),
+]
 Keys = Annotated[
     list[str] | None,
     typer.Option("--key", help="Only this source key of the one entity named, such as 100482; may be repeated."),
@@ -84,8 +88,7 @@ def _run(entities: list[str] | None, keys: list[str] | None, *, push: bool, as_j
         # Dagster takes seconds to import: a wrong setting or name is reported before that.
         from safetyamp_pipelines.cli.running import run_entities
 
-        pace = settings.api_rate_limit_period / settings.api_rate_limit_calls
-        with TerminalProgress(console(sys.stderr), pace) as progress:
+        with TerminalProgress(console(sys.stderr), settings.seconds_a_call) as progress:
             return run_entities(chosen, push=push, environ=None, progress=progress, keys=keys or ()), settings
 
 
@@ -107,9 +110,10 @@ def _report(ran: Ran, settings: Settings, *, as_json: bool, pushed: bool, strict
     if as_json:
         print_json(ran.as_json())
     elif ran.exit_code != REFUSED or ran.writes or (not pushed and ran.is_guarded):
-        for made in [] if pushed else ran.plans.values():
-            show_plan(console(sys.stdout), made, _names(made.entity, settings) if made.changes else {})
-        show_result(console(sys.stdout), ran, pushed=pushed)
+        names = {} if pushed else {name: _names(name, settings) for name in ran.plans}
+        for name in names:
+            show_plan(console(sys.stdout), ran.plans[name], names[name])
+        show_result(console(sys.stdout), ran, names, pushed=pushed)
         if not pushed:
             calls = sum(len(made.changes) for made in ran.plans.values())
             show_forecast(console(sys.stdout), calls, settings.api_rate_limit_calls, settings.api_rate_limit_period)

@@ -17,6 +17,7 @@ from safetyamp_pipelines.ledger.ledger import Ledger
 from safetyamp_pipelines.operations.diagnosis import diagnose
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.logs import configure_logging
+from safetyamp_pipelines.sync.entities.registry import BY_NAME
 from safetyamp_pipelines.sync.model.errors import PushStopped, Refusal, SyncError
 from safetyamp_pipelines.sync.model.text import displayed, displayed_json, displayed_lines
 
@@ -31,8 +32,17 @@ LARGEST = 2**31 - 1
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; others read it.")]
 By = Annotated[str | None, typer.Option("--by", help="Who decides; your login name without it.")]
-EntityName = Annotated[str, typer.Argument(help="An entity, such as employees.")]
-OneEntity = Annotated[str | None, typer.Option("--entity", help="Only this entity, such as employees.")]
+
+
+def complete_entity(incomplete: str) -> list[str]:
+    """The entities whose names begin so, for the shell's completion."""
+    return [name for name in BY_NAME if name.startswith(incomplete)]
+
+
+EntityName = Annotated[str, typer.Argument(help="An entity, such as employees.", autocompletion=complete_entity)]
+OneEntity = Annotated[
+    str | None, typer.Option("--entity", help="Only this entity, such as employees.", autocompletion=complete_entity)
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Exit code 3 when all else is well and records wait for people.")
 ]

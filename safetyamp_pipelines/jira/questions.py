@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -145,15 +145,16 @@ def daily_report(book: JiraBook, day: date, zone: str) -> dict[str, Any]:
     return {"day": day.isoformat(), **summary_of(runs), "partitions": each}
 
 
-def render_status(found: Mapping[str, Any]) -> Iterator[str]:
+def render_status(found: Mapping[str, Any], local: Callable[[str | None], str]) -> Iterator[str]:
     """The lines of `safetyamp jira status`."""
     if found["paused"]:
-        yield f"paused by {found['paused']['who']} since {found['paused']['at']}: {found['paused']['why']}"
+        yield f"paused by {found['paused']['who']} since {local(found['paused']['at'])}: {found['paused']['why']}"
     for run in found["running"]:
         left = f", about {run['seconds_left']} s left" if run["seconds_left"] is not None else ""
         yield f"running: {run['kind']} {run['instance']}|{run['project']}, {run['done']} of {run['total'] or '?'}{left}"
     for row in found["partitions"]:
-        state = f"FAILED: {row['failure']}" if row["failure"] else f"up to {row['watermark'] or 'nothing yet'}"
+        upto = f"up to {local(row['watermark'])}" if row["watermark"] else "nothing was read yet"
+        state = f"FAILED: {row['failure']}" if row["failure"] else upto
         yield f"{row['instance']}|{row['project']}: {state}"
         if row["held"]:
             do = f"safetyamp approve {row['held']['hash'][:12]} --reason …"

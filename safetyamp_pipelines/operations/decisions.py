@@ -13,6 +13,7 @@ from typing import Any, cast
 from safetyamp_pipelines.ledger import Ledger, Unlinked
 from safetyamp_pipelines.operations.display import target_name
 from safetyamp_pipelines.operations.explain.search import names_of
+from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.operations.plan_step import Stored
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, writers
@@ -203,13 +204,13 @@ def decide(ledger: Ledger, entity: str | None, key: str | None, state: FailureSt
     return [f"{name} {source_key}" for name, source_key in meant]
 
 
-def render_failure(failure: dict[str, Any]) -> list[str]:
+def render_failure(failure: dict[str, Any], timezone: str) -> list[str]:
     """The lines of one failure of `failures_of`."""
     state = {"open": "stands", "retry": "is tried again", "dismissed": "dismissed"}[failure["state"]]
-    until = "" if failure["state"] != "open" else f" until {failure['expires_at']}"
+    until = "" if failure["state"] != "open" else f" until {local_time(failure['expires_at'], timezone)}"
     head = (
         f"{failure['entity']} {failure['source_key']}: {failure['action']} refused {failure['attempts']} times, "
-        f"last {failure['last_seen']} with status {failure['http_status']}; {state}{until}"
+        f"last {local_time(failure['last_seen'], timezone)} with status {failure['http_status']}; {state}{until}"
     )
     labels = {field.name: field.label for field in BY_NAME[failure["entity"]].fields}
     lines = [
@@ -247,11 +248,11 @@ def unlinked_of(ledger: Ledger, entity: str | None) -> list[dict[str, Any]]:
     return [plain(unlinked) for unlinked in ledger.unlinked(entity)]
 
 
-def render_unlinked(unlinked: dict[str, Any]) -> str:
+def render_unlinked(unlinked: dict[str, Any], timezone: str) -> str:
     """The line of one of them."""
     return (
-        f"{unlinked['entity']} {unlinked['source_key']}: forgotten by {unlinked['who']} at {unlinked['at']} that it is "
-        f"SafetyAmp id {unlinked['target_id']}: {unlinked['reason']}"
+        f"{unlinked['entity']} {unlinked['source_key']}: forgotten by {unlinked['who']} at "
+        f"{local_time(unlinked['at'], timezone)} that it is SafetyAmp id {unlinked['target_id']}: {unlinked['reason']}"
     )
 
 
@@ -426,9 +427,10 @@ def links_of(ledger: Ledger, entity: str | None = None) -> dict[str, list[dict[s
     return {"links": links, "unlinked": unlinked_of(ledger, entity)}
 
 
-def render_link(link: dict[str, Any]) -> str:
+def render_link(link: dict[str, Any], timezone: str) -> str:
     """The line of one link of `links_of`."""
-    by_hand = f", linked by {link['who']} at {link['at']}: {link['reason']}" if link["who"] else ""
+    at = local_time(link["at"], timezone)
+    by_hand = f", linked by {link['who']} at {at}: {link['reason']}" if link["who"] else ""
     return f"{link['entity']} {link['source_key']} is SafetyAmp id {link['target_id']}{by_hand}"
 
 
@@ -442,14 +444,14 @@ def decision_document(decision: Decision) -> dict[str, Any]:
     return {name: value for name, value in plain(decision).items() if name != "about"}
 
 
-def render_decision(decision: dict[str, Any]) -> str:
+def render_decision(decision: dict[str, Any], timezone: str) -> str:
     """The line of one of them."""
     what = CHOICES[decision["choice"]]
     what += f" ({decision['target_id']})" if decision["target_id"] is not None else ""
-    what += f" ({decision['until']})" if decision["until"] is not None else ""
-    ended = f"; {decision['ended']} at {decision['ended_at']}" if decision["ended_at"] else ""
+    what += f" ({local_time(decision['until'], timezone)})" if decision["until"] is not None else ""
+    ended = f"; {decision['ended']} at {local_time(decision['ended_at'], timezone)}" if decision["ended_at"] else ""
     login = f" ({decision['login']})" if decision["login"] != decision["who"] else ""
     return (
         f"{decision['entity']} {decision['source_key']}: {what}, decided by {decision['who']}{login} at "
-        f"{decision['at']}: {decision['reason']}{ended}"
+        f"{local_time(decision['at'], timezone)}: {decision['reason']}{ended}"
     )

@@ -24,6 +24,11 @@ def source_names(spec: EntitySpec, records: Iterable[Record]) -> dict[str, str]:
     return names
 
 
+def called(key: str, name: str | None) -> str:
+    """The key with the name beside it, unless the name begins with the key, as that of a department does."""
+    return name if name and name.startswith(key) else f"{key} {name or ''}".rstrip()
+
+
 def target_name(spec: EntitySpec, row: Mapping[str, Any]) -> str:
     """The name of a row of SafetyAmp's table."""
     found = [at_path(row, field.read) for field in _fields(spec) if field.read is not None]

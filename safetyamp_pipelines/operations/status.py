@@ -103,7 +103,7 @@ def _progress(
     settled = sum(change.status is not None for change in ledger.changes(session_id=session.id))
     left = max(0, planned - settled)
     budget = None if settings is None else _budget(settings, now)
-    pace = 1.0 if settings is None else settings.api_rate_limit_period / settings.api_rate_limit_calls
+    pace = 1.0 if settings is None else settings.seconds_a_call
     waits = budget is not None and budget["left"] == 0 and left > 0
     return {
         "session": session.id,
@@ -178,7 +178,6 @@ def render_changes(session: dict[str, Any], timezone: str) -> Iterator[str]:
 def render_session(session: dict[str, Any], timezone: str) -> str:
     """One line for a session of `history_of`."""
     counts = session["counts"] if session["counts"] is not None else session["planned"]
-    counted = ", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "nothing to do"
     planned = "" if session["counts"] is not None else "planned: "
     calls = "" if session["calls"] is None else f", {session['calls']} calls"
     kind = "" if session["is_whole"] else " (some keys)"
@@ -186,7 +185,7 @@ def render_session(session: dict[str, Any], timezone: str) -> str:
     started = local_time(session["started_at"], timezone)
     return (
         f"session {session['id']}  {started}  {session['entity']}{kind}  {session['status']}  "
-        f"{planned}{counted}{calls}, plan {session['plan_hash'][:12]}, run {session['run_id']}"
+        f"{planned}{_counted(counts)}{calls}, plan {session['plan_hash'][:12]}, run {session['run_id']}"
     )
 
 
@@ -237,7 +236,9 @@ def _named(given: Mapping[str, Any]) -> str:
 
 def _last_push(session: Mapping[str, Any], local: Callable[[str | None], str]) -> str:
     counts = session["counts"] if session["counts"] is not None else session["planned"]
-    counted = (
-        ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in sorted(counts.items())) or "nothing to do"
-    )
-    return f"{session['status']} {local(session['started_at'])}, session {session['id']}: {counted}"
+    return f"{session['status']} {local(session['started_at'])}, session {session['id']}: {_counted(counts)}"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    words = [f"{number} {name.replace('_', ' ')}" for name, number in sorted(counts.items())]
+    return ", ".join(words) or "nothing to do"

@@ -15,6 +15,7 @@ from safetyamp_pipelines.ledger import Ledger, Pause, Session
 from safetyamp_pipelines.operations.direct_push import DirectPush
 from safetyamp_pipelines.operations.explain.calls import render_value
 from safetyamp_pipelines.operations.lease import who_pushes
+from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.operations.plan_step import log_plan
 from safetyamp_pipelines.operations.push_step import Pushed, is_approved
@@ -100,7 +101,8 @@ class Undoing(DirectPush):
         if session is None:
             raise Refusal(f"there is no session {session_id}: `safetyamp history` lists them")
         if holder is not None:
-            raise PlanRefused(f"{holder[0]} is pushing since {holder[1]:%Y-%m-%d %H:%M:%S} UTC: wait for it to end")
+            timezone = self.settings.sync_config().schedule.timezone
+            raise PlanRefused(f"{holder[0]} is pushing since {local_time(holder[1], timezone)}: wait for it to end")
         return session
 
     def _push(self, planned: PlannedUndo) -> Pushed:

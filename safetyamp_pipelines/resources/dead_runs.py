@@ -6,9 +6,12 @@ of the pool and the place in the queue. A run says in a tag which process carrie
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import dagster as dg
 from dagster._core.events import JobFailureData, RunFailureReason
 
+from safetyamp_pipelines.operations.local_time import age
 from safetyamp_pipelines.operations.processes import is_gone, this_process
 from safetyamp_pipelines.resources.keys import POOL, PROCESS_TAG
 from safetyamp_pipelines.settings.logs import get_logger
@@ -52,10 +55,10 @@ def holders(instance: dg.DagsterInstance) -> set[str]:
 
 
 def described(instance: dg.DagsterInstance, run_id: str) -> str:
-    """A run in words: its job, who carries it out, and since when."""
+    """A run in words: its job, who carries it out, and for how long."""
     record = instance.get_run_record_by_id(run_id)
     if record is None:
         return f"run {run_id[:8]}"
     run = record.dagster_run
     where = f" on {run.tags[PROCESS_TAG]}" if PROCESS_TAG in run.tags else ""
-    return f"{run.job_name} {run_id[:8]}{where}, since {record.create_timestamp:%H:%M:%S} UTC"
+    return f"{run.job_name} {run_id[:8]}{where}, begun {age(record.create_timestamp, datetime.now(UTC))} ago"

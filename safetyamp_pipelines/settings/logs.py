@@ -156,12 +156,24 @@ def log_handlers(
     format: Literal["text", "json"], stream: TextIO | None = None, file: Path | None = None
 ) -> list[logging.Handler]:
     """Write each record as one line of text or JSON, redacted, to `stream` (standard error by default) and `file`."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stderr)]
+    handlers: list[logging.Handler] = [_StandardError() if stream is None else logging.StreamHandler(stream)]
     if file is not None:
         handlers.append(RotatedFile(file))
     for handler in handlers:
         handler.setFormatter(_Json() if format == "json" else _Text())
     return handlers
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is at that moment: while bars of progress are shown, a line goes above them."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        """What it was when the handler was made does not matter."""
 
 
 def _ours_or_a_warning(record: logging.LogRecord) -> bool:

@@ -186,6 +186,11 @@ class Settings(BaseModel):
     _newest: tuple[object, SyncConfig] | None = PrivateAttr(default=None)
 
     @property
+    def seconds_a_call(self) -> float:
+        """The pace of calls to SafetyAmp that the budget allows in the long run."""
+        return self.api_rate_limit_period / self.api_rate_limit_calls
+
+    @property
     def has_jira(self) -> bool:
         """Whether a Jira instance is configured, as far as these settings know."""
         return any((self.jira_instances, self.jira_config_file, self.jira_url_1, self.jira_url_2))

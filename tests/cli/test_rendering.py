@@ -1,13 +1,17 @@
 """What is shown is what there is: nothing taken for markup, nothing cut, before → after."""
 
+from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
 from rich.console import Console
 
 from safetyamp_pipelines.cli.causes import Cause
 from safetyamp_pipelines.cli.rendering import TerminalProgress, show_causes, show_plan, show_result
 from safetyamp_pipelines.cli.running import Ran
-from safetyamp_pipelines.sync.model.plan import Action, Change, Finding, Outcome, Plan, Verdict
+from safetyamp_pipelines.sync.model.plan import Action, Change, Finding, Held, Outcome, Plan, Verdict
+from safetyamp_pipelines.systems.http.budget import Budget, SqliteBucket
+from safetyamp_pipelines.systems.http.clock import Clock
 
 LONG = "a reason " * 40
 
@@ -64,7 +68,7 @@ def test_every_record_not_in_step_is_one_uncut_line_off_a_terminal() -> None:
     console, key = plain(), "users [9BIIZ] [/x]"
     line = {"key": key, "verdict": "not_attempted", "why": [LONG]}
 
-    show_result(console, Ran("a run", 1.0, {"jobs": {"not_attempted": 1}}, {"jobs": [line]}), pushed=True)
+    show_result(console, Ran("a run", 1.0, {"jobs": {"not_attempted": 1}}, {"jobs": [line]}), {}, pushed=True)
 
     (row,) = [row for row in printed(console).splitlines() if key in row]
     assert "not attempted" in row
@@ -76,10 +80,47 @@ def test_on_a_narrow_terminal_no_verdict_is_lost() -> None:
     counts = {"created": 1234, "deactivated": 1, "failed": 22, "held": 3, "linked": 4, "out_of_scope": 555}
     counts |= {"reactivated": 6, "rejected": 77, "unchanged": 8888, "updated": 99}
 
-    show_result(console, Ran("a run", 1.0, {"employees": counts}), pushed=True)
+    show_result(console, Ran("a run", 1.0, {"employees": counts}), {}, pushed=True)
 
     assert all(str(number) in printed(console) for number in counts.values())
     assert "…" not in printed(console)
+
+
+def test_what_a_guard_holds_is_shown_once_with_names_and_the_commands_that_decide() -> None:
+    console = plain()
+    held = [Held(change(Action.UPDATE, 7, name=("Old", "New")), "updates", "2 of 3", "guards.updates")]
+    plan = replace(plan_of(), held=tuple(held))
+    waiting = {"key": "24113.", "verdict": "held", "why": ["2 of 3"]}
+    ran = Ran("a run", 1.0, {"jobs": {"held": 1}}, {"jobs": [waiting]}, plans={"jobs": plan})
+
+    show_plan(console, plan, {"24113.": "Dock"})
+    show_result(console, ran, {"jobs": {"24113.": "Dock"}}, pushed=False)
+
+    assert printed(console).count("24113.") == 1
+    assert "  held by updates: 2 of 3 [guards.updates]\n  ~ 24113. Dock — differs: Name\n" in printed(console)
+    assert f"`safetyamp approve {plan.held_hash('updates')[:12]}`" in printed(console)
+
+
+def test_records_that_wait_for_the_same_decision_are_one_row_and_others_keep_theirs() -> None:
+    console = plain()
+    ways = "let it be pushed: `safetyamp approve a50cf2e37dbb --key {}`"
+    records = [{"key": key, "verdict": "held", "why": ["2 of 3"], "ways": [ways.format(key)]} for key in ("17", "18")]
+    records += [{"key": key, "verdict": "rejected", "why": ["no name"]} for key in ("19", "20")]
+    alone = [{"key": "21", "verdict": "held", "why": ["2 of 3"], "ways": [ways.format("21")]}]
+
+    show_result(console, Ran("a run", 1.0, {}, {"jobs": records, "titles": alone}), {}, pushed=True)
+
+    assert printed(console).count(ways.format("KEY")) == 1
+    assert printed(console).count("no name") == 2
+    assert ways.format("21") in printed(console)
+
+
+def test_a_title_wider_than_its_table_stays_one_line() -> None:
+    console = Console(file=StringIO(), width=60, force_terminal=True, color_system=None)
+
+    show_result(console, Ran("a run", 1.0, {"titles": {"unchanged": 9}}), {"titles": {}}, pushed=False)
+
+    assert "Verdicts, if this were pushed\n" in printed(console)
 
 
 def test_causes_end_with_whether_safetyamp_is_as_it_was() -> None:
@@ -109,3 +150,17 @@ def test_off_a_terminal_progress_is_a_line_now_and_then_and_the_last_one() -> No
         "push employees 50 of 60, 9 calls, 10 left: 10 s of the budget",
         "push employees 60 of 60, 9 calls",
     ]
+
+
+def test_a_long_wait_for_the_call_budget_is_reported(tmp_path: Path) -> None:
+    console, slept = plain(), [0.0]
+    clock = Clock(lambda: sum(slept), slept.append)
+    budget = Budget(1, 60.0, SqliteBucket(tmp_path / "budget.db", "x", clock=clock), clock=clock)
+
+    with TerminalProgress(console):
+        for _ in range(2):
+            with budget.call():
+                pass
+    budget.close()
+
+    assert printed(console).splitlines() == ["waits  for the call budget: 60 s"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plan_step import OBSERVED, Stored
 from safetyamp_pipelines.sync.model import clean
 
@@ -27,7 +28,8 @@ def _not_in_source(stored: Stored, key: str) -> Iterator[str]:
     if all(_folded(stored.spec.key.of(row)) != _folded(key) for row in rows):
         companies = ", ".join(map(str, stored.config.companies))
         where = f" of companies {companies}" if source.startswith("viewpoint/") else ""
-        yield f"{stored.spec.noun} {key} is not in {source}{where}: {len(rows)} rows, read {stored.read_at(source)}"
+        read_at = local_time(stored.read_at(source), stored.config.schedule.timezone)
+        yield f"{stored.spec.noun} {key} is not in {source}{where}: {len(rows)} rows, read {read_at}"
 
 
 def _of_another_company(stored: Stored, key: str) -> Iterator[str]:
@@ -53,7 +55,8 @@ def _similar(stored: Stored, key: str) -> Iterator[str]:
 def _remembered(stored: Stored, key: str, ledger: Ledger) -> Iterator[str]:
     history = ledger.verdict_history(stored.spec.name, key, runs=1)
     if history and history[0].outcome is None:
-        yield f"it was there in earlier runs, and not since the one of {history[0].since:%Y-%m-%d %H:%M} UTC"
+        since = local_time(history[0].since, stored.config.schedule.timezone)
+        yield f"it was there in earlier runs, and not since the one of {since}"
     if (link := stored.inputs.memory.links.get(key)) is not None:
         yield f"it is linked to SafetyAmp id {link.target_id}; that record stays as it is, since nothing is deleted"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from safetyamp_pipelines.ledger import LoggedChange
 from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
+from safetyamp_pipelines.sync.model.plan import Action
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 
 _SHOWN = ("session_id", "intended_at", "action", "status", "http_status", "rule")
@@ -25,19 +27,24 @@ def call_document(spec: EntitySpec, call: LoggedChange) -> dict[str, Any]:
     }
 
 
-def render_call(call: dict[str, Any], timezone: str, *, with_key: bool = False) -> list[str]:
+def render_call(call: dict[str, Any], timezone: str, *, every: bool = False) -> list[str]:
     """The lines of one change of `call_document`. They show values."""
     answer = f" ({call['http_status']})" if call["http_status"] is not None else ""
     refused = f": {', '.join(call['refused_fields'])}" if call["refused_fields"] else ""
     rule = f" — {call['rule']}{refused}" if call["rule"] else ""
-    key = f"{call['key']} " if with_key else ""
     status = call["status"] or "no answer yet"
     at, session = local_time(call["intended_at"], timezone), call["session_id"]
-    head = f"  {at}  {key}{call['action']} {status}{answer}{rule}, session {session}"
     return [
-        head,
-        *(f"    {label}: {render_value(old)} → {render_value(new)}" for label, (old, new) in call["fields"].items()),
+        f"  {at}  {call['action']} {status}{answer}{rule}, session {session}",
+        *(f"  {line}" for line in render_fields(call, every=every)),
     ]
+
+
+def render_fields(change: Mapping[str, Any], *, every: bool) -> list[str]:
+    """Before → after of a change's fields; of a new record, where nothing stood before, their number unless `every`."""
+    if change["action"] == Action.CREATE and not every:
+        return [f"  {len(change['fields'])} fields: --all shows them"]
+    return [f"  {label}: {render_value(old)} → {render_value(new)}" for label, (old, new) in change["fields"].items()]
 
 
 def render_value(value: Any) -> str:

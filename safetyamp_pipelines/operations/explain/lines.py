@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from safetyamp_pipelines.operations.decisions import render_decision, render_failure
-from safetyamp_pipelines.operations.explain.calls import render_call, render_value
+from safetyamp_pipelines.operations.display import called
+from safetyamp_pipelines.operations.explain.calls import render_call, render_fields, render_value
 from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
 
@@ -22,12 +23,12 @@ POLICIES = {
 def render_explanation(found: Mapping[str, Any], timezone: str, *, name: str = "", every: bool = False) -> list[str]:
     """The document of `explain_record`, for reading: the answer first, then the fields that differ, or all of them."""
     noun = BY_NAME[found["entity"]].noun
-    who = " ".join(filter(None, (noun, found["key"], name)))
+    who = f"{noun} {called(found['key'], name)}"
     as_of = local_time(found["plan"]["as_of"], timezone)
     lines = [*_answer(who, found), f"by plan {found['plan']['hash'][:12]} as of {as_of}"]
     if "fields" in found:
-        lines += [*_changes(found), *_fields(found, every=every)]
-    lines += _memory(found, timezone)
+        lines += [*_changes(found, every=every), *_fields(found, every=every)]
+    lines += _memory(found, timezone, every=every)
     return lines
 
 
@@ -49,11 +50,10 @@ def _answer(who: str, found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  way out: {text}"
 
 
-def _changes(found: Mapping[str, Any]) -> Iterator[str]:
+def _changes(found: Mapping[str, Any], *, every: bool) -> Iterator[str]:
     for change in found["change"]:
         yield f"planned: {change['action']}, {change['cause']}"
-        for label, (before, after) in change["fields"].items():
-            yield f"  {label}: {render_value(before)} → {render_value(after)}"
+        yield from render_fields(change, every=every)
 
 
 def _fields(found: Mapping[str, Any], *, every: bool) -> Iterator[str]:
@@ -80,12 +80,12 @@ def differs(field: Mapping[str, Any]) -> bool:
     return field["value"] is not None and field["value"] != field["safetyamp"]
 
 
-def _memory(found: Mapping[str, Any], timezone: str) -> Iterator[str]:
+def _memory(found: Mapping[str, Any], timezone: str, *, every: bool) -> Iterator[str]:
     if (link := found["link"]) is not None:
         yield f"linked to SafetyAmp id {link['safetyamp_id']} since {local_time(link['updated_at'], timezone)}"
-    yield from map(render_decision, found["decisions"])
+    yield from (render_decision(one, timezone) for one in found["decisions"])
     if found["failure"] is not None:
-        yield from render_failure(found["failure"])
+        yield from render_failure(found["failure"], timezone)
     if found["history"]:
         yield "last runs"
     for one in found["history"]:
@@ -97,4 +97,4 @@ def _memory(found: Mapping[str, Any], timezone: str) -> Iterator[str]:
     if found["calls"]:
         yield "last calls"
     for call in found["calls"]:
-        yield from render_call(call, timezone)
+        yield from render_call(call, timezone, every=every)

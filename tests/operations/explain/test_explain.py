@@ -98,7 +98,8 @@ def test_a_record_is_told_from_its_source_values_to_what_safetyamp_says_and_was_
     assert (
         f"  E-mail: '{wanted}' from Entra mail [cleaned as email, the source wins]; SafetyAmp says '{wanted}'" in whole
     )
-    assert f"    E-mail: nothing → '{wanted}'" in lines
+    assert f"    E-mail: nothing → '{wanted}'" in whole
+    assert f"    {len(call['fields'])} fields: --all shows them" in lines
 
 
 def test_after_a_push_the_verdict_and_safetyamp_are_what_the_push_left(tmp_path: Path) -> None:
