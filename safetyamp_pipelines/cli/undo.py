@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
@@ -14,6 +14,8 @@ import typer
 
 from safetyamp_pipelines.cli.rendering import TerminalProgress
 from safetyamp_pipelines.cli.shell import FAILED, LARGEST, AsJson, By, Key, console, respond, with_ledger
+from safetyamp_pipelines.jira.book import open_book
+from safetyamp_pipelines.jira.erasure import forget_names
 from safetyamp_pipelines.operations.apply_step import Applying, apply_document, plan_named, render_applied
 from safetyamp_pipelines.operations.forget.forgetting import Forgetting, render_forgotten
 from safetyamp_pipelines.operations.undo_step import Undoing, render_plan, render_undo, undo_document
@@ -31,7 +33,7 @@ def apply(
     again = f"interrupted. `safetyamp apply {plan}` again goes on"
     with (
         with_ledger(as_json, empty={"entities": {}, "writes": 0, "calls": 0}) as (ledger, settings),
-        TerminalProgress(console(sys.stderr)) as progress,
+        TerminalProgress(console(sys.stderr), settings.seconds_a_call) as progress,
         _interrupt_reported(again),
     ):
         store = snapshot_store(settings)
@@ -54,7 +56,7 @@ def undo(
     with (
         with_ledger(as_json) as (ledger, settings),
         closing(safetyamp_client(settings)) as client,
-        TerminalProgress(console(sys.stderr)) as progress,
+        TerminalProgress(console(sys.stderr), settings.seconds_a_call) as progress,
         _interrupt_reported(f"interrupted, and syncing stays paused. `safetyamp undo {session}` again goes on"),
     ):
         run_id = str(uuid.uuid4())
@@ -66,9 +68,12 @@ def undo(
     raise typer.Exit(document["exit_code"])
 
 
-IN_JIRA = (
-    "the tables of Jira may name them, too: `safetyamp jira forget NAME`, and again with their address and account id"
-)
+def _in_jira(names: int, shared: int, rows: Mapping[str, int]) -> Iterator[str]:
+    """What became of the tables of Jira, which know people by name, and what is left to do there."""
+    yield f"taken out of {sum(rows.values())} rows of Jira's tables by {names} names and addresses"
+    if shared:
+        yield f"{shared} that others have, too, were left: look whom they mean there, then `safetyamp jira forget NAME`"
+    yield "erase them in Jira as well, or the next read brings them back; an account id: `safetyamp jira forget ID`"
 
 
 def forget(
@@ -78,7 +83,8 @@ def forget(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a person's values out of the ledger and of every kept snapshot and plan. Counts and keys stay."""
+    """Take a person's values out of the ledger, of every kept snapshot and plan, and of Jira's tables. Counts and keys
+    stay."""
     with with_ledger(as_json) as (ledger, settings):
         if noun not in ("employee", "employees"):
             raise Refusal(f"only an employee is forgotten, and a {noun} is no person")
@@ -86,8 +92,17 @@ def forget(
             raise Refusal("nothing was forgotten, since nobody agreed to it: answer y, or give --yes")
         store, rules = snapshot_store(settings), settings.sync_config()
         forgetting = Forgetting(ledger, store, rules, by or login_name(), lambda: datetime.now(UTC))
-        document = {**forgetting.forget(key.strip()), "jira": settings.has_jira}
-    respond(as_json, document, [*render_forgotten(document), *([IN_JIRA] if settings.has_jira else ())])
+        in_jira: list[str] = []
+        rows: dict[str, int] = {}
+        is_erased = True
+        if settings.has_jira:  # first, since nothing tells their names afterwards
+            names, shared = forgetting.names_of(key.strip())
+            with closing(open_book(settings)) as book:
+                rows, is_erased = forget_names(book, names)
+            in_jira = [*_in_jira(len(names), shared, rows)]
+        document = {**forgetting.forget(key.strip()), "jira": settings.has_jira, "jira_rows": rows}
+        document["is_erased"] = document["is_erased"] and is_erased
+    respond(as_json, document, [*render_forgotten(document), *in_jira])
     raise typer.Exit(0 if document["is_erased"] else FAILED)
 
 

@@ -25,8 +25,8 @@ from safetyamp_pipelines.jira.field_mapping import (
     read_mapping,
 )
 from safetyamp_pipelines.jira.instances import Instance
-from safetyamp_pipelines.ledger import Ledger
-from safetyamp_pipelines.ledger.database import WRITES, open_engine, translated
+from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
+from safetyamp_pipelines.ledger.database import WRITES, described, open_engine, translated
 from safetyamp_pipelines.operations.decisions import LEAST_CHARACTERS
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.settings.model import Settings
@@ -343,6 +343,9 @@ class JiraBook:
             db.execute(sa.delete(t.runs).where(sa.or_(empty, t.runs.c.started_at < now - KEEP_RUNS)))
 
 
+ANEW = "If another checkout made them, name another database in JIRA_DATABASE_URL: the next read fills it from Jira"
+
+
 def gone_hash(instance: str, *ids: int) -> str:
     """What an approval is for: exactly these issues."""
     return hashlib.sha256(json.dumps([JIRA, instance, sorted(ids)]).encode()).hexdigest()
@@ -356,4 +359,15 @@ def open_book(settings: Settings) -> JiraBook:
 
 def open_tables(url: str) -> sa.Engine:
     """The database, with the tables of this release. Raises LedgerUnusable."""
-    return open_engine(url, VERSIONS, VERSION_TABLE, t.metadata)
+    try:
+        engine = open_engine(url, VERSIONS, VERSION_TABLE, t.metadata)
+    except LedgerUnusable as error:
+        raise LedgerUnusable(f"the tables of Jira: {error}. {ANEW}") from None
+    try:
+        with engine.connect() as db:
+            for table in t.metadata.sorted_tables:
+                db.execute(sa.select(table).limit(0))
+    except sa.exc.DBAPIError:
+        engine.dispose()
+        raise LedgerUnusable(f"the tables of Jira in {described(engine.url)} are not of this release. {ANEW}") from None
+    return engine

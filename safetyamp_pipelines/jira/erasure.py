@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,16 @@ from safetyamp_pipelines.sync.model.errors import Refusal
 
 SHORTEST = 4
 FORGOTTEN = "[forgotten]"
+
+
+def forget_names(book: JiraBook, names: Iterable[str]) -> tuple[dict[str, int], bool]:
+    """The same for all by which a person is known, as far as they are long enough to mean nobody else."""
+    counts, is_erased = Counter({"jira_issues": 0, "jira_changes": 0}), True
+    for name in names:
+        if len(name.strip()) >= SHORTEST:
+            found, is_erased = forget_in_jira(book, name)
+            counts.update(found)
+    return dict(counts), is_erased
 
 
 def forget_in_jira(book: JiraBook, who: str) -> tuple[dict[str, int], bool]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import yaml
 from jira_world import COLUMNS, Jiras, MakeJiras
 from typer.testing import CliRunner
@@ -205,6 +206,21 @@ def test_the_commands_give_one_document_and_an_honest_exit_code(jiras: Jiras, tm
     assert command(jiras, "stats")[1]["all"]["gone"] == 12
     assert command(jiras, "history", "--limit", "3")[1]["reads"][0]["kind"] == "presence"
     assert command(jiras, "forget", "Ada Sample", "--yes")[1]["jira_issues"] > 0
+
+
+def test_a_database_of_another_checkout_is_refused_in_a_sentence(jiras: Jiras) -> None:
+    url = jiras.settings.jira_database_url.get_secret_value()
+    engine = sa.create_engine(url)
+    for damage in (
+        "ALTER TABLE jira_changes RENAME COLUMN to_text TO text_then",
+        "UPDATE jira_version SET version_num = 9",
+    ):
+        with engine.begin() as db:
+            db.exec_driver_sql(damage)
+        code, found = command(jiras, "status")
+        assert code == 2
+        assert "If another checkout made them" in found["errors"][0]["error"]
+    engine.dispose()
 
 
 def test_a_catalogue_that_cannot_be_read_stays_as_it_was(read: Jiras) -> None:

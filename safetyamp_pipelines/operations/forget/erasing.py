@@ -125,6 +125,22 @@ def known_as(person: Person, tables: Iterable[tuple[str, Iterable[Record]]], con
     return person
 
 
+NAMES = (("FirstName", "LastName"), ("first_name", "last_name"), ("displayName",))
+"""The columns that hold a person's name, in one system or another."""
+
+
+def called(file: str, records: Iterable[Record], person: Person, config: SyncConfig) -> tuple[set[str], set[str]]:
+    """The names and addresses by which the rows of people in a table show the person, and those of everybody else."""
+    own = [(spec, trace) for spec, trace in traces() if trace.table == table_of(file) and spec is EMPLOYEES]
+    theirs: set[str] = set()
+    others: set[str] = set()
+    for row in records if own else ():
+        names = theirs if _own(row, own, person, config) is not None else others
+        names |= {" ".join(str(row[part]).strip() for part in parts) for parts in NAMES if all(map(row.get, parts))}
+        names |= {value.strip() for value in row.values() if isinstance(value, str) and "@" in value}
+    return theirs, others
+
+
 def erased_records(file: str, records: Iterable[Record], person: Person, config: SyncConfig) -> list[Record]:
     """The records of one table without the person's values, in their order; what has none is the same object."""
     table = table_of(file)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from safetyamp_pipelines.ledger import IntentUnsettled
 from safetyamp_pipelines.operations.forget.erasing import (
     Person,
+    called,
     erased_plan,
     erased_records,
     files_of,
@@ -95,6 +96,19 @@ class Forgetting:
             "removed": removed,
             "is_erased": is_erased,
         }
+
+    def names_of(self, key: str) -> tuple[list[str], int]:
+        """The names and addresses by which kept tables show employee `key`, and how many more somebody else has, too.
+
+        Raises Refusal for a stranger."""
+        person, _ = self._person(key)
+        theirs: set[str] = set()
+        others: set[str] = set()
+        for name, records in self._tables():
+            own, strange = called(name, records, person, self.config)
+            theirs, others = theirs | own, others | {found.casefold() for found in strange}
+        alone = [name for name in theirs if name.casefold() not in others]
+        return sorted(alone), len(theirs) - len(alone)
 
     @contextmanager
     def _alone(self) -> Iterator[Callable[[], object]]:
