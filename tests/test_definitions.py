@@ -99,10 +99,14 @@ def test_every_plan_is_pure_it_reads_snapshots_and_earlier_plans_only(graph):
             assert names(graph.get(key).parent_keys) & PUSHES == set()
 
 
-def test_a_plan_and_a_push_depend_on_what_they_cannot_do_without_and_on_nothing_else(graph):
+def test_a_step_waits_for_what_it_cannot_do_without_alone_and_the_lineage_shows_all_that_a_plan_rests_on(graph):
+    shown = {"employees": ["roles"], "vehicles": ["roles", "asset_types"]}
     for spec in ENTITIES:
         own = f"safetyamp_observed/{spec.table}"
-        assert names(graph.get(asset_key(f"plan/{spec.name}")).parent_keys) == {spec.key.table, own}
+        plan = graph.get(asset_key(f"plan/{spec.name}"))
+        assert names(plan.assets_def.node_keys_by_input_name.values()) == {spec.key.table, own}
+        rests_on = [f"safetyamp_observed/{table}" for table in shown.get(spec.name, ())]
+        assert names(plan.parent_keys) == {*spec.sources, own, *rests_on}
         assert names(graph.get(asset_key(asset_name(spec))).parent_keys) == {f"plan/{spec.name}", own}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from safetyamp_pipelines.assets.describe import field_mapping
-from safetyamp_pipelines.assets.lanes import Lane, needed_for_plan, priority
+from safetyamp_pipelines.assets.lanes import Lane, needed_for_plan, priority, with_parents
 from safetyamp_pipelines.assets.push_config import PushConfig
 from safetyamp_pipelines.assets.results import STOPPED, dry_run_metadata, plan_metadata, push_metadata
 from safetyamp_pipelines.assets.verified import refuse_unchecked
@@ -91,7 +91,7 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
         context.add_output_metadata({**metadata, "field_mapping": mapping})
         return made
 
-    return plan
+    return with_parents(plan, spec)
 
 
 def push_asset(spec: EntitySpec) -> dg.AssetsDefinition:

@@ -15,6 +15,7 @@ import dagster as dg
 from safetyamp_pipelines.operations.plan_step import observed_tables
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
 from safetyamp_pipelines.resources.keys import OBSERVED, asset_key, input_name
+from safetyamp_pipelines.sync.entities.registry import ENTITIES
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 
@@ -22,6 +23,17 @@ from safetyamp_pipelines.sync.model.spec import EntitySpec
 def needed_for_plan(spec: EntitySpec) -> list[str]:
     """The snapshots without which an entity cannot be planned: its main source and the table that it writes."""
     return [spec.key.table, f"{OBSERVED}/{spec.table}"]
+
+
+def with_parents(plan: dg.AssetsDefinition, spec: EntitySpec) -> dg.AssetsDefinition:
+    """The plan with all that it rests on as its parents in the lineage: its sources, and tables that no plan writes.
+
+    Only what is shown is changed. `map_asset_specs` would make inputs of them, and Dagster skip the plan, and with it
+    the leavers, when one of them fails."""
+    written = {one.table for one in ENTITIES}
+    rests_on = [*spec.sources, *(f"{OBSERVED}/{table}" for table in spec.observed if table not in written)]
+    shown = [one.merge_attributes(deps=map(asset_key, rests_on)) for one in plan.specs]
+    return dg.AssetsDefinition.dagster_internal_init(**{**plan.get_attributes_dict(), "specs": shown})
 
 
 def priority(place: int, *, push: bool) -> dict[str, str]:
