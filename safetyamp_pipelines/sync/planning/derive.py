@@ -260,7 +260,7 @@ class _Planner:
         ours = linked.union(self.matches.claimed(), self.foreign, *self.matches.rivals.values())
         # Of several entities that write the table the last one knows which rows all of them claim.
         is_last = all(spec.name == self.spec.name for spec in writers(self.spec.table)[-1:])
-        unmanaged = self.observed.rows.keys() - ours if is_last else ()
+        unmanaged = self.observed.rows.keys() - ours - self._places() if is_last else ()
         return [
             *(Finding("vanished", key, "the source no longer lists this record") for key in links.keys() - known),
             *(
@@ -268,6 +268,12 @@ class _Planner:
                 for i in unmanaged
             ),
         ]
+
+    def _places(self) -> set[object]:
+        """The records of the own table in which ours stand, such as the root cluster: they are no stray ones."""
+        place = [field.name for field in self.own if field.name == self.spec.place]
+        keys = {record.values.get(name) for record in self.desired for name in place}
+        return {self.observed.id_of(key) for key in keys if key is not None}
 
 
 def _with_collisions(record: Desired, collisions: Collisions) -> Desired:

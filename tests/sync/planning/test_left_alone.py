@@ -6,7 +6,22 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from small_worlds import Remembered, company, config, department, employee, job, plan_of, user, verdict, verdicts
+from small_worlds import (
+    CIVIL,
+    ROOT,
+    SOUTH,
+    Remembered,
+    cluster,
+    company,
+    config,
+    department,
+    employee,
+    job,
+    plan_of,
+    user,
+    verdict,
+    verdicts,
+)
 
 FIRED = "2026-01-31 00:00:00"
 GUARDED = {"protected_roles": ["Company Administrator"]}
@@ -135,3 +150,11 @@ def test_accounts_of_nobody_are_reported_and_never_changed() -> None:
 
     assert findings(plan) == [("unmanaged", "A-1"), ("unmanaged", "users [boss]")]
     assert {change.target_id for change in plan.changes} == {None}
+
+
+def test_the_root_cluster_is_where_ours_stand_and_no_stray() -> None:
+    stray = cluster(9, "Stray", 1, "99")
+
+    plan = plan_of("departments", company(site_clusters=[ROOT, SOUTH, CIVIL, stray]))
+
+    assert findings(plan) == [("unmanaged", "99")]
