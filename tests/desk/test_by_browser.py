@@ -3,9 +3,10 @@ pushed, pause, resume, undo."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -62,25 +63,44 @@ def test_a_person_is_found_by_name_and_the_page_says_why(box: Sandbox, tab: Brow
     assert "Field by field" in tab.text
 
 
-def test_held_leavers_are_approved_and_the_next_sync_switches_them_off(box: Sandbox, tab: Browser, url: str) -> None:
+def test_of_held_leavers_one_is_refused_one_put_off_and_the_next_sync_switches_off_those_approved(
+    box: Sandbox, tab: Browser, url: str
+) -> None:
     users = [row for row in box.safetyamp.tables()["users"] if row["emp_id"] and row["system_access"]]
     leavers = [row["emp_id"] for row in users][:12]
     for number in leavers:
         box.sources.terminate(int(number), date(2026, 11, 1))
     in_this_process(box, "sync", "employees")
 
+    def decide(numbers: list[str], button: str) -> str:
+        picked = f"one.checked = {json.dumps(numbers)}.includes(one.ariaLabel)"
+        tab.run(f"document.querySelectorAll('input[name=change]').forEach(one => {{ {picked} }})")
+        tab.fill('input[name="reason"]', "the yard closed")
+        tab.fill('input[name="days"]', "3")
+        tab.press(button)
+        return tab.text
+
     tab.open(f"{url}/plan/employees")
     before = tab.text
-    tab.fill('input[name="reason"]', "the yard closed")
-    tab.press("Approve the plan" if "Approve the plan" in before else "Approve those picked")
-    after = tab.text
+    refused = decide(leavers[:1], "Refuse those picked")
+    put_off = decide(leavers[1:2], "Later")
+    approved = decide(leavers[2:], "Approve those picked")
     in_this_process(box, "sync", "employees")
+    tab.open(f"{url}/plan/employees")
+    after = tab.text
 
     assert "Held by the guard deactivations" in before
     assert all(number in before for number in leavers)
-    assert "Approved. The next sync pushes these changes." in after
+    assert "Refused. Nobody is asked again until they change." in refused
+    assert "Put off. They are asked for again then." in put_off
+    assert "Approved. The next sync pushes these changes." in approved
     on = {row["emp_id"] for row in box.safetyamp.tables()["users"] if row["system_access"]}
-    assert on.isdisjoint(leavers)
+    assert on & {*leavers} == {*leavers[:2]}
+    assert "Held by the guard" not in after
+    decided = in_this_process(box, "decisions", "--entity", "employee", "--json").document()["decisions"]
+    assert {(one["source_key"], one["choice"]) for one in decided} == {(leavers[0], "refuse"), (leavers[1], "later")}
+    in_days = datetime.fromisoformat(next(one["until"] for one in decided if one["until"])) - datetime.now(UTC)
+    assert 2 <= in_days.days < 3
 
 
 def test_pause_resume_and_undo_are_pressed_and_done(box: Sandbox, tab: Browser, url: str) -> None:
