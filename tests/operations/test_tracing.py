@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,6 +14,8 @@ from typing import Any
 import pytest
 from commands import in_this_process
 
+from safetyamp_pipelines.cli.running import run_entities
+from safetyamp_pipelines.operations.progress import LogProgress
 from safetyamp_pipelines.sandbox import Sandbox, TargetOptions, WorldSpec
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra `otel` is not installed")
@@ -46,7 +50,14 @@ def collector() -> Iterator[tuple[str, list[Any]]]:
         server.server_close()
 
 
-def test_a_run_is_one_trace_of_its_pushes_and_their_calls() -> None:
+class Terminated(LogProgress):
+    """The process gets a SIGTERM after the first change."""
+
+    def of(self, entity: str, calls: Callable[[], int]) -> Callable[[int, int], None]:
+        return lambda settled, _: os.kill(os.getpid(), signal.SIGTERM) if settled == 1 else None
+
+
+def test_a_run_is_one_trace_of_its_pushes_and_their_calls_also_when_it_is_terminated() -> None:
     with (
         Sandbox(WorldSpec(employees=12, jobs=4, vehicles=2, mess=False), TargetOptions(calls=100_000)) as box,
         collector() as (url, spans),
@@ -55,8 +66,21 @@ def test_a_run_is_one_trace_of_its_pushes_and_their_calls() -> None:
         assert (silent.exit_code, spans) == (0, []), silent.told
         assert in_this_process(box, "sync", "titles", OTEL_EXPORTER_OTLP_ENDPOINT=url).exit_code == 0
         made = len(box.requests("safetyamp"))
+        calm = [*spans]
+        spans.clear()
+        box.sources.hire("Ada", "Sample", udEmpTitle="Stargazer")
+        ended = run_entities(
+            ["titles"],
+            push=True,
+            environ={**box.environment, "OTEL_EXPORTER_OTLP_ENDPOINT": url},
+            progress=Terminated(),
+        )
+        cut = {span.name for span in spans}
         gone = in_this_process(box, "plan", "titles", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1")
 
+    assert "interrupted" in ended.causes[0].text
+    assert {"run", "push titles", "POST /api/user_titles"} <= cut
+    spans = calm
     (run,) = [span for span in spans if not span.parent_span_id]
     (push,) = [span for span in spans if span.name == "push titles"]
     posts = [span for span in spans if span.name == "POST /api/user_titles"]
