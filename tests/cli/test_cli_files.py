@@ -47,6 +47,19 @@ def test_a_plan_becomes_a_page_and_a_workbook_that_need_nothing_else(box: Sandbo
     assert "<f>" not in sheet  # what looks like a formula stays text
 
 
+def test_strict_says_by_its_exit_code_that_people_have_work(box: Sandbox) -> None:
+    quiet = in_this_process(box, "status", "--strict")
+    box.sources.hire("Bo", "Silent", with_account=False, Email=None)
+    plain = in_this_process(box, "sync", "employees")
+    strict = in_this_process(box, "sync", "employees", "--strict")
+    status = in_this_process(box, "status", "--strict")
+
+    assert quiet.exit_code == 0
+    assert (plain.exit_code, strict.exit_code, status.exit_code) == (0, 3, 3)
+    assert status.stdout.splitlines()[0] == "people have work"
+    assert "1 rejected: `safetyamp plan employees`" in status.stdout
+
+
 def test_what_people_entered_in_safetyamp_comes_back_in_the_columns_of_the_source(box: Sandbox, tmp_path: Path) -> None:
     # given somebody whose second address line Viewpoint does not have
     rows = {str(row["Employee"]): row for row in box.world.viewpoint["bPREH"]}
@@ -84,19 +97,6 @@ def test_what_people_entered_in_safetyamp_comes_back_in_the_columns_of_the_sourc
     assert (alone["Employee"], alone["Email"], alone["Note"]) == ("", "vi@example.com", "only in SafetyAmp")
     assert zipfile.is_zipfile(tmp_path / "drift.xlsx")
     assert in_this_process(box, "drift", "person").exit_code == 2
-
-
-def test_strict_says_by_its_exit_code_that_people_have_work(box: Sandbox) -> None:
-    quiet = in_this_process(box, "status", "--strict")
-    box.sources.hire("Bo", "Silent", with_account=False, Email=None)
-    plain = in_this_process(box, "sync", "employees")
-    strict = in_this_process(box, "sync", "employees", "--strict")
-    status = in_this_process(box, "status", "--strict")
-
-    assert quiet.exit_code == 0
-    assert (plain.exit_code, strict.exit_code, status.exit_code) == (0, 3, 3)
-    assert status.stdout.splitlines()[0] == "people have work"
-    assert "1 rejected: `safetyamp plan employees`" in status.stdout
 
 
 def test_the_help_lists_every_command_and_each_has_its_own() -> None:
