@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,11 +27,8 @@ MOST_RUNS, PAGE = 100, 50
 
 @contextmanager
 def _book(request: Request) -> Iterator[JiraBook]:
-    book = open_book(desk_of(request).settings)
-    try:
+    with closing(open_book(desk_of(request).settings)) as book:
         yield book
-    finally:
-        book.close()
 
 
 def state(request: Request) -> Response:

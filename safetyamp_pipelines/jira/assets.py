@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG, BACKFILL_ID_TAG
 from pydantic import Field
 
@@ -260,7 +261,9 @@ def _schedule(timing: TimingSettings, job: Any, cron: str, about: str) -> dg.Sch
             if active := session.book.runs(active=True):
                 first = active[-1]
                 return dg.SkipReason(f"a read goes on: {first['kind']} of {first['instance']}|{first['project']}")
-            if going_on := context.instance.get_runs(dg.RunsFilter(tags=JIRA_TAG, statuses=GOING_ON), limit=1):
+            if going_on := context.instance.get_runs(
+                dg.RunsFilter(tags=JIRA_TAG, statuses=NOT_FINISHED_STATUSES), limit=1
+            ):
                 return dg.SkipReason(f"the last run still goes on: {going_on[0].run_id[:8]}")
             keys = session.partition_keys() or session.refresh_partitions()[0]
         if not keys:
@@ -288,10 +291,3 @@ def _report_schedule(timing: TimingSettings, job: Any) -> dg.ScheduleDefinition:
         return dg.RunRequest(partition_key=date.fromordinal(yesterday).isoformat(), run_config=CONSOLE, tags=tags)
 
     return tick
-
-
-GOING_ON = [
-    status
-    for status in dg.DagsterRunStatus
-    if status not in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
-]

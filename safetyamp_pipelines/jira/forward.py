@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from safetyamp_pipelines.jira.api import Issue, JiraClient, PagingLost, issue_id
-from safetyamp_pipelines.jira.scope import Run, Scope, running, utc_now
+from safetyamp_pipelines.jira.scope import Run, Scope, running
 from safetyamp_pipelines.sync.model.errors import ReadError, Refusal
 
 OVERLAP = timedelta(minutes=5)
@@ -101,7 +101,7 @@ def _read(run: Run, where: str, fields: Sequence[str]) -> datetime | None:
     newest: datetime | None = None
     pages = whole_pages(run.scope.client, where, fields)
     while True:
-        asked_at = utc_now()
+        asked_at = datetime.now(UTC)
         if (page := next(pages, None)) is None:
             return newest
         found = run.store(page, asked_at) if page else None
@@ -111,7 +111,7 @@ def _read(run: Run, where: str, fields: Sequence[str]) -> datetime | None:
 
 def _remember(run: Run, rules: dict[str, str], marks: Sequence[datetime | None]) -> None:
     """The watermark never moves back; nor past the beginning of the read, for what changed since may be unread."""
-    values = {"watermark": max(filter(None, marks), default=None), "rules": rules, "read_at": utc_now()}
+    values = {"watermark": max(filter(None, marks), default=None), "rules": rules, "read_at": datetime.now(UTC)}
     with run.scope.book.writing() as db:
         version = run.scope.active.version
         run.scope.book.note(

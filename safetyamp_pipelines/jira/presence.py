@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from safetyamp_pipelines.jira import issue_tables as t
 from safetyamp_pipelines.jira.api import ASKED_AT_ONCE, Issue, batches
 from safetyamp_pipelines.jira.book import JIRA, gone_hash
 from safetyamp_pipelines.jira.forward import of_project
-from safetyamp_pipelines.jira.scope import Run, Scope, running, utc_now
+from safetyamp_pipelines.jira.scope import Run, Scope, running
 from safetyamp_pipelines.sync.model.errors import ReadError
 
 MOST_GONE, MOST_SHARE, FEW = 20, 0.10, 5
@@ -29,7 +29,7 @@ def check_presence(scope: Scope, project: str) -> dict[str, Any]:
             return _note(run, not_visible=len(known))
         listed = scope.client.ids(of_project(project))
         _read_missed(run, listed)
-        asked_at = utc_now()
+        asked_at = datetime.now(UTC)
         gone = _gone(run, set(known) - set(listed), next(iter(listed), None), asked_at)
         if gone is None:
             return _note(run, not_visible=len(known))
@@ -52,7 +52,7 @@ def _read_missed(run: Run, listed: Mapping[int, str]) -> None:
     known = _rows(run.scope, run.project)
     missed = {one for one, key in listed.items() if one not in known or known[one] != (key or known[one])}
     if missed:
-        asked_at = utc_now()
+        asked_at = datetime.now(UTC)
         run.store(list(run.scope.client.by_ids(missed, run.scope.fields).values()), asked_at)
 
 
@@ -111,7 +111,7 @@ def _mark(run: Run, gone: Mapping[int, str], asked_at: datetime) -> None:
 
 def _note(run: Run, **values: Any) -> dict[str, Any]:
     with run.scope.book.writing() as db:
-        values = {"listed_at": utc_now(), "held": None, **values}
+        values = {"listed_at": datetime.now(UTC), "held": None, **values}
         run.scope.book.note(db, run.scope.instance, run.project, **values)
     shown = {name: value for name, value in values.items() if name in ("listed", "counted", "not_visible")}
     return {**run.figures(), **shown}

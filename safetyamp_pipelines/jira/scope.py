@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from time import monotonic
 from typing import Any
 
@@ -19,6 +17,7 @@ from safetyamp_pipelines.jira.book import Active, JiraBook
 from safetyamp_pipelines.jira.field_mapping import row_values
 from safetyamp_pipelines.jira.values import ABSENT, Untyped, moment
 from safetyamp_pipelines.ledger import LeaseHeld, LeaseLost, Ledger
+from safetyamp_pipelines.operations.processes import is_gone, this_process
 from safetyamp_pipelines.settings.logs import get_logger
 from safetyamp_pipelines.sync.model.errors import ReadError, Refusal, SyncError
 
@@ -129,8 +128,8 @@ def running(scope: Scope, kind: str, project: str) -> Iterator[Run]:
     """Hold the partition's lease and keep the run's row while the body reads; a failure is noted and passes on."""
     lease_of = lease_name(scope.instance, project)
     try:
-        holder = f"{kind} of run {scope.run_id} on {socket.gethostname()} (process {os.getpid()})"
-        lease = scope.ledger.acquire_lease(lease_of, holder, LEASE_SECONDS)
+        holder = f"{kind} of run {scope.run_id} on {this_process()}"
+        lease = scope.ledger.acquire_lease(lease_of, holder, LEASE_SECONDS, is_gone)
     except LeaseHeld as held:
         raise Refusal(f"{scope.instance}|{project} is being read: {held}") from None
     number = scope.book.start_run(kind, scope.instance, project, run_id=scope.run_id, cause=scope.cause)
@@ -173,11 +172,6 @@ def running(scope: Scope, kind: str, project: str) -> Iterator[Run]:
 def lease_name(instance: str, project: str) -> str:
     """The lease of one partition."""
     return f"jira/{instance}|{project}"
-
-
-def utc_now() -> datetime:
-    """Our time, by which readings of one row are ordered."""
-    return datetime.now(UTC)
 
 
 def _fixed(issue: Issue, instance: str) -> dict[str, Any]:
