@@ -28,8 +28,8 @@ from safetyamp_pipelines.resources.keys import (
     PLAN_CHECKS,
     POOL,
     RESTED_TAG,
-    TRIAL_TAG,
     asset_key,
+    is_trial,
     plan_inputs,
     snapshot_inputs,
     tag_session,
@@ -79,7 +79,7 @@ def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
             config=sync_settings.get().sync_config(),
             run_id=context.run_id,
             keys=push_config.keys_of(spec.name),
-            is_trial=TRIAL_TAG in context.run.tags,
+            is_trial=is_trial(context.run),
         )
         made = plan_now()
         if push_config.approve_if_meant(made, ledger.get()):

@@ -27,7 +27,8 @@ class PushConfig(dg.ConfigurableResource[None]):
 
     dry_run: bool = Field(
         default=False,
-        description="Send nothing. The plans are made and checked, and the first push notes what it would have done.",
+        description="Send nothing. The plans are made and checked, as trials that no push takes, and each push notes "
+        "what it would have done.",
     )
     approve_plan: str = Field(
         default="",

@@ -14,7 +14,7 @@ from pydantic import PrivateAttr
 
 from safetyamp_pipelines.operations.plan_step import trial_name
 from safetyamp_pipelines.resources.diagnosed import diagnosed
-from safetyamp_pipelines.resources.keys import TRIAL_TAG
+from safetyamp_pipelines.resources.keys import is_trial
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.sync.model.plan import Plan
@@ -64,7 +64,7 @@ class SnapshotIOManager(dg.ConfigurableIOManager):
         else:
             raise SnapshotError(f"{name} returned {type(obj).__name__}, which is no Snapshot and has no to_bytes")
         kept = name
-        if isinstance(obj, Plan) and TRIAL_TAG in context.step_context.run_tags:
+        if isinstance(obj, Plan) and is_trial(context.step_context.dagster_run):
             kept = trial_name(obj.entity)
         ref = self.store().publish(kept, context.run_id, payload, manifest, kind=kind)
         self._published[name, context.run_id] = ref

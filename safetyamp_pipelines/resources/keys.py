@@ -33,6 +33,14 @@ TRIAL_TAG = "safetyamp/trial"
 """A run that only plans, because a person wants to see it: its plans are kept apart, and nothing else hears of them."""
 
 
+def is_trial(run: dg.DagsterRun) -> bool:
+    """Whether the run's plans are only to be looked at: it plans and nothing else, or it is a dry run."""
+    config: Any = run.run_config
+    for name in ("resources", "push_config", "config", "dry_run"):
+        config = config.get(name) if isinstance(config, Mapping) else None
+    return TRIAL_TAG in run.tags or config is True
+
+
 def asset_key(name: str) -> dg.AssetKey:
     """`viewpoint/employees` → the asset key of that snapshot, plan or table."""
     return dg.AssetKey(name.split("/"))

@@ -19,6 +19,7 @@ from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
 pytestmark = pytest.mark.xdist_group("push config")
 
@@ -96,6 +97,9 @@ def test_a_dry_run_sends_nothing_materialises_no_table_and_says_what_it_would_ha
     told = [event.asset_observation_data.asset_observation for event in events]
     assert [one.asset_key for one in told] == tables
     assert told[0].metadata["would_create"].value > 0
+    store = SnapshotStore(runs.environment["SNAPSHOT_URL"])
+    assert [store.newest(f"plan/{spec.name}") for spec in ENTITIES] == [None] * len(ENTITIES)
+    assert all(store.newest(f"trial/{spec.name}") for spec in ENTITIES)
     with runs.ledger() as ledger:
         assert ledger.sessions(10) == []
 

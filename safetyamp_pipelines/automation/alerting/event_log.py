@@ -20,7 +20,7 @@ from safetyamp_pipelines.checks.judged import key_list as listed
 from safetyamp_pipelines.checks.plan_checks import HEADLINE
 from safetyamp_pipelines.operations.alerts.problems import Green, Level, Red, Signal
 from safetyamp_pipelines.resources.diagnosed import diagnosis_of
-from safetyamp_pipelines.resources.keys import BY_ITSELF, CAUSE_TAG, RESTED_TAG
+from safetyamp_pipelines.resources.keys import BY_ITSELF, CAUSE_TAG, RESTED_TAG, is_trial
 from safetyamp_pipelines.sync.entities.registry import pushed_as
 
 _UNNAMED_JOB = "__ASSET_JOB"
@@ -86,7 +86,9 @@ class Reader:
     def _is_own_plan(self, entry: dg.EventLogEntry) -> bool:
         """Whether a person started the event's run to look, and to write nothing."""
         run = self._run(entry)
-        return run is not None and run.job_name == plan_all.name and run.tags.get(CAUSE_TAG) not in BY_ITSELF
+        if run is None or run.tags.get(CAUSE_TAG) in BY_ITSELF:
+            return False
+        return run.job_name == plan_all.name or is_trial(run)
 
     def _failed(self, entry: dg.EventLogEntry) -> Iterator[Signal]:
         run = self._run(entry)
