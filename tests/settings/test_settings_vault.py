@@ -290,7 +290,7 @@ def test_a_vault_that_never_answers_fails_within_the_deadline(vault: FakeVault, 
     with pytest.raises(VaultError, match=r"did not give its secrets within 0\.3 seconds"):
         reader.read(["SAFETYAMP_TOKEN"])
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_a_vault_with_an_untrusted_certificate_is_not_believed(vault: FakeVault) -> None:
