@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import socket
@@ -32,6 +33,8 @@ MEMORY_BYTES = 8 * 2**30
 if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
+gc.set_threshold(50_000)  # as the command does, in whose place these processes run it
+
 settings.register_profile("untimed", deadline=None)  # a machine that is busy is no fault of the code
 settings.load_profile("untimed")
 
@@ -52,7 +55,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Some pytest-xdist do not know where some pytest keeps the name of a test, and then scatter every group."""
+    """Thousands of collected tests are looked through for garbage no more.
+
+    Some pytest-xdist do not know where some pytest keeps the name of a test, and then scatter every group."""
+    gc.freeze()
     if session.config.getoption("loadgroup", False):
         scattered = [item.nodeid for item in session.items if groups_of(item) and "@" not in item.nodeid]
         if scattered:
