@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -265,3 +266,21 @@ def test_a_locked_or_unreachable_storage_of_dagster_is_one_sentence_and_leaves_n
     assert well == {"ok": True, "text": "can be written; the slot of pushes is free"}
     with dg.DagsterInstance.get() as instance:
         assert instance.get_runs() == []
+
+
+def hold(home: Path, seconds: float) -> None:
+    """Lock Dagster's files so long."""
+    with locked(home):
+        time.sleep(seconds)
+
+
+def test_a_storage_of_dagster_that_is_locked_in_mid_push_is_waited_for(home: Path, company: Company) -> None:
+    with dg.DagsterInstance.get():
+        pass
+    before, trap = company.titles(), Trap(lambda: threading.Thread(target=hold, args=(home, 8.0)).start())
+
+    ran = synced(company, trap)
+
+    assert trap.has_happened
+    judged(company, ran, before)
+    assert (ran.as_json()["exit_code"], company.titles() - before) == (IN_STEP, TITLES.titles)
