@@ -93,8 +93,8 @@ lock: $(VENV)/development  ## the lock files, in step with pyproject.toml; UPGRA
 	$(compile) --group build --output-file requirements-build.lock
 	$(compile) pyproject.toml --extra azure --extra k8s --extra otel --extra sandbox --constraint requirements-dev.lock --output-file requirements-image.lock
 
-azurite:  ## Azurite from npm, on which the tests of blobs run; without it they are skipped
-	mkdir -p $(VENV)/azurite && cd $(VENV)/azurite && npm install --silent --no-fund --no-audit azurite@3.35.0
+azurite:  ## Azurite and axe-core from npm, with which blobs and pages are tested; without them those tests are skipped
+	mkdir -p $(VENV)/azurite && cd $(VENV)/azurite && npm install --silent --no-fund --no-audit azurite@3.35.0 axe-core@4.14.1
 
 licences: $(VENV)/development  ## what ships in the image, in which version and under which licence
 	$(BIN)/python docker/licences.py requirements-image.lock
