@@ -1,6 +1,6 @@
 """Why something failed: cause, system and advice, set once from the error that was caught. It travels as plain data.
 
-How a run's diagnoses are sentence is for `cli/causes.py` and `automation/alerting/failed_runs.py`.
+How a run's diagnoses become text is for `cli/causes.py` and `automation/alerting/failed_runs.py`.
 """
 
 from __future__ import annotations

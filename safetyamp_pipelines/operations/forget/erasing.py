@@ -129,7 +129,7 @@ NAMES = (("FirstName", "LastName"), ("first_name", "last_name"), ("displayName",
 """The columns that hold a person's name, in one system or another."""
 
 
-def called(file: str, records: Iterable[Record], person: Person, config: SyncConfig) -> tuple[set[str], set[str]]:
+def names_in(file: str, records: Iterable[Record], person: Person, config: SyncConfig) -> tuple[set[str], set[str]]:
     """The names and addresses by which the rows of people in a table show the person, and those of everybody else."""
     own = [(spec, trace) for spec, trace in traces() if trace.table == table_of(file) and spec is EMPLOYEES]
     theirs: set[str] = set()

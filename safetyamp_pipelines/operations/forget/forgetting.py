@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from safetyamp_pipelines.ledger import IntentUnsettled
 from safetyamp_pipelines.operations.forget.erasing import (
     Person,
-    called,
     erased_plan,
     erased_records,
     files_of,
     is_keyed_by_person,
     known_as,
+    names_in,
     personal,
     traces,
 )
@@ -105,7 +105,7 @@ class Forgetting:
         theirs: set[str] = set()
         others: set[str] = set()
         for name, records in self._tables():
-            own, strange = called(name, records, person, self.config)
+            own, strange = names_in(name, records, person, self.config)
             theirs, others = theirs | own, others | {found.casefold() for found in strange}
         alone = [name for name in theirs if name.casefold() not in others]
         return sorted(alone), len(theirs) - len(alone)
