@@ -19,12 +19,6 @@ from safetyamp_pipelines.sync.model.spec import EntitySpec, Somebody, Trace
 from safetyamp_pipelines.sync.model.tables import Id, at_path
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
-IDENTITY = ("id", "emp_id", "employeeId")
-"""What stays of a person whom another record shows: the driver of a vehicle, somebody's manager.
-
-So every table tells afterwards as well who is who: what is cut short is found again by the next try.
-"""
-
 
 @dataclass(frozen=True)
 class Person:
@@ -125,18 +119,16 @@ def known_as(person: Person, tables: Iterable[tuple[str, Iterable[Record]]], con
     return person
 
 
-NAMES = (("FirstName", "LastName"), ("first_name", "last_name"), ("displayName",))
-"""The columns that hold a person's name, in one system or another."""
-
-
 def names_in(file: str, records: Iterable[Record], person: Person, config: SyncConfig) -> tuple[set[str], set[str]]:
     """The names and addresses by which the rows of people in a table show the person, and those of everybody else."""
-    own = [(spec, trace) for spec, trace in traces() if trace.table == table_of(file) and spec is EMPLOYEES]
+    own = [(spec, trace) for spec, trace in traces() if trace.table == table_of(file) and trace.full_name]
     theirs: set[str] = set()
     others: set[str] = set()
     for row in records if own else ():
         names = theirs if _own(row, own, person, config) is not None else others
-        names |= {" ".join(str(row[part]).strip() for part in parts) for parts in NAMES if all(map(row.get, parts))}
+        for _, trace in own:
+            if all(map(row.get, trace.full_name)):
+                names.add(" ".join(str(row[part]).strip() for part in trace.full_name))
         names |= {value.strip() for value in row.values() if isinstance(value, str) and "@" in value}
     return theirs, others
 
@@ -200,13 +192,21 @@ def _without(record: Record, person: Person) -> Record:
     return {**record, **changed} if changed else record
 
 
+@cache
+def _numbers() -> frozenset[str]:
+    """The columns with an employee number by which records of others show a person: a vehicle's driver, a manager."""
+    return frozenset(trace.number for _, trace in traces() if trace.number)
+
+
 def _seen(value: dict[str, Any], person: Person) -> dict[str, Any]:
-    return {name: value[name] for name in IDENTITY if name in value} if _is_person(value, person) else value
+    """What a record of somebody else shows of the person: only who it is, so that every table tells it afterwards as
+    well, and what is cut short is found again by the next try."""
+    return {name: value[name] for name in value if name in _numbers() | {"id"}} if _is_person(value, person) else value
 
 
 def _is_person(value: dict[str, Any], person: Person) -> bool:
     is_known = any(value.get("id") in person.rows(trace.table) for _, trace in traces() if trace.is_person)
-    return is_known or any(person.has_number(value.get(name)) for name in ("emp_id", "employeeId"))
+    return is_known or any(person.has_number(value.get(name)) for name in _numbers())
 
 
 def erased_plan(plan: Plan, keys: Collection[str]) -> Plan:

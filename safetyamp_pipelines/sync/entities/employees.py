@@ -467,13 +467,21 @@ SPEC = EntitySpec(
     beside=_beside,
     why_absent=_why_absent,
     traces=(
-        Trace("users", lambda row, who, _rules: who.has_number(row.get("emp_id")), is_person=True),
+        Trace(
+            "users",
+            lambda row, who, _rules: who.has_number(row.get("emp_id")),
+            is_person=True,
+            number="emp_id",
+            full_name=("first_name", "last_name"),
+        ),
         Trace(
             ENTRA,
             lambda row, who, _rules: who.has_number(row.get("employeeId")),
             lambda row, _who, _rules: {name: row[name] for name in ("employeeId", "userType") if name in row},
+            number="employeeId",
+            full_name=("displayName",),
         ),
-        Trace(EMPLOYEES, _is_own_row),
+        Trace(EMPLOYEES, _is_own_row, full_name=("FirstName", "LastName")),
         Trace(RECENT_JOBS, _is_own_row),
     ),
     access="system_access",

@@ -162,12 +162,16 @@ class Somebody(Protocol):
 class Trace:
     """How a row of one table is known to be a person's. `stays` is what must be left in it, besides its keys and what
     is not personal, so that it is known again: the next try of a `forget` that was cut short finds what is left. With
-    `is_person` a row is a person, whom rows of other tables may show by its id."""
+    `is_person` a row is a person, whom rows of other tables may show by its id. `number` is the column with the
+    employee number by which rows of other tables may show the person, `full_name` those that make up the name by which
+    systems beyond these tables do."""
 
     table: str
     is_theirs: Callable[[Record, Somebody, Any], bool]
     stays: Callable[[Record, Somebody, Any], Mapping[str, Any]] = field(default=lambda _row, _who, _rules: {})
     is_person: bool = False
+    number: str | None = None
+    full_name: tuple[str, ...] = ()
 
 
 Rows = dict[str, Record]
