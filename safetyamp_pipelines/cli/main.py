@@ -11,8 +11,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command as command_of
 
-from safetyamp_pipelines.cli.entry import main as main  # where installations from before `entry.py` look for it
-
 if TYPE_CHECKING:
     from typer._click import Command, Context
 
