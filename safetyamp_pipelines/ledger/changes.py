@@ -179,18 +179,6 @@ class Changes(Store):
         with self._reading() as db:
             return change_records(db, query.order_by(c.id))
 
-    def created_in_run(self, run_id: str, entity: str) -> dict[str, Id]:
-        """Natural key → SafetyAmp id of what the pushes of this run created, for references to it."""
-        query = (
-            select(c.natural_key, c.target_id)
-            .join(t.sessions)
-            .where(t.sessions.c.run_id == run_id, c.entity == entity)
-            .where(c.action == "create", c.status == "done")
-            .order_by(c.id)
-        )
-        with self._reading() as db:
-            return {natural_key: target_id for natural_key, target_id in db.execute(query) if target_id is not None}
-
 
 def require_right_to_push(db: Connection, session_id: int) -> str:
     """The session's entity. Raises unless the session runs and, if it pushes under a lease, its fencing token is still

@@ -213,25 +213,6 @@ def test_what_a_session_did_is_told_in_the_order_it_was_done(ledger: Ledger, ses
     assert (done[1].before(), done[1].after()) == (before, after)
 
 
-def test_references_find_what_earlier_pushes_of_the_run_created(ledger: Ledger, change: MakeChange) -> None:
-    # given a run that created one site, updated one, failed on one, and another run that created one
-    run_1 = ledger.start_session("run-1", "jobs", "a", {})
-    run_2 = ledger.start_session("run-2", "jobs", "b", {})
-
-    def push(session: int, key: str, action: str, status: str, target_id: int | None) -> None:
-        sent = change(source_key=f"1/{key}", natural_key=key, action=action)
-        ledger.answer(ledger.intend(session, sent), status, target_id=target_id)  # type: ignore[arg-type]
-
-    push(run_1, "24113.", "create", "done", 6001)
-    push(run_1, "24114.", "update", "done", 6002)
-    push(run_1, "24115.", "create", "failed", None)
-    push(run_2, "24116.", "create", "done", 6004)
-
-    # then the run's references know exactly its own, with numbers as numbers
-    assert ledger.created_in_run("run-1", "jobs") == {"24113.": 6001}
-    assert ledger.created_in_run("run-1", "employees") == {}
-
-
 def test_a_number_and_a_text_stay_two_ids(ledger: Ledger, session: int, change: MakeChange) -> None:
     for key, target_id in (("1", 12345), ("2", "12345"), ("3", "ab3de"), ("4", "aB3dE")):
         change_id = ledger.intend(session, change(source_key=key))
