@@ -1,8 +1,16 @@
-"""Rendering the chart with Helm itself, without the official Dagster chart, which is not in this repository."""
+"""Rendering the chart with Helm itself.
+
+The official Dagster chart is not in this repository. DAGSTER_CHART names the folder of an unpacked copy of it, of the
+version that Chart.yaml pins: then all tests of this folder see the whole.
+
+helm pull dagster --repo https://dagster-io.github.io/helm --version 1.13.27 --untar
+DAGSTER_CHART=$PWD/dagster pytest tests/deployment
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from functools import cache
@@ -18,13 +26,22 @@ ENVIRONMENTS = ("dev", "staging", "prod", "cronjob")
 Document = dict[str, Any]
 
 
+OFFICIAL = os.environ.get("DAGSTER_CHART")
+
+
 @cache
 def own_chart() -> Path:
-    """A copy without the dependency."""
+    """A copy with the official chart in it, or without the dependency."""
     copy = Path(tempfile.mkdtemp(prefix="chart-")) / CHART.name
     shutil.copytree(CHART, copy)
     metadata = yaml.safe_load((copy / "Chart.yaml").read_text(encoding="utf-8"))
-    metadata.pop("dependencies")
+    if OFFICIAL is None:
+        metadata.pop("dependencies")
+    else:
+        # Its schemas refer to pages of the internet.
+        shutil.copytree(OFFICIAL, copy / "charts" / "dagster", ignore=shutil.ignore_patterns("values.schema.json"))
+        found = yaml.safe_load((Path(OFFICIAL) / "Chart.yaml").read_text(encoding="utf-8"))
+        metadata["dependencies"][0]["version"] = found["version"]
     (copy / "Chart.yaml").write_text(yaml.safe_dump(metadata), encoding="utf-8")
     return copy
 

@@ -72,6 +72,16 @@ def test_storage_uses_the_driver_that_dagster_can_use() -> None:
     assert whole_values("prod")["dagster"]["postgresql"]["postgresqlScheme"] == "postgresql+psycopg2"
 
 
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_code_location_has_the_password_with_which_sensors_open_the_storage(environment: str) -> None:
+    (code,) = [one for one in of_kind(render(environment), "Deployment") if one["metadata"]["name"] == "safetyamp-code"]
+    variables = {each["name"]: each for each in code["spec"]["template"]["spec"]["containers"][0]["env"]}
+
+    secret = whole_values(environment)["dagster"]["global"]["postgresqlSecretName"]
+    source = variables["DAGSTER_PG_PASSWORD"]["valueFrom"]["secretKeyRef"]
+    assert source == {"name": secret, "key": "postgresql-password"}
+
+
 def _run_job(environment: str) -> dict[str, Any]:
     """The Job that Dagster makes of a run, from the values of its launcher and the context of the code location."""
     values = whole_values(environment)["dagster"]["runLauncher"]["config"]["k8sRunLauncher"]
