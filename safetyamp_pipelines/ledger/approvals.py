@@ -146,6 +146,20 @@ class Approvals(Store):
             return records(ChangeApproval, db, query)
 
 
+def use_approval(db: Connection, entity: str, source_key: str, change_hash: str, now: datetime) -> None:
+    """A call is about to be made that this approval is for. A process that dies from here on leaves it used."""
+    table = t.change_approvals
+    meant = table.c.entity == entity, table.c.source_key == source_key, table.c.change_hash == change_hash
+    db.execute(update(table).where(*meant, table.c.used_at.is_(None)).values(used_at=now))
+
+
+def give_back_approval(db: Connection, entity: str, source_key: str, used_at: datetime) -> None:
+    """The call that used it at that time changed nothing."""
+    table = t.change_approvals
+    meant = table.c.entity == entity, table.c.source_key == source_key, table.c.used_at == used_at
+    db.execute(update(table).where(*meant).values(used_at=None))
+
+
 def latest_time(db: Connection, now: datetime) -> datetime:
     """The time, never earlier than any that the ledger has seen before."""
     seen = row_at(db, t.clock, CLOCK, lock=True)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from safetyamp_pipelines.ledger import schema as t
+from safetyamp_pipelines.ledger.approvals import give_back_approval, use_approval
 from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.failures import clear_failure
 from safetyamp_pipelines.ledger.ledger_errors import AlreadyAnswered, IntentOpen, LeaseLost, SessionEnded
@@ -40,15 +41,18 @@ LEASE_STATE = (
 class Changes(Store):
     """Write intents and answers, and find what has none."""
 
-    def intend(self, session_id: int, change: Change) -> int:
-        """Put the intent on the disk and return its id; only then may the call be made.
+    def intend(self, session_id: int, change: Change, approval: str | None = None) -> int:
+        """Put the intent on the disk and return its id; only then may the call be made. `approval` is the hash under
+        which people approved the change: it is used up, until an answer says that SafetyAmp did not act.
 
         Raises IntentOpen when a create of the record has no answer yet, LeaseLost and SessionEnded when this push
         must not write any more.
         """
         with self._writing() as db:
-            entity = require_right_to_push(db, session_id)
-            intent = insert(t.changes).values(**change_row(session_id, entity, change, self._clock()))
+            entity, now = require_right_to_push(db, session_id), self._clock()
+            if approval is not None:
+                use_approval(db, entity, change.source_key, approval, now)
+            intent = insert(t.changes).values(**change_row(session_id, entity, change, now))
             try:
                 return int(db.execute(intent.returning(c.id)).scalar_one())
             except IntegrityError:
@@ -94,6 +98,8 @@ class Changes(Store):
                 "answer": answer,
             }
             put(db, t.changes, [change_id], settled, known=True)
+            if status == "failed":
+                give_back_approval(db, row["entity"], row["source_key"], row["intended_at"])
             if pushed is not None:
                 if target_id is None:
                     raise ValueError(f"change {change_id}: a link needs the SafetyAmp id")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,7 +39,7 @@ def remembered(ledger: Ledger, entity: str) -> Memory:
 class LedgerJournal:
     """`sync.pushing.ports.Journal` over the ledger, for one session of one entity, with the fields of sync.yaml.
 
-    What an undo is refused is no failure of a sync.
+    What an undo is refused is no failure of a sync. `approved` are the plan's: an intent uses its own up.
     """
 
     ledger: Ledger
@@ -50,12 +50,13 @@ class LedgerJournal:
     is_interrupted: Callable[[], bool] = lambda: False
     is_undo: bool = False
     resting: Callable[[], str | None] = lambda: None
+    approved: Mapping[str, str] = field(default_factory=dict)
 
     def open_intents(self) -> Sequence[Intent]:
         return self.ledger.open_intents(self.spec.name)
 
     def intend(self, change: Change) -> int:
-        return self.ledger.intend(self.session_id, change)
+        return self.ledger.intend(self.session_id, change, self.approved.get(change.source_key))
 
     def done(
         self, intent: int, target_id: Id, pushed: Mapping[str, Any], not_taken: Mapping[str, str | None], note: str

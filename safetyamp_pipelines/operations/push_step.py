@@ -115,7 +115,7 @@ def push_plan(
         )
         beat, days = heartbeat(ledger, lease), config.failure_expires_days
         declared = spec.with_custom(rules.of(spec))
-        journal = LedgerJournal(ledger, session, declared, days, beat, is_interrupted, is_undo, resting)
+        journal = LedgerJournal(ledger, session, declared, days, beat, is_interrupted, is_undo, resting, plan.approved)
         push = Push(
             declared,
             plan,
@@ -149,8 +149,6 @@ def _close(spec: EntitySpec, plan: Plan, ledger: Ledger, session: int, result: P
     ledger.end_session(session, "failed" if result.broke_off else status, result.counts(), result.attempts)
     _remember_sources(ledger, plan)
     done = {verdict.source_key for verdict in result.verdicts if verdict.outcome in OUTCOME_OF.values()}
-    used = {change.hash for change in plan.changes if change.source_key in done}.intersection(plan.approved)
-    ledger.use_approvals(plan.entity, used)
     _end_decisions(spec, plan, ledger, done)
 
 
@@ -196,7 +194,7 @@ def without_withdrawn(spec: EntitySpec, plan: Plan, ledger: Ledger) -> Plan:
     why: dict[str, str] = {}
     for change in plan.changes:
         question, link = asked.get(change.source_key), links.get(change.source_key)
-        if change.hash in plan.approved and change.hash not in approved:
+        if plan.approved.get(change.source_key, "") not in {"", *approved}:
             why[change.source_key] = "its approval was used, or has expired, since this plan was made"
         elif question is not None and question.hash not in decided:
             why[change.source_key] = (

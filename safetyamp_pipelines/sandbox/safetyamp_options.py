@@ -38,6 +38,7 @@ class TargetOptions:
 
     unique_titles: bool = False
     unique_emp_id: bool = False
+    unique_serials: bool = False  # of assets
     hidden_users_reserve: bool = True  # e-mail and mobile number of deleted users stay taken
     supervisor_readable: bool = False  # whether users show `current_supervisor`
     required_on_update: Mapping[str, Sequence[str]] = field(default_factory=dict)  # in addition to the contract's

@@ -153,6 +153,8 @@ class SafetyAmpState:
             names.add("name")
         if table == "users" and self.options.unique_emp_id:
             names.add("emp_id")
+        if table == "assets" and self.options.unique_serials:
+            names.add("serial")
         return names
 
     def _add(self, table: str, stored: dict[str, Any], at: datetime, author: str | None) -> dict[str, Any]:

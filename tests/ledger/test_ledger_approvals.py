@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from safetyamp_pipelines.ledger import Approval, Ledger
+from safetyamp_pipelines.sync.model.plan import Change
 
 DAY = timedelta(days=1)
+MakeChange = Callable[..., Change]
 
 
 def test_an_approval_is_told_whole(ledger: Ledger) -> None:
@@ -102,6 +105,33 @@ def test_approved_changes_stand_until_they_are_pushed(ledger: Ledger) -> None:
 
     assert ledger.approved("employees") == {"hash-2"}
     assert [one.used_at is None for one in ledger.change_approvals("employees")] == [True, False]
+
+
+def test_the_intent_of_a_call_uses_its_approval_up_and_one_that_did_nothing_gives_it_back(
+    ledger: Ledger, session: int, change: MakeChange, clock
+) -> None:
+    ledger.approve_changes("employees", [("100482", "whole"), ("100482", "other"), ("100517", "whole")], **ASKED)
+
+    def call() -> int:
+        clock.forward(seconds=1)
+        return ledger.intend(session, change(action="update", target_id="aB3dE"), "whole")
+
+    def is_used() -> list[bool]:
+        return [one.used_at is not None for one in reversed(ledger.change_approvals("employees"))]
+
+    # given a call that was never made, and one that SafetyAmp refused
+    for answer in ("not sent", "refused"):
+        intent = call()
+        assert is_used() == [True, False, False], "whoever dies here leaves it used"
+        ledger.answer(intent, "failed", rule=answer)
+        assert is_used() == [False, False, False]
+
+    # when one is answered, and a second part of the same change fails
+    ledger.answer(call(), "done")
+    ledger.answer(call(), "failed", rule="not sent")
+
+    # then it stays used
+    assert is_used() == [True, False, False]
 
 
 def test_an_approval_of_changes_expires_and_a_clock_set_back_revives_neither_it_nor_a_used_one(

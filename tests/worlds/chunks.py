@@ -16,7 +16,9 @@ from worlds.story import Story
 CHUNK = 100
 """Worlds of one seed."""
 EVERY_NTH_TWICE = 10
-"""Of so many worlds one is played twice more, to compare the ledgers; of so many seeds one has guarded worlds."""
+"""Of so many worlds one is played twice more, to compare the ledgers."""
+EVERY_NTH_GUARDED = 3
+"""Of so many seeds one has guarded worlds."""
 
 
 def play_chunk(number: int) -> tuple[int, Counter[str], str]:
@@ -30,7 +32,7 @@ def play_chunk(number: int) -> tuple[int, Counter[str], str]:
             yield from same_again(story, stage)
 
     try:
-        try_worlds(stories(is_guarded=number % EVERY_NTH_TWICE == EVERY_NTH_TWICE - 1), promises, CHUNK, number)
+        try_worlds(stories(is_guarded=number % EVERY_NTH_GUARDED == EVERY_NTH_GUARDED - 1), promises, CHUNK, number)
     except PromiseBroken as broken:
         return number, counts, str(broken)
     return number, counts, ""
@@ -45,5 +47,9 @@ def count(world: World, counts: Counter[str]) -> None:
         counts["calls"] += log.calls
         counts["writes"] += len(log.writes)
         counts[f"runs ended: {log.ended.partition(':')[0] or 'in order'}"] += 1
+        for plan in log.plans.values():
+            counts["changes held"] += len(plan.held)
+            counts["changes approved"] += len(plan.approved)
+            counts["rings"] += len({verdict.rule for verdict in plan.verdicts if "a ring: " in verdict.rule})
         for verdicts in log.verdicts.values():
             counts.update(f"verdict {verdict.outcome}" for verdict in verdicts)

@@ -21,8 +21,10 @@ from worlds.story import (
     Put,
     Row,
     Run,
+    SetBack,
     Step,
     Story,
+    Swap,
     Wait,
 )
 
@@ -41,7 +43,7 @@ HIRED = ("2020-01-06 00:00:00", "2020-01-06 00:00:00", "2020-01-06 00:00:00", No
 ENDED = (None, None, None, "2026-11-19 00:00:00", "2026-11-20 00:00:00", "2026-11-22 00:00:00", "2031-01-01 00:00:00")
 TITLES = ("Fitter", "FITTER", " fitter ", "Welder", None)
 NUMBERS = (1, 2, 3, 4, 5, 6)
-PEOPLE, PLACES, VEHICLES = "people", "places", "vehicles"
+PEOPLE, PLACES, VEHICLES, SWAPS = "people", "places", "vehicles", "swaps"
 
 
 def some(values: Any) -> st.SearchStrategy[Any]:
@@ -179,6 +181,15 @@ RUNS = st.builds(
     some(PAUSES),
     LANES,
 )
+APPROVALS = st.one_of(
+    st.builds(
+        Approve, st.integers(0, 3), st.none() | st.integers(0, 3), some([24, 24, 1]), some(["ann", "ann", "ben"])
+    ),
+    st.builds(
+        Approve, st.integers(0, 3), st.none() | st.integers(0, 3), some([24, 24, 1]), some(["ann", "ann", "ben"])
+    ),
+    st.builds(SetBack, some([1, 30])),
+)
 RULES = some(
     [
         {},
@@ -186,6 +197,7 @@ RULES = some(
         {"employees": {"policies": {"mobile_phone": "merge", "first_name": "merge"}}},
         {"employees": {"reactivate_without_history": False}},
         {"employees": {"clears": ["title", "mobile", "city"]}, "vehicles": {"clears": ["serial", "code"]}},
+        {"guards": {"second_person_above": 1}},
     ]
 )
 OPTIONS = some(
@@ -196,6 +208,7 @@ OPTIONS = some(
         {"newest_first": True, "unique_titles": True},
         {"ignored_fields": {"users": ["mobile_phone", "city"]}},
         {"hidden_users_reserve": False, "unique_emp_id": True},
+        {"unique_serials": True},
     ]
 )
 
@@ -217,7 +230,7 @@ CHANGES = {
             *(CHANGED_ROWS[table] for table in tables),
             HUMANS,
             st.builds(Wait, some([24, 72, 200])),
-            st.builds(Approve),
+            APPROVALS,
         ),
         max_size=4,
     )
@@ -226,10 +239,99 @@ CHANGES = {
 PARTS = {about: st.lists(st.tuples(changes, RUNS), max_size=2) for about, changes in CHANGES.items()}
 
 
+SWAPPING = {
+    "viewpoint/employees": {
+        n: _employee(
+            n,
+            {
+                **{"FirstName": "Nora", "Email": OWN, "CellPhone": f"504-234-567{n}", "HireDate": HIRED[0]},
+                **{"PRDept": "10", "udEmpTitle": "Fitter"},
+            },
+        )
+        for n in NUMBERS[:3]
+    },
+    "samsara/vehicles": {
+        f"v{n}": _vehicle(
+            f"v{n}",
+            {
+                "serial": f"GW-{n}",
+                "licensePlate": f"PLATE{n}",
+                "name": f"Truck {n}",
+                "tags": [{"name": "Department 10"}],
+            },
+        )
+        for n in (1, 2, 3)
+    },
+}
+"""People and trucks, each with values of their own, to exchange."""
+EXCHANGED = {
+    "viewpoint/employees": {"Email": ["new@example.com", None], "CellPhone": ["504-234-5679", None]},
+    "samsara/vehicles": {"serial": ["GW-9", None], "licensePlate": ["PLATE9"], "vin": ["VIN1"]},
+}
+SWAP = st.one_of(
+    *(
+        st.builds(
+            Swap,
+            st.just(table),
+            st.permutations(sorted(SWAPPING[table])).flatmap(
+                lambda keys: st.integers(2, 3).map(lambda n, keys=keys: tuple(keys[:n]))
+            ),
+            st.just(column),
+            st.just(()) | st.just(()) | st.tuples(some(instead)),
+        )
+        for table, drawn in EXCHANGED.items()
+        for column, instead in drawn.items()
+    )
+)
+
+
+@st.composite
+def swaps(draw: Draw, is_guarded: bool) -> Story:
+    """A story of people and trucks in step that exchange what is unique, while other things change and fail."""
+    aside = st.one_of(CHANGED_ROWS["viewpoint/employees"], CHANGED_ROWS["samsara/vehicles"], APPROVALS)
+    steps: list[Step] = [Run(), *([Approve(), Run()] if is_guarded else [])]
+    for part in draw(
+        st.lists(
+            st.tuples(st.lists(SWAP, min_size=1, max_size=2), st.lists(aside, max_size=2), RUNS), min_size=1, max_size=3
+        )
+    ):
+        steps += [*part[0], *part[1], part[2]]
+    sources = {**USUAL, **SWAPPING}
+    return Story(sources, draw(safetyamps({})), tuple(steps), draw(RULES), draw(OPTIONS), is_guarded)
+
+
+TO_AND_FRO = {
+    "FirstName": ("Ole", "Nora"),
+    "PRDept": ("20", "10"),
+    "TermDate": ("2026-11-19 00:00:00", None),
+    "udEmpTitle": ("Welder", "Fitter"),
+    "CellPhone": ("504-234-5678", None),
+}
+"""Columns of which several people's change at once, and are set back: what was approved before comes up again."""
+
+
+@st.composite
+def approvals(draw: Draw) -> Story:
+    """A story of people in step of whom too much changes at once, again and again, while others approve it."""
+    column, who = draw(some(sorted(TO_AND_FRO))), draw(some([(1, 2), (1, 2, 3), (2, 3)]))
+    steps: list[Step] = [Run(), Approve(), Run()]
+    aside = st.one_of(CHANGED_ROWS["viewpoint/employees"], SWAP, st.builds(Wait, some([12, 25])), APPROVALS)
+    runs = st.one_of(st.just(Run()), st.just(Run()), RUNS)
+    for turn in range(draw(st.integers(2, 5))):
+        steps += [Put("viewpoint/employees", n, {column: TO_AND_FRO[column][turn % 2]}) for n in who]
+        steps += [*draw(st.lists(aside, max_size=1)), draw(runs), *draw(st.lists(APPROVALS, max_size=2))]
+        steps += [*draw(st.lists(aside, max_size=1)), draw(runs)]
+    return Story({**USUAL, **SWAPPING}, draw(safetyamps({})), tuple(steps), draw(RULES), draw(OPTIONS), is_guarded=True)
+
+
 @st.composite
 def stories(draw: Draw, is_guarded: bool = False) -> Story:
     """A story about people, places or vehicles: a first sync or none, what changes then, and runs that fail."""
-    about = draw(some([PEOPLE, PEOPLE, PLACES, VEHICLES]))
+    about = draw(some([PEOPLE, PEOPLE, PLACES, VEHICLES, SWAPS]))
+    if about == SWAPS:
+        return draw(swaps(is_guarded))
+    if is_guarded and draw(st.booleans()):
+        return draw(approvals())
     drawn = {table: draw(KEYS_AND_ROWS[table]) for table in dict.fromkeys(ABOUT[about])}
     sources = {**USUAL, **{table: _built(table, rows) for table, rows in drawn.items()}}
     steps: list[Step] = [Run()] if draw(st.integers(0, 2)) == 0 else []

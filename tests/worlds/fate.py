@@ -56,6 +56,11 @@ class Clock:
             first[1]()
         self.now = until
 
+    def set_back(self, hours: float) -> None:
+        """Somebody sets the clock back; what is on its way arrives as soon as it would have."""
+        by = timedelta(hours=hours)
+        self.now, self.due = self.now - by, [(moment - by, act) for moment, act in self.due]
+
     def later(self, seconds: float, act: Callable[[], object]) -> None:
         """Have something happen in that many seconds."""
         self.due.append((self.now + timedelta(seconds=seconds), act))

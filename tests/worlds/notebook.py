@@ -5,12 +5,13 @@ stories with both and compares.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from safetyamp_pipelines.ledger import IntentOpen, LoggedChange, Session
+from safetyamp_pipelines.ledger import ChangeApproval, IntentOpen, LoggedChange, Session
 from safetyamp_pipelines.ledger.database import Clock
 from safetyamp_pipelines.sync.model.plan import Agreed, Change
 from safetyamp_pipelines.sync.model.remembered import Failure, Link
@@ -31,6 +32,8 @@ class Notebook:
     all_sessions: list[Session] = field(default_factory=list)
     observations: dict[str, int] = field(default_factory=dict)
     not_taken_until: dict[tuple[str, str, str], datetime | None] = field(default_factory=dict)
+    all_approvals: list[ChangeApproval] = field(default_factory=list)
+    latest: datetime | None = None
 
     def rows(self) -> dict[str, Any]:
         """Everything it holds."""
@@ -40,6 +43,7 @@ class Notebook:
             "failures": self.all_failures,
             "sessions": self.all_sessions,
             "observations": self.observations,
+            "approvals": self.all_approvals,
         }
 
     # sessions
@@ -74,12 +78,20 @@ class Notebook:
 
     # changes
 
-    def intend(self, session_id: int, change: Change) -> int:
+    def intend(self, session_id: int, change: Change, approval: str | None = None) -> int:
         entity = self.all_sessions[session_id - 1].entity
         if change.action == "create" and any(
             other.action == "create" and other.source_key == change.source_key for other in self.open_intents(entity)
         ):
             raise IntentOpen(entity, change.source_key)
+        for place, one in enumerate(self.all_approvals):
+            if (one.entity, one.source_key, one.change_hash, one.used_at) == (
+                entity,
+                change.source_key,
+                approval,
+                None,
+            ):
+                self.all_approvals[place] = replace(one, used_at=self.clock())
         return self._add(session_id, change, None, None)
 
     def note_unsent(self, session_id: int, changes: Iterable[Change], status: str, rule: str) -> None:
@@ -125,6 +137,10 @@ class Notebook:
         target_id = before.target_id if target_id is None else target_id
         change = replace(before, status=status, answered_at=self.clock(), target_id=target_id, **told)
         self.all_changes[change_id - 1] = change
+        for place, one in enumerate(self.all_approvals):
+            used_for = (one.entity, one.source_key, one.used_at)
+            if status == "failed" and used_for == (change.entity, change.source_key, change.intended_at):
+                self.all_approvals[place] = replace(one, used_at=None)
         if pushed is not None:
             assert target_id is not None
             until = None if not_taken_for is None else self.clock() + not_taken_for
@@ -256,19 +272,46 @@ class Notebook:
     def previous_rows_of(self, tables: Iterable[str]) -> dict[str, int]:
         return {table: self.observations[table] for table in tables if table in self.observations}
 
-    def approval(self, _plan_hash: str) -> None:
-        """Nobody approves anything in these worlds."""
+    # approvals
 
-    def pause_state(self) -> None:
-        """Nobody pauses either."""
+    def _latest(self) -> datetime:
+        self.latest = max(self.latest or self.clock(), self.clock())
+        return self.latest
+
+    def approve_changes(
+        self, entity: str, changes: Iterable[tuple[str, str]], *, lasts: timedelta, **told: str
+    ) -> list[ChangeApproval]:
+        now = self._latest()
+        given = [
+            ChangeApproval(
+                entity=entity, source_key=key, change_hash=one, at=now, expires_at=now + lasts, used_at=None, **told
+            )
+            for key, one in changes
+        ]
+        self.all_approvals += given
+        return given
+
+    def approved(self, entity: str, logins: int = 1) -> frozenset[str]:
+        now, given = self._latest(), defaultdict[str, set[str]](set)
+        for one in self.all_approvals:
+            if one.entity == entity and one.used_at is None and one.expires_at > now:
+                given[one.change_hash].add(one.login)
+        return frozenset(found for found, who in given.items() if len(who) >= logins)
+
+    def decided(self, _entity: str) -> dict[str, Any]:
+        """Nobody decides about single records in these worlds."""
+        return {}
 
 
 class Notebooks:
     """Gives out one notebook at a time, as `ledgers.Ledgers` does."""
 
+    def __init__(self, kind: type[Notebook] = Notebook) -> None:
+        self._kind = kind
+
     def fresh(self, clock: Clock) -> Notebook:
         """An empty notebook; the one given out before is gone."""
-        self._notebook = Notebook(clock)
+        self._notebook = self._kind(clock)
         return self._notebook
 
     def again(self, _clock: Clock) -> Notebook:

@@ -9,28 +9,37 @@ from typing import Any, cast
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.journal import LedgerJournal, remembered
+from safetyamp_pipelines.operations.push_step import without_withdrawn
 from safetyamp_pipelines.sandbox.safetyamp_options import TargetOptions
 from safetyamp_pipelines.sandbox.safetyamp_schema import TABLES as SCHEMA
 from safetyamp_pipelines.sandbox.safetyamp_state import SafetyAmpState
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, references, writers
 from safetyamp_pipelines.sync.model.errors import PlanRefused, SyncError
 from safetyamp_pipelines.sync.model.inputs import Inputs
-from safetyamp_pipelines.sync.model.plan import Plan, Verdict
+from safetyamp_pipelines.sync.model.plan import Action, Change, Plan, Verdict
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot, canonical_json
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec
 from safetyamp_pipelines.sync.planning.derive import plan_entity
 from safetyamp_pipelines.sync.planning.expected import expected_references
+from safetyamp_pipelines.sync.planning.only import waits_for
 from safetyamp_pipelines.sync.pushing.outcomes import PushOptions
 from safetyamp_pipelines.sync.pushing.push import Push
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 from worlds.fate import Clock, Fate, Killed, MortalJournal, Target, Write
+from worlds.leave import Leave, needs_two
 from worlds.ledgers import Ledgers
 from worlds.notebook import Notebooks
-from worlds.story import Approve, Drop, Edit, Hide, Human, Insert, Put, Row, Run, Step, Story, Wait
+from worlds.story import Approve, Drop, Edit, Hide, Human, Insert, Put, Row, Run, SetBack, Step, Story, Swap, Wait
 
 TARGET_TABLES = ("site_clusters", "sites", "user_titles", "roles", "users", "asset_types", "assets")
 OBSERVED = "safetyamp_observed/"
 NO_LIMIT = {"records": 1000, "share": 1.0}
+FEW = {"records": 1, "share": 0.2}
+TIGHT = {
+    **dict.fromkeys(("deactivations", "cleared", "moves", "updates", "creates", "same_value"), FEW),
+    "concentration": {"share": 0.5, "from_people": 2},
+}
+"""Guards for worlds of few records."""
 UNGUARDED = {
     **dict.fromkeys(("deactivations", "cleared", "moves", "updates", "creates", "same_value"), NO_LIMIT),
     "concentration": {"share": 1.0, "from_people": 1000},
@@ -60,11 +69,41 @@ class RunLog:
     ended: str = ""
     met: Counter[str] = field(default_factory=Counter)
     """What went wrong by the story's will; a person at work meanwhile counts."""
+    wrong: list[str] = field(default_factory=list)
+    """What was pushed without leave, or held in spite of it."""
+
+    def pushed(self) -> list[tuple[str, Change]]:
+        """The changes on which SafetyAmp acted, whether anybody heard of it or not, each as one, with its entity."""
+        return [
+            (entity, _whole([one for one in plan.changes if one.source_key == change.source_key]))
+            for entity, plan in self.plans.items()
+            for change in plan.changes
+            if self._is_written(plan.table, change)
+        ]
+
+    def _is_written(self, table: str, change: Change) -> bool:
+        return any(
+            write.id == change.target_id
+            if change.target_id is not None
+            else write.before is None
+            and change.natural_key.casefold() in {str(v).casefold() for v in write.body.values()}
+            for write in self.writes
+            if write.table == table
+        )
 
     @property
     def planned(self) -> int:
         """Changes in all plans."""
         return sum(len(plan.changes) for plan in self.plans.values())
+
+
+def _whole(parts: list[Change]) -> Change:
+    """A change that is made by several calls, as one."""
+    fields: dict[str, tuple[Any, Any]] = {}
+    for part in parts:
+        fields |= {name: (fields.get(name, pair)[0], pair[1]) for name, pair in part.fields.items()}
+    (action,) = {part.action for part in parts if part.action is not Action.UPDATE} or {Action.UPDATE}
+    return replace(parts[0], fields=fields, action=action)
 
 
 class Desires:
@@ -111,11 +150,14 @@ class World:
         options = TargetOptions(**dict(story.options))
         self.safetyamp = SafetyAmpState(dict(story.safetyamp), options, clock=self.clock)
         self.sources = {table: dict(rows) for table, rows in story.sources.items()}
-        guards = {} if story.is_guarded else {"guards": UNGUARDED}
-        self.config = SyncConfig.model_validate({**guards, **story.rules})
+        rules = {
+            **story.rules,
+            "guards": {**(TIGHT if story.is_guarded else UNGUARDED), **story.rules.get("guards", {})},
+        }
+        self.config = SyncConfig.model_validate(rules)
         self.specs = {name: stage.desires.remembering(stage.specs[name]) for name in story.entities}
         self.runs: list[RunLog] = []
-        self.approved: frozenset[str] = frozenset()
+        self.leave = Leave()
         stage.ledgers.fresh(self.clock)
 
     def play(self, steps: Iterable[Step]) -> None:
@@ -127,9 +169,14 @@ class World:
                     rows[step.key] = {**rows.get(step.key, {}), **step.columns}
                 case Drop():
                     self.sources.get(step.table, {}).pop(step.key, None)
+                case Swap():
+                    self._swap(step)
                 case Approve():
-                    held = [one for plan in (self.runs[-1].plans if self.runs else {}).values() for one in plan.held]
-                    self.approved |= {one.change.hash for one in held}
+                    self.leave.ask(
+                        self.ledger(), self.runs[-1].plans if self.runs else {}, step, self.clock(), len(self.runs)
+                    )
+                case SetBack():
+                    self.clock.set_back(step.hours)
                 case Wait():
                     self.clock.pass_seconds(3600 * step.hours)
                 case Run():
@@ -137,6 +184,13 @@ class World:
                     self.clock.pass_seconds(step.pause)
                 case _:
                     self.human(step)
+
+    def _swap(self, step: Swap) -> None:
+        rows = self.sources.get(step.table, {})
+        keys = [key for key in step.keys if key in rows]
+        values = [rows[key].get(step.column) for key in keys]
+        for key, value in zip(keys, [*values[1:], *(step.instead or values[:1])], strict=False):
+            rows[key] = {**rows[key], step.column: value}
 
     def ledger(self) -> Ledger:
         """The ledger as a new process opens it."""
@@ -217,9 +271,40 @@ class _Process:
         snapshots |= {OBSERVED + table: observed[table] for table in spec.observed}
         earlier = [(self._world.specs[other], self._log.plans[other]) for other in spec.after]
         expected = expected_references({table: observed[table].records for table in spec.observed}, earlier)
-        approved = self._world.approved if self._world.story.is_guarded else EVERYTHING
-        memory, config = replace(remembered(self._ledger, name), approved=approved), self._world.config
-        return plan_entity(spec, Inputs(snapshots, expected, memory, config, self._unread), config)
+        memory, config = replace(remembered(self._ledger, name), approved=EVERYTHING), self._world.config
+        if not self._world.story.is_guarded:
+            return plan_entity(spec, Inputs(snapshots, expected, memory, config, self._unread), config)
+        approved, twice = self._ledger.approved(name), self._ledger.approved(name, logins=2)
+        memory = replace(memory, approved=approved, approved_twice=twice)
+        plan = plan_entity(spec, Inputs(snapshots, expected, memory, config, self._unread), config)
+        nothing = replace(memory, approved=frozenset(), approved_twice=frozenset())
+        self._judge(plan, plan_entity(spec, Inputs(snapshots, expected, nothing, config, self._unread), config))
+        return plan
+
+    def _judge(self, plan: Plan, unapproved: Plan) -> None:
+        """An approval lets pass what it is for, whatever else has changed, and nothing else."""
+        leave, above = self._world.leave, self._world.config.guards.second_person_above
+        leave.pass_to(self._world.clock())
+        for number, log in enumerate(self._world.runs, 1):
+            leave.use(log.pushed(), number)
+        passed = {change.source_key for change in plan.changes}
+        needs = waits_for(self._world.specs[plan.entity], [held.change for held in unapproved.held])
+        is_in_doubt = self._in_doubt(plan.entity)
+        for held in unapproved.held:
+            key = held.change.source_key
+            has_to_wait = bool(needs[key] - passed) or key in is_in_doubt
+            is_meant = len(leave.standing(plan.entity, held.change)) >= 1 + needs_two(unapproved, key, above)
+            if key in passed and not is_meant:
+                self._log.wrong.append(f"{plan.entity} {key}: nobody has approved what {held.guard} holds")
+            if key not in passed and is_meant and not has_to_wait:
+                self._log.wrong.append(f"{plan.entity} {key}: {held.guard} holds what was approved")
+            is_held = any(one.change.source_key == key for one in plan.held)
+            if key not in passed and not is_held and not has_to_wait:
+                self._log.wrong.append(f"{plan.entity} {key}: what {held.guard} held is gone, and was not pushed")
+
+    def _in_doubt(self, entity: str) -> set[str]:
+        """Records of which a call has no answer yet: it may have used an approval up."""
+        return {change.source_key for change in self._ledger.open_intents(entity)}
 
     def _push(self, name: str, plan: Plan, observed: Mapping[str, Snapshot]) -> None:
         spec, ledger, limits = self._world.specs[name], self._ledger, self._world.config.target
@@ -227,7 +312,10 @@ class _Process:
             ledger.end_session(dead.id, "abandoned", {}, 0)
         planned = Counter(str(change.action) for change in plan.changes)
         session = ledger.start_session(self._run_id, name, plan.hash, planned)
-        journal = LedgerJournal(ledger, session, spec, limits.failure_expires_days, heartbeat=_nothing)
+        plan = without_withdrawn(spec, plan, ledger)
+        journal = LedgerJournal(
+            ledger, session, spec, limits.failure_expires_days, heartbeat=_nothing, approved=plan.approved
+        )
         push = Push(
             spec,
             plan,

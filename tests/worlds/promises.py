@@ -16,10 +16,12 @@ from safetyamp_pipelines.sync.model.clean import number
 from worlds.fate import Write
 from worlds.play import RunLog, Stage, World
 from worlds.right import wrong_values
-from worlds.story import Run, Step, Story
+from worlds.story import Approve, Run, Step, Story
 
 HEALING_RUNS = 2
 """So many runs after the faults have stopped bring everything in step; the next one finds nothing to do."""
+APPROVED_RUNS = 5
+"""After so many runs, of which people approve all that is held, guards hold nothing more."""
 UNTRUE = ("failed", "blocked", "stale", "not_attempted")
 DONE = ("created", "updated", "linked", "deactivated", "reactivated")
 IN_PART = tuple(f"{name}, but " for name in DONE)
@@ -33,12 +35,15 @@ def broken_promises(story: Story, stage: Stage, seen: Callable[[World], object] 
     world at its end."""
     world = World(story, stage)
     world.play(story.steps)
+    for _ in range(APPROVED_RUNS if story.is_guarded else 0):
+        healed(world)
+        world.play([Approve(login="ann"), Approve(login="ben")])
     healing = [healed(world) for _ in range(HEALING_RUNS + 1)]
     seen(world)
     return [
         *(wrong for number, log in enumerate(world.runs, 1) for wrong in broken_in(world, log, f"run {number}")),
         *never_twice(world),
-        *(in_step(world, healing) if not story.is_guarded else ()),
+        *in_step(world, healing),
         *(as_without_faults(world, stage) if can_be_compared(story) else ()),
     ]
 
@@ -51,10 +56,15 @@ def healed(world: World) -> RunLog:
 
 def broken_in(world: World, log: RunLog, when: str) -> Iterator[str]:
     """What must hold in every run, whatever goes wrong in it."""
+    yield from (f"{when}: {wrong}" for wrong in log.wrong)
     for plan in log.plans.values():
         held = {one.change.target_id for one in plan.held if one.change.target_id is not None}
         if any(write.table == plan.table and write.id in held for write in log.writes):
             yield f"{when}: what guards hold was written"
+        new = {one.change.natural_key.casefold() for one in plan.held if one.change.target_id is None}
+        made = [write.body for write in log.writes if write.table == plan.table and write.before is None]
+        if any(new & {str(value).casefold() for value in body.values()} for body in made):
+            yield f"{when}: what guards hold was created"
     accounts = _accounts_of_people(world)
     if any(write.table == "users" and write.id not in accounts for write in log.writes):
         yield f"{when}: wrote to an account of nobody"

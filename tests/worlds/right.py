@@ -32,7 +32,7 @@ def wrong_values(world: World) -> list[str]:
     """Every record that the last run called unchanged and is not as the sources want it, and everybody who was turned
     away without need. Values that SafetyAmp refused or a person decides are passed over where the verdict says so."""
     after = _After(world)
-    checks = [_places(after), _jobs(after), _people(after), _vehicles(after)]
+    checks = [_places(after), _jobs(after), _people(after), _vehicles(after), *_exchanges(after)]
     return [wrong for check in checks for wrong in check]
 
 
@@ -41,7 +41,7 @@ class _After:
 
     def __init__(self, world: World) -> None:
         ledger = world.ledger()
-        self.world, self.sources = world, world.sources
+        self.world, self.sources, self.steps = world, world.sources, world.story.steps
         self.tables = {name: {row["id"]: row for row in rows} for name, rows in world.safetyamp.tables().items()}
         self.links = {name: ledger.links(name) for name in world.specs}
         last = world.runs[-1].verdicts
@@ -60,10 +60,15 @@ class _After:
         verdict = self.verdicts[entity].get(source_key)
         return str(verdict.outcome) if verdict is not None else ""
 
+    def is_in_ring(self, entity: str, source_key: str) -> bool:
+        """Whether the record is held for a ring alone, in which it and others want each other's value."""
+        verdict = self.verdicts[entity].get(source_key)
+        return verdict is not None and str(verdict.outcome) == "held" and "a ring: " in verdict.rule
+
     def compare(self, entity: str, source_key: str, wanted: Mapping[str, Any]) -> Iterator[str]:
         """What differs in a record that is said to be unchanged. `wanted` is by written name; None is not compared,
         EMPTY is a value that is to be gone where sync.yaml says that it clears."""
-        if self.outcome(entity, source_key) != "unchanged":
+        if self.outcome(entity, source_key) != "unchanged" and not self.is_in_ring(entity, source_key):
             return
         row = self.linked(entity, source_key)
         if row is None:
@@ -80,6 +85,88 @@ class _After:
                 continue
             if value is not None and not is_excused and value != (_folded(found) if told.fold_case else found):
                 yield f"{entity} {source_key}: {name} is {found!r}, wanted {value!r}"
+
+
+@dataclass
+class _Wish:
+    """What a linked source record wants in a unique field (None: nothing), and what its SafetyAmp record has;
+    whether its source has let go of that."""
+
+    wanted: Any
+    has: Any
+    target_id: Any
+    is_released: bool
+
+
+def _exchanges(after: _After) -> list[Iterator[str]]:
+    """Unique values that pass from record to record, in worlds where nobody else has a hand in them."""
+    if any(type(step).__name__ in ("Edit", "Insert", "Hide") or getattr(step, "meanwhile", ()) for step in after.steps):
+        return []
+    people = [(int(row["Employee"]), row) for row in after.rows(EMPLOYEES)]
+    wanted = {
+        str(who): _person(after, who, row).wanted
+        for who, row in people
+        if _is_active(row, after.today) and after.world.config.employees.policies.get("mobile_phone") != "merge"
+    }
+    serials = {
+        str(row["id"]): {"serial": _folded(text(row.get("vin")) or text(row.get("serial"))) or EMPTY}
+        for row in after.rows(VEHICLES)
+        if "vehicles" in after.verdicts
+    }
+    return [
+        _exchanged(after, "employees", "email", wanted, is_required=True),
+        _exchanged(after, "employees", "mobile_phone", wanted),
+        _exchanged(after, "vehicles", "serial", serials),
+    ]
+
+
+def _exchanged(
+    after: _After, entity: str, name: str, wanted: Mapping[str, Mapping[str, Any]], is_required: bool = False
+) -> Iterator[str]:
+    """A value that its holder gives up has gone to the one who wants it. Of a ring, each of which wants the next one's,
+    nobody has got any only where SafetyAmp cannot do without a value: then each is told who is in it."""
+    wishes = _wishes(after, entity, name, wanted)
+    owners = {wish.target_id: who for who, wish in wishes.items()}
+    claims = Counter(_folded(values[name]) for values in wanted.values())
+    waits_for: dict[str, str] = {}
+    for who, wish in wishes.items():
+        if wish.wanted in (None, wish.has) or claims[wish.wanted] > 1 or _was_refused(after, entity, who):
+            continue
+        rows = after.tables[BY_NAME[entity].table].values()
+        holders = [row["id"] for row in rows if _folded(_shown(row, name)) == wish.wanted]
+        if not holders:
+            yield f"{entity} {who} wants a {name} that nobody has, and has not got it"
+        elif len(holders) == 1 and holders[0] in owners:
+            waits_for[who] = owners[holders[0]]
+    for who in sorted(waits_for):
+        ring = [who]
+        while (following := waits_for.get(ring[-1])) is not None and following not in ring:
+            ring.append(following)
+        rule = after.verdicts[entity][who].rule
+        if following is None and wishes[ring[-1]].is_released:
+            yield f"{entity} {who}: nobody sets the {name} free that {ring[-1]} has and its source has let go of"
+        elif following == who and not is_required:
+            yield f"{entity} {', '.join(ring)} want each other's {name}, and could have got it"
+        elif following == who and (not after.is_in_ring(entity, who) or any(member not in rule for member in ring)):
+            yield f"{entity} {who}: nobody is told that {', '.join(sorted(ring))} are a ring of {name}: {rule}"
+
+
+def _wishes(after: _After, entity: str, name: str, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, _Wish]:
+    """The wishes of the records that are in step, as their verdicts say, or in a ring."""
+    spec, found = BY_NAME[entity], {}
+    is_cleared = name in {spec.named(label).name for label in after.world.config.of(spec).clears}
+    for who, values in wanted.items():
+        row = after.linked(entity, who)
+        is_settled = after.outcome(entity, who) == "unchanged" or after.is_in_ring(entity, who)
+        if row is not None and is_settled and name not in after.links[entity][who].not_taken:
+            value = None if values[name] is EMPTY else _folded(values[name])
+            is_released = is_cleared and value is None and not _was_refused(after, entity, who)
+            found[who] = _Wish(value, _folded(_shown(row, name)), row["id"], is_released)
+    return found
+
+
+def _was_refused(after: _After, entity: str, key: str) -> bool:
+    return any("refused" in note for note in after.verdicts[entity][key].notes)
 
 
 def _speaks_of(verdict: Verdict, label: str) -> bool:

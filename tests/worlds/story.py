@@ -69,8 +69,26 @@ class Drop:
 
 
 @dataclass(frozen=True)
+class Swap:
+    """Source records exchange a value: each gets the next one's, the last the first one's, or `instead` where that is
+    given (the value has moved on, and the last has got another one)."""
+
+    table: str
+    keys: tuple[Any, ...]
+    column: str
+    instead: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
 class Wait:
     """Time passes, in which nobody syncs."""
+
+    hours: int
+
+
+@dataclass(frozen=True)
+class SetBack:
+    """The clock of the machine is set back."""
 
     hours: int
 
@@ -108,10 +126,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Approve:
-    """People approve all that the guards held in the last run."""
+    """Somebody approves a set of changes that a guard held in the last run, by its hash: the `nth` set, counted round
+    and round, or of that set one record alone. None approves every set."""
+
+    nth: int | None = None
+    record: int | None = None
+    hours: int = 24
+    login: str = "ann"
 
 
-Step = Put | Drop | Edit | Insert | Hide | Wait | Approve | Run
+Step = Put | Drop | Swap | Edit | Insert | Hide | Wait | SetBack | Approve | Run
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import strategies as st
 
 from worlds.draw import stories
 from worlds.ledgers import Ledgers
@@ -48,7 +49,7 @@ def test_the_real_ledger_keeps_the_promises_and_tells_the_same_story(ledgers: Le
         if tale(story, real) != tale(story, quick):
             yield "the ledger and the notebook tell two stories"
 
-    try_worlds(stories(), differences, worlds=5, number=3)
+    try_worlds(st.booleans().flatmap(stories), differences, worlds=5, number=3)
 
 
 def tale(story: Story, stage: Stage) -> object:

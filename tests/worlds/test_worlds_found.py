@@ -9,11 +9,13 @@ from small_worlds import FIELD_ROLE, ROOT, asset_type, cluster, department, empl
 
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
 from safetyamp_pipelines.sync.model.inputs import Inputs
+from safetyamp_pipelines.sync.model.plan import Change
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec
 from safetyamp_pipelines.sync.rules.config import SyncConfig
-from worlds.play import Stage
+from worlds.notebook import Notebook, Notebooks
+from worlds.play import Stage, World
 from worlds.promises import broken_promises
-from worlds.story import Drop, Edit, Fault, Insert, Meanwhile, Put, Row, Run, Step, Story, Wait
+from worlds.story import Approve, Drop, Edit, Fault, Insert, Meanwhile, Put, Row, Run, SetBack, Step, Story, Swap, Wait
 
 
 def company(*people: Row, users: list[Row] | None = None, steps: list[Step], **accounts: Row) -> Story:
@@ -52,7 +54,25 @@ def moved_and_renamed(kind: str, **columns: str) -> list[Step]:
     return [Put("viewpoint/employees", 1, changed), Run((Fault("call", 1, kind),))]
 
 
+def of_both(**columns: str | None) -> list[Step]:
+    """Both have changed: more than the guards of these worlds let pass."""
+    return [Put("viewpoint/employees", number, columns) for number in (1, 2)]
+
+
+def trucks(*steps: Step, **options: bool) -> Story:
+    """Three trucks in step, each with a gateway of its own."""
+    story = company(employee(1), steps=[Run(), *steps])
+    vehicles = {
+        f"v{n}": {"id": f"v{n}", "serial": f"GW-{n}", "name": f"Truck {n}", "tags": [{"name": "Department 10"}]}
+        for n in (1, 2, 3)
+    }
+    sources = {**story.sources, "samsara/vehicles": vehicles}
+    return replace(story, sources=sources, options=options, entities=Story.entities)
+
+
 PAIR = employee(1), employee(2)
+OLE, NORA = {"FirstName": "Ole"}, {"FirstName": "Nora"}
+GATEWAYS, MAILS = ("samsara/vehicles", "serial"), ("viewpoint/employees", "Email")
 IGNORES_CITY = {"ignored_fields": {"users": ["city"]}}
 
 STORIES = {
@@ -189,7 +209,122 @@ STORIES = {
         company(*PAIR, steps=[Run(tuple(Fault("call", nth, "late", 300) for nth in range(1, 6)), pause=5), Run()]),
         rules={"target": {"late_arrival_seconds": 301}},
     ),
+    **{
+        f"three trucks exchange their gateways, {how}": trucks(Swap(GATEWAYS[0], ("v1", "v2", "v3"), GATEWAYS[1]), run)
+        for how, run in {
+            "in peace": Run(),
+            "and an answer is lost": Run((Fault("call", 2, "lost, acted"),)),
+            "and the process dies when one has set its free": Run((Fault("journal", 3, "killed after"),)),
+        }.items()
+    },
+    "a gateway moves to another truck, and its own gets a new one": trucks(
+        Swap(GATEWAYS[0], ("v1", "v2"), GATEWAYS[1], instead=("GW-9",)), Run((Fault("call", 1, "not sent"),))
+    ),
+    "two trucks exchange their gateways, and SafetyAmp takes each only once": trucks(
+        Swap(GATEWAYS[0], ("v1", "v2"), GATEWAYS[1]), unique_serials=True
+    ),
+    "two exchange their e-mail addresses, and one of them moves and is renamed": company(
+        *PAIR,
+        steps=[
+            Run(),
+            Swap(MAILS[0], (1, 2), MAILS[1]),
+            Put("viewpoint/employees", 1, {"City": "Sampleton", "FirstName": "Ida"}),
+            Run(),
+        ],
+    ),
 }
+
+
+def guarded(*steps: Step, **rules: int) -> Story:
+    """Two in step under guards that let one of them change."""
+    pair = (employee(number, **NORA) for number in (1, 2))
+    story = company(*pair, a=account_of(1, 2), steps=[Run(), Approve(), Run(), *steps])
+    return replace(story, is_guarded=True, rules={"guards": rules})
+
+
+HELD_AGAIN = {
+    "what was approved and pushed is set back and comes up again": guarded(
+        *of_both(**OLE), Run(), Approve(), Run(), *of_both(**NORA), Run(), Approve(), Run(), *of_both(**OLE), Run()
+    ),
+    "the process dies with the answer, and what was approved comes up again": guarded(
+        *of_both(**OLE),
+        *(Run(), Approve(), Run((Fault("call", 1, "killed after"),)), Run(), Run()),
+        *of_both(**NORA),
+        *(Run(), Approve(), Run(), *of_both(**OLE), Run()),
+    ),
+    "the approval expires, and the clock is set back": guarded(
+        *of_both(**OLE), Run(), Approve(hours=1), Wait(2), Run(), SetBack(2), Run()
+    ),
+    "one of two has approved": guarded(*of_both(**OLE), Run(), Approve(), Run(), Approve(), second_person_above=1),
+    "what was approved changes": guarded(*of_both(**OLE), Run(), Approve(), *of_both(FirstName="Ida"), Run()),
+    "telephones that were exchanged by leave, through a free step, are exchanged back": replace(
+        guarded(
+            *(Swap("viewpoint/employees", (1, 2), "CellPhone"), Run(), Approve(), Run()),
+            *(Swap("viewpoint/employees", (1, 2), "CellPhone"), Run(), Approve(), Run()),
+            *(Swap("viewpoint/employees", (1, 2), "CellPhone"), Run()),
+        ),
+        sources=company(*(employee(n, CellPhone=f"504-234-567{n}") for n in (1, 2)), steps=[]).sources,
+    ),
+}
+"""Worlds at whose end guards hold something once more."""
+
+
+@pytest.mark.parametrize("name", HELD_AGAIN)
+def test_what_was_approved_once_is_held_when_it_comes_up_again(name: str) -> None:
+    world = World(HELD_AGAIN[name], Stage())
+    world.play(HELD_AGAIN[name].steps)
+
+    assert [len(log.plans["employees"].held) for log in world.runs][-1] > 0
+    assert broken_promises(HELD_AGAIN[name], Stage()) == []
+
+
+@pytest.mark.parametrize(
+    "aside",
+    [
+        [Put("viewpoint/departments", "10", {"Description": "Works"})],
+        [Put("viewpoint/employees", 3, employee(3))],
+        [Run((Fault("call", 1, "not sent"), Fault("call", 2, "rate limited")))],
+        [Wait(20)],
+        [SetBack(1)],
+    ],
+    ids=["another table changes", "somebody is hired", "the calls never arrive", "hours pass", "the clock is set back"],
+)
+def test_an_approval_outlasts_what_does_not_touch_it(aside: list[Step]) -> None:
+    story = guarded(*of_both(**OLE), Run(), Approve(), *aside, Run())
+    world = World(story, Stage())
+    world.play(story.steps)
+
+    assert {user["first_name"] for user in world.safetyamp.listing("users") if user["emp_id"] in "12"} == {"Ole"}
+    assert broken_promises(story, Stage()) == []
+
+
+class _ForEver(Notebook):
+    """Approvals are never used up."""
+
+    def intend(self, session_id: int, change: Change, approval: str | None = None) -> int:
+        return super().intend(session_id, change)
+
+
+class _Open(Notebook):
+    """Whatever was approved once is."""
+
+    def approved(self, entity: str, logins: int = 1) -> frozenset[str]:
+        return frozenset(one.change_hash for one in self.all_approvals if one.entity == entity)
+
+
+class _Closed(Notebook):
+    """Nothing ever is."""
+
+    def approved(self, entity: str, logins: int = 1) -> frozenset[str]:
+        return frozenset()
+
+
+@pytest.mark.parametrize("wrong", [_ForEver, _Open, _Closed])
+def test_a_ledger_that_mistakes_approvals_breaks_a_promise(wrong: type[Notebook]) -> None:
+    story = HELD_AGAIN["what was approved and pushed is set back and comes up again"]
+    stories = [story, HELD_AGAIN["the approval expires, and the clock is set back"]]
+
+    assert any(broken_promises(story, Stage(Notebooks(wrong))) for story in stories)
 
 
 @pytest.mark.parametrize("name", STORIES)

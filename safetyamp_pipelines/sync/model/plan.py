@@ -190,7 +190,7 @@ class Plan:
     `mapping_hash` is the part of the configuration that an earlier refusal may hang on, `revived` are records whose
     refusal no longer hangs on what it did, `records` counts the source records that must end in a verdict,
     `unaccounted` are those that do not. `held` are changes that guards keep from being pushed: they are not among
-    `changes`. `approved` are the hashes of those that were held before, and that people have approved.
+    `changes`. `approved` maps a source key to the hash that people have approved, of a change that was held before.
     `set_aside` are those that a guard holds and a person has refused or put off: nobody is asked about them.
     `questions` are what only people can decide, answered or not.
     """
@@ -213,7 +213,7 @@ class Plan:
     unaccounted: tuple[str, ...] = ()
     oldest: str = ""
     held: tuple[Held, ...] = ()
-    approved: tuple[str, ...] = ()
+    approved: Mapping[str, str] = field(default_factory=dict)
     set_aside: tuple[Held, ...] = ()
     questions: tuple[Question, ...] = ()
 
@@ -293,7 +293,7 @@ class Plan:
             unaccounted=tuple(raw.get("unaccounted", ())),
             oldest=raw.get("oldest", ""),
             held=tuple(_held(item) for item in raw.get("held", ())),
-            approved=tuple(raw.get("approved", ())),
+            approved=found if isinstance(found := raw.get("approved"), dict) else {},
             set_aside=tuple(_held(item) for item in raw.get("set_aside", ())),
             questions=tuple(_question(item) for item in raw.get("questions", ())),
         )

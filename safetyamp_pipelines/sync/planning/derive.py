@@ -106,13 +106,19 @@ class _Planner:
             held=tuple(held for key, held in sorted(self.held.items()) if key not in self.decided),
             set_aside=tuple(held for key, held in sorted(self.held.items()) if key in self.decided),
             questions=tuple(made.questions),
-            approved=tuple(sorted(change.hash for change in changes if change.hash in (approved or ()))),
+            approved=self._approved(judged, changes),
             source_rows=self._well_rows(refused),
             mapping_hash=self.mapping,
             revived=self._revived(collisions),
             records=account.records,
             unaccounted=account.astray,
         )
+
+    def _approved(self, judged: Sequence[Change], changes: Sequence[Change]) -> dict[str, str]:
+        """Source key → hash of the change that people have approved, and that goes: less a value, where it would have
+        counted on a change that is held."""
+        go, approved = {change.source_key for change in changes}, self.inputs.memory.approved or ()
+        return {one.source_key: one.hash for one in judged if one.source_key in go and one.hash in approved}
 
     def _settled(self) -> tuple[Decisions, Collisions]:
         """Decide until nothing is learnt that would change a decision."""
