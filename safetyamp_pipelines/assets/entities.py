@@ -13,11 +13,12 @@ from safetyamp_pipelines.assets.lanes import Lane, needed_for_plan, priority, wi
 from safetyamp_pipelines.assets.push_config import PushConfig
 from safetyamp_pipelines.assets.results import STOPPED, dry_run_metadata, plan_metadata, push_metadata
 from safetyamp_pipelines.assets.verified import refuse_unchecked
-from safetyamp_pipelines.ledger import LedgerUnusable
+from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
+from safetyamp_pipelines.operations.figures import figures_of
 from safetyamp_pipelines.operations.interrupts import interrupts_deferred
 from safetyamp_pipelines.operations.plan_step import make_plan
 from safetyamp_pipelines.operations.progress import ProgressReporter
-from safetyamp_pipelines.operations.push_step import push_plan
+from safetyamp_pipelines.operations.push_step import Pushed, push_plan
 from safetyamp_pipelines.resources.diagnosed import diagnosed, failure_of
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
 from safetyamp_pipelines.resources.keys import (
@@ -170,16 +171,29 @@ def push_asset(spec: EntitySpec) -> dg.AssetsDefinition:
                 ledger.get().log_verdicts(context.run_id, spec.name, looked_at, pushed.result.verdicts)
             except LedgerUnusable as error:  # what was written is told all the same
                 stopped_by = stopped_by or error
-            tag_session(context.instance, context.run_id, spec.name, pushed.session)
+            figures = _figures(context.run_id, ledger.get(), spec, pushed)
+            tag_session(context.instance, context.run_id, spec.name, pushed.session, figures)
+            context.log.info("this run so far: %s", figures)
             context.add_output_metadata(metadata)
         if isinstance(stopped_by, Resting):
             _rest(context, stopped_by, **metadata)
             return
         if stopped_by is not None:
-            raise failure_of(stopped_by, **metadata) from stopped_by
+            done = figures_of({spec.name: pushed.result.counts()})
+            raise failure_of(stopped_by, first=done, **metadata) from stopped_by
         yield dg.Output(pushed.table_after(asset_name(spec), observed))
 
     return push
+
+
+def _figures(run_id: str, ledger: Ledger, spec: EntitySpec, pushed: Pushed) -> str:
+    """What the pushes of this run have come to, this one the last of them."""
+    try:
+        before = ledger.sessions(run_id=run_id)
+    except LedgerUnusable:  # what this push did is told all the same
+        before = []
+    counts = {session.entity: session.counts or {} for session in reversed(before)}
+    return figures_of({**counts, spec.name: pushed.result.counts()})
 
 
 def _left_to_its_own_job(run: dg.DagsterRun, spec: EntitySpec, config: SyncConfig) -> str | None:

@@ -16,6 +16,7 @@ from rich.table import Table
 from safetyamp_pipelines.operations.decisions import OF_A_GUARD
 from safetyamp_pipelines.operations.display import called
 from safetyamp_pipelines.operations.explain.calls import render_value
+from safetyamp_pipelines.operations.figures import figures_of
 from safetyamp_pipelines.operations.local_time import duration
 from safetyamp_pipelines.operations.plan_view import SYMBOLS, summary_of
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
@@ -120,6 +121,8 @@ def show_result(console: Console, ran: Ran, names: Mapping[str, Mapping[str, str
         for line in lines:
             _line(console, f"{name.removesuffix('s')} {escape(line['key'])}: {escape('; '.join(line['notes']))}")
     _print_titled(console, "Verdicts" if pushed else "Verdicts, if this were pushed", _verdict_table(console, ran))
+    if pushed:
+        _line(console, figures_of(ran.verdicts))
     console.print(
         f"{ran.writes} writes, {ran.calls} calls to SafetyAmp (fewest possible {ran.fewest_calls}), "
         f"{ran.seconds:.1f} s, run {ran.run_id}",
@@ -132,8 +135,9 @@ def show_causes(console: Console, ran: Ran) -> None:
     """Every reason why the run did not do what it was asked to, once."""
     for cause in ran.causes:
         console.print(displayed_lines(cause.text), style="bold red", highlight=False, soft_wrap=True, markup=False)
-    if ran.causes and ran.wrote_nothing:
-        console.print("Nothing was written to SafetyAmp.", highlight=False)
+    if ran.causes:
+        last = "Nothing was written to SafetyAmp." if ran.wrote_nothing else f"All the same, {figures_of(ran.verdicts)}"
+        _line(console, last)
 
 
 def _verdict_table(console: Console, ran: Ran) -> Table:

@@ -19,6 +19,7 @@ from safetyamp_pipelines.cli.causes import Cause, cause_of_checks, causes_of
 from safetyamp_pipelines.cli.standing_by import watched
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.operations.decisions import ways_out
+from safetyamp_pipelines.operations.figures import figures_of
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.resources.dagster_storage import instance_of_home, storage_refusal
 from safetyamp_pipelines.resources.dead_runs import process_tag
@@ -73,6 +74,7 @@ class Ran:
         return {
             "run_id": self.run_id,
             "entities": self.verdicts,
+            "figures": figures_of(self.verdicts),
             "writes": self.writes,
             "calls": self.calls,
             "fewest_calls": self.fewest_calls,

@@ -24,14 +24,15 @@ BY_INTERRUPT = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 log = get_logger(__name__)
 
 
-def failure_of(error: Exception, **metadata: Any) -> dg.Failure:
-    """The failure of a step for this error, to be raised from it. It is not retried: the next run plans anew."""
+def failure_of(error: Exception, *, first: str = "", **metadata: Any) -> dg.Failure:
+    """The failure of a step for this error, to be raised from it; `first` is what it did all the same. It is not
+    retried: the next run plans anew."""
     found = diagnose(error)
     if found.kind == "unexpected":
         log.debug("unexpected", exc_info=error)
     advice = {"what_to_do": found.advice} if found.advice else {}
     metadata = {**metadata, **advice, DIAGNOSIS: dg.MetadataValue.json(found.as_json())}
-    return dg.Failure(found.text, metadata=metadata, allow_retries=False)
+    return dg.Failure(f"{first}. {found.text}" if first else found.text, metadata=metadata, allow_retries=False)
 
 
 def diagnosed(function: Function) -> Function:

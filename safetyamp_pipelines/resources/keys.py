@@ -27,8 +27,8 @@ PROCESS_TAG = "safetyamp/process"
 """Which process carries a run out, so that others see whether it is dead."""
 RESTED_TAG = "safetyamp/stopped"
 """The pause or freeze that ended a run's pushes, or let none begin: such a run is green, and says nothing of health."""
-SESSIONS_TAG = "safetyamp/sessions"
-"""The tag of a run with the numbers of its sessions."""
+SESSIONS_TAG, FIGURES_TAG = "safetyamp/sessions", "safetyamp/figures"
+"""The tags of a run with the numbers of its sessions, and with what its pushes have done so far, and have not."""
 TRIAL_TAG = "safetyamp/trial"
 """A run that only plans, because a person wants to see it: its plans are kept apart, and nothing else hears of them."""
 
@@ -66,11 +66,12 @@ def values_of(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {name.replace("__", "/", 1): value for name, value in inputs.items()}
 
 
-def tag_session(instance: dg.DagsterInstance, run_id: str, entity: str, session: int) -> None:
-    """Note a session in the one tag of its run that lists them: `titles 11, employees 12`."""
+def tag_session(instance: dg.DagsterInstance, run_id: str, entity: str, session: int, figures: str = "") -> None:
+    """Note a session in the one tag of its run that lists them: `titles 11, employees 12`; and what they came to."""
     run = instance.get_run_by_id(run_id)
     before = run.tags.get(SESSIONS_TAG) if run is not None else None
-    instance.add_run_tags(run_id, {SESSIONS_TAG: ", ".join(filter(None, [before, f"{entity} {session}"]))})
+    told = {FIGURES_TAG: figures} if figures else {}
+    instance.add_run_tags(run_id, {SESSIONS_TAG: ", ".join(filter(None, [before, f"{entity} {session}"])), **told})
 
 
 def now_text() -> str:

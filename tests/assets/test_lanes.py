@@ -95,6 +95,7 @@ def test_a_leaver_is_switched_off_whatever_else_is_missing_and_nobody_else_is_to
     assert users(box) == {**before, number: {**before[number], "system_access": 0}}
     assert {table: rows for table, rows in box.safetyamp.tables().items() if table != "users"} == others
     assert (ran.exit_code, ran.writes) == (FAILED, 1), ran.causes
+    assert ran.as_json()["figures"].startswith("done: employees 1 deactivated")
 
 
 def test_nothing_is_missing_from_a_run_in_which_all_went_well(box: Sandbox) -> None:

@@ -14,6 +14,7 @@ from safetyamp_pipelines.automation.alerting.event_log import Reader
 from safetyamp_pipelines.automation.starting.timing import is_whole_sync
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.operations.figures import figures_of
 from safetyamp_pipelines.operations.progress import LogProgress
 from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.systems import SettingsResource
@@ -201,3 +202,5 @@ def test_a_run_is_found_by_the_session_of_the_ledger(runs: Runs) -> None:
         (session,) = ledger.sessions(1, entity="titles")
     (found,) = runs.instance.get_runs(dg.RunsFilter(tags={"safetyamp/sessions": f"titles {session.id}"}))
     assert found.run_id == result.run_id == session.run_id
+    assert session.counts is not None
+    assert found.tags["safetyamp/figures"] == figures_of({"titles": session.counts})

@@ -128,10 +128,12 @@ def test_causes_end_with_whether_safetyamp_is_as_it_was() -> None:
     before, midway = plain(), plain()
 
     show_causes(before, Ran("a run", 1.0, causes=[cause]))
-    show_causes(midway, Ran("a run", 1.0, causes=[cause], writes=3, wrote_nothing=False))
+    done = {"titles": {"created": 3, "failed": 1}, "employees": {"held": 2}}
+    show_causes(midway, Ran("a run", 1.0, done, causes=[cause], writes=3, wrote_nothing=False))
 
     assert printed(before) == "paused [by] Pat\nNothing was written to SafetyAmp.\n"
-    assert printed(midway) == "paused [by] Pat\n"
+    said = "All the same, done: titles 3 created; failed: titles 1; held: employees 2"
+    assert printed(midway) == f"paused [by] Pat\n{said}\n"
 
 
 def test_off_a_terminal_progress_is_a_line_now_and_then_and_the_last_one() -> None:

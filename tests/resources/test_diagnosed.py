@@ -77,10 +77,11 @@ def test_what_nobody_expected_is_diagnosed_as_that() -> None:
 
 
 def test_a_failure_that_is_diagnosed_already_stays_as_it_is() -> None:
-    made = failure_of(PlanRefused("too old"), session=7)
+    made = failure_of(PlanRefused("too old"), first="done: titles 3 created", session=7)
 
     event = failure(returning(made))
 
     assert diagnosis_of(event.step_failure_data) == Diagnosis("push", "PlanRefused", "too old", is_refusal=True)
     assert event.step_failure_data.user_failure_data is not None
+    assert event.step_failure_data.user_failure_data.description == "done: titles 3 created. too old"
     assert event.step_failure_data.user_failure_data.metadata["session"].value == 7

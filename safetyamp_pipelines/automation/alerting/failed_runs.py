@@ -14,7 +14,7 @@ from dagster._core.events import JobFailureData, RunFailureReason
 from safetyamp_pipelines.operations.alerts.problems import Level, Red
 from safetyamp_pipelines.operations.diagnosis import Diagnosis, Kind
 from safetyamp_pipelines.resources.diagnosed import diagnosis_of_error
-from safetyamp_pipelines.resources.keys import SYNC_TAG
+from safetyamp_pipelines.resources.keys import FIGURES_TAG, SYNC_TAG
 from safetyamp_pipelines.sync.entities.registry import pushed_as
 
 _DEATHS = (
@@ -112,7 +112,7 @@ def _red(cause: str, failed: Mapping[str, Diagnosis], run: dg.DagsterRun, at: fl
         ),
         needs=frozenset(map(step_token, failed)),
         at=at,
-        detail=f"{words}In {run.job_name}, at {', '.join(map(_path, failed))}",
+        detail=f"{_figures(run)}{words}In {run.job_name}, at {', '.join(map(_path, failed))}",
         advice=_advice(step, found),
         page="state",
         run_id=run.run_id,
@@ -151,12 +151,18 @@ def _dead(run: dg.DagsterRun, failure: JobFailureData | None, reason: RunFailure
         title=title,
         needs=frozenset({job_token(run.job_name)}),
         at=at,
-        detail=detail,
+        detail=_figures(run) + detail,
         advice="nothing: the next tick looks up what was under way, and nothing is sent twice. Now: `safetyamp sync`, "
         f"or the job {run.job_name}",
         page="state",
         run_id=run.run_id,
     )
+
+
+def _figures(run: dg.DagsterRun) -> str:
+    """What the run did all the same, as far as its pushes came to an end."""
+    figures = run.tags.get(FIGURES_TAG)
+    return f"All the same, {figures}\n" if figures else ""
 
 
 def _path(step: str) -> str:

@@ -33,6 +33,7 @@ from safetyamp_pipelines.sync.model.errors import (
 
 SYNC = dg.DagsterRun(job_name="sync_all", run_id="1f2e3d4c", tags={SYNC_TAG: "push"})
 RUNBOOK = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+PARTLY = SYNC.with_tags({**SYNC.tags, "safetyamp/figures": "done: titles 3 created"})
 REPORT = dg.DagsterRun(job_name="report_daily", run_id="5a6b7c8d")
 
 
@@ -204,3 +205,10 @@ def test_a_run_that_could_not_begin_says_why():
 
     assert red.title == "a run of sync_all could not go on"
     assert red.detail == "an error of the kind SettingsError"
+
+
+def test_what_the_run_did_all_the_same_is_said_first() -> None:
+    (stopped,) = reds(failed("safetyamp__users", PushStopped("stopped: 10 refused")), run=PARTLY)
+    (died,) = reds(run=PARTLY)
+
+    assert all(red.detail.splitlines()[0] == "All the same, done: titles 3 created" for red in (stopped, died))
