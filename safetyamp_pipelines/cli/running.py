@@ -108,6 +108,8 @@ def run_entities(
         **resources_for(SettingsResource.of(environ)),
         "progress": dg.ResourceDefinition.hardcoded_resource(told),
     }
+    # A selection that is the whole job would have Dagster build it, and describe it, a second time.
+    selected = None if chosen == list(ENTITIES) else (push_keys if push else plan_keys)(chosen)
     job = build_defs(overrides).resolve_job_def("sync_all" if push else "plan_all")
     started = monotonic()
     with instance_of_home() as instance:
@@ -118,7 +120,7 @@ def run_entities(
                     run_id=run_id,
                     instance=instance,
                     raise_on_error=False,
-                    asset_selection=push_keys(chosen) if push else plan_keys(chosen),
+                    asset_selection=selected,
                     run_config=_run_config([f"{chosen[0].name}/{key}" for key in keys]),
                     tags={"safetyamp/cause": "shell", **process_tag()},
                 )

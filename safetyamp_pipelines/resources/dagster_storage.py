@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import lru_cache
 from typing import Any
 
 import dagster as dg
@@ -13,14 +14,19 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.errors import DagsterHomeNotSetError
 from dagster._core.scheduler.instigation import SensorInstigatorData
 from dagster._core.storage.base_storage import DagsterStorage
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_logs_directory
 from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from safetyamp_pipelines.ledger.database import masked, postgresql_engine
 from safetyamp_pipelines.operations.alerts.memory import Memory
 from safetyamp_pipelines.resources.dead_runs import described, holders
 from safetyamp_pipelines.resources.keys import ALERT_SENSOR, OWNER_SENSOR, POOL
+from safetyamp_pipelines.resources.run_memory import instance_in_memory
 from safetyamp_pipelines.settings.loading import dagster_home, dagster_postgres_url, has_dagster_home
 from safetyamp_pipelines.settings.private import private_folder
 from safetyamp_pipelines.sync.model.errors import Refusal
@@ -52,10 +58,45 @@ class StorageByEnvironment(DagsterSqliteStorage):
         if url is None:
             for name in ("", *OWN_FOLDERS):
                 private_folder(dagster_home() / name)
-            return DagsterSqliteStorage.from_local(str(dagster_home()))
+            return _HomeStorage.from_local(str(dagster_home()))
         from dagster_postgres.storage import DagsterPostgresStorage  # brings psycopg2
 
         return DagsterPostgresStorage(url.set(drivername=DRIVER).render_as_string(hide_password=False))
+
+
+class _HomeStorage(DagsterSqliteStorage):
+    """Dagster's, with the event log below."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(base_dir, inst_data)
+        self._event_log_storage = _EventFiles(_event_logs_directory(base_dir))
+
+
+class _EventFiles(SqliteEventLogStorage):
+    """Dagster's event log, a file for each run, with one engine a file. Dagster makes one for every statement, which
+    is then compiled anew: a third of what a sync of a small company costs."""
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        engine = _engine(self.conn_string_for_shard(shard))
+        with self._db_lock:
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.begin() as connection:
+                yield connection
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has it: asked at every evaluation of a check, also while the lock is held."""
+        engine = _engine(self.conn_string_for_shard(INDEX_SHARD_NAME))
+        with engine.connect() as connection:
+            return engine.dialect.has_table(connection, table_name)
+
+
+@lru_cache(maxsize=8)
+def _engine(url: str) -> Engine:
+    """It keeps no connection open, so it knows nothing of a file that could change."""
+    return create_engine(url, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
 
 
 def instance_of_home() -> dg.DagsterInstance:
@@ -65,7 +106,7 @@ def instance_of_home() -> dg.DagsterInstance:
             _ask_storage()
         return dg.DagsterInstance.get()
     except DagsterHomeNotSetError:
-        return dg.DagsterInstance.ephemeral()
+        return instance_in_memory()
     except (dg.DagsterError, SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise Refusal(storage_refusal(error)) from error
 
