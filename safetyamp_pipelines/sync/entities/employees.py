@@ -77,7 +77,7 @@ class EmployeesConfig(EntityRules):
     )
     hire_lead_days: Annotated[int, Setting(strict=True, ge=0)] | None = Setting(
         default=None,
-        description="An employee is synced from so many days before HireDate; null: as soon as Viewpoint has one.",
+        description="An employee is synced from this many days before HireDate; null: as soon as Viewpoint has one.",
     )
     last_day_worked: bool = Setting(
         default=False,

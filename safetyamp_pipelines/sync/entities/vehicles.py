@@ -41,7 +41,7 @@ class VehiclesConfig(EntityRules):
     )
     default_site: Text | None = Setting(
         default=None,
-        description="Site code or name for a vehicle without driver and mapped tag; null rejects such a vehicle.",
+        description="Site code or name for a vehicle without a driver or mapped tag; null rejects such a vehicle.",
     )
     default_asset_type: Text | None = Setting(
         default=None, description="Asset type name at the default site; null is the name given as asset_type."

@@ -125,17 +125,17 @@ Policies = Annotated[
 ]
 Clears = Annotated[
     tuple[Identifier, ...],
-    Field(description="Optional fields that an empty source empties in SafetyAmp; all others keep what they have."),
+    Field(description="Optional fields that an empty source clears in SafetyAmp; all others keep their value."),
 ]
 Protected = Annotated[
     Keys, Field(description="Source keys of records that are never touched in SafetyAmp, nor created there.")
 ]
 Suppressed = Annotated[
-    Keys, Field(description="Source keys that stay out of SafetyAmp; a record that is there stays as it is.")
+    Keys, Field(description="Source keys that stay out of SafetyAmp; a record that is already there stays as it is.")
 ]
 TimeZoneHere = Annotated[TimeZone, Field(description="IANA time zone written to SafetyAmp for new records.")]
 CountryHere = Annotated[
-    Country, Field(description="Country written where neither the source nor SafetyAmp has one: two capitals.")
+    Country, Field(description="Country written where neither the source nor SafetyAmp has one: two capital letters.")
 ]
 StateHere = Annotated[
     StateCode | None,
@@ -152,14 +152,12 @@ class Section(BaseModel):
 class CompanyRules(Section):
     """What one company has otherwise than the entities' sections say; null is as there."""
 
-    root_cluster: Text | None = Field(
-        default=None, description="Name of the root cluster under which the company's regions stand."
-    )
+    root_cluster: Text | None = Field(default=None, description="Name of the root cluster of the company's regions.")
     default_role: Text | None = Field(default=None, description="Role of a new user of the company, by name.")
     timezone: TimeZone | None = Field(default=None, description="Time zone of its new users and sites.")
     job_prefix: Text | None = Field(
         default=None,
-        description="Written before each of its job numbers in SafetyAmp, so that none clashes with another company's.",
+        description="Prefix of its job numbers in SafetyAmp, so that none clashes with another company's.",
     )
 
 
@@ -173,8 +171,8 @@ class CustomField(Section):
         description="Column of the entity's own table, such as udShirtSize, or of another of its sources, such as "
         "entra/users.mail. Of Vista it may be one that the site has added."
     )
-    field: Identifier = Field(description="Name under which SafetyAmp takes and shows the value.")
-    label: Text | None = Field(default=None, description="What people call it; null is the field's name.")
+    field: Identifier = Field(description="Name under which SafetyAmp accepts and returns the value.")
+    label: Text | None = Field(default=None, description="Label for people; null is the field's name.")
     cleaner: Literal["text", "key", "email", "phone", "date", "gender", "zip_code", "state", "number"] = Field(
         default="text", description="How the value is cleaned; one that cannot be used is left out with a note."
     )
@@ -210,8 +208,8 @@ class EntityRules(Section):
     reactivate: bool = Field(default=True, description="Whether records are switched on again; false skips them.")
     first: Positive | None = Field(
         default=None,
-        description="A canary: so many changes are pushed and read back before the rest, which is not attempted where "
-        "SafetyAmp does not say what was written; null pushes all at once.",
+        description="A canary: this many changes are pushed and read back before the rest, which is not attempted if "
+        "SafetyAmp does not have what was written; null pushes all at once.",
     )
     in_sync_all: bool = Field(
         default=True,

@@ -67,9 +67,9 @@ class Freeze(Section):
     """One time in which no schedule starts a sync."""
 
     starts: MomentText = Field(
-        description='From when on: "2026-12-24 18:00" (once), "Fri 18:00" (each week) or "18:00" (each day).'
+        description='When it begins: "2026-12-24 18:00" (once), "Fri 18:00" (each week) or "18:00" (each day).'
     )
-    ends: MomentText = Field(description="Until when, written like `starts`; a date alone is the day's beginning.")
+    ends: MomentText = Field(description="When it ends, written like `starts`; a date alone is the start of that day.")
     reason: Text = Field(description="Why; operators read it at every tick that is skipped.")
 
     @model_validator(mode="after")
@@ -164,7 +164,7 @@ class ScheduleConfig(Section):
     timezone: TimeZone = Field(
         default="America/Chicago", description="IANA time zone of the schedules and of the freezes."
     )
-    freezes: tuple[Freeze, ...] = Field(default=(), description="Times in which nothing is started by itself.")
+    freezes: tuple[Freeze, ...] = Field(default=(), description="Periods in which nothing starts by itself.")
     quarantine_after: Positive = Field(
-        default=3, description="So many unhealthy syncs in a row slow the rhythm to 1 hour, then 6 hours, then 1 day."
+        default=3, description="This many failed syncs in a row slow the schedule to 1 hour, then 6 hours, then 1 day."
     )

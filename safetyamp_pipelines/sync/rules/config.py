@@ -89,7 +89,10 @@ Place = tuple[str | int, ...]
 WITH_SITE_COLUMNS = ("viewpoint/employees", "viewpoint/departments", "viewpoint/jobs")
 """Tables to which a site adds columns of its own."""
 ENTITIES = all_entities("the model of sync.yaml")
-_VERBS: dict[str, Any] = {spec.table: (UpdateMethod, spec.target.update) for spec in ENTITIES}
+_VERBS: dict[str, Any] = {
+    spec.table: (UpdateMethod, Field(default=spec.target.update, description="HTTP verb of an update, PUT or PATCH."))
+    for spec in ENTITIES
+}
 _Verbs: Any = create_model("_Verbs", __base__=Section, **_VERBS)
 
 
@@ -108,7 +111,7 @@ class TargetConfig(Section):
     update_methods: UpdateMethods = Field(
         default=UpdateMethods(), description="HTTP verb of an update, per SafetyAmp table."
     )
-    refusals_in_a_row: Positive = Field(default=10, description="So many refused records in a row stop the entity.")
+    refusals_in_a_row: Positive = Field(default=10, description="This many refused records in a row stop the entity.")
     refusals_share: float = Field(
         default=0.2,
         gt=0,
@@ -126,7 +129,7 @@ class TargetConfig(Section):
     late_arrival_seconds: int = Field(
         default=60,
         ge=0,
-        description="Seconds for which a call whose answer was lost may still act; only then is it judged.",
+        description="Seconds for which a call whose answer was lost may still act; it is looked up afterwards.",
     )
 
 
@@ -135,7 +138,7 @@ class _Sources(Section):
         default=(1,), description="Company numbers: PRCo of employees and departments, JCCo of jobs."
     )
     company_rules: dict[TinyInt, CompanyRules] = Field(
-        default={}, description="Company number to what it has otherwise than the entities' sections say."
+        default={}, description="Company number to the settings in which it differs from the entities' sections."
     )
     viewpoint: ViewpointConfig = ViewpointConfig()
     entra: EntraConfig = EntraConfig()
@@ -205,7 +208,7 @@ class SyncConfig(_Entities):  # type: ignore[misc]  # its sections of entities a
             for number, custom in enumerate(self.of(spec).custom_fields):
                 place = (spec.name, "custom_fields", number, "field")
                 if custom.field in taken:
-                    yield place, f"{custom.field} has its source already; who wins there is said under policies"
+                    yield place, f"{custom.field} has its source already; who wins there is set under policies"
                 elif custom.field not in free:
                     yield place, f"names no field of {spec.table} that is free; there are {', '.join(sorted(free))}"
                 taken.add(custom.field)

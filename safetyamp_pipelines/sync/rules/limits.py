@@ -11,10 +11,10 @@ from safetyamp_pipelines.sync.model.kinds import Positive, Section
 
 
 class Limit(Section):
-    """A plan may change the larger of `records` and `share` of the entity's records; more is refused."""
+    """A plan may change the larger of `records` and `share` of the entity's records; more is held."""
 
-    records: Positive = Field(default=10, description="So many records are always allowed.")
-    share: float = Field(gt=0, le=1, description="So is this share of the entity's records, 0 to 1.")
+    records: Positive = Field(default=10, description="This many records are always allowed.")
+    share: float = Field(gt=0, le=1, description="This share of the entity's records is always allowed, 0 to 1.")
 
     def allows(self, number: int, size: int) -> bool:
         """Whether `number` of `size` records may change."""
@@ -28,57 +28,68 @@ class Limit(Section):
 class Concentration(Section):
     """Switching people off, or clearing their values, may not hit one department or site too hard."""
 
-    share: float = Field(default=0.5, gt=0, le=1, description="More than this share of a group is refused.")
-    from_people: Positive = Field(default=5, description="Groups of fewer people are not looked at.")
+    share: float = Field(default=0.5, gt=0, le=1, description="More than this share of a group is held.")
+    from_people: Positive = Field(default=5, description="Groups of fewer people are not considered.")
 
 
 class GuardsConfig(Section):
-    """When a plan is refused until a person approves exactly that plan."""
+    """How many changes of a kind are held until a person approves exactly those changes."""
 
-    deactivations: Limit = Field(default=Limit(share=0.05), description="Records switched off.")
+    deactivations: Limit = Field(
+        default=Limit(share=0.05),
+        description="Records switched off: held above the larger of `records` and this `share` of the entity.",
+    )
     cleared: Limit = Field(default=Limit(share=0.05), description="Records that lose a value.")
     moves: Limit = Field(default=Limit(share=0.25), description="Records that get another site, region or cluster.")
     updates: Limit = Field(
-        default=Limit(share=0.5), description="Records of which a value is overwritten; filling empty ones is free."
+        default=Limit(share=0.5),
+        description="Records of which a value is overwritten; filling empty ones is unlimited.",
     )
     creates: Limit = Field(
         default=Limit(share=1.0),
-        description="Records created; free until the first whole sync of the entity has come to its end.",
+        description="Records created; unlimited until the first whole sync of the entity has completed.",
     )
-    concentration: Concentration = Field(default=Concentration(), description="The same, for one department or site.")
+    concentration: Concentration = Field(default=Concentration(), description="The same, in one department or site.")
     same_value: Limit = Field(
         default=Limit(share=0.05),
-        description="Records that get one and the same value in a field that tells them apart.",
+        description="Records that get the same value in a field that should tell them apart.",
     )
     second_person_above: Positive | None = Field(
         default=None,
         description="When a guard holds more changes than this, two people must approve them, each logged in as "
         "themselves; null: one is enough. All approvals from the Dagster UI, which does not tell who is logged in, "
-        "are of one login: the other person uses the desk or `safetyamp approve`.",
+        "count as one login: the other person uses the desk or `safetyamp approve`.",
     )
     shrunk_source: float = Field(
-        default=0.2, gt=0, lt=1, description="A source with fewer rows than last time, by more than this share."
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="What comes from a source that lost more than this share of its rows since the last push is held.",
     )
     empty_sources: tuple[str, ...] = Field(
         default=("viewpoint/employees", "viewpoint/departments", "viewpoint/jobs", "entra/users"),
-        description="Sources that are never empty in truth: without a row the plan is refused.",
+        description="Sources that are never really empty: without a row the plan is refused.",
     )
 
 
 class RowCountLimits(Section):
     """When the size of a snapshot is worth a look, measured against the median of its last sizes."""
 
-    history: Positive = Field(default=10, description="So many earlier snapshots are looked back upon.")
-    records: Positive = Field(default=10, description="A difference of so many records is always ordinary.")
-    fall: float = Field(default=0.1, gt=0, lt=1, description="A warning below the usual size by more than this share.")
-    rise: float = Field(default=0.5, gt=0, description="A warning above the usual size by more than this share.")
+    history: Positive = Field(default=10, description="How many earlier snapshots the median is taken from.")
+    records: Positive = Field(default=10, description="A difference of this many records is always normal.")
+    fall: float = Field(
+        default=0.1, gt=0, lt=1, description="Warns when a table shrank by more than this share of its usual size."
+    )
+    rise: float = Field(
+        default=0.5, gt=0, description="Warns when a source grew by more than this share of its usual size."
+    )
 
 
 class RejectedLimits(Section):
     """How many of an entity's records may be rejected."""
 
-    from_records: Positive = Field(default=20, description="Entities of fewer records are not looked at.")
-    warn: float = Field(default=0.2, gt=0, le=1, description="A warning above this share of the records.")
+    from_records: Positive = Field(default=20, description="Entities with fewer records are not considered.")
+    warn: float = Field(default=0.2, gt=0, le=1, description="Warns above this share of the records.")
     error: float = Field(default=0.5, gt=0, le=1, description="The plan is not pushed above this share.")
 
     @model_validator(mode="after")

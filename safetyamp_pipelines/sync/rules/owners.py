@@ -29,7 +29,7 @@ class OwnersConfig(Section):
     """Who gets which records in the digest; the most special address counts: department, company, entity, default."""
 
     default: Address | None = Field(
-        default=None, description="Address for whatever nobody else gets; null: those who get the alerts."
+        default=None, description="Address for records that no other owner gets; null: those who get the alerts."
     )
     entities: dict[Identifier, Address] = Field(default={}, description="Entity, such as employees, to address.")
     companies: dict[TinyInt, Address] = Field(default={}, description="Company number to address.")

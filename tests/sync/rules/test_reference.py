@@ -21,9 +21,9 @@ PAGE = Path(__file__).parents[3] / "docs" / "sync-yaml.md"
 HEAD = """# sync.yaml, key by key
 
 The business rules live in one file, [`sync.yaml`](../safetyamp_pipelines/sync.yaml); `SYNC_CONFIG` names your own copy,
-which needs only the keys that you change. `safetyamp config show` prints what holds, a mistake is reported with its key
-and line, and editors check the file against `sync.schema.json`. What a change would do: `safetyamp compare --rules
-new-sync.yaml`. This page is made from the model.
+which needs only the keys that you change. `safetyamp config show` prints the values in force, a mistake is reported
+with its key and line, and editors check the file against `sync.schema.json`. To see what a change would do:
+`safetyamp compare --rules new-sync.yaml`. This page is generated from the model.
 """
 EVERY = "Keys of every entity"
 EXAMPLES = {
