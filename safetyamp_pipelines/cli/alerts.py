@@ -18,7 +18,7 @@ from safetyamp_pipelines.resources.dagster_storage import alert_memory, instance
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import NotDelivered, Refusal
 
-alerts = command_group("Whether alerts can be delivered, and which problems are known.")
+alerts = command_group("Test the alert channels, or show the problems they know.")
 
 
 @alerts.command("test")

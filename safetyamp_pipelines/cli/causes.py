@@ -1,4 +1,4 @@
-"""Why steps of a run failed, one text for each cause and with what to do. Seven tables of a system are one cause."""
+"""Why steps of a run failed: one text for each cause, with what to do. Seven tables of one system are one cause."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cause_of_checks(step: str, red: Iterable[dg.AssetCheckEvaluation]) -> Cause:
 
 def _cause(failed: Mapping[str, Diagnosis]) -> Cause:
     steps = tuple(failed)
-    # Calls that were not made follow from the failures before them: those say what is wrong.
+    # Calls that were not made follow from the failures before them, which show what is wrong.
     found = next((one for one in failed.values() if not one.was_not_made), next(iter(failed.values())))
     more = f" (the same in {len(steps)} steps)" if len(steps) > 1 and found.system else ""
     text = found.sentence(more)

@@ -20,17 +20,17 @@ DIFFERENT = 1
 def compare(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PLAN PLAN | [ENTITY]…", help="Two hashes of kept plans; or entities to plan anew."),
+        typer.Argument(metavar="PLAN PLAN | [ENTITY]…", help="Two hashes of stored plans; or entities to plan again."),
     ] = None,
-    rules: Annotated[Path | None, typer.Option("--rules", help="A sync.yaml to plan with, beside today's.")] = None,
-    last: Annotated[int, typer.Option(min=1, max=LARGEST, help="How many of the last runs to plan anew.")] = 1,
+    rules: Annotated[Path | None, typer.Option("--rules", help="A sync.yaml to compare with today's.")] = None,
+    last: Annotated[int, typer.Option(min=1, max=LARGEST, help="How many of the last runs to plan again.")] = 1,
     values: Annotated[bool, typer.Option("--values", help="Show values: personal data.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """What two plans would do differently, record by record. Exit code 1: they differ.
+    """Show what two plans would do differently, record by record. Exit code 1: they differ.
 
-    Without two plans the last runs are planned anew of their own snapshots, by this release: against --rules if given,
-    else against the plans that were made then.
+    Without two plans, the last runs are planned again from their own snapshots, by this release, and compared with
+    --rules if given, else with the plans that were made then.
     """
     given, documents, exit_code = names or [], [], 0
     with with_ledger(as_json, empty={"comparisons": []}) as (ledger, settings):
@@ -41,7 +41,7 @@ def compare(
         elif len(given) == 2 and rules is None:
             found = iter([stored_plans(store, *given)])
         else:
-            raise Refusal("give two hashes of kept plans, or entities; --rules goes with entities")
+            raise Refusal("give two hashes of stored plans, or entities; --rules goes with entities")
         # One run's plans at a time are in memory, however many are compared.
         for one in found:
             exit_code = DIFFERENT if one.differences else exit_code

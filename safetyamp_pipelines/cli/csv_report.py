@@ -24,14 +24,14 @@ MOST_DAYS = 3660
 
 
 def report(
-    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day, as 2026-11-01.")],
-    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day; included.")],
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day, such as 2026-11-01.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day, inclusive.")],
     out: Annotated[
         Path | None, typer.Option("--out", help="The CSV file to write; standard output without it.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List every change of these days, for spreadsheets. Asks no outside system; holds no person's values."""
+    """List every change in these days, for spreadsheets. Calls no outside system; contains no personal values."""
     with with_ledger(as_json) as (ledger, settings):
         if last < first:
             raise Refusal(f"--to {last:%Y-%m-%d} is before --from {first:%Y-%m-%d}")

@@ -44,7 +44,7 @@ from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.sync.model.text import displayed_lines
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
-links = command_group("The remembered pairs of source record and SafetyAmp record.")
+links = command_group("List the links between source and SafetyAmp records.")
 
 HeldHash = Annotated[str, typer.Argument(help="The hash of the changes that a guard holds, or its first 8 characters.")]
 HeldKeys = Annotated[list[str] | None, typer.Option("--key", help="Only this source key; may be repeated.")]
@@ -56,7 +56,8 @@ def decide(
     entity: EntityName,
     key: Key,
     choice: Annotated[
-        str, typer.Argument(help="source, keep, link or leave; of what a guard holds approve, refuse or later.")
+        str,
+        typer.Argument(help="source, keep, link or leave; for a change that a guard holds approve, refuse or later."),
     ] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why; others read it.")] = "",
     to: Annotated[str, typer.Option("--to", help="With link: the id of the record in SafetyAmp.")] = "",
@@ -65,7 +66,7 @@ def decide(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide what becomes of a record that waits for a person; without a choice it shows both sides and asks."""
+    """Decide about a record that waits for a person; without a choice, show both sides and ask."""
     with with_ledger(as_json) as (ledger, settings):
         spec, who, config = entity_named(entity), by or login_name(), settings.sync_config()
         zone = config.schedule.timezone
@@ -89,8 +90,8 @@ def decide(
 
 
 def _asked(text: str, question: dict[str, Any]) -> str:
-    """What a person answers; Refusal with the choices where nobody does, as in a script. Past `typer.prompt`, which
-    writes a blank to standard output, where the JSON document stands."""
+    """What a person answers; Refusal with the choices where nobody does, as in a script. Not `typer.prompt`, which
+    writes a blank to standard output, where the JSON document goes."""
     typer.echo(f"{text}: ", nl=False, err=True)
     if answer := sys.stdin.readline().strip():
         return answer
@@ -121,7 +122,7 @@ def _decided(decision: dict[str, Any], timezone: str) -> str:
 
 
 def decisions(entity: OneEntity = None, as_json: AsJson = False) -> None:
-    """What people decided about single records, newest first, and what became of it."""
+    """List what people decided about single records, newest first, and what became of it."""
     with with_ledger(as_json) as (ledger, settings):
         found = decisions_of(ledger, None if entity is None else entity_named(entity).name)
         zone = settings.sync_config().schedule.timezone
@@ -132,7 +133,7 @@ def decisions(entity: OneEntity = None, as_json: AsJson = False) -> None:
 def link(
     entity: EntityName, key: Key, target: SafetyAmpId, reason: Reason, by: By = None, as_json: AsJson = False
 ) -> None:
-    """Remember which SafetyAmp record a source record is. `unlink` takes it back; SafetyAmp stays as it is."""
+    """Link a source record to a SafetyAmp record. `unlink` removes the link; SafetyAmp stays as it is."""
     with with_ledger(as_json) as (ledger, settings):
         require_text(reason=reason)
         store, config = snapshot_store(settings), settings.sync_config()
@@ -144,33 +145,33 @@ def link(
 
 @links.callback()
 def links_group() -> None:
-    """The remembered pairs of source record and SafetyAmp record."""
+    """List the links between source and SafetyAmp records."""
 
 
 @links.command("list")
 def links_list(
     entity: OneEntity = None,
-    every: Annotated[bool, typer.Option("--all", help="Also the pairs that no person made.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Also the links that no person made.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the pairs that people made or had forgotten: who, when and why; with --all every pair there is."""
+    """Show the links that people made or removed: who, when and why; with --all every link there is."""
     with with_ledger(as_json) as (ledger, settings):
         zone = settings.sync_config().schedule.timezone
         found = links_of(ledger, None if entity is None else entity_named(entity).name)
     shown = [one for one in found["links"] if every or one["who"]]
     lines = [render_link(one, zone) for one in shown] + [render_unlinked(one, zone) for one in found["unlinked"]]
-    respond(as_json, {**found, "links": shown}, lines or ["no link was ever made or forgotten by hand"])
+    respond(as_json, {**found, "links": shown}, lines or ["no link was ever made or removed by hand"])
 
 
 def refuse(changes: HeldHash, reason: Reason, key: HeldKeys = None, by: By = None, as_json: AsJson = False) -> None:
-    """Do not push these changes that a guard holds, and do not ask again until they change."""
+    """Do not push these held changes, and do not ask again until they change."""
     _set_aside(changes, reason, key, by, "", as_json)
 
 
 def later(
     changes: HeldHash, reason: Reason, until: Until, key: HeldKeys = None, by: By = None, as_json: AsJson = False
 ) -> None:
-    """Do not push these changes that a guard holds yet, and ask again at that time."""
+    """Do not push these held changes yet, and ask again at that time."""
     _set_aside(changes, reason, key, by, until, as_json)
 
 

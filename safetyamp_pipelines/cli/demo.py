@@ -35,7 +35,7 @@ console = Console()
 @app.command()
 def demo(
     employees: Annotated[int, typer.Option(min=10, help="Employees in Viewpoint.")] = 120,
-    home: Annotated[Path, typer.Option(help="Folder of the demo; begun anew each time.")] = Path(".demo"),
+    home: Annotated[Path, typer.Option(help="Folder of the demo; emptied each time.")] = Path(".demo"),
 ) -> None:
     """Sync the embedded world twice with the real command and show what each run did."""
     shutil.rmtree(home, ignore_errors=True)
@@ -53,7 +53,7 @@ def demo(
             highlight=False,
         )
         if first == 1:
-            _say("The `failed` record is planted: its e-mail belongs to an account that was deleted in SafetyAmp")
+            _say("The `failed` record is intended: its e-mail belongs to an account that was deleted in SafetyAmp")
         _say("Jira, the second family: the issues of a Cloud and a Data Center in one typed table")
         jira = _safetyamp(["jira", "sync"], environment)
         console.print(
@@ -91,7 +91,7 @@ def ui(
         }
         for name, place in places.items():
             console.print(f"  {name:<13} {place}", highlight=False, soft_wrap=True)
-        _say("Five experiments, each one line in that shell")
+        _say("Five experiments to try in that shell")
         for line, shows in EXPERIMENTS.items():
             console.print(f"  safetyamp-sandbox do {line:<15} {shows}", highlight=False, soft_wrap=True)
         # A shell that starts this in the background ignores SIGINT for it, and Dagster would inherit that and then

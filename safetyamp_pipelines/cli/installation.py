@@ -1,4 +1,4 @@
-"""The commands `doctor` and `config show`: do the outside systems answer, and what is this installation set to?"""
+"""The commands `doctor` and `config show`: do the outside systems answer, and which settings are in force?"""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from safetyamp_pipelines.settings.loading import has_dagster_home
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import SyncError
 
-config = command_group("What this installation is set to.")
+config = command_group("Show the settings and where each comes from.")
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Ask every outside system one question; exit code 2 when one fails."""
+    """Test every outside system, the ledger and the snapshot store; exit code 2 when one fails."""
     findings = []
     with with_settings(as_json) as settings:
         for finding in chain(examine(settings), _examine_home(), _examine_jira(settings)):
@@ -49,7 +49,7 @@ def _group() -> None:
 
 @config.command("show")
 def config_show(as_json: AsJson = False) -> None:
-    """Show every setting with where it comes from, secrets masked, and the rules of sync.yaml."""
+    """Show every setting and where it comes from, secrets masked, and the rules of sync.yaml."""
     with with_settings(as_json) as settings:
         rules = settings.sync_config().model_dump(mode="json")
     if as_json:

@@ -48,8 +48,8 @@ from safetyamp_pipelines.settings.loading import login_name
 from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
 from safetyamp_pipelines.sync.model.text import displayed
 
-jira = command_group("Jira: its issues in a table, through a mapping of fields to columns.")
-mapping = command_group("The mapping: which column holds which field.")
+jira = command_group("Read Jira issues into a table, through a mapping of fields to columns.")
+mapping = command_group("Show, check, save or restore the mapping of fields to columns.")
 jira.add_typer(mapping, name="mapping")
 
 Partitions = Annotated[list[str] | None, typer.Argument(help="Some of `instance|PROJECT`; all without any.")]
@@ -104,7 +104,7 @@ def presence(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look which issues are still there; what is gone is marked, and held when it is much at once."""
+    """Check which issues still exist in Jira; mark those that are gone, and hold them when there are many at once."""
     with _session(as_json) as session:
         keys, found = _chosen(session, partitions)
         if approve:
@@ -121,17 +121,17 @@ def presence(
 
 @jira.command()
 def fields(
-    term: Annotated[str, typer.Argument(help="Part of a name or id; the catalogue is read anew without one.")] = "",
+    term: Annotated[str, typer.Argument(help="Part of a name or id; without one the catalogue is read again.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Find fields of every instance; without a term, read the catalogues anew."""
+    """Find fields of every instance; without a term, read the catalogues again."""
     if not term:
         with _session(as_json) as session:
             outcomes = session.refresh_fields()
         _finish(outcomes, as_json)
     with _book(as_json) as book:
         found = [dict(one) for one in find_fields(book.catalogue(), term)]
-    respond(as_json, {"fields": plain(found)}, map(_field_line, found) if found else ["no field is called like that"])
+    respond(as_json, {"fields": plain(found)}, map(_field_line, found) if found else ["no field has such a name"])
 
 
 @jira.command()
@@ -140,11 +140,15 @@ def suggest(
     kind: Annotated[ColumnType, typer.Option("--type", help="Its type.")] = "text",
     as_json: AsJson = False,
 ) -> None:
-    """Fields of each instance whose names are like the column's and whose types suit it."""
+    """Suggest fields of each instance whose names resemble the column's and whose types suit it."""
     with _book(as_json) as book:
         found = suggest_fields(book.catalogue(), column, kind)
     lines = [f"{one['score']:.2f} {_field_line(one)}" for fields in found.values() for one in fields]
-    respond(as_json, {"suggestions": plain(found)}, lines or ["no field is called like that: `safetyamp jira fields`"])
+    respond(
+        as_json,
+        {"suggestions": plain(found)},
+        lines or ["no field has such a name: `safetyamp jira fields`"],
+    )
 
 
 @jira.command("preview")
@@ -154,7 +158,7 @@ def preview_command(
     limit: Annotated[int, typer.Option(min=1, max=10, help="Issues of each project.")] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """What a mapping would make of live issues: before → after, what it refuses and adds. Writes nothing."""
+    """Show what a mapping would make of live issues: before → after, what it refuses and adds. Writes nothing."""
     with _session(as_json) as session:
         found = preview(session, _read(file), keys, limit)
     respond(as_json, found, _preview_lines(found))
@@ -162,7 +166,7 @@ def preview_command(
 
 @jira.command()
 def issue(key: Annotated[str, typer.Argument()], instance: OneInstance = None, as_json: AsJson = False) -> None:
-    """One issue by its key, an old key or its id: its columns, where each came from, and its changes."""
+    """Show one issue by its key, an old key or its id: its columns, where each came from, and its changes."""
     with _book_and_clock(as_json) as (book, local):
         found = issue_of(book, key, instance)
     lines = [f"{name} = {value}" for name, value in found.items() if name not in ("came_from", "changes")]
@@ -173,7 +177,7 @@ def issue(key: Annotated[str, typer.Argument()], instance: OneInstance = None, a
 
 @jira.command()
 def status(as_json: AsJson = False) -> None:
-    """The pause, what goes on with the time left, and every partition with its watermark or failure."""
+    """Show the pause, running reads with the time left, and every partition with its watermark or failure."""
     with _book_and_clock(as_json) as (book, local):
         found = status_of(book, datetime.now(UTC))
     respond(as_json, found, render_status(found, local))
@@ -183,7 +187,7 @@ def status(as_json: AsJson = False) -> None:
 def history(
     limit: Annotated[int, typer.Option(min=1, max=LARGEST, help="How many reads.")] = 20, as_json: AsJson = False
 ) -> None:
-    """The last reads, newest first."""
+    """List the last reads, newest first."""
     with _book_and_clock(as_json) as (book, local):
         found = history_of(book, limit)
     lines = [
@@ -196,7 +200,7 @@ def history(
 
 @jira.command()
 def stats(as_json: AsJson = False) -> None:
-    """What the reads of 7 days, 30 days and all that is kept found."""
+    """Show what the reads found in 7 days, in 30 days and in all that is kept."""
     with _book(as_json) as book:
         found = statistics_of(book, datetime.now(UTC))
     respond(as_json, found, (f"{span}: {_words(one)}" for span, one in found.items()))
@@ -222,12 +226,12 @@ def resume(by: By = None, as_json: AsJson = False) -> None:
 @jira.command()
 def forget(
     who: Annotated[str, typer.Argument(help="A name, an address or an account id, as Jira shows it.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; it cannot be taken back.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation; this cannot be undone.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take a person out of what is kept of issues and changes. Erase them in Jira first, or reads bring them back."""
+    """Erase a person from the stored issues and changes. Erase them in Jira first, or reads bring them back."""
     with _book(as_json) as book:
-        if not yes and not typer.confirm(f"Take {who!r} out of every issue and change, for good?", err=True):
+        if not yes and not typer.confirm(f"Erase {who!r} from every issue and change, for good?", err=True):
             raise Refusal("nothing was forgotten, since nobody agreed to it: answer y, or give --yes")
         found, is_erased = forget_in_jira(book, who)
     lines = [f"{table}: {rows} rows" for table, rows in found.items()]
@@ -239,7 +243,7 @@ def forget(
 def mapping_show(
     version: Annotated[int | None, typer.Option(help="An earlier version.")] = None, as_json: AsJson = False
 ) -> None:
-    """The mapping in force, as YAML."""
+    """Show the mapping in force, as YAML."""
     with _book(as_json) as book:
         active = book.active()
         document = (book.version(version) if version else active.mapping).document()
@@ -253,22 +257,22 @@ def mapping_show(
 
 @mapping.command("schema")
 def mapping_schema_command() -> None:
-    """The JSON schema of the document."""
+    """Print the JSON schema of a mapping."""
     print_json(mapping_schema())
 
 
 @mapping.command("check")
 def mapping_check(file: File, as_json: AsJson = False) -> None:
-    """What is wrong in a mapping, by itself and by the catalogues. Exit code 2 when something is."""
+    """Check a mapping, by itself and against the catalogues. Exit code 2 when something is wrong."""
     with _book(as_json) as book:
         problems = problems_with(_read(file), book.catalogue())
-    respond(as_json, {"problems": problems}, problems or ["nothing is wrong in it"])
+    respond(as_json, {"problems": problems}, problems or ["no problems"])
     raise typer.Exit(REFUSED if problems else 0)
 
 
 @mapping.command("save")
 def mapping_save(file: File, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
-    """Save a mapping as the next version; its new columns are filled by the next read, which is whole."""
+    """Save a mapping as the next version; the next read covers all issues and fills its new columns."""
     _saved(as_json, lambda book: book.save(_read(file), by or login_name(), reason))
 
 
@@ -287,13 +291,13 @@ def mapping_import(file: File, reason: Reason, by: By = None, as_json: AsJson = 
 
 @mapping.command("rollback")
 def mapping_rollback(version: Number, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
-    """Save an earlier version again as the next one."""
+    """Save an earlier version as the next one."""
     _saved(as_json, lambda book: book.save(book.version(version), by or login_name(), reason))
 
 
 @mapping.command("versions")
 def mapping_versions(as_json: AsJson = False) -> None:
-    """Every version, newest first: who, when, why, and what it changed."""
+    """List every version, newest first: who, when, why, and what it changed."""
     shown = ("version", "at", "who", "why", "diff")
     with _book_and_clock(as_json) as (book, local):
         found = plain([{name: one[name] for name in shown} for one in book.versions()])
@@ -313,7 +317,7 @@ def mapping_backup(by: By = None, as_json: AsJson = False) -> None:
 
 @mapping.command("backups")
 def mapping_backups(as_json: AsJson = False) -> None:
-    """Every backup, newest first."""
+    """List every backup, newest first."""
     with _book_and_clock(as_json) as (book, local):
         found = plain([{**one, "data": one["data"].get("version")} for one in book.backups()])
     lines = [f"{one['id']} {local(one['at'])} {one['who']} {one['kind']}" for one in found]
@@ -322,7 +326,7 @@ def mapping_backups(as_json: AsJson = False) -> None:
 
 @mapping.command("restore")
 def mapping_restore(backup: Number, by: By = None, as_json: AsJson = False) -> None:
-    """The mapping of a backup as the next version."""
+    """Save the mapping of a backup as the next version."""
     _saved(as_json, lambda book: book.restore(backup, by or login_name()))
 
 

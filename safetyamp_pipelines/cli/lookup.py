@@ -29,7 +29,7 @@ def explain(
     every: Annotated[bool, typer.Option("--all", help="All fields, also those that do not differ.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Why a record looks as it does in SafetyAmp, or why it is not there. Asks no system; shows personal data."""
+    """Explain why a record looks as it does in SafetyAmp, or is missing there. Calls no system; shows personal data."""
     with with_ledger(as_json) as (ledger, settings):
         stored, key = _meant(what, ledger, settings)
         found: dict[str, Any] = explain_stored(stored, key, ledger, runs)
@@ -52,11 +52,11 @@ def _meant(what: list[str], ledger: Ledger, settings: Settings) -> tuple[Stored,
     if len(closest) == 1:
         return stored[closest[0].entity], closest[0].key
     if hits:
-        raise Refusal("several records are meant by that. Name one:\n" + "\n".join(map(_choice, hits)))
+        raise Refusal("several records match that. Name one:\n" + "\n".join(map(_choice, hits)))
     if named:
         return one, text
     nouns = ", ".join(spec.noun for spec in ENTITIES)
-    raise Refusal(f"nothing is known by {text!r}, in no source and not in SafetyAmp. A key needs its noun: {nouns}")
+    raise Refusal(f"no record is found by {text!r}, in no source and not in SafetyAmp. A key needs its noun: {nouns}")
 
 
 def _stored(specs: Sequence[EntitySpec], ledger: Ledger, settings: Settings) -> dict[str, Stored]:
@@ -76,5 +76,5 @@ def _stored(specs: Sequence[EntitySpec], ledger: Ledger, settings: Settings) -> 
 def _choice(hit: Hit) -> str:
     noun = BY_NAME[hit.entity].noun
     if not hit.key:
-        return displayed(f"  {noun} {hit.target_id} of SafetyAmp alone: {hit.name}")
+        return displayed(f"  {noun} {hit.target_id}, only in SafetyAmp: {hit.name}")
     return displayed(f"  safetyamp explain {noun} {hit.key!r}  {hit.name} ({hit.matched})")

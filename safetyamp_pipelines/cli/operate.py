@@ -40,8 +40,8 @@ from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
 APPLIES = {"jira": "`safetyamp jira presence`, or the next night, marks exactly these issues as gone"}
-"""What carries an approval out that is not about SafetyAmp."""
-failures = command_group("The records SafetyAmp refused, and what is done about them.")
+"""What carries out an approval that is not about SafetyAmp."""
+failures = command_group("List, retry or dismiss the records that SafetyAmp refused.")
 
 
 def approve(
@@ -51,10 +51,10 @@ def approve(
     reason: Reason,
     key: Annotated[list[str] | None, typer.Option("--key", help="Only this source key; may be repeated.")] = None,
     by: By = None,
-    hours: Annotated[int, typer.Option(min=1, max=168, help="How long the approval stands.")] = 24,
+    hours: Annotated[int, typer.Option(min=1, max=168, help="How long the approval is valid.")] = 24,
     as_json: AsJson = False,
 ) -> None:
-    """Let exactly these changes be pushed although a guard holds them; one that differs needs another approval."""
+    """Allow the push of exactly these held changes; a change that differs by then needs another approval."""
     with with_ledger(as_json) as (ledger, settings):
         require_text(reason=reason)
         zone = settings.sync_config().schedule.timezone
@@ -130,21 +130,21 @@ def failures_dismiss(entity: EntityName, key: Key) -> None:
 
 
 def unlink(entity: EntityName, key: Key, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
-    """Forget a wrong link: the next plan recognises the record anew. SafetyAmp stays as it is."""
+    """Remove a wrong link; the next plan matches the record anew. SafetyAmp stays as it is."""
     with with_ledger(as_json) as (ledger, settings):
         require_text(reason=reason)
         found = plain(forget_link(ledger, entity_named(entity).name, key, by or login_name(), reason))
         line = render_unlinked(found, settings.sync_config().schedule.timezone)
-    respond(as_json, found, [line, f"`safetyamp plan {entity}` shows what it is recognised as now"])
+    respond(as_json, found, [line, f"`safetyamp plan {entity}` shows what it is matched with now"])
 
 
 def unlinked(entity: OneEntity = None, as_json: AsJson = False) -> None:
-    """The links that people had forgotten, newest first: who, when and why."""
+    """List the links that people removed, newest first: who, when and why."""
     with with_ledger(as_json) as (ledger, settings):
         found = unlinked_of(ledger, None if entity is None else entity_named(entity).name)
         zone = settings.sync_config().schedule.timezone
     lines = [render_unlinked(one, zone) for one in found]
-    respond(as_json, {"unlinked": found}, lines or ["no link was ever forgotten"])
+    respond(as_json, {"unlinked": found}, lines or ["no link was ever removed by hand"])
 
 
 def _indented(keys: Iterable[str]) -> list[str]:

@@ -20,7 +20,7 @@ from safetyamp_pipelines.operations.status import (
 
 
 def status(strict: Strict = False, as_json: AsJson = False) -> None:
-    """What is going on, what the last pushes did, and what waits for people."""
+    """Show what is running, what the last pushes did, and what waits for people."""
     with with_ledger(as_json) as (ledger, settings):
         found = status_of(ledger, datetime.now(UTC), settings)
         timezone = settings.sync_config().schedule.timezone
@@ -35,7 +35,7 @@ def history(
     entity: OneEntity = None,
     as_json: AsJson = False,
 ) -> None:
-    """The last pushes, newest first: when, of what, with which plan, and what became of it; or the changes of one."""
+    """List the last pushes, newest first: when, of what, with which plan, and the outcome; or the changes of one."""
     with with_ledger(as_json) as (ledger, settings):
         timezone = settings.sync_config().schedule.timezone
         one = None if session is None else session_of(ledger, session)

@@ -191,11 +191,11 @@ def show_plan(console: Console, plan: Plan, names: Mapping[str, str]) -> None:
         for held in own:
             lines += _change_lines(plan, held.change, names)
         how = "`, `safetyamp ".join(f"{choice} {plan.held_hash(guard)[:12]}" for choice in OF_A_GUARD)
-        lines.append(f"    decide: `safetyamp {how}`; --key KEY is for one alone")
+        lines.append(f"    decide: `safetyamp {how}`; --key KEY for one record alone")
     for change in plan.changes:
         lines += _change_lines(plan, change, names)
     if lines:
-        # Past the console: it takes a fifth of the time of a first plan to style what has no style.
+        # Not through the console, which would spend a fifth of the time of a first plan on styling unstyled text.
         console.file.write("\n".join(lines) + "\n")
     if notes := [verdict for verdict in plan.verdicts if verdict.notes]:
         _line(console, f"  left out of {len(notes)} records")
@@ -219,7 +219,7 @@ def show_forecast(console: Console, calls: int, limit: int, period: float) -> No
         lasts = duration(calls * period / limit)
         _line(
             console,
-            f"Calls a push of this takes: {calls}, at least {lasts} of the budget of {limit} in {period:g} s",
+            f"Calls a push of this takes: {calls}, at least {lasts} with the budget of {limit} in {period:g} s",
         )
 
 
@@ -227,7 +227,7 @@ def _show_findings(console: Console, plan: Plan) -> None:
     findings: dict[str, list[str]] = defaultdict(list)
     noted = {(verdict.source_key, note) for verdict in plan.verdicts for note in verdict.notes}
     for finding in plan.findings:
-        if (finding.key, finding.text) in noted:  # said above, with its record
+        if (finding.key, finding.text) in noted:  # shown above, with its record
             continue
         findings[f"{finding.kind.replace('_', ' ')}: {finding.text}"].append(finding.key)
     for what, keys in findings.items():

@@ -22,13 +22,13 @@ Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address; others than loopback need DESK_USER_HEADER.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to bind; any but loopback needs DESK_USER_HEADER.")] = "127.0.0.1",
     port: Port = 8080,
     metrics_port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="A port of their own for /live, /ready, /health and /metrics.")
+        int | None, typer.Option(min=0, max=65535, help="A separate port for /live, /ready, /health and /metrics.")
     ] = None,
     metrics_host: Annotated[str | None, typer.Option(help="Address of that port; --host without it.")] = None,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Show only; decide nothing.")] = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Show everything, accept no decisions.")] = False,
 ) -> None:
     """Serve the desk: pages for people without Dagster, and endpoints for machines."""
     with with_ledger(create=True, writes=not read_only) as (ledger, settings):  # it may start before the first sync
@@ -55,7 +55,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _server(app: ASGIApp) -> uvicorn.Server:
-    # Addresses hold keys, so uvicorn's own access log stays off: `access.py` logs routes. A proxy's headers are read by
+    # URLs hold keys, so uvicorn's own access log stays off: `access.py` logs routes. A proxy's headers are read by
     # `access.py` alone, which knows which proxy may be believed.
     return uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False, server_header=False)

@@ -1,4 +1,5 @@
-"""A sync of the shell that waits for the push of another run: for whom and how long; for the dead it does not wait."""
+"""A sync from the shell that waits for the push of another run reports which and how long. It ends runs whose process
+died."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from safetyamp_pipelines.resources.dead_runs import described, end_dead_runs, holders
 from safetyamp_pipelines.resources.keys import POOL
 
-LOOK_EVERY, TELL_EVERY = 2.0, 10.0
+LOOK_EVERY, NOTICE_EVERY = 2.0, 10.0
 
 
 @contextmanager
@@ -31,16 +32,16 @@ def watched(instance: dg.DagsterInstance, run_id: str, waits: Callable[[str], No
 
 
 def _watch(instance: dg.DagsterInstance, run_id: str, waits: Callable[[str], None], done: threading.Event) -> None:
-    since, last_notice = None, -TELL_EVERY
+    since, last_notice = None, -NOTICE_EVERY
     while not done.wait(LOOK_EVERY):
         try:
             others = holders(instance) - {run_id} if _is_pending(instance, run_id) else set()
             if others:
                 end_dead_runs(instance)
         except (dg.DagsterError, SQLAlchemyError):
-            continue  # the run itself meets it, and says so
+            continue  # the run itself fails on it, and reports it
         since = None if not others else since or monotonic()
-        if since is not None and monotonic() - last_notice >= TELL_EVERY:
+        if since is not None and monotonic() - last_notice >= NOTICE_EVERY:
             last_notice = monotonic()
             names = "; ".join(described(instance, other) for other in sorted(others))
             waits(f"for the push of {names}: {last_notice - since:.0f} s so far")

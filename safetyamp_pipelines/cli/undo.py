@@ -1,5 +1,5 @@
-"""The commands that push a kept plan, take back and forget: apply, undo, forget. The work: `operations/apply_step.py`,
-`operations/undo_step.py`, `operations/forget/`."""
+"""The commands that push a stored plan, revert a push and erase a person: apply, undo, forget. The work:
+`operations/apply_step.py`, `operations/undo_step.py`, `operations/forget/`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def apply(
     plan: Annotated[str, typer.Argument(help="The hash of a plan, or its first 8 characters, from `safetyamp plan`.")],
     as_json: AsJson = False,
 ) -> None:
-    """Push exactly the plan that was looked at. What SafetyAmp shows otherwise by now is left out, and named."""
+    """Push exactly the plan that you reviewed. Records that differ in SafetyAmp by now are left out and named."""
     again = f"interrupted. `safetyamp apply {plan}` again goes on"
     with (
         with_ledger(as_json, empty={"entities": {}, "writes": 0, "calls": 0}) as (ledger, settings),
@@ -52,7 +52,7 @@ def undo(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Set back what one push wrote, where SafetyAmp still says so. Syncing is paused first, and stays paused."""
+    """Revert what one push wrote, where nobody has changed it since. Syncing is paused first, and stays paused."""
     with (
         with_ledger(as_json) as (ledger, settings),
         closing(safetyamp_client(settings)) as client,
@@ -69,25 +69,25 @@ def undo(
 
 
 def _in_jira(names: int, shared: int, rows: Mapping[str, int]) -> Iterator[str]:
-    """What became of the tables of Jira, which know people by name, and what is left to do there."""
-    yield f"taken out of {sum(rows.values())} rows of Jira's tables by {names} names and addresses"
+    """What was erased from the Jira tables, which know people by name, and what is left to do there."""
+    yield f"erased from {sum(rows.values())} rows of the Jira tables by {names} names and addresses"
     if shared:
-        yield f"{shared} that others have, too, were left: look whom they mean there, then `safetyamp jira forget NAME`"
+        yield f"{shared} that others share were left: see whom they mean there, then `safetyamp jira forget NAME`"
     yield "erase them in Jira as well, or the next read brings them back; an account id: `safetyamp jira forget ID`"
 
 
 def forget(
-    noun: Annotated[str, typer.Argument(help="What it is: only an employee is forgotten.")],
+    noun: Annotated[str, typer.Argument(help="`employee`: nothing else can be forgotten.")],
     key: Key,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; it cannot be taken back.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation; this cannot be undone.")] = False,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a person's values out of the ledger, of every kept snapshot and plan, and of Jira's tables. Counts and keys
+    """Erase a person's values from the ledger, every stored snapshot and plan, and the Jira tables. Counts and keys
     stay."""
     with with_ledger(as_json) as (ledger, settings):
         if noun not in ("employee", "employees"):
-            raise Refusal(f"only an employee is forgotten, and a {noun} is no person")
+            raise Refusal(f"only an employee can be forgotten, and a {noun} is not a person")
         if not yes and not _is_agreed(key):
             raise Refusal("nothing was forgotten, since nobody agreed to it: answer y, or give --yes")
         store, rules = snapshot_store(settings), settings.sync_config()
@@ -95,7 +95,7 @@ def forget(
         in_jira: list[str] = []
         rows: dict[str, int] = {}
         is_erased = True
-        if settings.has_jira:  # first, since nothing tells their names afterwards
+        if settings.has_jira:  # first, since their names are erased afterwards
             names, shared = forgetting.names_of(key.strip())
             with closing(open_book(settings)) as book:
                 rows, is_erased = forget_names(book, names)
@@ -108,7 +108,7 @@ def forget(
 
 def _is_agreed(key: str) -> bool:
     """What a person answers; without one, as in a script, it is no."""
-    question = f"Take every value of employee {key} out of the ledger, the snapshots and the plans, for good?"
+    question = f"Erase every value of employee {key} from the ledger, the snapshots and the plans, for good?"
     try:
         return typer.confirm(question, err=True)
     except typer.Abort:
@@ -117,7 +117,7 @@ def _is_agreed(key: str) -> bool:
 
 @contextmanager
 def _interrupt_reported(again: str) -> Iterator[None]:
-    """A push that Ctrl-C stopped between two calls is reported in one message, as any other that was cut short."""
+    """Report a push that Ctrl-C stopped between two calls in one message, like any other that was cut short."""
     try:
         yield
     except KeyboardInterrupt:

@@ -170,7 +170,7 @@ def test_jiras_tables_lose_who_is_known_by_name_and_address_and_keep_who_shares_
 
         kept = [row["to_text"] for row in book.rows(sa.select(changes.c.to_text).order_by(changes.c.item))]
     assert kept == ["[forgotten]", "mail to [forgotten]", "Zebulon Quixotically"]
-    assert "taken out of 2 rows of Jira's tables" in answer.stdout
+    assert "erased from 2 rows of the Jira tables" in answer.stdout
     assert "jira forget ID" in answer.stdout
 
 
@@ -197,7 +197,7 @@ def test_it_is_refused_while_somebody_pushes_for_strangers_and_without_consent(k
 
     assert (busy.exit_code, "held by run 7 on host-3" in busy.stderr) == (2, True)
     assert (stranger.exit_code, "nothing is known of employee 999999" in stranger.stderr) == (2, True)
-    assert (thing.exit_code, "no person" in thing.stderr) == (2, True)
+    assert (thing.exit_code, "not a person" in thing.stderr) == (2, True)
     assert unasked.exit_code == unasked.document()["exit_code"] == 2
     assert "for good?" in unasked.stderr
     assert "nobody agreed to it" in unasked.document()["errors"][0]["error"]

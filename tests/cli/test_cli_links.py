@@ -50,7 +50,7 @@ def test_the_same_as_json(box: Sandbox, ledger: Ledger) -> None:
 
     assert (one["target_id"], one["who"], one["reason"]) == ("aB3dE", "Kim", "wrong")
     assert ([{**each, "ledger_used": one["ledger_used"]} for each in every], none) == ([one], [])
-    assert in_this_process(box, "unlinked", "--entity", "jobs").stdout == "no link was ever forgotten\n"
+    assert in_this_process(box, "unlinked", "--entity", "jobs").stdout == "no link was ever removed by hand\n"
 
 
 def test_what_cannot_be_forgotten_is_refused(box: Sandbox, ledger: Ledger) -> None:

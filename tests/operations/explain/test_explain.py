@@ -218,7 +218,7 @@ def test_a_person_is_asked_for_by_name_or_mail_and_several_are_a_choice(told: To
     assert by_name.stdout.startswith(f"employee {told.hired} Ada Newhire: ")
     assert (by_mail["entity"], by_mail["key"]) == ("employees", told.hired)
     assert (several.exit_code, several.stdout) == (2, "")
-    assert "several records are meant by that. Name one:" in several.stderr
+    assert "several records match that. Name one:" in several.stderr
     assert nobody.exit_code == 2
     assert "department, job, title, employee, vehicle" in nobody.stderr
 
