@@ -92,6 +92,12 @@ def in_this_process(
     return Answer(ended.exit_code, ended.stdout, ended.stderr, box.requests("safetyamp", since))
 
 
+def planned_hash(answer: Answer) -> str:
+    """The hash that `safetyamp plan` shows of its one plan."""
+    (line,) = (line for line in answer.stdout.splitlines() if "  plan " in line)
+    return line.rpartition("plan ")[2].strip()
+
+
 def assert_nothing_leaks(box: Sandbox, answer: Answer) -> None:
     """No trace, no secret and no person's value in anything printed."""
     printed = answer.stdout + answer.stderr

@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from commands import assert_declined, in_this_process, small_world
+from commands import assert_declined, in_this_process, planned_hash
+from personnel import employed, leavers, people, strict
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox import Sandbox
 
 
 @pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with small_world() as started:
-        yield started
-
-
-def people(box: Sandbox) -> dict[str, dict[str, Any]]:
-    return {row["emp_id"]: row for row in box.safetyamp.tables()["users"] if row["emp_id"] is not None}
-
-
-def employed(box: Sandbox) -> list[str]:
-    """Who has access, and is active in Viewpoint."""
-    began = [row for row in box.world.viewpoint["bPREH"] if (row["HireDate"] or "9") < str(box.world.spec.today)]
-    active = {str(row["Employee"]) for row in began if row["TermDate"] is None}
-    return sorted(number for number, row in people(box).items() if row["system_access"] and number in active)
-
-
-def planned(box: Sandbox, **changes: str | None) -> str:
-    """The hash that `safetyamp plan` shows."""
-    lines = in_this_process(box, "plan", "employees", **changes).stdout.splitlines()
-    return next(line for line in lines if "  plan " in line).rpartition("plan ")[2].strip()
+def box(synced_box: Sandbox) -> Sandbox:
+    return synced_box
 
 
 def test_the_plan_that_was_looked_at_is_pushed_as_far_as_it_holds(box: Sandbox, tmp_path: Path) -> None:
     # given a plan of one hire and two changes, after which somebody else is hired and one of the two is edited by hand
-    in_this_process(box, "sync")
     one, two, *_ = employed(box)
     for number in (one, two):
         assert box.sources.update("bPREH", {"Employee": int(number)}, City="Newtown") == 1
     hired = str(box.sources.hire("Dee", "Fresh"))
-    looked_at = planned(box)
+    looked_at = planned_hash(in_this_process(box, "plan", "employees"))
     late = str(box.sources.hire("Eve", "Late"))
     box.safetyamp.edit("users", people(box)[two]["id"], city="Edited")
     in_this_process(box, "plan", "employees")  # another plan is newer by now
@@ -83,26 +63,19 @@ def test_the_plan_that_was_looked_at_is_pushed_as_far_as_it_holds(box: Sandbox, 
 
 
 def test_an_approval_that_was_used_serves_no_plan_that_was_made_with_it(box: Sandbox, tmp_path: Path) -> None:
-    rules = tmp_path / "strict.yaml"
-    given = Path(box.environment["SYNC_CONFIG"]).read_text()
-    rules.write_text(f"{given}\nguards: {{deactivations: {{records: 1, share: 0.01}}}}\n")
-    strict = {"SYNC_CONFIG": str(rules)}
-    in_this_process(box, "sync", **strict)
-    leavers = employed(box)[:2]
-    for number in leavers:
-        box.sources.terminate(int(number))
-    held = in_this_process(box, "sync", "employees", "--json", **strict).document()["errors"]
+    rules, left = strict(box, tmp_path), leavers(box, 2)
+    held = in_this_process(box, "sync", "employees", "--json", **rules).document()["errors"]
     (error,) = [found["error"] for found in held if "guards hold" in found["error"]]
     wanted = error.partition("safetyamp approve ")[2].split()[0]
-    in_this_process(box, "approve", wanted, "--reason", "they left", **strict)
-    looked_at = planned(box, **strict)
+    in_this_process(box, "approve", wanted, "--reason", "they left", **rules)
+    looked_at = planned_hash(in_this_process(box, "plan", "employees", **rules))
 
-    applied = in_this_process(box, "apply", looked_at, "--json", **strict)
-    for number in leavers:
+    applied = in_this_process(box, "apply", looked_at, "--json", **rules)
+    for number in left:
         box.safetyamp.edit("users", people(box)[number]["id"], system_access=True)
-    again = in_this_process(box, "apply", looked_at, "--json", **strict)
+    again = in_this_process(box, "apply", looked_at, "--json", **rules)
 
     assert (applied.exit_code, applied.document()["writes"]) == (0, 2), applied.stdout
-    assert (again.writes, {one["key"] for one in again.document()["left_out"]}) == ([], set(leavers))
+    assert (again.writes, {one["key"] for one in again.document()["left_out"]}) == ([], set(left))
     assert all("its approval was used" in one["why"][0] for one in again.document()["left_out"])
-    assert all(people(box)[number]["system_access"] == 1 for number in leavers)
+    assert all(people(box)[number]["system_access"] == 1 for number in left)

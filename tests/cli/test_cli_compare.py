@@ -9,14 +9,31 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import Answer, assert_declined, assert_nothing_leaks, in_this_process, small_world
+from commands import (
+    Answer,
+    assert_declined,
+    assert_nothing_leaks,
+    in_this_process,
+    planned_hash,
+    small_world,
+)
 
 from safetyamp_pipelines.sandbox import Sandbox
+
+pytestmark = pytest.mark.xdist_group("compare")
 
 
 @pytest.fixture
 def box() -> Iterator[Sandbox]:
     with small_world() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def planned() -> Iterator[Sandbox]:
+    """A world that was planned; nothing was written to its SafetyAmp."""
+    with small_world() as started:
+        assert in_this_process(started, "plan").exit_code == 0
         yield started
 
 
@@ -34,10 +51,8 @@ def _comparisons(answer: Answer) -> list[dict[str, Any]]:
     return found
 
 
-def test_this_release_plans_kept_snapshots_as_it_did_then(box: Sandbox) -> None:
-    in_this_process(box, "plan")
-
-    same = in_this_process(box, "compare", "--json")
+def test_this_release_plans_kept_snapshots_as_it_did_then(planned: Sandbox) -> None:
+    same = in_this_process(planned, "compare", "--json")
 
     assert same.exit_code == 0, same.stdout + same.stderr
     assert [one["entity"] for one in _comparisons(same)] == ["departments", "jobs", "titles", "employees", "vehicles"]
@@ -47,9 +62,9 @@ def test_this_release_plans_kept_snapshots_as_it_did_then(box: Sandbox) -> None:
 
 
 def test_other_rules_are_tried_on_the_same_snapshots_and_show_no_value_unless_asked(
-    box: Sandbox, tmp_path: Path
+    planned: Sandbox, tmp_path: Path
 ) -> None:
-    in_this_process(box, "plan")
+    box = planned
     numbers = sorted({str(row["Employee"]) for row in box.world.viewpoint["bPREH"]})
     rules = _rules(box, tmp_path, suppressed=numbers)
 
@@ -69,23 +84,21 @@ def test_other_rules_are_tried_on_the_same_snapshots_and_show_no_value_unless_as
     assert any(name in valued.stdout for name in names)
 
 
-def test_each_of_the_last_runs_is_tried(box: Sandbox, tmp_path: Path) -> None:
-    for _ in range(3):
-        in_this_process(box, "plan")
+def test_each_of_the_last_runs_is_tried(planned: Sandbox, tmp_path: Path) -> None:
+    in_this_process(planned, "plan")
 
-    last = in_this_process(box, "compare", "titles", "--rules", _rules(box, tmp_path), "--last", "2", "--json")
+    rules = _rules(planned, tmp_path)
+    last = in_this_process(planned, "compare", "titles", "--rules", rules, "--last", "2", "--json")
 
     assert len({one["run"] for one in _comparisons(last)}) == 2
 
 
 def test_two_kept_plans_are_compared_by_their_hashes(box: Sandbox) -> None:
-    in_this_process(box, "plan")
-    first = _comparisons(in_this_process(box, "compare", "titles", "--json"))[0]["plans"][0]
+    first = planned_hash(in_this_process(box, "plan", "titles"))
     in_this_process(box, "sync", "titles")
-    in_this_process(box, "plan")
-    second = _comparisons(in_this_process(box, "compare", "titles", "--json"))[0]["plans"][0]
+    second = planned_hash(in_this_process(box, "plan", "titles"))
 
-    answer = in_this_process(box, "compare", first[:12], second[:12], "--json")
+    answer = in_this_process(box, "compare", first, second, "--json")
 
     (document,) = _comparisons(answer)
     assert first != second
@@ -96,7 +109,7 @@ def test_two_kept_plans_are_compared_by_their_hashes(box: Sandbox) -> None:
 
 def test_what_cannot_be_compared_is_refused(box: Sandbox, tmp_path: Path) -> None:
     assert_declined(in_this_process(box, "compare", "titles"), "snapshots", "safetyamp plan")
-    in_this_process(box, "plan")
+    in_this_process(box, "plan", "titles")
     assert_declined(in_this_process(box, "compare", "abc", "abd"), "too short")
     assert_declined(in_this_process(box, "compare", "0123456789", "0123456789"), "no kept plan")
     assert_declined(in_this_process(box, "compare", "0123456789"), "two hashes")

@@ -8,33 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import Answer, assert_declined, in_this_process, small_world
+from commands import Answer, assert_declined, in_this_process
+from personnel import employed, leavers, people, strict
+from reliability.lean import lean_run
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox import Sandbox
 
 
 @pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with small_world() as started:
-        yield started
+def box(synced_box: Sandbox) -> Sandbox:
+    return synced_box
 
 
 @pytest.fixture
 def ledger(box: Sandbox) -> Iterator[Ledger]:
     with Ledger.open(box.environment["LEDGER_URL"]) as opened:
         yield opened
-
-
-def people(box: Sandbox) -> dict[str, dict[str, Any]]:
-    return {row["emp_id"]: row for row in box.safetyamp.tables()["users"] if row["emp_id"] is not None}
-
-
-def employed(box: Sandbox) -> list[str]:
-    """Who has access, and is active in Viewpoint."""
-    began = [row for row in box.world.viewpoint["bPREH"] if (row["HireDate"] or "9") < str(box.world.spec.today)]
-    active = {str(row["Employee"]) for row in began if row["TermDate"] is None}
-    return sorted(number for number, row in people(box).items() if row["system_access"] and number in active)
 
 
 def outcome(answer: Answer, key: str) -> dict[str, Any] | None:
@@ -44,7 +34,6 @@ def outcome(answer: Answer, key: str) -> dict[str, Any] | None:
 
 
 def test_an_account_switched_off_by_hand_is_decided_upon_undone_and_decided_again(box: Sandbox, ledger: Ledger) -> None:
-    in_this_process(box, "sync")
     key = employed(box)[0]
     box.safetyamp.edit("users", people(box)[key]["id"], system_access=False)
 
@@ -88,7 +77,6 @@ def test_an_account_switched_off_by_hand_is_decided_upon_undone_and_decided_agai
 
 
 def test_a_record_is_linked_by_a_persons_word_and_that_is_undone(box: Sandbox, ledger: Ledger) -> None:
-    in_this_process(box, "sync")
     key, other, *_ = employed(box)
     own, theirs = people(box)[key]["id"], people(box)[other]["id"]
     entered = box.safetyamp.insert("users", first_name="Kim", last_name="Twice", email="twice@example.com", emp_id=None)
@@ -118,26 +106,20 @@ def test_a_record_is_linked_by_a_persons_word_and_that_is_undone(box: Sandbox, l
 
 
 def test_what_a_guard_holds_is_refused_or_put_off_and_nobody_is_asked_again(box: Sandbox, tmp_path: Path) -> None:
-    rules = tmp_path / "strict.yaml"
-    given = Path(box.environment["SYNC_CONFIG"]).read_text()
-    rules.write_text(f"{given}\nguards: {{deactivations: {{records: 1, share: 0.01}}}}\n")
-    strict = {"SYNC_CONFIG": str(rules)}
-    in_this_process(box, "sync", **strict)
-    one, two, *_ = employed(box)
-    for key in (one, two):
-        box.sources.terminate(int(key))
-    held = in_this_process(box, "sync", "employees", "--json", **strict)
+    rules = strict(box, tmp_path)
+    one, two = leavers(box, 2)
+    held = in_this_process(box, "sync", "employees", "--json", **rules)
     (error,) = [found["error"] for found in held.document()["errors"] if "guards hold" in found["error"]]
     wanted = error.partition("safetyamp approve ")[2].split()[0]
     assert held.exit_code > 0
 
-    refused = in_this_process(box, "refuse", wanted, "--key", one, "--reason", "she stays", "--by", "Kim", **strict)
-    past = in_this_process(box, "later", wanted, "--until", "2020-01-01", "--reason", "x", **strict)
-    rest = in_this_process(box, "plan", "employees", "--json", **strict)
+    refused = in_this_process(box, "refuse", wanted, "--key", one, "--reason", "she stays", "--by", "Kim", **rules)
+    past = in_this_process(box, "later", wanted, "--until", "2020-01-01", "--reason", "x", **rules)
+    rest = in_this_process(box, "plan", "employees", "--json", **rules)
     single = in_this_process(
-        box, "decide", "employees", two, "later", "--until", "2999-01-01", "--reason", "HR asks", **strict
+        box, "decide", "employees", two, "later", "--until", "2999-01-01", "--reason", "HR asks", **rules
     )
-    quiet = in_this_process(box, "sync", "employees", "--json", **strict)
+    quiet = in_this_process(box, "sync", "employees", "--json", **rules)
 
     assert f"refused by Kim: 1 changes of employees: {one}" in refused.stdout
     assert_declined(past, "has passed")
@@ -146,31 +128,27 @@ def test_what_a_guard_holds_is_refused_or_put_off_and_nobody_is_asked_again(box:
     assert (quiet.exit_code, quiet.document()["errors"]) == (0, [])
     assert "held" not in quiet.document()["entities"]["employees"]
     assert people(box)[one]["system_access"] == people(box)[two]["system_access"] == 1
-    assert "refused, as Kim decided: she stays" in in_this_process(box, "explain", "employee", one, **strict).stdout
+    assert "refused, as Kim decided: she stays" in in_this_process(box, "explain", "employee", one, **rules).stdout
 
     # Taken back and approved, it goes.
-    in_this_process(box, "decide", "employees", one, "--undo", **strict)
-    in_this_process(box, "plan", "employees", **strict)
-    in_this_process(box, "decide", "employees", one, "approve", "--reason", "she left", **strict)
-    gone = in_this_process(box, "sync", "employees", "--json", **strict)
+    in_this_process(box, "decide", "employees", one, "--undo", **rules)
+    in_this_process(box, "plan", "employees", **rules)
+    in_this_process(box, "decide", "employees", one, "approve", "--reason", "she left", **rules)
+    gone = in_this_process(box, "sync", "employees", "--json", **rules)
     assert (gone.exit_code, people(box)[one]["system_access"], people(box)[two]["system_access"]) == (0, 0, 1)
 
 
 def test_a_value_that_swings_is_held_after_the_third_time_and_both_sides_can_be_taken(box: Sandbox) -> None:
-    in_this_process(box, "sync")
     key = employed(box)[0]
     was, other = people(box)[key]["city"], "Newtown"
 
-    def turned(city: str) -> Answer:
-        box.sources.update("bPREH", {"Employee": int(key)}, City=city)
-        return in_this_process(box, "sync", "employees", "--json")
-
     written = []
     for city in (other, was, other):
-        answer = turned(city)
-        assert answer.exit_code == 0, answer.stderr
+        box.sources.update("bPREH", {"Employee": int(key)}, City=city)
+        assert lean_run(box.environment).is_clean
         written.append(people(box)[key]["city"])
-    fourth = turned(was)
+    box.sources.update("bPREH", {"Employee": int(key)}, City=was)
+    fourth = in_this_process(box, "sync", "employees", "--json")
 
     assert (written, people(box)[key]["city"]) == ([other, was, other], other)
     line = outcome(fourth, key)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from commands import assert_refused, in_this_process, small_world
+from personnel import people
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox import Sandbox
@@ -18,13 +18,9 @@ def box() -> Iterator[Sandbox]:
         yield started
 
 
-def people(box: Sandbox) -> dict[str, dict[str, Any]]:
-    return {row["emp_id"]: row for row in box.safetyamp.tables()["users"] if row["emp_id"] is not None}
-
-
-def test_one_record_is_pushed_and_the_next_full_run_does_the_rest(box: Sandbox) -> None:
+def test_one_record_is_pushed_and_the_next_full_run_does_the_rest(synced_box: Sandbox) -> None:
     # given everybody in step, then two who are hired and one who leaves
-    in_this_process(box, "sync")
+    box = synced_box
     one, other = (str(box.sources.hire(name, "Fresh")) for name in ("Dee", "Eve"))
     leaver = next(number for number, row in people(box).items() if row["system_access"])
     box.sources.terminate(int(leaver))
@@ -52,7 +48,7 @@ def test_one_record_is_pushed_and_the_next_full_run_does_the_rest(box: Sandbox) 
         (change,) = ledger.changes(session_id=ledger.sessions(1, entity="employees")[0].id)
         assert (change.source_key, change.status) == (one, "done")
 
-    full = in_this_process(box, "sync", "--json")
+    full = in_this_process(box, "sync", "employees", "--json")
 
     counts = full.document()["entities"]["employees"]
     assert (full.exit_code, len(full.writes)) == (0, 2)

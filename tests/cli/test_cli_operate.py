@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from commands import Answer, as_process, assert_declined, in_this_process, small_world
 from ledger_entries import refuse
+from personnel import leavers, strict
 
 from safetyamp_pipelines.desk.view import Desk
 from safetyamp_pipelines.ledger import Ledger
@@ -139,30 +140,9 @@ def test_a_failure_that_is_not_there_or_not_named_is_refused(box: Sandbox) -> No
 # --- approve ---
 
 
-def strict(box: Sandbox, tmp_path: Path) -> dict[str, str]:
-    """Settings under which a plan may switch off nobody but one."""
-    rules = Path(box.environment["SYNC_CONFIG"]).read_text() if "SYNC_CONFIG" in box.environment else ""
-    path = tmp_path / "strict.yaml"
-    path.write_text(f"{rules}\nguards: {{deactivations: {{records: 1, share: 0.01}}}}\n")
-    return {"SYNC_CONFIG": str(path)}
-
-
-def leavers(box: Sandbox, number: int, but: Collection[str] = ()) -> list[str]:
-    """So many people whom SafetyAmp shows with access end their employment."""
-    users = [row for row in box.safetyamp.tables()["users"] if row["emp_id"] and row["system_access"] == 1]
-    began = [row for row in box.world.viewpoint["bPREH"] if (row["HireDate"] or "9") < str(box.world.spec.today)]
-    active = {str(row["Employee"]) for row in began if row["TermDate"] is None}
-    going = [row["emp_id"] for row in users if row["emp_id"] in active.difference(but)][:number]
-    assert len(going) == number
-    for employee in going:
-        box.sources.terminate(int(employee))
-    return going
-
-
-def test_approved_changes_are_applied_and_no_others(box: Sandbox, tmp_path: Path, ledger: Ledger) -> None:
-    rules = strict(box, tmp_path)
-    in_this_process(box, "sync", **rules)
-    first = leavers(box, 2)
+def test_approved_changes_are_applied_and_no_others(synced_box: Sandbox, tmp_path: Path) -> None:
+    box = synced_box
+    rules, first = strict(box, tmp_path), leavers(box, 2)
     held = in_this_process(box, "sync", "employees", "--json", **rules)
     reviewed, still_on = held_hash(held), set(first) - access_off(box)
 
@@ -188,15 +168,16 @@ def test_approved_changes_are_applied_and_no_others(box: Sandbox, tmp_path: Path
         ["deactivations"],
     )
     assert access_off(box) & set(more) == {more[0]}
-    assert {given.who for given in ledger.change_approvals()} >= {"Kim"}
-    assert ledger.approved("employees") == frozenset(), "what was pushed is used up"
+    with Ledger.open(box.environment["LEDGER_URL"]) as ledger:
+        assert {given.who for given in ledger.change_approvals()} >= {"Kim"}
+        assert ledger.approved("employees") == frozenset(), "what was pushed is used up"
 
 
-def test_many_changes_need_a_second_person_who_is_logged_in_as_another(box: Sandbox, tmp_path: Path) -> None:
+def test_many_changes_need_a_second_person_who_is_logged_in_as_another(synced_box: Sandbox, tmp_path: Path) -> None:
+    box = synced_box
     rules = strict(box, tmp_path)
     path = Path(rules["SYNC_CONFIG"])
     path.write_text(path.read_text().replace("guards: {", "guards: {second_person_above: 1, "))
-    in_this_process(box, "sync", **rules)
     going = leavers(box, 2)
     reviewed = held_hash(in_this_process(box, "sync", "employees", "--json", **rules))
 
@@ -263,19 +244,18 @@ def test_a_sync_logs_its_verdicts_and_the_push_has_the_last_word(box: Sandbox, l
     assert [said.outcome for said in history] == ["failed"]
 
 
-def test_a_plan_by_hand_is_a_trial_that_changes_nothing_for_anybody_else(
-    box: Sandbox, tmp_path: Path, ledger: Ledger
-) -> None:
+def test_a_plan_by_hand_is_a_trial_that_changes_nothing_for_anybody_else(synced_box: Sandbox, tmp_path: Path) -> None:
     # given a company in step, of whom two leave, and what everybody sees of it
-    in_this_process(box, "sync")
+    box = synced_box
     going = leavers(box, 2)
 
     def seen() -> list[object]:
         settings = load_settings(box.environment)
-        page = plan_view(Desk(settings, ledger, snapshot_store(settings)).stored(EMPLOYEES))
         status = in_this_process(box, "status", "--json").document()
         told = [in_this_process(box, "explain", "employee", key).stdout for key in going]
-        return [page, status["entities"], told, ledger.runs("employees")]
+        with Ledger.open(box.environment["LEDGER_URL"]) as ledger:
+            page = plan_view(Desk(settings, ledger, snapshot_store(settings)).stored(EMPLOYEES))
+            return [page, status["entities"], told, ledger.runs("employees")]
 
     before = seen()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from commands import COMMAND, Answer, environment_of, in_this_process
+from personnel import employed
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.progress import LogProgress
@@ -35,11 +36,7 @@ def first_names(box: Sandbox) -> dict[str, str]:
 
 def misspell(box: Sandbox, number: int, name: str = "Misspelt") -> list[str]:
     """So many active people get another first name in Viewpoint."""
-    began = [row for row in box.world.viewpoint["bPREH"] if (row["HireDate"] or "9") < str(box.world.spec.today)]
-    active = {str(row["Employee"]) for row in began if row["TermDate"] is None}
-    users = [row for row in box.safetyamp.tables()["users"] if row["emp_id"] in active and row["system_access"]]
-    keys = [str(row["emp_id"]) for row in users[:number]]
-    assert len(keys) == number
+    keys = employed(box, number)
     for key in keys:
         box.sources.update("bPREH", {"PRCo": 1, "Employee": int(key)}, FirstName=name)
     return keys

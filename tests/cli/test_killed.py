@@ -56,13 +56,14 @@ def kept() -> dict[str, str]:
 def test_a_sync_says_for_whom_it_waits_and_goes_on_when_that_one_is_killed(home: Path, tmp_path: Path) -> None:
     with small_world() as box:
         environment = environment_of(box, {"DAGSTER_HOME": str(home), "HTTP_REQUEST_TIMEOUT": "600"})
-        slow = FaultRule("slow_answer", system="safetyamp", method="POST", path_regex="/api/users", delay=NEVER)
+        slow = FaultRule("slow_answer", system="safetyamp", method="POST", path_regex="/api/user_titles", delay=NEVER)
         box.faults.add(slow)
-        first = begin(environment, tmp_path / "first", "sync")
+        first = begin(environment, tmp_path / "first", "sync", "titles")
         wait_until(lambda: any(call.fault and call.acted for call in box.requests("safetyamp")), "the first create")
-        second = begin(environment, tmp_path / "second", "sync", "--json")
+        second = begin(environment, tmp_path / "second", "sync", "titles", "--json")
         told = tmp_path / "second.err"
-        wait_until(lambda: "waits  for the push of sync_all" in told.read_text() or second.poll() is not None, "a word")
+        waits = "waits  for the push of sync_all"
+        wait_until(lambda: waits in told.read_text() or second.poll() is not None, "a word")
         assert f"(process {first.pid}," in told.read_text(), told.read_text()
 
         first.kill()
@@ -76,6 +77,6 @@ def test_a_sync_says_for_whom_it_waits_and_goes_on_when_that_one_is_killed(home:
         assert sorted(kept().values()) == ["FAILURE", "SUCCESS"]
         assert time.monotonic() - killed_at < TWO_MINUTES
         with Ledger.open(environment["LEDGER_URL"]) as ledger:
-            assert ledger.open_intents("employees") == []
-        numbers = [row["emp_id"] for row in box.safetyamp.tables()["users"] if row["emp_id"]]
-        assert len(set(numbers)) == len(numbers)
+            assert ledger.open_intents("titles") == []
+        names = [row["name"].casefold() for row in box.safetyamp.tables()["user_titles"]]
+        assert len(set(names)) == len(names) == sum(document["entities"]["titles"].values())
