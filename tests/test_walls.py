@@ -83,26 +83,22 @@ def dotted(file: Path) -> str:
 
 def imports_of(importer: str, tree: ast.Module, text: str, package: str, files: dict[str, Path]) -> Iterator[Import]:
     """Each module that is imported: `from package.room import module` names the module, not the room."""
-    comments = {t.start[0] for t in tokenize.generate_tokens(io.StringIO(text).readline) if t.type == tokenize.COMMENT}
-    inside = {
-        id(child): function.name
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-        for child in ast.walk(function)
-    }
+    found = sorted(statements_of(tree), key=lambda pair: pair[0].lineno)
+    comments: set[int] = set()
+    if any(inside for _, inside in found):
+        tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+        comments = {token.start[0] for token in tokens if token.type == tokenize.COMMENT}
     explained: set[int] = set()
-    for node in sorted(ast.walk(tree), key=lambda node: getattr(node, "lineno", 0)):
+    for node, inside in found:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             start = importer if files[importer].name == "__init__.py" else importer.rpartition(".")[0]
             for _ in range(1, node.level):
                 start = start.rpartition(".")[0]
             relative = ".".join(part for part in (package, start) if part) if node.level else ""
             module = ".".join(part for part in (relative, node.module) if part)
             names = [f"{module}.{alias.name}" for alias in node.names]
-        else:
-            continue
         # One comment excuses the imports that follow each other below it.
         if comments & {node.lineno - 1, *range(node.lineno, (node.end_lineno or node.lineno) + 1)} or (
             node.lineno - 1 in explained
@@ -112,7 +108,18 @@ def imports_of(importer: str, tree: ast.Module, text: str, package: str, files: 
             target = name.removeprefix(package + ".") if name.startswith(package + ".") else name
             if name != target:
                 target = target if target in files else target.rpartition(".")[0]
-            yield Import(importer, target, node.lineno, inside.get(id(node), ""), node.end_lineno in explained)
+            yield Import(importer, target, node.lineno, inside, node.end_lineno in explained)
+
+
+def statements_of(node: ast.AST, inside: str = "") -> Iterator[tuple[ast.Import | ast.ImportFrom, str]]:
+    """Each statement that imports, with the function that it stands in."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child, inside
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from statements_of(child, child.name)
+        elif not isinstance(child, ast.expr):
+            yield from statements_of(child, inside)
 
 
 def room_of(module: str) -> str:
