@@ -16,6 +16,7 @@ from deployment.charts import CHART, of_kind, render
 
 ROOT = Path(__file__).parents[2]
 RULES = CHART / "files" / "rules.yaml"
+CASES = sorted(Path(__file__).parent.glob("*.test.yaml"))
 DASHBOARDS = sorted((CHART / "files" / "dashboards").glob("*.json"))
 
 needs_promtool = pytest.mark.skipif(
@@ -112,17 +113,16 @@ def test_chart_links_the_alerts_to_the_runbook_of_the_installation() -> None:
 
 @needs_promtool
 def test_promtool_raises_each_alert_when_it_should_and_not_before(tmp_path: Path) -> None:
-    shutil.copy(RULES, tmp_path)
-    cases = Path(__file__).with_name("rules.test.yaml")
-    shutil.copy(cases, tmp_path)
+    for file in (RULES, *CASES):
+        shutil.copy(file, tmp_path)
 
-    for command in (["check", "rules", "rules.yaml"], ["test", "rules", cases.name]):
+    for command in (["check", "rules", "rules.yaml"], ["test", "rules", *(file.name for file in CASES)]):
         done = subprocess.run(["promtool", *command], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_alert_is_tried() -> None:
-    cases = yaml.safe_load(Path(__file__).with_name("rules.test.yaml").read_text(encoding="utf-8"))["tests"]
+    cases = [case for file in CASES for case in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]]
 
     raised = {each["alertname"] for case in cases for each in case["alert_rule_test"] if each["exp_alerts"]}
     assert raised == {rule["alert"] for rule in _alerts()}
