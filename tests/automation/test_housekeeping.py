@@ -1,8 +1,6 @@
 """Old runs of syncs and plans are forgotten; what says how things are, and reports, stay."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -15,9 +13,8 @@ LATER = datetime.now(UTC) + timedelta(days=1)
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as one:
-        yield one
+def instance(kept_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    return kept_instance
 
 
 def add_run(instance: dg.DagsterInstance, job: str, status: Status = Status.SUCCESS) -> str:

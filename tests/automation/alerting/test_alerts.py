@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 import dagster as dg
@@ -53,14 +54,14 @@ class Trouble:
     rejected: int = 0
 
 
-def a_sync(trouble: Trouble) -> dg.RepositoryDefinition:
+def a_sync(watch: Watch) -> dg.RepositoryDefinition:
     """A sync in small, with the names of the real one: two snapshots, a plan with its checks, a push."""
 
     def snapshot(name: str) -> dg.AssetsDefinition:
         @dg.asset(key=["samsara", name])
         @diagnosed
         def table() -> None:
-            if trouble.samsara:
+            if watch.trouble.samsara:
                 refused = AuthRefused("Samsara", "GET", f"/fleet/{name}", status=401)
                 raise ReadError(f"samsara/{name}", str(refused)) from refused
 
@@ -69,14 +70,14 @@ def a_sync(trouble: Trouble) -> dg.RepositoryDefinition:
     @dg.asset(key=["plan", "vehicles"], deps=[["samsara", "vehicles"], ["samsara", "drivers"]])
     @diagnosed
     def plan() -> dg.MaterializeResult[None]:
-        if trouble.bug:
+        if watch.trouble.bug:
             raise ZeroDivisionError("of Kim Miller, kim.miller@example.com")
         rows = [
             dg.TableRecord({"key": str(n), "verdict": "rejected", "why": "VIN is missing"})
-            for n in range(trouble.rejected)
+            for n in range(watch.trouble.rejected)
         ]
         columns = dg.TableSchema([dg.TableColumn(name) for name in ("key", "verdict", "why")])
-        counts = {"verdict_rejected": trouble.rejected} if trouble.rejected else {}
+        counts = {"verdict_rejected": watch.trouble.rejected} if watch.trouble.rejected else {}
         table = dg.MetadataValue.table(rows, schema=columns)
         return dg.MaterializeResult(metadata={"verdicts": {}, **counts, "not_in_step": table})
 
@@ -90,19 +91,19 @@ def a_sync(trouble: Trouble) -> dg.RepositoryDefinition:
             "look_closer": "safetyamp plan vehicles",
             "job": "approve_plan",
         }
-        return dg.AssetCheckResult(passed=not trouble.guard, metadata=metadata)
+        return dg.AssetCheckResult(passed=not watch.trouble.guard, metadata=metadata)
 
     @dg.asset_check(asset=["plan", "vehicles"], name="rejected_share")
     def rejected_share() -> dg.AssetCheckResult:
         return dg.AssetCheckResult(
-            passed=not trouble.warns,
+            passed=not watch.trouble.warns,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={"measured": "4 of 10 records are rejected", "limit": "2 without a warning"},
         )
 
     @dg.asset(key=["safetyamp", "assets"], deps=[plan])
     def push(push_config: PushConfig) -> None:
-        if trouble.push:
+        if watch.trouble.push:
             stopped = PushStopped("stopped: SafetyAmp refused 10 records in a row")
             raise failure_of(stopped) from stopped
 
@@ -126,10 +127,14 @@ class Watch:
     trouble: Trouble = field(default_factory=Trouble)
     cursor: str | None = None
 
+    @cached_property
+    def repository(self) -> dg.RepositoryDefinition:
+        return a_sync(self)
+
     def run(self, job: str = "sync_all", **options: object) -> str:
         """One run of the sync; its id."""
         options = {"raise_on_error": False, "instance": self.instance, **options}
-        return str(a_sync(self.trouble).get_job(job).execute_in_process(**options).run_id)
+        return str(self.repository.get_job(job).execute_in_process(**options).run_id)
 
     def look(self, later: timedelta = timedelta(seconds=EVERY_SECONDS)) -> str:
         """One tick, as after a restart: all that it knows is the cursor. What it says."""
@@ -140,9 +145,8 @@ class Watch:
             "ledger": LedgerResource(settings=source),
             "notifier": NotifierResource(settings=source),
         }
-        repository = a_sync(self.trouble)
         with dg.build_sensor_context(
-            self.instance, self.cursor, repository_def=repository, resources=resources
+            self.instance, self.cursor, repository_def=self.repository, resources=resources
         ) as context:
             ticked = alert_sensor(timing_settings({}, None)).evaluate_tick(context)
         self.cursor = ticked.cursor
@@ -162,14 +166,13 @@ def hook() -> Iterator[Calls]:
 
 
 @pytest.fixture
-def watch(tmp_path: Path) -> Iterator[Watch]:
+def watch(kept_instance: dg.DagsterInstance, tmp_path: Path) -> Iterator[Watch]:
     """Nothing is configured yet; the sensor has looked once, at an empty log."""
     with ExitStack() as stack:
         clock = stack.enter_context(time_machine.travel("2026-11-20T12:00:10+00:00"))
-        instance = stack.enter_context(dg.DagsterInstance.local_temp(str(tmp_path)))
         url = f"sqlite:///{tmp_path}/ledger.db"
         ledger = stack.enter_context(Ledger.open(url))
-        yield Watch(instance, clock, {"LEDGER_URL": url, "DAGSTER_UI_URL": UI, "DESK_URL": DESK}, ledger)
+        yield Watch(kept_instance, clock, {"LEDGER_URL": url, "DAGSTER_UI_URL": UI, "DESK_URL": DESK}, ledger)
 
 
 def test_a_sick_source_is_told_once_however_often_it_fails_and_so_is_its_end(watch: Watch, mail: Mailbox):
@@ -353,7 +356,7 @@ def test_an_unexpected_error_is_told_without_its_words(watch: Watch, mail: Mailb
 def test_a_run_found_dead_is_told_and_a_good_one_ends_it(watch: Watch, mail: Mailbox):
     watch.environment |= mail.environment
     watch.look()
-    dead = watch.instance.create_run_for_job(a_sync(watch.trouble).get_job("sync_all"), tags={SYNC_TAG: "push"})
+    dead = watch.instance.create_run_for_job(watch.repository.get_job("sync_all"), tags={SYNC_TAG: "push"})
     watch.instance.report_run_failed(dead, "Run execution process unexpectedly exited: terminated by signal 9.")
     watch.look()
     watch.run()

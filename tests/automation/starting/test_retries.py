@@ -90,9 +90,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as one:
-        yield one
+def instance(kept_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    return kept_instance
 
 
 def look(instance: dg.DagsterInstance, tmp_path: Path, cursor: str | None) -> tuple[list[dg.RunRequest], str, str]:

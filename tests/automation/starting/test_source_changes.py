@@ -1,7 +1,6 @@
 """A change in Viewpoint or Entra starts the sync early, once; the cursor holds hashes and no value."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -23,9 +22,8 @@ def box() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as one:
-        yield one
+def instance(kept_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    return kept_instance
 
 
 def look(instance: dg.DagsterInstance, box: Sandbox, cursor: str | None) -> tuple[list[dg.RunRequest], str, str | None]:

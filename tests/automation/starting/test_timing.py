@@ -30,10 +30,9 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def kept(kept_instance: dg.DagsterInstance) -> dg.DagsterInstance:
     """One with files: Dagster gives no other to a schedule."""
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as one:
-        yield one
+    return kept_instance
 
 
 @pytest.fixture
