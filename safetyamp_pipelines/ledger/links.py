@@ -19,6 +19,7 @@ from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.statements import many, put, row_at
 from safetyamp_pipelines.sync.model.plan import Agreed
 from safetyamp_pipelines.sync.model.remembered import Link
+from safetyamp_pipelines.sync.model.tables import Id
 
 c = t.links.c
 COLUMNS = {field.name: c[field.name] for field in fields(Link)}
@@ -39,6 +40,11 @@ class Links(Store):
             ended = {name for name, end in until.items() if datetime.fromisoformat(end) <= now}
             links[link.source_key] = link if not ended else replace(link, not_taken=_without(link.not_taken, ended))
         return links
+
+    def linked_ids(self, entity: str) -> frozenset[Id]:
+        """The SafetyAmp records to which the entity's are linked."""
+        with self._reading() as db:
+            return frozenset(db.scalars(select(c.target_id).where(c.entity == entity)))
 
     def save_links(self, entity: str, agreed: Iterable[Agreed]) -> None:
         """Remember records that were recognised in SafetyAmp, all at once, and the values both sides share.

@@ -10,7 +10,7 @@ from typing import Any
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.journal import remembered
-from safetyamp_pipelines.operations.plan_step import kept_plans
+from safetyamp_pipelines.operations.plan_step import kept_plans, linked_rows
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
 from safetyamp_pipelines.sync.model.errors import Refusal, SnapshotError
 from safetyamp_pipelines.sync.model.inputs import Inputs
@@ -193,7 +193,8 @@ def _plans(snapshots: _Snapshots, ledger: Ledger, config: SyncConfig) -> dict[st
         if len(read) < len(tables) or not set(spec.after) <= set(made):
             continue
         observed = {table: read[f"safetyamp_observed/{table}"].records for table in spec.observed}
-        expected = expected_references(observed, [(BY_NAME[name], made[name]) for name in spec.after])
+        earlier = [(BY_NAME[name], made[name]) for name in spec.after]
+        expected = expected_references(observed, earlier, linked_rows(spec, ledger))
         inputs = Inputs(read, expected, remembered(ledger, spec.name), config)
         made[spec.name] = plan_entity(spec, inputs, config)
     return made

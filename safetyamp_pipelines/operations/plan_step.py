@@ -6,7 +6,7 @@ prove a plan and `safetyamp explain` read them from the store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -21,7 +21,7 @@ from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec
-from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.model.tables import Id, References
 from safetyamp_pipelines.sync.planning.custom import desired_of
 from safetyamp_pipelines.sync.planning.derive import plan_entity
 from safetyamp_pipelines.sync.planning.expected import expected_references
@@ -41,12 +41,20 @@ def observed_tables(spec: EntitySpec) -> list[str]:
     return [f"{OBSERVED}/{table}" for table in spec.observed]
 
 
-def expected_state(spec: EntitySpec, fetch: Fetch, unread: Container[str] = ()) -> References:
+def linked_rows(spec: EntitySpec, ledger: Ledger) -> dict[str, frozenset[Id]]:
+    """By table, the rows that are linked, of those tables that the entity is planned against."""
+    owners = {table: [ledger.linked_ids(owner.name) for owner in writers(table)] for table in spec.observed}
+    return {table: frozenset().union(*found) for table, found in owners.items()}
+
+
+def expected_state(
+    spec: EntitySpec, fetch: Fetch, unread: Container[str] = (), linked: Mapping[str, Set[Id]] | None = None
+) -> References:
     """SafetyAmp as the plans before this entity's leave it: what its plan is compared with."""
     names = {table: f"{OBSERVED}/{table}" for table in spec.observed}
     observed = {table: fetch(name).records for table, name in names.items() if name not in unread}
     earlier = [name for name in spec.after if f"plan/{name}" not in unread]
-    return expected_references(observed, [(BY_NAME[name], fetch(f"plan/{name}")) for name in earlier])
+    return expected_references(observed, [(BY_NAME[name], fetch(f"plan/{name}")) for name in earlier], linked)
 
 
 def plan_inputs(
@@ -66,7 +74,8 @@ def plan_inputs(
         decisions=ledger.decided(spec.name),
         swings=ledger.swings(spec.name),
     )
-    return Inputs(snapshots, expected_state(spec, fetch, unread), memory, config, unread)
+    expected = expected_state(spec, fetch, unread, linked_rows(spec, ledger))
+    return Inputs(snapshots, expected, memory, config, unread)
 
 
 def make_plan(

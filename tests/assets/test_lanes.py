@@ -103,3 +103,16 @@ def test_nothing_is_missing_from_a_run_in_which_all_went_well(box: Sandbox) -> N
 
     assert (ran.exit_code, ran.writes) == (IN_STEP, 0), ran.causes
     assert all(set(BY_NAME[name].sources) <= plan.inputs.keys() for name, plan in ran.plans.items())
+
+
+def test_of_two_accounts_with_one_number_everybody_means_the_one_that_is_linked(box: Sandbox) -> None:
+    """SafetyAmp lists the other one first."""
+    (asset, *_) = [row for row in box.safetyamp.tables()["assets"] if row["current_user_id"] is not None]
+    driver = box.safetyamp.row("users", asset["current_user_id"])
+    assert driver is not None
+    twin = {"first_name": "Eve", "last_name": "Hand", "email": "by.hand@example.com"}
+    box.safetyamp.insert("users", id="00000", emp_id=driver["emp_id"], **twin)
+
+    ran = sync(box)
+
+    assert (ran.exit_code, ran.writes) == (IN_STEP, 0), ran.causes

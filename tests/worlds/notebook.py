@@ -172,6 +172,9 @@ class Notebook:
             key: self._as_it_stands(entity, link) for (owner, key), link in self.all_links.items() if owner == entity
         }
 
+    def linked_ids(self, entity: str) -> frozenset[Any]:
+        return frozenset(link.target_id for (owner, _), link in self.all_links.items() if owner == entity)
+
     def _as_it_stands(self, entity: str, link: Link) -> Link:
         now, ends = self.clock(), self.not_taken_until
         stands = {

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.journal import LedgerJournal, remembered
+from safetyamp_pipelines.operations.plan_step import linked_rows
 from safetyamp_pipelines.operations.push_step import without_withdrawn
 from safetyamp_pipelines.sandbox.safetyamp_options import TargetOptions
 from safetyamp_pipelines.sandbox.safetyamp_schema import TABLES as SCHEMA
@@ -270,7 +271,8 @@ class _Process:
         snapshots = {source: found for source, found in snapshots.items() if source not in self._unread}
         snapshots |= {OBSERVED + table: observed[table] for table in spec.observed}
         earlier = [(self._world.specs[other], self._log.plans[other]) for other in spec.after]
-        expected = expected_references({table: observed[table].records for table in spec.observed}, earlier)
+        tables = {table: observed[table].records for table in spec.observed}
+        expected = expected_references(tables, earlier, linked_rows(spec, self._ledger))
         memory, config = replace(remembered(self._ledger, name), approved=EVERYTHING), self._world.config
         if not self._world.story.is_guarded:
             return plan_entity(spec, Inputs(snapshots, expected, memory, config, self._unread), config)

@@ -209,6 +209,15 @@ STORIES = {
         company(*PAIR, steps=[Run(tuple(Fault("call", nth, "late", 300) for nth in range(1, 6)), pause=5), Run()]),
         rules={"target": {"late_arrival_seconds": 301}},
     ),
+    "an account gets the number of somebody who has another one, and is listed before it": replace(
+        company(
+            *PAIR,
+            b=account_of(2, 1),
+            users=[user("u1", None, email="hand@example.com"), user("u9", "1", email="p1@example.com")],
+            steps=[Run(), Edit("users", 0, "emp_id", "1"), Run()],
+        ),
+        options={"supervisor_readable": True},
+    ),
     **{
         f"three trucks exchange their gateways, {how}": trucks(Swap(GATEWAYS[0], ("v1", "v2", "v3"), GATEWAYS[1]), run)
         for how, run in {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from safetyamp_pipelines.sync.entities import departments, employees, jobs, titles, vehicles
 from safetyamp_pipelines.sync.model.clean import CLEANERS
@@ -98,10 +98,12 @@ def pushed_as(asset: str) -> EntitySpec | None:
 
 
 def references(
-    records: Mapping[str, Iterable[Record]], linked: Mapping[str, Mapping[Id, str]] | None = None
+    records: Mapping[str, Iterable[Record]],
+    linked: Mapping[str, Mapping[Id, str]] | None = None,
+    known: Mapping[str, Set[Id]] | None = None,
 ) -> References:
     """SafetyAmp's tables with these rows; a table that is not among them is empty."""
-    return References(TABLES.values(), records, linked)
+    return References(TABLES.values(), records, linked, known=known)
 
 
 def _problems(spec: EntitySpec) -> Iterator[str]:

@@ -82,8 +82,10 @@ class TargetTable:
         records: Iterable[Record],
         others: Mapping[str, TargetTable],
         linked: Mapping[Id, str] | None = None,
+        known: Set[Id] = frozenset(),
     ) -> None:
-        """`linked` gives rows the key they are linked by, whatever they say themselves; they go before the others."""
+        """`linked` gives rows the key they are linked by, whatever they say themselves; they go before the others, as
+        do those in `known`, which speak for themselves."""
         self.name = table.name
         self.rows: dict[Id, Record] = {record["id"]: record for record in records}
         self._fold_case = table.fold_case
@@ -93,7 +95,12 @@ class TargetTable:
 
         def place(row_id: Id) -> tuple[bool, bool, bool, str]:
             is_coded = table.code is None or bool(self.rows[row_id].get(table.code))
-            return row_id not in linked, not is_coded, isinstance(row_id, str), str(row_id).zfill(12)
+            return (
+                not (row_id in linked or row_id in known),
+                not is_coded,
+                isinstance(row_id, str),
+                str(row_id).zfill(12),
+            )
 
         for row_id in sorted(self.rows, key=place):
             named = linked.get(row_id) or table.natural_key(self.rows[row_id], others)
@@ -125,23 +132,27 @@ class References:
         records: Mapping[str, Iterable[Record]],
         linked: Mapping[str, Mapping[Id, str]] | None = None,
         claimed: Mapping[str, frozenset[Id]] | None = None,
+        known: Mapping[str, Set[Id]] | None = None,
     ) -> None:
-        """`linked` gives the keys of rows that are linked, by table and id; the other rows speak for themselves.
+        """`linked` gives the keys of rows that are linked, by table and id; the other rows speak for themselves, but of
+        two that say the same one in `known` is meant.
         `claimed` are rows that earlier plans of the run have recognised or will create, by table."""
-        self._declared, self.claimed = tuple(tables), claimed or {}
+        self._declared, self.claimed, self._known = tuple(tables), claimed or {}, known or {}
         self.tables: dict[str, TargetTable] = {}
         for table in self._declared:
             rows, keys = records.get(table.name, ()), (linked or {}).get(table.name)
-            self.tables[table.name] = TargetTable(table, rows, self.tables, keys)
+            self.tables[table.name] = TargetTable(
+                table, rows, self.tables, keys, self._known.get(table.name, frozenset())
+            )
 
     def renamed(self, linked: Mapping[str, Mapping[Id, str]]) -> References:
         """The same rows under the keys they are linked by, and under those that follow from these."""
-        return References(self._declared, self._rows(), linked, self.claimed)
+        return References(self._declared, self._rows(), linked, self.claimed, self._known)
 
     def with_rows(self, table: str, rows: Iterable[Record], claimed: Set[Id] = frozenset()) -> References:
         """The same tables, one of them with other rows, of which these have been claimed besides."""
-        known = {**self.claimed, table: self.claimed.get(table, frozenset()) | claimed}
-        return References(self._declared, {**self._rows(), table: rows}, claimed=known)
+        now = {**self.claimed, table: self.claimed.get(table, frozenset()) | claimed}
+        return References(self._declared, {**self._rows(), table: rows}, claimed=now, known=self._known)
 
     def _rows(self) -> dict[str, Iterable[Record]]:
         return {name: table.rows.values() for name, table in self.tables.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from safetyamp_pipelines.sync.entities.registry import references
@@ -13,10 +13,13 @@ from safetyamp_pipelines.sync.model.tables import Id, References, set_path
 
 
 def expected_references(
-    observed: Mapping[str, Iterable[Record]], earlier: Iterable[tuple[EntitySpec, Plan]]
+    observed: Mapping[str, Iterable[Record]],
+    earlier: Iterable[tuple[EntitySpec, Plan]],
+    linked: Mapping[str, Set[Id]] | None = None,
 ) -> References:
-    """SafetyAmp's tables after the earlier plans, in their order; rows yet to be created have ids of `new_id`."""
-    expected = references(observed)
+    """SafetyAmp's tables after the earlier plans, in their order; rows yet to be created have ids of `new_id`. Of two
+    rows that say one key the one in `linked` bears it: the push means that one, too."""
+    expected = references(observed, known=linked)
     for spec, plan in earlier:
         rows = apply_plan(spec, plan, expected[spec.table].rows.values(), expected)
         claimed = {agreed.target_id for agreed in plan.agreed} | {_row_id(plan, change) for change in plan.changes}
