@@ -150,15 +150,26 @@ def test_places_and_vehicles_are_set_back_too(box: Sandbox, ledger: Ledger) -> N
     vehicle = next(row for row in box.world.samsara_vehicles if asset["serial"] in (row.get("vin"), row.get("serial")))
     box.sources.update("bJCJM", {"JCCo": 1, "Job": site["ext_id"]}, Description="misspelt")
     box.sources.samsara_update(vehicle["id"], name="misspelt")
+    serials = {row["id"]: row["serial"] for row in box.safetyamp.tables()["assets"]}
+    one, other = [row for row in box.world.samsara_vehicles if row.get("vin") in serials.values()][:2]
+    vins = one["vin"], other["vin"]
+    box.sources.samsara_update(one["id"], vin=vins[1])
+    box.sources.samsara_update(other["id"], vin=vins[0])
     assert in_this_process(box, "sync", "jobs", "vehicles").exit_code == 0
+    swapped = {row["id"]: row["serial"] for row in box.safetyamp.tables()["assets"]}
+    assert {serials[row_id] for row_id in serials if swapped[row_id] != serials[row_id]} == set(vins)
     pushed = {session.entity: session.id for session in ledger.sessions(2)}
 
-    for entity in ("vehicles", "jobs"):
-        assert in_this_process(box, "undo", str(pushed[entity]), "--json").document()["writes"] == 1
+    taken_back = {
+        entity: in_this_process(box, "undo", str(pushed[entity]), "--json").document()
+        for entity in ("vehicles", "jobs")
+    }
+    assert {entity: told["left_alone"] for entity, told in taken_back.items()} == {"vehicles": [], "jobs": []}
 
     now = box.safetyamp.tables()
     assert {row["id"]: row["name"] for row in now["sites"]}[site["id"]] == site["name"]
     assert {row["id"]: row["name"] for row in now["assets"]}[asset["id"]] == asset["name"]
+    assert {row["id"]: row["serial"] for row in now["assets"]} == serials
 
 
 def test_an_undo_without_anything_to_set_back_pauses_nothing(box: Sandbox, ledger: Ledger) -> None:

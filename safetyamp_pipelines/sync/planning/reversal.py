@@ -19,7 +19,7 @@ from safetyamp_pipelines.sync.model.tables import Id, References, at_path, fold,
 from safetyamp_pipelines.sync.planning.difference import is_same, observed_value, value_hash
 from safetyamp_pipelines.sync.planning.guards import Scale, refusals
 from safetyamp_pipelines.sync.planning.only import waits_for
-from safetyamp_pipelines.sync.planning.waves import in_waves, rings_of
+from safetyamp_pipelines.sync.planning.waves import can_release, in_waves, rings_of
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 
@@ -55,6 +55,7 @@ def plan_undo(spec: EntitySpec, session_id: int, done: Iterable[Change], ground:
     _leave_taken_values(spec, records, ground.shown)
     changes = _changes(spec, records, session_id)
     _leave_rings(spec, records, changes)
+    _leave_taken_values(spec, records, ground.shown)  # by those that keep theirs in a ring
     changes = _changes(spec, records, session_id)
     ordered = in_waves(spec, changes, waits_for(spec, changes))
     actions = {change.source_key: change.action for change in ordered}
@@ -66,7 +67,7 @@ def plan_undo(spec: EntitySpec, session_id: int, done: Iterable[Change], ground:
         config_hash=value_hash(config.model_dump(mode="json")),
         changes=tuple(ordered),
         verdicts=tuple(_verdict(record, actions.get(record.source_key), session_id) for record in records),
-        refused=refusals(spec, ordered, _scale(spec, ground), config.guards),
+        refused=refusals(spec, changes, _scale(spec, ground), config.guards),
         only=tuple(record.source_key for record in records),
     )
 
@@ -161,11 +162,22 @@ def _bearers(declared: Field, record: _Record, rows: Mapping[Id, Record]) -> lis
 
 
 def _leave_rings(spec: EntitySpec, records: Sequence[_Record], changes: Sequence[Change]) -> None:
-    """No order of calls swaps a unique value between two records."""
-    rings = set().union(*rings_of(waits_for(spec, changes)))
-    for record in (record for record in records if record.source_key in rings):
-        for declared in (spec.field(name) for name in list(record.fields) if spec.field(name).unique is not None):
-            _leave(record, declared, "two records would have to swap it at once")
+    """No order of calls carries a value back through a ring that SafetyAmp cannot do without: a person has to begin."""
+    steps = {change.source_key: change for change in changes}
+    waiting = waits_for(spec, changes)
+    fixed = {key: {one for one in others if not can_release(spec, steps, one, key)} for key, others in waiting.items()}
+    for ring in rings_of(fixed):
+        members = ", ".join(sorted(ring))
+        for record in (record for record in records if record.source_key in ring):
+            unique = [declared for name in record.fields if (declared := spec.field(name)).unique is not None]
+            for declared in (declared for declared in unique if not declared.can_be_cleared):
+                _leave(
+                    record,
+                    declared,
+                    f"stays as it is, a ring: {spec.name} {members} have each other's, and none can go first. Give one "
+                    f"of them another {declared.label.lower()} in SafetyAmp by hand and undo once more; its own is "
+                    "then set by hand, too",
+                )
 
 
 def _leave(record: _Record, declared: Field, why: str) -> None:

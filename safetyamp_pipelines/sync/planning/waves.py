@@ -69,7 +69,7 @@ def in_waves(spec: EntitySpec, changes: Sequence[Change], waits_for: Mapping[str
             steps[child], second = _split(spec, steps[child], references[child, parent])
             later.append(second)
         else:
-            parent, child = min(pair for pair in pairs if _can_release(spec, steps, *pair))
+            parent, child = min(pair for pair in pairs if can_release(spec, steps, *pair))
             first = f"{parent}{_SETS_FREE}"
             names = _taken(spec, steps[parent], steps[child])
             steps[parent], steps[first] = _release(spec, steps[parent], names, steps.get(first))
@@ -92,7 +92,8 @@ def _taken(spec: EntitySpec, giver: Change, taker: Change) -> list[str]:
     return sorted(name for name, _ in both)
 
 
-def _can_release(spec: EntitySpec, steps: Mapping[str, Change], parent: str, child: str) -> bool:
+def can_release(spec: EntitySpec, steps: Mapping[str, Change], parent: str, child: str) -> bool:
+    """Whether the one can set all free first that the other takes of its unique values."""
     if child not in steps or parent not in steps:
         return False
     names = _taken(spec, steps[parent], steps[child])

@@ -157,8 +157,42 @@ def test_a_swap_is_left_to_a_person() -> None:
     )
 
     assert fields(plan) == {"1": {"city": ("B", "A")}}
-    assert verdict(plan, "1").notes == ("E-mail: two records would have to swap it at once",)
+    assert verdict(plan, "1").notes == (
+        "E-mail: stays as it is, a ring: employees 1, 2 have each other's, and none can go first. Give one of them "
+        "another e-mail in SafetyAmp by hand and undo once more; its own is then set by hand, too",
+    )
     assert verdicts(plan)["2"] == "held"
+
+
+def test_who_waits_for_a_value_of_a_ring_keeps_what_it_has_too() -> None:
+    mails = {"1": "b@x.example", "2": "a@x.example", "3": "c@x.example"}
+    users = [user(f"u{key}", key, email=mail) for key, mail in mails.items()]
+    was = {"1": "a@x.example", "2": "b@x.example", "3": "a@x.example"}
+
+    plan = undo_of(
+        company(users=users), *(wrote(key, {"email": was[key]}, {"email": mails[key]}, f"u{key}") for key in mails)
+    )
+
+    assert (plan.changes, verdicts(plan)) == ((), dict.fromkeys(mails, "held"))
+    assert verdict(plan, "3").reasons == ("E-mail: another record has this value by now",)
+
+
+def test_a_swap_of_what_safetyamp_does_without_is_carried_back_through_a_free_step() -> None:
+    users = [user("u1", "1", mobile_phone="+15042345672"), user("u2", "2", mobile_phone="+15042345671")]
+
+    plan = undo_of(
+        company(users=users),
+        wrote("1", {"mobile_phone": "+15042345671"}, {"mobile_phone": None}, "u1"),
+        wrote("2", {"mobile_phone": "+15042345672"}, {"mobile_phone": "+15042345671"}, "u2"),
+        wrote("1", {"mobile_phone": None}, {"mobile_phone": "+15042345672"}, "u1"),
+    )
+
+    steps = [(change.source_key, change.fields["mobile_phone"]) for change in plan.changes]
+    assert len(steps) == 3
+    first, rest = steps[0], dict(steps[1:])
+    assert first[1][1] is None
+    assert {key: after for key, (_, after) in rest.items()} == {"1": "+15042345671", "2": "+15042345672"}
+    assert set(verdicts(plan).values()) == {"updated"}
 
 
 def test_of_a_forgotten_record_nothing_is_known() -> None:
