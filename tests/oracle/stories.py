@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
+from commands import in_this_process
+from once import made_once
 
 from oracle.book import Row
 from safetyamp_pipelines.sandbox import RequestRecord, Sandbox
 
-COMMAND = Path(sys.executable).with_name("safetyamp")
 _PAGED = ("sites", "user_titles", "roles", "users", "asset_types", "assets")
 PAGE = 100  # the package's page size, and what the sandbox's SafetyAmp gives at most
 
@@ -101,34 +96,18 @@ class Story:
 
 
 def sync(box: Sandbox) -> Run:
-    """Run the command with nothing in its environment but what leads to the sandbox."""
-    seen, before = len(box.requests()), box.safetyamp.tables(hidden=True)
-    environment = {**box.environment, "PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "")}
-    done = subprocess.run(
-        [str(COMMAND), "sync", "--json"], env=environment, capture_output=True, text=True, timeout=1800, check=False
-    )
+    """Run the command."""
+    before = box.safetyamp.tables(hidden=True)
+    done = in_this_process(box, "sync", "--json", begun=False)
     if not done.stdout.strip():
-        raise AssertionError(f"exit code {done.returncode} and no report: {done.stderr[-3000:]}")
-    return Run(
-        json.loads(done.stdout),
-        done.returncode,
-        before,
-        box.safetyamp.tables(hidden=True),
-        [request for request in box.requests(since=seen) if request.system == "safetyamp"],
-        done.stdout + done.stderr,
-    )
+        raise AssertionError(f"exit code {done.exit_code} and no report: {done.stderr[-3000:]}")
+    after = box.safetyamp.tables(hidden=True)
+    return Run(done.document(), done.exit_code, before, after, done.calls, done.stdout + done.stderr)
 
 
 def told_once(name: str, tell: Callable[[], Story], factory: pytest.TempPathFactory) -> Story:
     """The story of this name, told by the first worker that asks and read by the others, be it only how it failed."""
-    base = factory.getbasetemp()
-    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
-    kept = shared / f"{name}.story"
-    with FileLock(kept.with_suffix(".lock")):
-        if not kept.exists():
-            unfinished = kept.with_suffix(".new")
-            unfinished.write_bytes(pickle.dumps(_told(tell)))
-            unfinished.replace(kept)
+    kept = made_once(f"{name}.story", lambda file: file.write_bytes(pickle.dumps(_told(tell))), factory)
     story = pickle.loads(kept.read_bytes())
     if isinstance(story, str):
         raise AssertionError(story)
