@@ -134,7 +134,7 @@ def writes_go_wrong(day: Day) -> None:
 def people_and_sources_disagree(day: Day) -> None:
     """Shared addresses, edits by hand, an account switched off, and a whole company dismissed."""
     box = day.world.box
-    day.command("in step", "sync", "--json", LOG_FORMAT="json")
+    day.command("in step", "sync", "employees", "--json", LOG_FORMAT="json")
     people = [row for row in box.world.viewpoint["bPREH"] if row["PRCo"] == 1 and row["HireDate"]]
     numbers = [row["Employee"] for row in people if not row["TermDate"]]
     for number in numbers[:2]:
@@ -145,14 +145,14 @@ def people_and_sources_disagree(day: Day) -> None:
     users = [row for row in box.safetyamp.tables()["users"] if row["emp_id"] and row["system_access"]]
     box.safetyamp.edit("users", users[-1]["id"], system_access=0)
     box.safetyamp.edit("users", users[-2]["id"], first_name=f"{WORD} by hand", mobile_phone="+15045995999")
-    day.command("collisions and edits", "sync", "--json")
+    day.command("collisions and edits", "sync", "employees", "--json")
     rules = day.evidence.home / "strict.yaml"
     rules.write_text("guards: {deactivations: {records: 1, share: 0.01}, updates: {records: 1, share: 0.01}}\n")
     box.sources.update("bPREH", {"PRCo": 1}, TermDate="2026-11-19 00:00:00", ActiveYN="N")
     box.sources.update("bPREH", {"PRCo": 1, "Employee": numbers[3]}, TermDate=None, LastName=f"{WORD} new")
-    day.command("refused by guards", "sync", SYNC_CONFIG=str(rules))
+    day.command("refused by guards", "sync", "employees", SYNC_CONFIG=str(rules))
     box.sources.delete_rows("bPRDP")
-    day.command("a source emptied", "sync", SYNC_CONFIG=str(rules))
+    day.command("a source emptied", "sync", "departments", SYNC_CONFIG=str(rules))
 
 
 def no_mailbox(day: Day, number: int, mail: str | None) -> None:
