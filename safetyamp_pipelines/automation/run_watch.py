@@ -3,6 +3,7 @@
 import dagster as dg
 
 from safetyamp_pipelines.resources.dead_runs import end_dead_runs
+from safetyamp_pipelines.resources.systems import LedgerResource
 
 EVERY_SECONDS = 30
 
@@ -11,9 +12,10 @@ EVERY_SECONDS = 30
     name="dead_runs",
     minimum_interval_seconds=EVERY_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Declares runs over whose process on this machine was killed: they hold up no other. Always on.",
+    description="Declares runs over whose process on this machine was killed, or whose push gave no sign of life for "
+    "as long as its lease lasts: they hold up no other. Always on.",
 )
-def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+def dead_runs_sensor(context: dg.SensorEvaluationContext, ledger: LedgerResource) -> dg.SkipReason:
     """Starts nothing."""
-    dead = end_dead_runs(context.instance)
-    return dg.SkipReason(f"declared over, since they were killed: {', '.join(dead)}" if dead else "no run is dead")
+    dead = end_dead_runs(context.instance, lambda: ledger.get().silent_runs())
+    return dg.SkipReason(f"declared over, since they are dead: {', '.join(dead)}" if dead else "no run is dead")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -20,6 +21,7 @@ from safetyamp_pipelines.cli.standing_by import watched
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.operations.decisions import ways_out
 from safetyamp_pipelines.operations.figures import figures_of
+from safetyamp_pipelines.operations.opening import open_ledger
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.resources.dagster_storage import instance_of_home, storage_refusal
 from safetyamp_pipelines.resources.dead_runs import process_tag
@@ -104,8 +106,9 @@ def run_entities(
     if not chosen:
         raise PlanRefused(f"no such entity: name some of {', '.join(BY_NAME)}")
     told = _Listening(progress)
+    settings = SettingsResource.of(environ)
     overrides = {
-        **resources_for(SettingsResource.of(environ)),
+        **resources_for(settings),
         "progress": dg.ResourceDefinition.hardcoded_resource(told),
     }
     # A selection that is the whole job would have Dagster build it, and describe it, a second time.
@@ -115,7 +118,7 @@ def run_entities(
     with instance_of_home() as instance:
         run_id = str(uuid.uuid4())
         try:
-            with watched(instance, run_id, told.waits):
+            with watched(instance, run_id, told.waits, partial(_silent_runs, settings)):
                 result = job.execute_in_process(
                     run_id=run_id,
                     instance=instance,
@@ -130,6 +133,11 @@ def run_entities(
         _gather(ran, result, [spec.name for spec in chosen], told.verdicts, push=push)
         _explain(ran, result, told)
     return ran
+
+
+def _silent_runs(settings: SettingsResource) -> frozenset[str]:
+    with closing(open_ledger(settings.get())) as ledger:
+        return ledger.silent_runs()
 
 
 def _cut_off(instance: dg.DagsterInstance, ran: Ran, told: _Listening, error: Exception) -> Ran:

@@ -4,7 +4,7 @@ died."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
@@ -18,11 +18,13 @@ LOOK_EVERY, NOTICE_EVERY = 2.0, 10.0
 
 
 @contextmanager
-def watched(instance: dg.DagsterInstance, run_id: str, waits: Callable[[str], None]) -> Iterator[None]:
+def watched(
+    instance: dg.DagsterInstance, run_id: str, waits: Callable[[str], None], silent: Callable[[], Collection[str]]
+) -> Iterator[None]:
     """Look every two seconds whether another run holds the pool of pushes while this one wants it."""
     done = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(instance, run_id, waits, done), name="waiting", daemon=True)
-    end_dead_runs(instance)
+    watcher = threading.Thread(target=_watch, args=(instance, run_id, waits, silent, done), name="waiting", daemon=True)
+    end_dead_runs(instance, silent)
     watcher.start()
     try:
         yield
@@ -31,13 +33,19 @@ def watched(instance: dg.DagsterInstance, run_id: str, waits: Callable[[str], No
         watcher.join()
 
 
-def _watch(instance: dg.DagsterInstance, run_id: str, waits: Callable[[str], None], done: threading.Event) -> None:
+def _watch(
+    instance: dg.DagsterInstance,
+    run_id: str,
+    waits: Callable[[str], None],
+    silent: Callable[[], Collection[str]],
+    done: threading.Event,
+) -> None:
     since, last_notice = None, -NOTICE_EVERY
     while not done.wait(LOOK_EVERY):
         try:
             others = holders(instance) - {run_id} if _is_pending(instance, run_id) else set()
             if others:
-                end_dead_runs(instance)
+                end_dead_runs(instance, silent)
         except (dg.DagsterError, SQLAlchemyError):
             continue  # the run itself fails on it, and reports it
         since = None if not others else since or monotonic()

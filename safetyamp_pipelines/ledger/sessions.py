@@ -85,6 +85,15 @@ class Sessions(Store):
         with self._reading() as db:
             return records(Session, db, query)
 
+    def silent_runs(self) -> frozenset[str]:
+        """Runs of which a push still goes on by the ledger, under a lease that has run out: nothing has been heard of
+        its process for as long as a lease lasts, wherever it is."""
+        held = (t.leases.c.name == t.sessions.c.lease_name) & (t.leases.c.token == t.sessions.c.lease_token)
+        query = select(t.sessions.c.run_id).join(t.leases, held).where(t.sessions.c.status == "running")
+        over = t.leases.c.holder.is_not(None), t.leases.c.expires_at <= self._clock()
+        with self._reading() as db:
+            return frozenset(db.scalars(query.where(*over)))
+
     def sessions_started(self, start: datetime, end: datetime) -> list[Session]:
         """The sessions started from `start` until, and without, `end`, oldest first."""
         query = select(t.sessions).where(t.sessions.c.started_at >= start, t.sessions.c.started_at < end)

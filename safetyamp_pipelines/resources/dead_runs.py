@@ -6,6 +6,7 @@ of the pool and the place in the queue. A run says in a tag which process carrie
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -15,6 +16,7 @@ from safetyamp_pipelines.operations.local_time import age
 from safetyamp_pipelines.operations.processes import is_gone, this_process
 from safetyamp_pipelines.resources.keys import POOL, PROCESS_TAG
 from safetyamp_pipelines.settings.logs import get_logger
+from safetyamp_pipelines.sync.model.errors import SyncError
 
 log = get_logger(__name__)
 
@@ -31,19 +33,34 @@ def process_tag() -> dict[str, str]:
     return {PROCESS_TAG: this_process()}
 
 
-def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """The ids of runs that were found dead; they have failed now, and hold nothing."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=_BEGUN))
-    dead = [run for run in runs if is_gone(run.tags.get(PROCESS_TAG, ""))]
+def end_dead_runs(instance: dg.DagsterInstance, silent_by_ledger: Callable[[], Collection[str]]) -> list[str]:
+    """The ids of runs that were found dead; they have failed now, and hold nothing. Of a process elsewhere the ledger
+    knows whether it still prolongs its lease (`Ledger.silent_runs`): it is asked where there may be one."""
+    runs, slots = instance.get_runs(dg.RunsFilter(statuses=_BEGUN)), holders(instance)
+    silent = _known(silent_by_ledger) if slots or not all(map(_is_gone, runs)) else ()
+    dead = [run for run in runs if _is_gone(run) or run.run_id in silent]
     for run in dead:
-        words = f"{run.tags[PROCESS_TAG]} is gone: it was killed. Start the job again: nothing is sent twice"
+        process = run.tags.get(PROCESS_TAG, "its process")
+        why = "is gone: it was killed" if _is_gone(run) else "gives no sign of life any more"
+        words = f"{process} {why}. Start the job again: nothing is sent twice"
         instance.report_run_failed(run, words, JobFailureData(None, RunFailureReason.UNEXPECTED_TERMINATION))
-        log.warning("run_found_dead", run=run.run_id, process=run.tags[PROCESS_TAG])
-    for run_id in holders(instance):
+        log.warning("run_found_dead", run=run.run_id, process=process)
+    for run_id in slots:
         held_by = instance.get_run_by_id(run_id)
-        if held_by is None or (held_by.is_finished and is_gone(held_by.tags.get(PROCESS_TAG, ""))):
+        if held_by is None or (held_by.is_finished and (_is_gone(held_by) or run_id in silent)):
             instance.event_log_storage.free_concurrency_slots_for_run(run_id)
     return [run.run_id for run in dead]
+
+
+def _is_gone(run: dg.DagsterRun) -> bool:
+    return is_gone(run.tags.get(PROCESS_TAG, ""))
+
+
+def _known(silent_by_ledger: Callable[[], Collection[str]]) -> Collection[str]:
+    try:
+        return silent_by_ledger()
+    except SyncError:  # nothing is known of processes elsewhere
+        return ()
 
 
 def holders(instance: dg.DagsterInstance) -> set[str]:

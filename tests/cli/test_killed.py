@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -13,8 +15,9 @@ import dagster as dg
 import pytest
 from commands import COMMAND, environment_of, small_world
 
-from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.ledger import LeaseHeld, Ledger
 from safetyamp_pipelines.resources.dead_runs import holders
+from safetyamp_pipelines.resources.keys import PROCESS_TAG
 from safetyamp_pipelines.sandbox import FaultRule
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +56,20 @@ def kept() -> dict[str, str]:
         return {run.run_id: run.status.value for run in instance.get_runs()}
 
 
-def test_a_sync_says_for_whom_it_waits_and_goes_on_when_that_one_is_killed(home: Path, tmp_path: Path) -> None:
+def move_elsewhere(pid: int, ledger_url: str) -> None:
+    """As if that process had been on a machine that is not there any more, and had last beaten two minutes ago."""
+    with dg.DagsterInstance.get() as instance:
+        for run in instance.get_runs():
+            if f"(process {pid}," in run.tags[PROCESS_TAG]:
+                instance.add_run_tags(run.run_id, {PROCESS_TAG: "elsewhere (process 1, begun 1-1)"})
+    with Ledger.open(ledger_url) as ledger, pytest.raises(LeaseHeld):
+        ledger.acquire_lease("push", "whoever asks for less", 0.1)  # leaves the holder no more than that
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def test_a_sync_says_for_whom_it_waits_and_goes_on_when_that_one_is_killed(
+    home: Path, tmp_path: Path, where: str
+) -> None:
     with small_world() as box:
         environment = environment_of(box, {"DAGSTER_HOME": str(home), "HTTP_REQUEST_TIMEOUT": "600"})
         slow = FaultRule("slow_answer", system="safetyamp", method="POST", path_regex="/api/user_titles", delay=NEVER)
@@ -66,6 +82,9 @@ def test_a_sync_says_for_whom_it_waits_and_goes_on_when_that_one_is_killed(home:
         wait_until(lambda: waits in told.read_text() or second.poll() is not None, "a word")
         assert f"(process {first.pid}," in told.read_text(), told.read_text()
 
+        if where == "elsewhere":
+            os.kill(first.pid, signal.SIGSTOP)  # so that it does not beat
+            move_elsewhere(first.pid, environment["LEDGER_URL"])
         first.kill()
         first.wait()
         box.faults.clear()

@@ -35,6 +35,8 @@ class ControlRoom:
 
     url: str
     home: Path
+    process: subprocess.Popen[bytes]
+    """`dagster dev`, which leads the session of all of them."""
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data of one GraphQL request; AssertionError with Dagster's own words when it reports errors."""
@@ -157,7 +159,7 @@ def control_room(box: Sandbox, home: Path, changes: Mapping[str, str] | None = N
         process = subprocess.Popen(
             [*command, "-h", "127.0.0.1"], env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
         )
-    room = ControlRoom(f"http://127.0.0.1:{port}", home)
+    room = ControlRoom(f"http://127.0.0.1:{port}", home, process)
     try:
         wait_for(lambda: ready(room, process), "Dagster to start")
         yield room

@@ -72,3 +72,27 @@ def test_a_session_ends_once(ledger: Ledger, session: int) -> None:
 def test_a_session_that_does_not_exist_cannot_end(ledger: Ledger) -> None:
     with pytest.raises(LookupError, match="session 7"):
         ledger.end_session(7, "done", {}, calls=0)
+
+
+def test_a_run_is_silent_when_its_push_goes_on_under_a_lease_that_ran_out(ledger: Ledger, clock) -> None:
+    lease = ledger.acquire_lease("push", "run-1 elsewhere", 120.0)
+    ledger.start_session("run-0", "titles", "plan-hash", {})  # of a push without a lease nothing is known
+    session = ledger.start_session("run-1", "employees", "plan-hash", {}, lease)
+    clock.forward(seconds=100)
+    ledger.heartbeat(lease)
+    clock.forward(seconds=119)
+    assert ledger.silent_runs() == frozenset()
+
+    clock.forward(seconds=1)
+    assert ledger.silent_runs() == {"run-1"}
+
+    # and one that is heard of again, has given its lease back, or has ended, is not
+    ledger.heartbeat(lease)
+    assert ledger.silent_runs() == frozenset()
+    ledger.release(lease)
+    clock.forward(seconds=121)
+    assert ledger.silent_runs() == frozenset()
+    again = ledger.acquire_lease("push", "run-1 elsewhere", 120.0)
+    ledger.end_session(session, "done", {}, 0)
+    clock.forward(seconds=121)
+    assert (ledger.silent_runs(), again.token) == (frozenset(), lease.token + 1)

@@ -42,7 +42,7 @@ def why_paused_or_busy(
         return f"paused by {pause.who} since {since}: {pause.reason}. The job resume_syncing ends the pause"
     if (freeze := freeze_at(config.freezes, now, config.timezone)) is not None:
         return f"frozen from {freeze.starts} until {freeze.ends} ({config.timezone}): {freeze.reason}"
-    end_dead_runs(instance)
+    end_dead_runs(instance, ledger.silent_runs)
     filters = dg.RunsFilter(tags={SYNC_TAG: "push"}, statuses=GOING_ON)
     if busy := instance.get_run_records(filters, limit=1):
         run, since = busy[0].dagster_run, _clock(busy[0].create_timestamp, config)
