@@ -43,7 +43,7 @@ from safetyamp_pipelines.sync.model.errors import Resting
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
-from safetyamp_pipelines.sync.planning.only import aside
+from safetyamp_pipelines.sync.planning.only import as_not_pushed
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 
@@ -133,7 +133,7 @@ def push_asset(spec: EntitySpec) -> dg.AssetsDefinition:
             context.log.info("dry run: nothing was sent for %s, %s changes wait", spec.name, len(made.changes))
             return
         if (why := _left_to_its_own_job(context.run, spec, sync_settings.get().sync_config())) is not None:
-            left = [aside(verdict, why) for verdict in made.verdicts]
+            left = [as_not_pushed(verdict, why) for verdict in made.verdicts]
             ledger.get().log_verdicts(context.run_id, spec.name, datetime.fromisoformat(made.as_of), left)
             context.log_event(dg.AssetObservation(context.asset_key, metadata={"not_pushed": why}))
             return

@@ -1,4 +1,4 @@
-"""Forgetting old runs: Dagster itself keeps the events of every run for ever, gigabytes a year at a rhythm of minutes.
+"""Deleting old runs: Dagster itself keeps the events of every run for ever, gigabytes a year at intervals of minutes.
 
 What was written to SafetyAmp is in the ledger and stays. Ticks are purged by `retention` in dagster.yaml.
 """
@@ -25,7 +25,7 @@ class ForgetConfig(dg.Config):
 
 
 def old_runs(instance: dg.DagsterInstance, before: datetime) -> list[str]:
-    """The ended syncs and plans begun before that moment, but the newest run of each job: it says how things are.
+    """The ended syncs and plans begun before that moment, except the newest run of each job, which shows its state.
 
     Runs of reports are kept: without theirs a day's report would count as never made.
     """

@@ -37,7 +37,7 @@ MOST_KEYS = 100
 class PauseConfig(dg.Config):
     """Why syncing is paused, and by whom."""
 
-    reason: str = Field(description="Why; everybody who wonders reads it.")
+    reason: str = Field(description="Why; shown wherever the pause is shown.")
     by: str = Field(default=SOMEBODY, description="Your name.")
 
 
@@ -60,7 +60,7 @@ class ApproveConfig(dg.Config):
     plan: str = Field(description="The hash of the changes, at least 8 characters of it; the check `guards` shows it.")
     reason: str = Field(description="Why they are right; it is kept for ever.")
     by: str = Field(description="Your name; it is kept for ever.")
-    hours: int = Field(default=24, ge=1, le=168, description="How long the approval stands.")
+    hours: int = Field(default=24, ge=1, le=168, description="How long the approval is valid.")
 
 
 class RefuseConfig(dg.Config):
@@ -81,7 +81,7 @@ class DecideConfig(dg.Config):
     entity: str = Field(description="departments, jobs, titles, employees or vehicles.")
     key: str = Field(description="The source key, such as an employee number.")
     choice: str = Field(
-        description="source, keep, link or leave; of what a guard holds approve, refuse or later; or undo, which takes "
+        description="source, keep, link or leave; for a held change approve, refuse or later; or undo, which takes "
         "the last decision back. `safetyamp explain` and the desk show both sides."
     )
     safetyamp_id: str = Field(default="", description="With link: the id of the record in SafetyAmp.")
@@ -101,22 +101,22 @@ class LinkConfig(dg.Config):
 
 
 class UndoConfig(dg.Config):
-    """Which push is taken back, why, and by whom."""
+    """Which push is undone, why, and by whom."""
 
     session: int = Field(description="The number of the session; the metadata of a push and `history` show it.")
-    reason: str = Field(description="Why; everybody who wonders about the pause reads it.")
+    reason: str = Field(description="Why; shown with the pause that it begins.")
     by: str = Field(default=SOMEBODY, description="Your name.")
-    dry_run: bool = Field(default=False, description="Write nothing: say what would be set back.")
+    dry_run: bool = Field(default=False, description="Write nothing; show what would be set back.")
 
 
 @dg.op(description="Stop pushes between two calls, and let none start. Plans are still made.")
 @diagnosed
 def pause(context: dg.OpExecutionContext, config: PauseConfig, ledger: LedgerResource) -> None:
-    """A pause that lasts already stays as it is."""
+    """A pause in force stays as it is."""
     _require_words(reason=config.reason, by=config.by)
     before, lasting = ledger.get().pause_state(), ledger.get().pause(config.by, config.reason)
-    _say(context, paused_by=lasting.who, since=f"{lasting.at:%Y-%m-%d %H:%M} UTC", reason=lasting.reason)
-    _say(context, was_paused_before=before is not None)
+    _report(context, paused_by=lasting.who, since=f"{lasting.at:%Y-%m-%d %H:%M} UTC", reason=lasting.reason)
+    _report(context, was_paused_before=before is not None)
 
 
 @dg.op(description="End the pause.")
@@ -124,7 +124,7 @@ def pause(context: dg.OpExecutionContext, config: PauseConfig, ledger: LedgerRes
 def resume(context: dg.OpExecutionContext, config: ResumeConfig, ledger: LedgerResource) -> None:
     """Without a pause nothing happens."""
     ended = ledger.get().resume(config.by)
-    _say(context, ended="there was no pause" if ended is None else f"the pause of {ended.who}: {ended.reason}")
+    _report(context, ended="there was no pause" if ended is None else f"the pause of {ended.who}: {ended.reason}")
 
 
 @dg.op(description="Have the next sync try refused records again although nothing has changed.")
@@ -134,15 +134,15 @@ def retry(context: dg.OpExecutionContext, config: RetryConfig, ledger: LedgerRes
     if config.key and not config.entity:
         raise Refusal("a key needs its entity, such as employees")
     marked = decide(ledger.get(), config.entity or None, config.key or None, "retry", datetime.now(UTC))
-    _say(context, marked=len(marked), records=", ".join(marked[:MOST_KEYS]) or "no failure stands")
+    _report(context, marked=len(marked), records=", ".join(marked[:MOST_KEYS]) or "no open failure")
 
 
-@dg.op(description="Let exactly this plan be pushed although a guard refused it.")
+@dg.op(description="Allow the push of exactly the changes that a guard holds.")
 @diagnosed
 def approve(
     context: dg.OpExecutionContext, config: ApproveConfig, sync_settings: SettingsResource, ledger: LedgerResource
 ) -> None:
-    """A plan that differs needs an approval of its own."""
+    """A change that differs by then needs an approval of its own."""
     _require_words(reason=config.reason, by=config.by)
     before = {spec.name: ledger.get().approved(spec.name) for spec in ENTITIES}
     given = decisions.approve(
@@ -155,8 +155,8 @@ def approve(
         lasts=timedelta(hours=config.hours),
     )
     refused_by = "\n".join(f"{one['guard']}: {one['figures']}" for one in given["refused"])
-    _say(context, approved_by=given["who"], reason=given["reason"], until=str(given["expires_at"]))
-    _say(context, entity=given["entity"], plan_hash=given["plan_hash"], refused_by=refused_by)
+    _report(context, approved_by=given["who"], reason=given["reason"], until=str(given["expires_at"]))
+    _report(context, entity=given["entity"], plan_hash=given["plan_hash"], refused_by=refused_by)
     above = sync_settings.get().sync_config().guards.second_person_above
     is_undo = ledger.get().approval(given["plan_hash"]) is not None
     approved, twice = ledger.get().approved(given["entity"]), ledger.get().approved(given["entity"], logins=2)
@@ -164,10 +164,10 @@ def approve(
         return
     if approved == before[given["entity"]]:
         raise Refusal(f"{SECOND}: `safetyamp approve {given['plan_hash'][:12]} --reason …`")
-    _say(context, second_person=SECOND)
+    _report(context, second_person=SECOND)
 
 
-@dg.op(description="Leave changes that a guard holds unpushed: until they change, or until a time.")
+@dg.op(description="Do not push changes that a guard holds, until they change or until a time.")
 @diagnosed
 def refuse(
     context: dg.OpExecutionContext, config: RefuseConfig, sync_settings: SettingsResource, ledger: LedgerResource
@@ -178,15 +178,17 @@ def refuse(
     store = snapshot_store(settings)
     found = decisions.set_aside(store, ledger.get(), config.changes, by, until=until, keys=config.keys)
     keys = ", ".join(found["keys"][:MOST_KEYS])
-    _say(context, choice=found["choice"], entity=found["entity"], keys=keys, until=found["until"] or "they change")
+    _report(context, choice=found["choice"], entity=found["entity"], keys=keys, until=found["until"] or "they change")
 
 
-@dg.op(name="decide", description="Decide whose values of a record stand, or which record it is; or take that back.")
+@dg.op(
+    name="decide", description="Decide which side's values of a record count, or which record it is; or take that back."
+)
 @diagnosed
 def decide_about(
     context: dg.OpExecutionContext, config: DecideConfig, sync_settings: SettingsResource, ledger: LedgerResource
 ) -> None:
-    """The next plan goes by it."""
+    """The next plan follows the decision."""
     settings, by = sync_settings.get(), _decider(config.reason, config.by)
     if config.choice == "undo":
         entity = entity_named(config.entity).name
@@ -199,17 +201,17 @@ def decide_about(
     _decided(context, made)
 
 
-@dg.op(description="Remember which SafetyAmp record a source record is.")
+@dg.op(description="Link a source record to a SafetyAmp record.")
 @diagnosed
 def link(
     context: dg.OpExecutionContext, config: LinkConfig, sync_settings: SettingsResource, ledger: LedgerResource
 ) -> None:
-    """The next plan recognises it by that."""
+    """The next plan matches it by that link."""
     by, stored = _decider(config.reason, config.by), _stored(config.entity, sync_settings.get(), ledger.get())
     _decided(context, decisions.link_record(stored, ledger.get(), config.key, config.safetyamp_id, by))
 
 
-@dg.op(pool=POOL, description="Set back what one push wrote, where SafetyAmp still says so. It WRITES to SafetyAmp.")
+@dg.op(pool=POOL, description="Revert what one push wrote, where nobody has changed it since. It WRITES to SafetyAmp.")
 @diagnosed
 def undo(
     context: dg.OpExecutionContext,
@@ -219,7 +221,7 @@ def undo(
     ledger: LedgerResource,
     progress: dg.ResourceParam[ProgressReporter],
 ) -> None:
-    """Syncing is paused first and stays so: the next sync would write again what the sources say."""
+    """Syncing is paused first and stays paused: the next sync would write the sources' values again."""
     _require_words(reason=config.reason, by=config.by)
     settings = sync_settings.get()
     store = snapshot_store(settings)
@@ -230,7 +232,7 @@ def undo(
     if document["session"] is not None:
         tag_session(context.instance, context.run_id, document["entity"], document["session"])
     undone_text = "\n".join(render_undo(document))
-    _say(context, undoes=config.session, entity=document["entity"], writes=document["writes"], told=undone_text)
+    _report(context, undoes=config.session, entity=document["entity"], writes=document["writes"], summary=undone_text)
     if document["exit_code"]:
         raise dg.Failure(undone_text, allow_retries=False)
 
@@ -243,7 +245,7 @@ def _form(step: str, **fields: str | int | bool | list[str]) -> dict[str, Any]:
 @dg.job(
     config=_form("pause", reason="", by=""),
     tags=TAGS,
-    description="Pause syncing: a push under way stops between two calls, none starts.",
+    description="Pause syncing: a running push stops between two calls, and none starts.",
 )
 def pause_syncing() -> None:
     """As `safetyamp pause`."""
@@ -263,7 +265,7 @@ def resume_syncing() -> None:
 @dg.job(
     config=_form("retry", entity="", key=""),
     tags=TAGS,
-    description="Try records again that SafetyAmp refused, once you have corrected what they lacked.",
+    description="Retry records that SafetyAmp refused, once you have corrected them.",
 )
 def retry_failures() -> None:
     """As `safetyamp failures retry`."""
@@ -283,7 +285,7 @@ def approve_plan() -> None:
 @dg.job(
     config=_form("refuse", changes="", keys=[], until="", reason="", by=""),
     tags=TAGS,
-    description="Leave changes that a guard holds unpushed, for good or until a time.",
+    description="Do not push changes that a guard holds, until they change or until a time.",
 )
 def refuse_changes() -> None:
     """As `safetyamp refuse` and `later`."""
@@ -293,7 +295,7 @@ def refuse_changes() -> None:
 @dg.job(
     config=_form("decide", entity="", key="", choice="", safetyamp_id="", until="", reason="", by=""),
     tags=TAGS,
-    description="Decide about one record that waits for a person; the next plan goes by it.",
+    description="Decide about one record that waits for a person; the next plan follows it.",
 )
 def decide_record() -> None:
     """As `safetyamp decide`."""
@@ -303,7 +305,7 @@ def decide_record() -> None:
 @dg.job(
     config=_form("link", entity="", key="", safetyamp_id="", reason="", by=""),
     tags=TAGS,
-    description="Remember which SafetyAmp record a source record is.",
+    description="Link a source record to a SafetyAmp record.",
 )
 def link_record() -> None:
     """As `safetyamp link`."""
@@ -313,7 +315,7 @@ def link_record() -> None:
 @dg.job(
     config=_form("undo", session=0, reason="", by="", dry_run=True),
     tags={**TAGS, SYNC_TAG: "push"},
-    description="Take one push back, field by field, where SafetyAmp still says what it wrote. Pauses syncing.",
+    description="Undo one push, field by field, where SafetyAmp still has what it wrote. Pauses syncing.",
 )
 def undo_session() -> None:
     """As `safetyamp undo`."""
@@ -343,9 +345,9 @@ def _stored(entity: str, settings: Settings, ledger: Ledger) -> Stored:
 
 
 def _decided(context: dg.OpExecutionContext, decision: Mapping[str, Any]) -> None:
-    """No values: those stand in the plan."""
-    said = {name: str(decision[name]) for name in ("entity", "source_key", "choice", "who", "reason", "at")}
-    _say(context, **said)
+    """Without values: those are in the plan."""
+    facts = {name: str(decision[name]) for name in ("entity", "source_key", "choice", "who", "reason", "at")}
+    _report(context, **facts)
 
 
 def _require_words(**given: str) -> None:
@@ -354,7 +356,7 @@ def _require_words(**given: str) -> None:
             raise Refusal(f"{name} must not be empty")
 
 
-def _say(context: dg.OpExecutionContext, **facts: str | int | bool) -> None:
+def _report(context: dg.OpExecutionContext, **facts: str | int | bool) -> None:
     """What was done: as metadata of the step, and as a line of the run's log."""
     context.add_output_metadata(facts)
     context.log.info("; ".join(f"{name.replace('_', ' ')}: {fact}" for name, fact in facts.items()))

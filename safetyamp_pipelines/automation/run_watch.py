@@ -1,4 +1,4 @@
-"""The sensor that looks after runs whose process was killed. What becomes of them: `resources/dead_runs.py`."""
+"""The sensor that ends runs whose process was killed. How: `resources/dead_runs.py`."""
 
 import dagster as dg
 
@@ -12,10 +12,10 @@ EVERY_SECONDS = 30
     name="dead_runs",
     minimum_interval_seconds=EVERY_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Declares runs over whose process on this machine was killed, or whose push gave no sign of life for "
-    "as long as its lease lasts: they hold up no other. Always on.",
+    description="Ends runs whose process on this machine was killed, or whose push had no heartbeat for as long as its "
+    "lease lasts, so that they block no other run. Always on.",
 )
 def dead_runs_sensor(context: dg.SensorEvaluationContext, ledger: LedgerResource) -> dg.SkipReason:
     """Starts nothing."""
     dead = end_dead_runs(context.instance, lambda: ledger.get().silent_runs())
-    return dg.SkipReason(f"declared over, since they are dead: {', '.join(dead)}" if dead else "no run is dead")
+    return dg.SkipReason(f"ended, since they are dead: {', '.join(dead)}" if dead else "no run is dead")

@@ -15,8 +15,8 @@ from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Outcome
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
-from safetyamp_pipelines.sync.planning.conditions import looked_after
-from safetyamp_pipelines.sync.planning.proofs import still_on
+from safetyamp_pipelines.sync.planning.conditions import rows_in_scope
+from safetyamp_pipelines.sync.planning.proofs import leavers_still_on
 from safetyamp_pipelines.sync.rules.limits import Limit
 from safetyamp_pipelines.systems.http.budget import LONGEST_SETTLE
 from safetyamp_pipelines.systems.http.budget_postgres import booked_calls
@@ -97,9 +97,11 @@ def judge_leavers(employees: Snapshot, users: Snapshot, ledger: Ledger, settings
     table = references({EMPLOYEES.table: users.records})[EMPLOYEES.table]
     links = ledger.links(EMPLOYEES.name)
     rules = config.of(EMPLOYEES)
-    people = looked_after(EMPLOYEES, rules, employees.records, links)
+    people = rows_in_scope(EMPLOYEES, rules, employees.records, links)
     worked = rules.last_day_worked
-    on = still_on(people, table, links, at=at, promised=promised, timezone=config.timezone, last_day_worked=worked)
+    on = leavers_still_on(
+        people, table, links, at=at, promised=promised, timezone=config.timezone, last_day_worked=worked
+    )
     aside = ledger.standing(EMPLOYEES.name, [Outcome.NOT_PUSHED])
     overdue = {
         key: ended

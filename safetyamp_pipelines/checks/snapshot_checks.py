@@ -60,12 +60,12 @@ def judge_certificate(snapshot: Snapshot) -> Judged:
         level,
         f"{held.unique_keys} different keys in {held.rows} rows",
         "as many keys as rows",
-        keys=_twice(snapshot) if level is Level.ERROR else (),
+        keys=_duplicate_keys(snapshot) if level is Level.ERROR else (),
         more={**more, **notices},
     )
 
 
-def _twice(snapshot: Snapshot) -> tuple[str, ...]:
+def _duplicate_keys(snapshot: Snapshot) -> tuple[str, ...]:
     """The keys that several records have, in the columns that should tell them apart."""
     columns = SCHEMAS[snapshot.table].key
     keys = Counter("/".join(str(record.get(column)) for column in columns) for record in snapshot.records)

@@ -41,11 +41,13 @@ def demo(
     shutil.rmtree(home, ignore_errors=True)
     with _world(employees, home) as box:
         environment = _environment(box, home)
-        _say("The embedded world is up: SafetyAmp, Samsara, Microsoft login and Graph on loopback, Viewpoint in SQLite")
+        _heading(
+            "The embedded world is up: SafetyAmp, Samsara, Microsoft login and Graph on loopback, Viewpoint in SQLite"
+        )
         _safetyamp(["doctor"], environment)
-        _say("First run: snapshot everything, plan everything, push")
+        _heading("First run: snapshot everything, plan everything, push")
         first = _safetyamp(["sync"], environment)
-        _say("Second run: nothing has changed since, so nothing may be written")
+        _heading("Second run: nothing has changed since, so nothing may be written")
         second = _sync_json(environment)
         console.print(
             f"second run: {second['writes']} writes, {second['calls']} calls to SafetyAmp, "
@@ -53,8 +55,8 @@ def demo(
             highlight=False,
         )
         if first == 1:
-            _say("The `failed` record is intended: its e-mail belongs to an account that was deleted in SafetyAmp")
-        _say("Jira, the second family: the issues of a Cloud and a Data Center in one typed table")
+            _heading("The `failed` record is intended: its e-mail belongs to an account that was deleted in SafetyAmp")
+        _heading("Jira, the second family: the issues of a Cloud and a Data Center in one typed table")
         jira = _safetyamp(["jira", "sync"], environment)
         console.print(
             "Next: `make dev` opens such a world in the Dagster UI and on the desk.",
@@ -81,7 +83,7 @@ def ui(
         (home / "environment").write_text(
             "".join(f"export {name}={value!r}\n" for name, value in for_shells.items()), encoding="utf-8"
         )
-        _say("Where everything is, until Ctrl-C")
+        _heading("Where everything is, until Ctrl-C")
         places = {
             "Dagster UI": f"http://127.0.0.1:{port}  (job sync_all)",
             "the desk": f"http://127.0.0.1:{desk_port}  (find, plan, queue, runs, state)",
@@ -91,7 +93,7 @@ def ui(
         }
         for name, place in places.items():
             console.print(f"  {name:<13} {place}", highlight=False, soft_wrap=True)
-        _say("Five experiments to try in that shell")
+        _heading("Five experiments to try in that shell")
         for line, shows in EXPERIMENTS.items():
             console.print(f"  safetyamp-sandbox do {line:<15} {shows}", highlight=False, soft_wrap=True)
         # A shell that starts this in the background ignores SIGINT for it, and Dagster would inherit that and then
@@ -144,7 +146,7 @@ def _sync_json(environment: dict[str, str]) -> dict[str, Any]:
     return document
 
 
-def _say(text: str) -> None:
+def _heading(text: str) -> None:
     console.print(f"\n[bold cyan]{text}[/]", highlight=False)
 
 

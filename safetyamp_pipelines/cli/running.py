@@ -272,7 +272,7 @@ def _explain(ran: Ran, result: dg.ExecuteInProcessResult, told: _Listening) -> N
         if step in failures and failures[step].kind == "check"
     }
     others = {step: found for step, found in failures.items() if step not in red}
-    ran.causes = [*refused, *_rests(result), *red.values(), *causes_of(others)]
+    ran.causes = [*refused, *_pause_causes(result), *red.values(), *causes_of(others)]
     if not result.success and not ran.causes:
         ran.causes = [Cause("the run failed outside its steps; its events in the Dagster UI tell why", (), True)]
     counted = {"/".join(key) for key, values in _metadata(result).items() if "writes" in values or STOPPED in values}
@@ -280,7 +280,7 @@ def _explain(ran: Ran, result: dg.ExecuteInProcessResult, told: _Listening) -> N
     ran.wrote_nothing = not ran.writes and not in_doubt
 
 
-def _rests(result: dg.ExecuteInProcessResult) -> list[Cause]:
+def _pause_causes(result: dg.ExecuteInProcessResult) -> list[Cause]:
     """Why people wanted pushes to stop, or not to begin: one cause each, with the pushes that it concerns."""
     steps: dict[str, list[str]] = {}
     for key, values in _metadata(result).items():

@@ -139,7 +139,7 @@ class JiraClient:
                     if answer.get("issueErrors"):  # issues that are there and could not be given just now
                         raise ReadError(self._table("issues"), "some issues could not be given")
                 else:
-                    issues = self._those(some, fields=list(fields))
+                    issues = self._pages_by_ids(some, fields=list(fields))
             found |= {issue_id(issue): issue for issue in issues if issue_id(issue) in set(some)}
         return found
 
@@ -237,7 +237,7 @@ class JiraClient:
             do = f'the search is gone there: set "kind": "cloud" for {self.instance.name} in JIRA_INSTANCES'
             raise ReadError(self._table("issues"), do) from None
 
-    def _those(self, ids: Sequence[int], **asked: Any) -> list[Issue]:
+    def _pages_by_ids(self, ids: Sequence[int], **asked: Any) -> list[Issue]:
         """A Data Center's issues of these ids, in as many pages as it makes; ids that are none are no error."""
         jql = f"id in ({','.join(map(str, ids))}) ORDER BY id ASC"
         body = {"jql": jql, "validateQuery": False, **asked}
@@ -272,7 +272,7 @@ class JiraClient:
         return {one: Log(histories) for one, histories in logs.items()}
 
     def _expanded_changelogs(self, ids: Sequence[int]) -> dict[int, Log]:
-        issues = {issue_id(one): one for one in self._those(ids, fields=["updated"], expand=["changelog"])}
+        issues = {issue_id(one): one for one in self._pages_by_ids(ids, fields=["updated"], expand=["changelog"])}
         logs: dict[int, Log] = {}
         for one, issue in issues.items():
             logs[one] = _whole_log(issue)

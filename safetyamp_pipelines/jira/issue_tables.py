@@ -183,7 +183,7 @@ def write_rows(connection: sa.Connection, table: sa.Table, instance: str, rows: 
     counts = {"created": 0, "updated": 0, "unchanged": 0, "older": 0}
     for row in rows:
         before = known.get(row["issue_id"])
-        counts[_fate(before, row)] += 1
+        counts[_outcome(before, row)] += 1
         row["old_keys"] = _old_keys(before, row)
         for name, value in row.items():
             if value is ABSENT:
@@ -206,7 +206,7 @@ def _known(connection: sa.Connection, table: sa.Table, instance: str, rows: Sequ
     return {found.issue_id: found for found in connection.execute(query)}
 
 
-def _fate(before: Any, row: Row) -> str:
+def _outcome(before: Any, row: Row) -> str:
     if before is None:
         return "created"
     if (before.updated, before.read_at) > (row["updated"], row["read_at"]):

@@ -30,13 +30,13 @@ class Failures(Store):
 
     def failures(self, entity: str, *, now: datetime | None = None) -> dict[str, Failure]:
         """Source key → failure, of those that still stand at `now` (default: the ledger's clock)."""
-        query = select(t.failures).where(t.failures.c.entity == entity, stands(now or self._clock()))
+        query = select(t.failures).where(t.failures.c.entity == entity, is_open(now or self._clock()))
         with self._reading() as db:
             return {failure.source_key: failure for failure in records(Failure, db, query)}
 
     def all_failures(self, *, now: datetime | None = None) -> list[tuple[str, Failure]]:
         """(entity, failure) of every entity, in the order of their keys, of those that still stand at `now`."""
-        query = select(t.failures).where(stands(now or self._clock()))
+        query = select(t.failures).where(is_open(now or self._clock()))
         with self._reading() as db:
             rows = db.execute(query.order_by(*t.failures.primary_key)).mappings()
             return [(row["entity"], as_record(Failure, row)) for row in rows]
@@ -114,8 +114,8 @@ def clear_failure(db: Connection, entity: str, source_key: str, pushed: Collecti
         db.execute(delete(t.failures).where(of_key(t.failures, entity, source_key)))
 
 
-def stands(now: datetime) -> ColumnElement[bool]:
-    """A failure stands until it expires; one that a person dismissed until it is cleared or retried."""
+def is_open(now: datetime) -> ColumnElement[bool]:
+    """A failure is open until it expires; one that a person dismissed, until it is cleared or retried."""
     return or_(t.failures.c.expires_at > now, t.failures.c.state == "dismissed")
 
 

@@ -26,7 +26,7 @@ c = t.verdicts.c
 COLUMNS = ("outcome", "rule", "reasons", "notes")
 """What makes two verdicts the same."""
 Wording = tuple[Any, ...]
-"""What a verdict says, in the order of COLUMNS."""
+"""The values of a verdict, in the order of COLUMNS."""
 GONE: Wording = (None, "", [], [])
 """What is said of a record that earlier runs saw and this one did not."""
 
@@ -82,15 +82,15 @@ class Verdicts(Store):
         `at` is when the run looked at the sources. A run that logs again, nobody having logged in between, replaces
         what it said and keeps its time.
         """
-        told = {verdict.source_key: wording(verdict) for verdict in verdicts}
+        told = {verdict.source_key: verdict_columns(verdict) for verdict in verdicts}
         with self._writing() as db:
             # Two runs that log at once take turns: each compares with what stands. A lease nobody holds will do.
             locked_lease(db, f"verdicts of {entity}")
             run = logged_run(db, run_id, entity, at, Counter(outcome for outcome, *_ in told.values()))
-            standing = standing_verdicts(db, entity)
+            standing = current_verdicts(db, entity)
             now = {**dict.fromkeys(standing, GONE), **told}
             changed = {key: said for key, said in now.items() if standing.get(key) != said}
-            stand_from(db, entity, run, changed)
+            replace_verdicts(db, entity, run, changed)
 
     def verdict_history(self, entity: str, source_key: str, runs: int = 10) -> list[LoggedVerdict]:
         """The record's verdict in each of the entity's last runs, newest first, from the first run that saw it on."""
@@ -138,7 +138,7 @@ class Verdicts(Store):
             r = t.runs.c
             runs = select(r.id, r.run_id, r.at).where(r.entity == entity).order_by(r.id)
             looks = tuple(Look(*row) for row in db.execute(runs))
-            for key, outcome, since, until in db.execute(_standing(entity, keys)):
+            for key, outcome, since, until in db.execute(_verdict_spans(entity, keys)):
                 standing[key].append(Standing(outcome, since, until))
             for key, number, run_id, status, http_status in db.execute(_attempts(entity, keys)):
                 attempts[key].append(Attempt(number, run_id, status, http_status))
@@ -149,8 +149,8 @@ class Verdicts(Store):
         )
 
 
-def wording(verdict: Verdict) -> Wording:
-    """What the verdict says, in the types that the database gives back."""
+def verdict_columns(verdict: Verdict) -> Wording:
+    """The values of COLUMNS for the verdict, in the types that the database returns."""
     return (str(verdict.outcome), verdict.rule, list(verdict.reasons), list(verdict.notes))
 
 
@@ -160,7 +160,7 @@ def newest_runs(entity: str, limit: int) -> Select[Any]:
 
 
 def logged_run(db: Connection, run_id: str, entity: str, at: datetime, counts: Mapping[str, int]) -> int:
-    """The id of a new row for the run; or of its old one, taken back, when that is the entity's newest."""
+    """The id of a new row for the run; or of its old row, cleared of verdicts, when that is the entity's newest."""
     newest = db.execute(newest_runs(entity, 1)).one_or_none()
     if newest is None or newest.run_id != run_id:
         new = insert(t.runs).values(run_id=run_id, entity=entity, at=at, counts=dict(counts))
@@ -173,25 +173,25 @@ def logged_run(db: Connection, run_id: str, entity: str, at: datetime, counts: M
     return int(newest.id)
 
 
-def standing_verdicts(db: Connection, entity: str) -> dict[str, Wording]:
-    """Source key → what the last run that knew better said."""
+def current_verdicts(db: Connection, entity: str) -> dict[str, Wording]:
+    """Source key → the verdict in force, from the last run that changed it."""
     columns = [c[name] for name in COLUMNS]
     query = select(c.source_key, *columns).where(c.entity == entity, c.until_id.is_(None))
-    return {key: tuple(said) for key, *said in db.execute(query)}
+    return {key: tuple(values) for key, *values in db.execute(query)}
 
 
-def stand_from(db: Connection, entity: str, run: int, changed: dict[str, Wording]) -> None:
-    """Let these verdicts stand from the run on, and those they replace no longer; two statements, however many."""
+def replace_verdicts(db: Connection, entity: str, run: int, changed: dict[str, Wording]) -> None:
+    """Put these verdicts in force from the run on, and end those they replace; two statements, however many."""
     if not changed:
         return
     rows = [
-        {"entity": entity, "source_key": key, "since_id": run, **dict(zip(COLUMNS, said, strict=True))}
-        for key, said in changed.items()
+        {"entity": entity, "source_key": key, "since_id": run, **dict(zip(COLUMNS, values, strict=True))}
+        for key, values in changed.items()
     ]
     db.execute(insert(t.verdicts), rows)
     own = select(c.source_key).where(c.since_id == run)
-    standing = update(t.verdicts).where(c.entity == entity, c.until_id.is_(None))
-    replaced = standing.where(c.since_id != run, c.source_key.in_(own))
+    in_force = update(t.verdicts).where(c.entity == entity, c.until_id.is_(None))
+    replaced = in_force.where(c.since_id != run, c.source_key.in_(own))
     db.execute(replaced.values(until_id=run))
 
 
@@ -208,7 +208,7 @@ def verdict_record(run: RowMapping, span: RowMapping) -> LoggedVerdict:
     )
 
 
-def _standing(entity: str, keys: Select[str]) -> Select[str, str | None, int, int | None]:
+def _verdict_spans(entity: str, keys: Select[str]) -> Select[str, str | None, int, int | None]:
     columns = (c.source_key, c.outcome, c.since_id, c.until_id)
     chosen = select(*columns).where(c.entity == entity, c.source_key.in_(keys))
     return chosen.order_by(c.since_id)

@@ -112,10 +112,10 @@ class LedgerJournal:
     def beat(self) -> None:
         self.heartbeat()
 
-    def why_rest(self) -> str | None:
+    def pause_reason(self) -> str | None:
         return self.resting()
 
-    def why_stop(self) -> str | None:
+    def interrupt_reason(self) -> str | None:
         self.heartbeat()
         return "interrupted" if self.is_interrupted() else None
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sync.entities.employees import SPEC
 from safetyamp_pipelines.sync.entities.registry import OBSERVED, asset_name, references
-from safetyamp_pipelines.sync.planning.conditions import looked_after
-from safetyamp_pipelines.sync.planning.proofs import still_on
+from safetyamp_pipelines.sync.planning.conditions import rows_in_scope
+from safetyamp_pipelines.sync.planning.proofs import leavers_still_on
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 from safetyamp_pipelines.systems.snapshots.parquet import snapshot_from_parquet
 from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
@@ -23,8 +23,8 @@ def leavers_with_access(store: SnapshotStore, ledger: Ledger, config: SyncConfig
         return None
     rows = snapshot_from_parquet(store.read(users), users.content).records
     links, people = ledger.links(SPEC.name), snapshot_from_parquet(store.read(employees), employees.content).records
-    return still_on(
-        looked_after(SPEC, config.of(SPEC), people, links),
+    return leavers_still_on(
+        rows_in_scope(SPEC, config.of(SPEC), people, links),
         references({SPEC.table: rows})[SPEC.table],
         links,
         at=datetime.fromisoformat(employees.published_at),

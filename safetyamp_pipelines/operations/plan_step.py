@@ -196,11 +196,11 @@ def load_stored(
     inputs = plan_inputs(spec, fetch, ledger, config, unread)
     snapshots = {table: inputs.snapshot(table) for table in tables}
     read = [table for table in spec.observed if f"{OBSERVED}/{table}" not in unread]
-    shown = references({table: _shown(store, table, ref.run_id, fetch) for table in read})
+    shown = references({table: _table_after_push(store, table, ref.run_id, fetch) for table in read})
     return Stored(spec.with_custom(config.of(spec)), config, ref.run_id, plan, snapshots, inputs, shown)
 
 
-def _shown(store: SnapshotStore, table: str, run_id: str, fetch: Fetch) -> tuple[Record, ...]:
+def _table_after_push(store: SnapshotStore, table: str, run_id: str, fetch: Fetch) -> tuple[Record, ...]:
     """The table as a push of that run left it, else as it was observed."""
     stored = [ref for spec in writers(table) if (ref := store.newest(asset_name(spec), run_id)) is not None]
     found: Snapshot = _value(store, stored[-1]) if stored else fetch(f"{OBSERVED}/{table}")

@@ -101,7 +101,7 @@ def push_plan(
 
     def resting() -> str | None:
         now = settings.sync_config_now().schedule
-        return None if is_undo else why_rest(ledger, now, asked_at, rules.schedule)
+        return None if is_undo else pause_reason(ledger, now, asked_at, rules.schedule)
 
     if (why := resting()) is not None:
         raise Resting(f"syncing is {why}")
@@ -152,7 +152,7 @@ def _close(spec: EntitySpec, plan: Plan, ledger: Ledger, session: int, result: P
     _end_decisions(spec, plan, ledger, done)
 
 
-def why_rest(
+def pause_reason(
     ledger: Ledger, schedule: ScheduleConfig, asked_at: datetime | None = None, known: ScheduleConfig | None = None
 ) -> str | None:
     """The pause, or the freeze that people did not know of when they asked for a push; None when neither holds. `known`

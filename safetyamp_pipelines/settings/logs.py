@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from safetyamp_pipelines.settings.log_file import RotatedFile
-from safetyamp_pipelines.sync.entities.registry import PERSONAL, letters
+from safetyamp_pipelines.sync.entities.registry import PERSONAL, spelling_of
 from safetyamp_pipelines.sync.model.text import displayed, displayed_lines
 
 HIDDEN = "[hidden]"
@@ -48,7 +48,7 @@ _IN_TEXT = (
 
 def redacted(key: str, value: Any) -> Any:
     """The value as it may be logged: hidden by its key's name, cleaned of addresses and logins inside text."""
-    plain = letters(key)
+    plain = spelling_of(key)
     if value is None or isinstance(value, bool):
         return value
     if _RECORD.fullmatch(plain) and isinstance(value, int):  # a count of records, not a record

@@ -53,9 +53,9 @@ def test_a_push_is_taken_back_from_the_launchpad(box: Sandbox) -> None:
         result = launch(box, {"session": session, "reason": "wrong file", "by": "Kim"}, instance)
         undone = told(result)
 
-        assert (dry["writes"], looked, "nothing was written" in dry["told"]) == (0, [], True)
+        assert (dry["writes"], looked, "nothing was written" in dry["summary"]) == (0, [], True)
         assert (undone["undoes"], undone["entity"], undone["writes"]) == (session, "employees", 1)
-        assert "syncing is paused by Kim" in undone["told"]
+        assert "syncing is paused by Kim" in undone["summary"]
         newest, pause = ledger.sessions(1)[0], ledger.pause_state()
         assert (newest.undoes, newest.run_id) == (session, result.run_id)
         assert newest.run_id != run

@@ -212,6 +212,6 @@ def test_every_question_whether_to_stop_is_a_sign_of_life(ledger: Ledger) -> Non
     beats: list[int] = []
     journal = journal_of(ledger, beats)
 
-    assert journal.why_stop() is None
+    assert journal.interrupt_reason() is None
     journal.beat()
     assert len(beats) == 2

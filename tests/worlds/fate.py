@@ -29,7 +29,7 @@ from worlds.story import Run
 Answer = TypeVar("Answer")
 BEGIN = datetime(2026, 11, 20, 10, tzinfo=UTC)
 SECONDS_PER_CALL = 1
-READ_ONLY = frozenset({"open_intents", "linked", "has_written_since", "beat", "why_rest", "why_stop"})
+READ_ONLY = frozenset({"open_intents", "linked", "has_written_since", "beat", "pause_reason", "interrupt_reason"})
 """What a journal is asked without writing: a process that dies there dies as it would at the next call."""
 
 

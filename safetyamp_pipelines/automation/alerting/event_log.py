@@ -56,7 +56,7 @@ class Reader:
         event = entry.get_dagster_event()
         if event.event_type is dg.DagsterEventType.RUN_FAILURE:
             yield from self._failed(entry)
-        elif self._is_own_plan(entry) and _may_alarm(event):
+        elif self._is_own_plan(entry) and _may_be_problem(event):
             return
         elif event.event_type is dg.DagsterEventType.RUN_SUCCESS:
             yield from self._succeeded(entry)
@@ -69,7 +69,7 @@ class Reader:
             if not self._is_in_part(entry, made.asset_key):
                 yield from _materialised(entry, made)
         elif isinstance(event.event_specific_data, FreshnessStateChange):
-            yield from _aged(event.event_specific_data, rests=self.rests)
+            yield from _stale_assets(event.event_specific_data, rests=self.rests)
 
     def _run(self, entry: dg.EventLogEntry) -> dg.DagsterRun | None:
         """The run of an event, asked for once; None for events without one, and when it was deleted since."""
@@ -129,7 +129,7 @@ def _checked(entry: dg.EventLogEntry, found: dg.AssetCheckEvaluation, described:
     if found.check_name == _COUNTED_ELSEWHERE and not is_error:
         return
     shown = {label: str(value.value) for label, value in found.metadata.items()}
-    right, wrong, advice = _ways(found.check_name, shown, described, is_error=is_error)
+    right, wrong, advice = _actions(found.check_name, shown, described, is_error=is_error)
     yield Red(
         problem=token,
         level=Level.CRITICAL if is_error else Level.DIGEST,
@@ -166,7 +166,7 @@ def _limit(found: dg.AssetCheckEvaluation, shown: Mapping[str, str]) -> Iterator
         yield f"New columns: {shown['new_columns']}"
 
 
-def _ways(check: str, shown: Mapping[str, str], described: str, *, is_error: bool) -> tuple[str, str, str]:
+def _actions(check: str, shown: Mapping[str, str], described: str, *, is_error: bool) -> tuple[str, str, str]:
     """What to do if it is right, if it is wrong, or at all: from the commands and the description of the check."""
     look = f"`{shown['look_closer']}`" if shown.get("look_closer") else ""
     if HEADLINE in shown:
@@ -235,14 +235,14 @@ def _keys(table: Any, verdicts: tuple[str, ...]) -> str:
     return listed(row.data["key"] for row in table.records if row.data["verdict"] in verdicts)
 
 
-def _may_alarm(event: dg.DagsterEvent) -> bool:
+def _may_be_problem(event: dg.DagsterEvent) -> bool:
     """Whether the event is bad news, or may be."""
     if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
         return not event.asset_check_evaluation_data.passed
     return event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION
 
 
-def _aged(change: FreshnessStateChange, *, rests: bool) -> Iterator[Signal]:
+def _stale_assets(change: FreshnessStateChange, *, rests: bool) -> Iterator[Signal]:
     """All assets that are too old are one problem: when syncing stands still, they all are."""
     asset = change.key.to_user_string()
     token = f"fresh/{asset}"

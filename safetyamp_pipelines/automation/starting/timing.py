@@ -1,7 +1,7 @@
-"""Whether a schedule or sensor may start a sync now, and if not, why, in the words of an operator.
+"""Whether a schedule or sensor may start a sync now, and if not, why, in a sentence for operators.
 
-The facts are Dagster's own run records and the ledger; freezes and quarantine are decided in `sync/`. Runs that a
-person starts ask nothing here.
+It is decided from Dagster's run records and the ledger; the rules for freezes and quarantine are in `sync/`. Runs that
+a person starts do not depend on it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def why_paused_or_busy(
 def why_quarantined(
     instance: dg.DagsterInstance, config: ScheduleConfig, interval: timedelta, now: datetime
 ) -> str | None:
-    """Why an unhealthy sync is not tried again yet; None when it may be."""
+    """Why a sync that keeps failing is not tried again yet; None when it may be."""
     found = quarantine_after(_whole_syncs(instance), config.quarantine_after)
     if found is None or not found.holds(now, interval):
         return None
@@ -102,7 +102,7 @@ def is_partial(run_config: Any) -> bool:
 
 
 def _ended_at(record: dg.RunRecord) -> datetime:
-    """When it ended; a run that died has no end of its own, but the moment it was found dead."""
+    """When it ended; for a run that died, when that was noticed."""
     return datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
 
 

@@ -136,7 +136,7 @@ def _name(problem: Problem, *, is_over: bool) -> str:
 def _lines(problem: Problem, links: Links, seen_from: float | None) -> Iterator[str]:
     yield _name(problem, is_over=not problem.is_news)
     if problem.is_news and problem.recovered_at is None:
-        yield from _ways(problem, links)
+        yield from _render_actions(problem, links)
     if problem.is_news and problem.detail:
         # Further lines are set back: what a system answered cannot pass for a line of ours.
         yield displayed_lines(problem.detail[:LONGEST_DETAIL]).replace("\n", "\n    ")
@@ -149,7 +149,7 @@ def _lines(problem: Problem, links: Links, seen_from: float | None) -> Iterator[
         yield f"Asset: {links.ui_url}/assets/{quote(problem.asset)}" if links.ui_url else f"Asset: {problem.asset}"
 
 
-def _ways(problem: Problem, links: Links) -> Iterator[str]:
+def _render_actions(problem: Problem, links: Links) -> Iterator[str]:
     """What people can do, each with its command and where the desk shows it."""
     link = f" → {links.desk_url}/{quote(problem.page)}" if links.desk_url and problem.page else ""
     for question, way in (("Right?", problem.right), ("Wrong?", problem.wrong), ("What to do:", problem.advice)):

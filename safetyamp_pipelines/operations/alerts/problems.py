@@ -134,7 +134,7 @@ def absorb(state: State, signals: Iterable[Signal]) -> State:
     for signal in signals:
         if isinstance(signal, Green):
             for name, problem in problems.items():
-                problems[name] = _eased(problem, signal)
+                problems[name] = _without_met_needs(problem, signal)
         elif (known := problems.get(signal.problem)) is not None:
             if not signal.is_standing or known.recovered_at is not None:
                 problems[signal.problem] = _again(known, signal)
@@ -193,7 +193,7 @@ def _again(known: Problem, red: Red) -> Problem:
     )
 
 
-def _eased(problem: Problem, green: Green) -> Problem:
+def _without_met_needs(problem: Problem, green: Green) -> Problem:
     """Without the needs that are met now; over once none is left."""
     if problem.recovered_at is not None or green.tokens.isdisjoint(problem.needs):
         return problem

@@ -63,7 +63,7 @@ def _of_entity(stored: Stored, wanted: str) -> Iterator[Hit]:
         name, key = target_name(stored.spec, row), stored.shown[stored.spec.table].key_of(target_id) or ""
         if any(record.natural_key == key for record in stored.desired):
             continue
-        if (best := _best(wanted, [("name", name), ("key", key), *_shown(stored, row)])) is not None:
+        if (best := _best(wanted, [("name", name), ("key", key), *_unique_values(stored, row)])) is not None:
             yield Hit(best[0], stored.spec.name, key, name, best[1], str(target_id))
 
 
@@ -80,10 +80,10 @@ def _values(stored: Stored, record: Desired, name: str, row: Mapping[str, Any] |
             yield "key", value
     if row is not None:
         yield "name", target_name(stored.spec, row)
-        yield from _shown(stored, row)
+        yield from _unique_values(stored, row)
 
 
-def _shown(stored: Stored, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _unique_values(stored: Stored, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for field in stored.spec.fields:
         if field.unique is not None and field.read is not None:
             yield field.label, at_path(row, field.read)

@@ -43,15 +43,15 @@ def register(spec: EntitySpec) -> None:
     for table in (*spec.reads, spec.target):
         TABLES[table.name] = table
         SCHEMAS[f"{OBSERVED}/{table.name}"] = table.schema
-    PERSONAL.update(map(letters, _personal_names(spec)))
+    PERSONAL.update(map(spelling_of, _personal_names(spec)))
 
 
 def hide_in_logs(names: Iterable[str]) -> None:
     """Names of personal values that sync.yaml adds; like those of declared fields they stay hidden in this process."""
-    PERSONAL.update(map(letters, names))
+    PERSONAL.update(map(spelling_of, names))
 
 
-def letters(name: str) -> str:
+def spelling_of(name: str) -> str:
     """A name as it is compared where spellings differ: `zip_code`, `zipCode` and `ZIP-CODE` are one."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 

@@ -72,7 +72,7 @@ class Circumstances:
         )
         return sorted(found, key=str)
 
-    def still(self, cause: Cause, values: Mapping[str, Any], own: Id | None) -> bool:
+    def is_unchanged(self, cause: Cause, values: Mapping[str, Any], own: Id | None) -> bool:
         """Whether nothing of that cause has changed. What an old cause does not speak of has not."""
         holders = cause.get("holders", {})
         now = self.cause([*cause.get("references", {}), *holders], values, own, duplicates=holders)

@@ -52,7 +52,7 @@ def why_outside(spec: EntitySpec, rules: EntityRules, rows: Rows) -> str | None:
     return None
 
 
-def looked_after(spec: EntitySpec, rules: EntityRules, rows: Iterable[Record], known: Container[str]) -> list[Record]:
+def rows_in_scope(spec: EntitySpec, rules: EntityRules, rows: Iterable[Record], known: Container[str]) -> list[Record]:
     """The rows of the key's table whose records are in scope, or `known` by a link: these are switched off when they
     leave. Conditions on other tables are not asked."""
     return [row for row in rows if spec.key.of(row) in known or not why_outside(spec, rules, {spec.key.table: row})]

@@ -18,9 +18,9 @@ from safetyamp_pipelines.sync.planning.circumstances import Circumstances, mappi
 from safetyamp_pipelines.sync.planning.collisions import Collisions, Holding, find_collisions
 from safetyamp_pipelines.sync.planning.custom import desired_of
 from safetyamp_pipelines.sync.planning.difference import observed_value, value_hash
-from safetyamp_pipelines.sync.planning.guards import Scale, held_by, refusals, set_aside, still_asked
+from safetyamp_pipelines.sync.planning.guards import Scale, held_by, refusals, set_aside, undecided_guards
 from safetyamp_pipelines.sync.planning.matching import match_records
-from safetyamp_pipelines.sync.planning.only import only
+from safetyamp_pipelines.sync.planning.only import reduced_to
 from safetyamp_pipelines.sync.planning.proofs import account_of
 from safetyamp_pipelines.sync.planning.references import with_own_references, with_references
 from safetyamp_pipelines.sync.planning.verdicts import Decisions, Ground, left_alone
@@ -40,7 +40,7 @@ def plan_entity(spec: EntitySpec, inputs: Inputs, config: SyncConfig, keys: Coll
     """The plan of one entity, or of some of its source keys. Raises SnapshotError when a snapshot it needs is missing,
     torn or uncertified, PlanRefused for a key that is no record."""
     plan = _Planner(spec, inputs, config, keys).plan()
-    return only(spec, plan, keys) if keys else plan
+    return reduced_to(spec, plan, keys) if keys else plan
 
 
 def _with_readable_key(record: Desired) -> Desired:
@@ -102,12 +102,12 @@ class _Planner:
             verdicts=tuple(self._guarded(verdict) for verdict in made.verdicts),
             findings=tuple(sorted(findings, key=lambda finding: (finding.kind, finding.key))),
             agreed=tuple(made.agreed),
-            refused=still_asked(refused, self.decided),
+            refused=undecided_guards(refused, self.decided),
             held=tuple(held for key, held in sorted(self.held.items()) if key not in self.decided),
             set_aside=tuple(held for key, held in sorted(self.held.items()) if key in self.decided),
             questions=tuple(made.questions),
             approved=self._approved(judged, changes),
-            source_rows=self._well_rows(refused),
+            source_rows=self._healthy_row_counts(refused),
             mapping_hash=self.mapping,
             revived=self._revived(collisions),
             records=account.records,
@@ -123,7 +123,7 @@ class _Planner:
     def _settled(self) -> tuple[Decisions, Collisions]:
         """Decide until nothing is learnt that would change a decision."""
         made, collisions = self._decide_all()
-        while self._learn(made, collisions):
+        while self._found_unplanned(made, collisions):
             made, collisions = self._decide_all()
         return made, collisions
 
@@ -139,20 +139,20 @@ class _Planner:
         return replace(verdict, outcome=Outcome.HELD, rule=held.guard, reasons=(*verdict.reasons, why))
 
     def judge(self, changes: Sequence[Change]) -> tuple[Refused, ...]:
-        """The guards that stand against these changes of the plan."""
+        """The guards that hold changes among these."""
         return refusals(self.spec, changes, self._scale(changes), self.config.guards)
 
     def _source_rows(self) -> dict[str, int]:
         read = [source for source in self.spec.sources if source not in self.inputs.unread]
         return {source: self.inputs.certificate(source).rows for source in read}
 
-    def _well_rows(self, refused: Sequence[Refused]) -> dict[str, int]:
-        """The sizes that the next guards compare with: not those of a source that is held to be sick."""
-        sick = {guard.source for guard in refused}
-        return {source: rows for source, rows in self._source_rows().items() if source not in sick}
+    def _healthy_row_counts(self, refused: Sequence[Refused]) -> dict[str, int]:
+        """The sizes that the next guards compare with, without sources that a guard finds empty or shrunken now."""
+        suspect = {guard.source for guard in refused}
+        return {source: rows for source, rows in self._source_rows().items() if source not in suspect}
 
     def _scale(self, changes: Sequence[Change]) -> Scale:
-        """What the guards measure against: the records that are or will be in SafetyAmp, and where they stand."""
+        """What the guards measure against: the records that are or will be in SafetyAmp, and their groups."""
         groups = {record.source_key: self._groups(record) for record in [*self.desired, *self.others]}
         creates = sum(change.action is Action.CREATE for change in changes)
         return Scale(
@@ -194,17 +194,17 @@ class _Planner:
             made.decide(record)
         return made, collisions
 
-    def _learn(self, made: Decisions, collisions: Collisions) -> bool:
-        """Whether some change counts on another that is not planned after all: on a unique value set free by a record
-        that is held or rejected, or on a supervisor whose creation SafetyAmp refused. What is learnt only grows."""
+    def _found_unplanned(self, made: Decisions, collisions: Collisions) -> bool:
+        """Whether some change depends on another that is not planned after all: on a unique value set free by a record
+        that is held or rejected, or on a supervisor whose creation SafetyAmp refused. Such findings only accumulate."""
         known = len(self.keeps) + len(self.absent)
         changes = [change for change in made.changes if change.source_key not in self.held]
         written = {(change.source_key, name) for change in changes for name in change.fields}
         for waiting, holdings in collisions.waits_for.items():
             for holder, field in holdings:
                 is_taken, is_given = (waiting, field) in written, (holder, field) in written
-                is_in_vain = not is_taken and field in collisions.released.get(holder, ())
-                if is_in_vain or (is_taken and not is_given):
+                is_unused = not is_taken and field in collisions.released.get(holder, ())
+                if is_unused or (is_taken and not is_given):
                     self.keeps[holder, field] = ""
         self.keeps |= self._kept_in_rings(collisions)
         there = {change.natural_key for change in changes if change.action is Action.CREATE}

@@ -162,7 +162,7 @@ def held_by(
     return held, tuple(standing)
 
 
-def still_asked(refused: Iterable[Refused], decided: Set[str]) -> tuple[Refused, ...]:
+def undecided_guards(refused: Iterable[Refused], decided: Set[str]) -> tuple[Refused, ...]:
     """The guards that a person is to look at: those that hold more than what was decided, without these records."""
     asked = [(guard, tuple(key for key in guard.keys if key not in decided)) for guard in refused]
     return tuple(replace(guard, keys=keys) for guard, keys in asked if keys or not guard.keys)

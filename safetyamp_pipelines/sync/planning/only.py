@@ -19,8 +19,8 @@ ASIDE = "this run was about other records"
 MOST_NAMED = 10
 
 
-def only(spec: EntitySpec, plan: Plan, keys: Collection[str]) -> Plan:
-    """The plan of these source keys alone, by which the guards have judged it already; the other records that would
+def reduced_to(spec: EntitySpec, plan: Plan, keys: Collection[str]) -> Plan:
+    """The plan of these source keys alone, which the guards have judged in that form; the other records that would
     change get the verdict `not_pushed`.
 
     Raises PlanRefused for a key that is no record, and for a record that cannot go alone.
@@ -28,14 +28,14 @@ def only(spec: EntitySpec, plan: Plan, keys: Collection[str]) -> Plan:
     known = {verdict.source_key for verdict in plan.verdicts}
     if unknown := sorted(set(keys) - known):
         raise PlanRefused(
-            f"no {spec.noun} has the key {', '.join(unknown)}: `safetyamp explain {spec.noun} {unknown[0]}` tells why"
+            f"no {spec.noun} has the key {', '.join(unknown)}: `safetyamp explain {spec.noun} {unknown[0]}` shows why"
         )
     changes = tuple(change for change in plan.changes if change.source_key in keys)
     _refuse_dependent(spec, plan, keys)
     return replace(
         plan,
         changes=changes,
-        verdicts=tuple(verdict if verdict.source_key in keys else aside(verdict) for verdict in plan.verdicts),
+        verdicts=tuple(verdict if verdict.source_key in keys else as_not_pushed(verdict) for verdict in plan.verdicts),
         agreed=tuple(agreed for agreed in plan.agreed if agreed.source_key in keys),
         source_rows={},
         revived=tuple(key for key in plan.revived if key in keys),
@@ -43,7 +43,7 @@ def only(spec: EntitySpec, plan: Plan, keys: Collection[str]) -> Plan:
     )
 
 
-def aside(verdict: Verdict, why: str = ASIDE) -> Verdict:
+def as_not_pushed(verdict: Verdict, why: str = ASIDE) -> Verdict:
     """The verdict of a record that this run does not push."""
     if verdict.outcome not in OUTCOME_OF.values():
         return verdict
@@ -51,7 +51,7 @@ def aside(verdict: Verdict, why: str = ASIDE) -> Verdict:
 
 
 def _refuse_dependent(spec: EntitySpec, plan: Plan, keys: Collection[str]) -> None:
-    """Sent alone, such a record would be blocked, or refused and remembered for a fault that is not its own."""
+    """Sent alone, such a record would be blocked, or refused and remembered for something that is not its own fault."""
     missing = {key: needed - set(keys) for key, needed in waits_for(spec, plan.changes).items() if key in keys}
     for key, needed in sorted(missing.items()):
         if needed:

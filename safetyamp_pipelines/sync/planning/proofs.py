@@ -114,7 +114,7 @@ def account_of(spec: EntitySpec, inputs: Inputs, verdicts: Iterable[Verdict]) ->
     return Account(wanted.total(), tuple(astray))
 
 
-def still_on(
+def leavers_still_on(
     employees: Iterable[Record],
     users: TargetTable,
     links: Mapping[str, Link],

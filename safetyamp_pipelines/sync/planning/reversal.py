@@ -141,13 +141,13 @@ def _leave_taken_values(spec: EntitySpec, records: Sequence[_Record], shown: Ref
         is_settled = True
         for record in records:
             for declared in (spec.field(name) for name in list(record.fields) if spec.field(name).unique is not None):
-                bearers = _bearers(declared, record, shown[spec.table].rows)
+                bearers = _holders_of(declared, record, shown[spec.table].rows)
                 if any(declared.name not in own.get(bearer, _Record("")).fields for bearer in bearers):
                     _leave(record, declared, "another record has this value by now")
                     is_settled = False
 
 
-def _bearers(declared: Field, record: _Record, rows: Mapping[Id, Record]) -> list[Id]:
+def _holders_of(declared: Field, record: _Record, rows: Mapping[Id, Record]) -> list[Id]:
     """The other rows that bear the value which is to be set back."""
     before = record.fields[declared.name][1]
     if before is None or declared.read is None:

@@ -89,7 +89,7 @@ class Decisions:
         elif self._is_newer(record):
             self._decided(record, Outcome.SKIPPED, NEWER)
         elif record.source_key in matches.troubles:
-            self._which(record, matches.troubles[record.source_key])
+            self._decide_target(record, matches.troubles[record.source_key])
         elif match is None:
             self._decide_new(self._in_doubt(record))
         else:
@@ -122,7 +122,7 @@ class Decisions:
         rivals = self.ground.matches.rivals.get(record.source_key, ())
         if access is not None and any(self._access_of(row_id, access) != 0 for row_id in rivals):
             trouble = self.ground.matches.troubles[record.source_key]
-            self._which(record, f"{record.rule}, and access is on: {trouble}, or take it off by hand")
+            self._decide_target(record, f"{record.rule}, and access is on: {trouble}, or take it off by hand")
             return
         if match is None or access is None:
             self._decided(record, Outcome.OUT_OF_SCOPE, record.rule)
@@ -152,7 +152,7 @@ class Decisions:
         difference = diff_record(fields, record.values, row, ground.inputs.expected, link, refused, record.empty)
         self._hold_swings(record, difference)
         why = self._why_held(link) if ground.spec.access in difference.changed else None
-        decision = self._whose(record, difference, why)
+        decision = self._decide_values(record, difference, why)
         why = why if decision is None else None
         drift = difference.drift if why is None else dict.fromkeys(difference.drift, f"{DRIFT}; the record is held")
         record = self._with_drift(record, drift)
@@ -171,7 +171,7 @@ class Decisions:
         elif difference.held:
             self._decided(record, Outcome.HELD, self._contested(difference))
         elif record.rings:
-            self._which(record, "; ".join(record.rings), ("leave",))
+            self._decide_target(record, "; ".join(record.rings), ("leave",))
         else:
             self._decided(record, Outcome.UNCHANGED, f"recognised by {match.how}")
 
@@ -182,7 +182,7 @@ class Decisions:
             return False
         return link.updated_at >= datetime.fromisoformat(inputs.as_of(f"safetyamp_observed/{self.ground.spec.table}"))
 
-    def _which(self, record: Desired, trouble: str, choices: tuple[Choice, ...] = WHICH) -> None:
+    def _decide_target(self, record: Desired, trouble: str, choices: tuple[Choice, ...] = WHICH) -> None:
         """Ask which record of SafetyAmp it is: held until a person links it, or decides to leave it alone."""
         rivals = self.ground.matches.rivals.get(record.source_key, ())
         decision = self._ask(Question(record.source_key, trouble, {}, tuple(sorted(rivals, key=str)), choices))
@@ -191,7 +191,7 @@ class Decisions:
         else:
             self._decided(record, Outcome.SKIPPED, f"left as it is, {decision}")
 
-    def _whose(self, record: Desired, difference: Difference, why: str | None) -> Decision | None:
+    def _decide_values(self, record: Desired, difference: Difference, why: str | None) -> Decision | None:
         """Ask whose values stand where only a person can decide, and let the difference be as was decided."""
         access = str(self.ground.spec.access)
         contested = {**({} if why is None else {access: difference.changed[access]}), **difference.held}
@@ -259,12 +259,12 @@ class Decisions:
             return "the account is off and sync.yaml says not to switch on accounts without history"
         return None
 
-    def _adopts(self, match: Match) -> str | None:
+    def _adopting_action(self, match: Match) -> str | None:
         """The action by which a record is adopted that nobody owned; None for one that is known by now."""
         return {key.name: key.action for key in self.ground.spec.match}.get(match.how)
 
     def _action(self, match: Match, difference: Difference) -> tuple[Action, str]:
-        how = self._adopts(match)
+        how = self._adopting_action(match)
         if self.ground.spec.access in difference.changed:
             return Action.REACTIVATE, "is active again"
         labels = [field.label for field in self.ground.fields if field.name in difference.changed]
@@ -285,7 +285,7 @@ class Decisions:
             fields = {name: pair for name, pair in fields.items() if name == spec.access}
         after = {name: after for name, (_, after) in fields.items()}
         fingerprint = payload_hash(self.ground.spec.name, action, after)
-        failure = self._standing(record, match)
+        failure = self._standing_refusal(record, match)
         if failure is not None and failure.payload_hash == fingerprint:
             self._refuse_again(record, failure)
             return
@@ -295,11 +295,11 @@ class Decisions:
         )
         self._decided(record, OUTCOME_OF[action], cause)
 
-    def _standing(self, record: Desired, match: Match | None) -> Failure | None:
+    def _standing_refusal(self, record: Desired, match: Match | None) -> Failure | None:
         """The refusal of the record, unless what it hung on has changed."""
         failure = self.ground.inputs.memory.failures.get(record.source_key)
         own = match.target_id if match is not None else None
-        if failure is None or not self.ground.circumstances.still(failure.cause, record.values, own):
+        if failure is None or not self.ground.circumstances.is_unchanged(failure.cause, record.values, own):
             return None
         return failure
 
@@ -307,8 +307,8 @@ class Decisions:
         """Fields that alone a standing refusal was about, and that still have the refused value: left out, with a note
         each, so that they keep nothing else from being sent. A new record cannot do without those required. Access is
         never left out in silence."""
-        failure = self._standing(record, match)
-        can_keep = match is not None and self._adopts(match) is None
+        failure = self._standing_refusal(record, match)
+        can_keep = match is not None and self._adopting_action(match) is None
         optional = {declared.name for declared in self.ground.fields if can_keep or not declared.required}
         optional.discard(str(self.ground.spec.access))
         if failure is None or not failure.fields or not failure.fields.keys() <= optional:
@@ -337,7 +337,7 @@ class Decisions:
         """Remember what both sides share. A record that its key has yet to be written to is not remembered as ours:
         the call that does so may never arrive."""
         link = self._link(record)
-        if self._adopts(match) is not None:
+        if self._adopting_action(match) is not None:
             return
         if link is None or any(
             link.pushed.get(name) != value or name in link.not_taken for name, value in values.items()

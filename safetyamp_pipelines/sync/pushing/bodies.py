@@ -56,7 +56,7 @@ def compare_answer(
         field = spec.field(name)
         if not is_shown(field, answer):
             not_taken[name] = offered(after, before)
-        elif shows(field, answer, body[name], after, references):
+        elif has_sent_value(field, answer, body[name], after, references):
             not_taken[name] = None
         else:
             not_taken[name] = offered(after)
@@ -64,8 +64,8 @@ def compare_answer(
     return not_taken, instead
 
 
-def shows(field: Field, answer: Record, sent: Any, after: Any, references: References) -> bool:
-    """Whether the record says what was sent: references by the id sent, everything else as the plan would see it."""
+def has_sent_value(field: Field, answer: Record, sent: Any, after: Any, references: References) -> bool:
+    """Whether the record has the value that was sent: references by their id, all else as a plan would compare it."""
     if field.references is not None:
         wanted = _plain_id(field, sent)
         return bool(at_path(answer, field.read or field.name) == wanted)
@@ -75,7 +75,7 @@ def shows(field: Field, answer: Record, sent: Any, after: Any, references: Refer
 def row_after(
     spec: EntitySpec, change: Change, body: Mapping[str, Any], row: Record | None, answer: Record, target_id: Id
 ) -> dict[str, Any]:
-    """The table's row after the call: what stood there, what was sent, and what SafetyAmp answered on top."""
+    """The table's row after the call: its old values, overlaid with what was sent and then with SafetyAmp's answer."""
     after: dict[str, Any] = {**(row or {}), "id": target_id}
     for name in change.fields:
         field = spec.field(name)

@@ -1,4 +1,4 @@
-"""Compare and set: whether SafetyAmp still says what a plan believed, for exactly the fields that a change touches."""
+"""Compare and set: whether SafetyAmp still has the values that a plan assumed, for the fields that a change touches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from safetyamp_pipelines.sync.planning.difference import is_same, is_shown, obse
 from safetyamp_pipelines.sync.planning.matching import key_text, key_written
 from safetyamp_pipelines.sync.planning.verdicts import NEWER
 from safetyamp_pipelines.sync.pushing.ports import Journal
-from safetyamp_pipelines.sync.pushing.settling import says
+from safetyamp_pipelines.sync.pushing.settling import is_as_written
 from safetyamp_pipelines.sync.pushing.sight import Sight
 
 ALREADY = "SafetyAmp says so already"
@@ -22,9 +22,9 @@ Found = tuple[Outcome, str]
 
 
 class Comparison:
-    """Looks at each change just before it is sent. The rows the plan was made from need no second look; newer ones are
-    compared at no cost. `linked` are the entity's links as they stood when the push began: what another run has created
-    since the plan was made is left to the next run, and is no fault."""
+    """Checks each change just before it is sent. The rows the plan was made from need no second check; newer ones are
+    compared at no cost. `_linked` are the entity's links when the push began: what another run has created since the
+    plan was made is left to the next run, and is not a failure."""
 
     def __init__(self, spec: EntitySpec, plan: Plan, journal: Journal, sight: Sight) -> None:
         self._spec, self._plan, self._journal, self._sight = spec, plan, journal, sight
@@ -51,31 +51,31 @@ class Comparison:
         link = self._linked.get(change.source_key)
         if link is not None:
             row = self._sight.rows.get(link.target_id)
-            if row is not None and says(self._spec, row, change.after(), self._sight.names):
+            if row is not None and is_as_written(self._spec, row, change.after(), self._sight.names):
                 return Outcome.UNCHANGED, ALREADY
             return Outcome.SKIPPED, NEWER
-        if self._sight.is_newer and (label := self._borne(change)) is not None:
+        if self._sight.is_newer and (label := self._taken_key(change)) is not None:
             return Outcome.STALE, f"SafetyAmp has a record with this {label} now"
         return None
 
     def _is_done(self, change: Change, row: Record) -> bool:
-        """The same plan was pushed before, or somebody wrote the same by hand. Silence proves nothing."""
-        is_told = all(is_shown(self._spec.field(name), row) for name in change.fields)
-        return is_told and bool(says(self._spec, row, change.after(), self._sight.names))
+        """The same plan was pushed before, or somebody wrote the same by hand. A field not shown proves nothing."""
+        is_complete = all(is_shown(self._spec.field(name), row) for name in change.fields)
+        return is_complete and bool(is_as_written(self._spec, row, change.after(), self._sight.names))
 
     def _changed(self, change: Change, row: Record) -> list[str]:
-        """Labels of the fields that say neither what the plan believed nor what it wants."""
+        """Labels of the fields that have neither the value that the plan assumed nor the one it wants."""
         references, labels = self._sight.names.references, list[str]()
         for name, pair in change.fields.items():
             declared = self._spec.field(name)
-            # A field that SafetyAmp does not show stands as believed.
+            # A field that SafetyAmp does not show counts as unchanged.
             now = observed_value(declared, row, references, {name: pair[0]})
             if not any(is_same(declared, now, value, references) for value in pair):
                 labels.append(declared.label)
         return labels
 
-    def _borne(self, change: Change) -> str | None:
-        """The label of a match key of the record-to-be that a record unknown to us bears."""
+    def _taken_key(self, change: Change) -> str | None:
+        """The label of a match key of the new record that a record unknown to us has already."""
         strangers = self._keys_of_strangers()
         for key in self._spec.match:
             wanted = key_written(self._spec, key, change.after())
@@ -84,7 +84,7 @@ class Comparison:
         return None
 
     def _keys_of_strangers(self) -> Mapping[tuple[str, str], str]:
-        """(match key, value) → the key's label, for all rows that are no record of ours; made once for each look."""
+        """(match key, value) → the key's label, for all rows that are not ours; computed once per read of the table."""
         if self._strangers is None or self._strangers[0] != self._sight.began:
             ours = {link.target_id for link in self._journal.linked(self._spec.table)}
             ours |= {change.target_id for change in self._plan.changes if change.target_id is not None}

@@ -15,10 +15,10 @@ from safetyamp_pipelines.sync.model.tables import Id
 @dataclass(frozen=True)
 class PushOptions:
     """Bounds of one push: calls in flight at once, when refusals stop the entity (sync.yaml `target`), and in seconds:
-    between two signs of life while answers are awaited, how long a call whose answer was lost may still act
+    between two heartbeats while answers are awaited, how long a call whose answer was lost may still act
     (`target.late_arrival_seconds`), how long a call may wait for the budget between its intent and its sending, and for
-    how long observed rows are believed (OBSERVED_MAX_AGE_MINUTES). So many `first` changes are read back before the
-    rest is sent; None sends all at once."""
+    how long observed rows are trusted (OBSERVED_MAX_AGE_MINUTES). The `first` changes are read back before the rest is
+    sent; None sends all at once."""
 
     in_flight: int = 4
     refusals_in_a_row: int = 10

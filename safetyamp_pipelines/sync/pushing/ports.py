@@ -85,10 +85,10 @@ class Journal(Protocol):
         """The push is alive: called while it waits for answers."""
         ...
 
-    def why_rest(self) -> str | None:
+    def pause_reason(self) -> str | None:
         """Asked between two calls: the pause or freeze that people want, or None."""
         ...
 
-    def why_stop(self) -> str | None:
+    def interrupt_reason(self) -> str | None:
         """Asked between two calls, where people want it to go on: an interrupt, or None."""
         ...

@@ -32,7 +32,13 @@ from safetyamp_pipelines.sync.pushing.comparison import Comparison
 from safetyamp_pipelines.sync.pushing.outcomes import Outcomes, Progress, PushOptions, PushResult, Refusals, no_progress
 from safetyamp_pipelines.sync.pushing.ports import Journal, Target
 from safetyamp_pipelines.sync.pushing.refusals import Explained, explain_refusal, with_known_names
-from safetyamp_pipelines.sync.pushing.settling import Awaited, did_not_take, says, settle_in_time, unsaid
+from safetyamp_pipelines.sync.pushing.settling import (
+    Awaited,
+    fields_not_taken,
+    is_as_written,
+    not_taken_note,
+    settle_in_time,
+)
 from safetyamp_pipelines.sync.pushing.sight import Sight
 
 WAIT_STEP = 1.0
@@ -156,7 +162,7 @@ class Push:
         if (row := self._sight.rows.get(row_id)) is None:
             return False
         is_silent = not any(is_shown(self.spec.field(name), row) for name in change.fields)
-        return is_silent or says(self.spec, row, change.after(), self._sight.names)
+        return is_silent or is_as_written(self.spec, row, change.after(), self._sight.names)
 
     def _run_waves(self, pool: ThreadPoolExecutor, changes: Sequence[Change]) -> None:
         for _, wave in groupby(changes, key=lambda change: change.wave):
@@ -216,8 +222,8 @@ class Push:
 
     def _must_stop(self) -> bool:
         if self._result.stopped is None:
-            self._result.paused = self.journal.why_rest()
-            self._result.stopped = self._result.paused or self.journal.why_stop()
+            self._result.paused = self.journal.pause_reason()
+            self._result.stopped = self._result.paused or self.journal.interrupt_reason()
         return self._result.stopped is not None
 
     def _look_if_old(self) -> None:
@@ -263,7 +269,7 @@ class Push:
 
     def _why_taken(self, change: Change) -> str | None:
         """Why a unique value is not free yet, although the plan frees it before: sent all the same, the change would be
-        refused, and remembered for a fault that is not its own."""
+        refused, and remembered for something that is not its own fault."""
         for name, value in unique_values(self.spec, change.after()):
             declared, giver = self.spec.field(name), self._givers.get((name, value), change.source_key)
             is_made = self._ends.is_made(giver) and (giver, name) not in self._kept
@@ -311,7 +317,7 @@ class Push:
             self._lost.append((call, self.now()))
             return
         not_taken, instead = compare_answer(self.spec, change, call.body, answer, self._sight.names.references)
-        notes = [did_not_take(self.spec, instead)] if instead else []
+        notes = [not_taken_note(self.spec, instead)] if instead else []
         if call.left_out:
             refused = ", ".join(self.spec.field(name).label for name in call.left_out)
             notes.append(f"left out, since SafetyAmp refused it: {refused}")
@@ -385,8 +391,8 @@ class Push:
                 self._ends.end(call.change, Outcome.FAILED, UNANSWERED)
             elif (row_id := settled[call.intent]) is not None:
                 self._result.writes += 1
-                if other := unsaid(self.spec, call.change, self._sight.rows[row_id], self._sight.names):
-                    self._ends.note(call.change, [did_not_take(self.spec, other)])
+                if other := fields_not_taken(self.spec, call.change, self._sight.rows[row_id], self._sight.names):
+                    self._ends.note(call.change, [not_taken_note(self.spec, other)])
                 rule = "the answer was lost; a fresh read shows it was done"
                 self._ends.end(call.change, OUTCOME_OF[call.change.action], rule)
             else:

@@ -1,4 +1,4 @@
-"""Why SafetyAmp refused a record, field by field, and what to mend where. Holds source keys and ids, never a value."""
+"""Why SafetyAmp refused a record, field by field, and what to correct where. Holds source keys and ids, no values."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Offence:
 
 @dataclass(frozen=True)
 class Explained:
-    """A refusal, field by field, and the circumstances it hangs on."""
+    """A refusal, field by field, and the circumstances it depends on."""
 
     offences: Mapping[str, Offence]
     cause: Cause
@@ -72,7 +72,7 @@ def with_known_names(refusal: RecordRefused, spec: EntitySpec) -> RecordRefused:
 
 
 def explain_refusal(change: Change, refusal: RecordRefused, now: Circumstances, owner_of: OwnerOf) -> Explained:
-    """Read the refusal of a change as it was sent. One that names no field may hang on any of them."""
+    """Explain the refusal of a change as it was sent. One that names no field may depend on any of them."""
     spec, values, own = now.spec, change.after(), change.target_id
     declared = {field.name: field for field in spec.fields}
     categories = {name: _category(declared.get(name), texts) for name, texts in refusal.fields.items()}
@@ -81,21 +81,21 @@ def explain_refusal(change: Change, refusal: RecordRefused, now: Circumstances, 
     for name, category in categories.items():
         field = declared.get(name)
         if field is None:
-            offences[name] = Offence(name, category, "SafetyAmp names a field that is not synced: look there")
+            offences[name] = Offence(name, category, "SafetyAmp names a field that is not synced: correct it there")
             continue
         if name in spec.target.always and name not in values and change.action is not Action.CREATE:
             offences[name] = Offence(field.label, category, _held_back_by_itself(spec, field, change.source_key))
             continue
         is_looked_for = name in duplicates and values.get(name) is not None and field.references is None
         holders = now.holders(field, values[name], own) if is_looked_for else []
-        told = [_holder(spec, holder, owner_of(holder)) for holder in holders]
-        offences[name] = Offence(field.label, category, _suggestion(spec, field, change.source_key, category, told))
+        named = [_holder(spec, holder, owner_of(holder)) for holder in holders]
+        offences[name] = Offence(field.label, category, _suggestion(spec, field, change.source_key, category, named))
     return Explained(offences, now.cause(categories or values, values, own, duplicates))
 
 
 def _category(field: Field | None, texts: Iterable[str]) -> Category:
-    said = " ".join(texts)
-    found = next((category for category, words in WORDS if words.search(said)), Category.UNKNOWN)
+    text = " ".join(texts)
+    found = next((category for category, words in WORDS if words.search(text)), Category.UNKNOWN)
     is_reference = field is not None and field.references is not None
     return Category.REFERENCE if found is Category.FORMAT and is_reference else found
 
@@ -112,24 +112,24 @@ def _suggestion(spec: EntitySpec, field: Field, source_key: str, category: Categ
         case Category.DUPLICATE if holders:
             return f"the {label} is also on {' and '.join(holders)}: {mend(field, who)}"
         case Category.DUPLICATE:
-            return f"no record that SafetyAmp lists has the same, perhaps a deleted one: free it, or {mend(field, who)}"
+            return f"no listed record has the same value, perhaps a deleted one has: free it, or {mend(field, who)}"
         case Category.MISSING:
             return mend(field, who, verb="fill")
         case Category.REFERENCE:
-            return f"SafetyAmp does not take the {label} it refers to: look at it there, or {mend(field, who)}"
+            return f"SafetyAmp does not accept the {label} it refers to: check that there, or {mend(field, who)}"
     return mend(field, who)
 
 
 def _held_back_by_itself(spec: EntitySpec, field: Field, source_key: str) -> str:
-    """Of a field that did not change, and that every update has to carry as SafetyAmp says it."""
+    """The suggestion for a field that did not change, but that every update has to send with its current value."""
     return (
-        f"SafetyAmp refuses the {field.label.lower()} that it holds itself: correct it there, then "
+        f"SafetyAmp refuses the {field.label.lower()} that it has itself: correct it there, then "
         f"`safetyamp failures retry {spec.name} {source_key}`"
     )
 
 
 def mend(field: Field, who: str, *, verb: str = "correct") -> str:
-    """Where to mend a field, in words: `correct mail of employee 7 in Entra or Email in Viewpoint`."""
+    """Where to correct a field, in words: `correct mail of employee 7 in Entra or Email in Viewpoint`."""
     columns: dict[str, list[str]] = {}
     for source in field.sources:
         table, _, column = source.partition(".")
@@ -138,7 +138,7 @@ def mend(field: Field, who: str, *, verb: str = "correct") -> str:
         elif (system := SYSTEM_NAMES.get(table.partition("/")[0])) is not None:
             columns.setdefault(system, []).append(column)
     if not columns:
-        return f"look at the rule behind it: `safetyamp explain {who}`"
+        return f"see the rule behind it: `safetyamp explain {who}`"
     first = next(iter(columns))
     places = [
         f"{' or '.join(names)}{f' of {who}' if system == first != 'sync.yaml' else ''} in {system}"

@@ -14,7 +14,7 @@ from safetyamp_pipelines.sync.model.spec import EntitySpec, Field
 from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.planning.difference import is_shown
 from safetyamp_pipelines.sync.planning.matching import key_text, key_written
-from safetyamp_pipelines.sync.pushing.bodies import Unresolved, shows, write_value
+from safetyamp_pipelines.sync.pushing.bodies import Unresolved, has_sent_value, write_value
 from safetyamp_pipelines.sync.pushing.ports import Journal
 from safetyamp_pipelines.sync.pushing.sight import Names, Sight
 
@@ -29,19 +29,19 @@ def settle(
     names: Names,
     over: Container[int],
 ) -> dict[int, Id | None]:
-    """Answer in the journal what the rows show, and what is `over`: too long past to be done still. The others stay
-    open. Returns by intent the record on which SafetyAmp had acted, None where it had not.
+    """Close in the journal the intents that the rows show as done, and those in `over`, whose call can no longer act.
+    The others stay open. Returns, by intent, the record that SafetyAmp changed, or None where it had not acted.
 
     A create is looked up by the primary match key among the rows that no other source record is linked to, an update
-    by its id and the values it was to write. What the row does not say of them is not remembered as pushed.
+    by its id and the values it was to write. Values that the row does not have are not recorded as pushed.
     """
     settled: dict[int, Id | None] = {}
     for intent in intents:
         target_id = _found(spec, intent, rows, names, journal)
         if target_id is not None:
-            other = unsaid(spec, intent, rows[target_id], names)
+            other = fields_not_taken(spec, intent, rows[target_id], names)
             pushed = {name: value for name, value in intent.after().items() if name not in other}
-            note = "; ".join([FOUND, *([did_not_take(spec, other)] if other else [])])
+            note = "; ".join([FOUND, *([not_taken_note(spec, other)] if other else [])])
             journal.done(intent.id, target_id, pushed, {}, note)
         elif intent.id in over:
             journal.undone(intent.id, "not found in SafetyAmp after the answer was lost")
@@ -51,42 +51,42 @@ def settle(
     return settled
 
 
-def says(spec: EntitySpec, row: Record, after: Mapping[str, Any], names: Names) -> bool:
-    """Whether the row says what was to be written, as far as it shows those fields; a row that shows none of them
-    proves nothing, and an update may safely be sent again."""
-    said = _said(spec, row, after, names)
-    return bool(said) and all(said.values())
+def is_as_written(spec: EntitySpec, row: Record, after: Mapping[str, Any], names: Names) -> bool:
+    """Whether the row has the values that were to be written, as far as it shows those fields; a row that shows none of
+    them proves nothing, and an update may safely be sent again."""
+    fields = _fields_as_written(spec, row, after, names)
+    return bool(fields) and all(fields.values())
 
 
-def unsaid(spec: EntitySpec, change: Change, row: Record, names: Names) -> list[str]:
-    """Names of the fields of which the row says something else than the change was to write."""
-    return [name for name, is_said in _said(spec, row, change.after(), names).items() if not is_said]
+def fields_not_taken(spec: EntitySpec, change: Change, row: Record, names: Names) -> list[str]:
+    """Names of the fields whose value in the row differs from what the change was to write."""
+    return [name for name, is_done in _fields_as_written(spec, row, change.after(), names).items() if not is_done]
 
 
-def did_not_take(spec: EntitySpec, names: Iterable[str]) -> str:
-    """The note of a record of which SafetyAmp left these fields as they were."""
+def not_taken_note(spec: EntitySpec, names: Iterable[str]) -> str:
+    """The note for a record where SafetyAmp left these fields as they were."""
     return f"SafetyAmp did not take: {', '.join(spec.field(name).label for name in names)}"
 
 
-def _said(spec: EntitySpec, row: Record, after: Mapping[str, Any], names: Names) -> dict[str, bool]:
-    """Of each field that the row shows whether it says what was to be written."""
+def _fields_as_written(spec: EntitySpec, row: Record, after: Mapping[str, Any], names: Names) -> dict[str, bool]:
+    """For each field that the row shows, whether it has the value that was to be written."""
     shown = [field for field in (spec.field(name) for name in after) if is_shown(field, row)]
-    return {field.name: _is_said(field, row, after[field.name], names) for field in shown}
+    return {field.name: _is_field_as_written(field, row, after[field.name], names) for field in shown}
 
 
-def _is_said(field: Field, row: Record, after: Any, names: Names) -> bool:
+def _is_field_as_written(field: Field, row: Record, after: Any, names: Names) -> bool:
     try:
         sent = write_value(field, after, names.id_of)
     except Unresolved:
         return False
-    return shows(field, row, sent, after, names.references)
+    return has_sent_value(field, row, sent, after, names.references)
 
 
 def _was_updated(spec: EntitySpec, change: Change, row: Record, names: Names) -> bool:
-    """SafetyAmp ignores in silence what it does not take, so one field that was to become so proves the call; a change
-    of access is done when the access is as it was to be."""
-    said = _said(spec, row, change.after(), names)
-    return said.get(str(spec.access), any(said.values()))
+    """SafetyAmp silently ignores fields it does not accept, so one field with its new value proves that the call was
+    carried out; a change of access is done when the access has its new value."""
+    fields = _fields_as_written(spec, row, change.after(), names)
+    return fields.get(str(spec.access), any(fields.values()))
 
 
 def _found(spec: EntitySpec, intent: Intent, rows: Mapping[Id, Record], names: Names, journal: Journal) -> Id | None:
@@ -99,12 +99,12 @@ def _found(spec: EntitySpec, intent: Intent, rows: Mapping[Id, Record], names: N
 
 
 def _created(spec: EntitySpec, after: Mapping[str, Any], rows: Mapping[Id, Record], names: Names) -> Id | None:
-    """The row that bears the value of the first match key the create was to write. One that wrote no key, such as a
-    vehicle without VIN, gateway and plate, is known by all that it wrote."""
+    """The row with the value of the first match key that the create was to write. One that wrote no key, such as a
+    vehicle without VIN, gateway and plate, is recognised by all values that it wrote."""
     for key in spec.match:
         if (wanted := key_written(spec, key, after)) is not None:
             return next((row_id for row_id, row in rows.items() if key_text(key, row) == wanted), None)
-    return next((row_id for row_id, row in rows.items() if says(spec, row, after, names)), None)
+    return next((row_id for row_id, row in rows.items() if is_as_written(spec, row, after, names)), None)
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,12 @@ class Awaited:
 def settle_in_time(
     spec: EntitySpec, journal: Journal, awaited: Sequence[Awaited], sight: Sight, wait: Callable[[datetime], bool]
 ) -> dict[int, Id | None]:
-    """Answer the intents in the journal; returns by intent the record on which SafetyAmp had acted, None where it had
-    not.
+    """Close the intents in the journal; returns, by intent, the record that SafetyAmp changed, None where it had not
+    acted.
 
-    The rows at hand are enough for what they show, and for what is long past; for the rest there is one fresh read, as
-    late as need be. When `wait` says that it was cut short, that rest stays open. Raises SyncError when the read fails.
+    The rows at hand settle what they show, and calls that are long over; the rest is settled by one new read, as late
+    as necessary. When `wait` returns False, it was cut short and the rest stays open. Raises SyncError when the read
+    fails.
     """
     at_hand = [one for one in awaited if one.intent.intended_at < sight.began]
     settled = _settle(spec, journal, at_hand, sight)

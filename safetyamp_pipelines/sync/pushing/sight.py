@@ -1,4 +1,4 @@
-"""SafetyAmp's table as one push knows it: the rows, how old they are, and which record a natural key means there."""
+"""SafetyAmp's table as one push sees it: the rows, how old they are, and which record each natural key identifies."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Sight:
         self._names: Names | None = None
 
     def is_old(self) -> bool:
-        """Whether so much time has passed that people may have been at work in SafetyAmp."""
+        """Whether so much time has passed that people may have changed SafetyAmp."""
         return self._now() > self._fresh_until
 
     def look(self) -> None:
@@ -55,7 +55,7 @@ class Sight:
             while not wait([reading], self._beat_every).done:
                 self._journal.beat()
         rows = reading.result()
-        # Fresh from its end on: a table that takes long to read must not be old the moment it is there.
+        # Its age counts from the end of the read: a table that takes long to read must not be old at once.
         self.began, self.is_newer, self._fresh_until = began, True, self._now() + self._max_age
         self.rows = {row["id"]: row for row in rows}
         self.references = self.references.with_rows(self._plan.table, rows)
@@ -63,14 +63,14 @@ class Sight:
 
     @property
     def names(self) -> Names:
-        """The keys that records bear by the rows and by the journal."""
+        """The keys of records, by the rows and by the journal."""
         if self._names is None:
             links = {table: self._journal.linked(table) for table in self.references.tables}
             self._names = Names(self.references, links, since=self._as_of)
         return self._names
 
     def rename(self) -> None:
-        """The journal has learnt of links: ask it again."""
+        """The journal has new links: read them again on the next use."""
         self._names = None
 
     def id_of(self, change: Change) -> Id | None:
@@ -80,7 +80,7 @@ class Sight:
         return self.names.id_of(self._plan.table, change.natural_key)
 
     def row(self, change: Change) -> Record | None:
-        """What SafetyAmp says of it; None for one that is about to be created."""
+        """Its row in SafetyAmp; None for a record that is about to be created."""
         target_id = self.id_of(change) if change.action is not Action.CREATE else None
         return self.rows.get(target_id) if target_id is not None else None
 
@@ -88,8 +88,8 @@ class Sight:
 class Names:
     """Natural keys resolved by what is linked first, then by what was observed.
 
-    An observed row may still bear the key it had before this run's earlier pushes wrote it: a site found by its name
-    got its code, and with it changed the keys of the asset types that stand there. A link to a row that was not
+    An observed row may still have the key it had before this run's earlier pushes wrote it: a site found by its name
+    got its code, which changed the keys of its asset types as well. A link to a row that was not
     observed counts only when it was made after `since`, when the tables were read: an older one leads to a row that
     is gone.
     """
@@ -110,6 +110,6 @@ class Names:
         self._new[table][self.references[table].folded(key)] = target_id
 
     def id_of(self, table: str, key: str) -> Id | None:
-        """The SafetyAmp id of a natural key, or None when nothing there bears it."""
+        """The SafetyAmp id of a natural key, or None when no record has it."""
         new = self._new[table].get(self.references[table].folded(key))
         return new if new is not None else self.references[table].id_of(key)

@@ -34,7 +34,7 @@ def parse_sync_config(text: str) -> SyncConfig:
     try:
         config: SyncConfig = SyncConfig.model_validate(data)
     except ValidationError as error:
-        raise _with_lines(text, ((one["loc"], _what(one)) for one in error.errors())) from error
+        raise _with_lines(text, ((one["loc"], _problem_text(one)) for one in error.errors())) from error
     if problems := tuple(config.problems()):
         raise _with_lines(text, problems)
     return config
@@ -52,7 +52,7 @@ def _where(loc: tuple[int | str, ...]) -> str:
     return ".".join(str(step) for step in loc if step != "[key]") or "the file"
 
 
-def _what(error: ErrorDetails) -> str:
+def _problem_text(error: ErrorDetails) -> str:
     """One problem in the words of someone who edits YAML, not of the library that found it."""
     kind = error["type"]
     if kind == "extra_forbidden":

@@ -94,17 +94,17 @@ class SnapshotFiles:
             yield
         except ImportError as error:
             raise SnapshotError(
-                f"SNAPSHOT_URL {self._shown} needs {error.name or 'a package'}: install safetyamp-pipelines[azure]"
+                f"SNAPSHOT_URL {self._public_url} needs {error.name or 'a package'}: install safetyamp-pipelines[azure]"
             ) from error
         except (OSError, RuntimeError, ValueError, azure_errors().AzureError) as error:
             # adlfs raises RuntimeError for a missing container and ValueError without an account.
             # Only a call with a deadline raises this without a number of the system.
             is_late = isinstance(error, TimeoutError) and error.errno is None
             reason = f"within {self._seconds:g} s; it is tried again by the next run" if is_late else _reason(error)
-            raise SnapshotError(f"SNAPSHOT_URL {self._shown} could not be {done} {reason}") from error
+            raise SnapshotError(f"SNAPSHOT_URL {self._public_url} could not be {done} {reason}") from error
 
     @property
-    def _shown(self) -> str:
+    def _public_url(self) -> str:
         return self._url.partition("?")[0]
 
 

@@ -25,7 +25,7 @@ from small_worlds import (
 )
 
 from safetyamp_pipelines.sync.entities.employees import SPEC
-from safetyamp_pipelines.sync.planning.conditions import looked_after
+from safetyamp_pipelines.sync.planning.conditions import rows_in_scope
 
 FIRED = "2026-01-31 00:00:00"
 
@@ -96,7 +96,7 @@ def test_leaving_the_scope_switches_nobody_off_and_a_leaver_whom_we_know_is_swit
 
     assert verdicts(plan) == {"5": "out_of_scope", "6": "deactivated"}
     assert pairs(plan, "6") == {"system_access": (1, 0)}
-    assert looked_after(SPEC, rules.employees, staff, {"6"}) == [staff[1]]
+    assert rows_in_scope(SPEC, rules.employees, staff, {"6"}) == [staff[1]]
 
 
 def test_a_scope_that_cannot_be_judged_leaves_the_record_alone() -> None:

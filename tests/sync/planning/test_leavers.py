@@ -10,7 +10,7 @@ from small_worlds import Remembered, employee, user
 
 from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.snapshot import Record
-from safetyamp_pipelines.sync.planning.proofs import still_on
+from safetyamp_pipelines.sync.planning.proofs import leavers_still_on
 
 NOON = datetime(2026, 11, 20, 18, tzinfo=UTC)  # in Chicago
 DAY = timedelta(hours=24)
@@ -18,7 +18,7 @@ DAY = timedelta(hours=24)
 
 def found(employees: list[Record], users: list[Record], links: dict[str, Remembered] | None = None) -> dict[str, Any]:
     table = references({"users": users})["users"]
-    return still_on(employees, table, links or {}, at=NOON, promised=DAY, timezone="America/Chicago")
+    return leavers_still_on(employees, table, links or {}, at=NOON, promised=DAY, timezone="America/Chicago")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_employment_ends_as_its_last_day_begins(ended: str | None, overdue: bool
 def test_who_works_on_the_last_day_is_overdue_a_day_later() -> None:
     table = references({"users": [user("aB3dE", "101")]})["users"]
     ended = {
-        worked: still_on(
+        worked: leavers_still_on(
             [employee(101, TermDate="2026-11-19")],
             table,
             {},

@@ -63,7 +63,7 @@ def test_a_record_that_needs_no_change_is_a_plan_without_changes() -> None:
 
 
 def test_a_key_that_is_no_record_is_refused_with_where_to_ask() -> None:
-    with pytest.raises(PlanRefused, match="no employee has the key 77: `safetyamp explain employee 77` tells why"):
+    with pytest.raises(PlanRefused, match="no employee has the key 77: `safetyamp explain employee 77` shows why"):
         plan_only(staff(), "2", "77")
 
 

@@ -75,10 +75,10 @@ class Book:
         if self.beats >= 5:
             self.enough.set()
 
-    def why_stop(self) -> str | None:
+    def interrupt_reason(self) -> str | None:
         return None
 
-    def why_rest(self) -> str | None:
+    def pause_reason(self) -> str | None:
         intended = sum(1 for kind, _ in self.lines if kind == "intend")
         return "paused by nora: audit" if self.stop_after is not None and intended >= self.stop_after else None
 

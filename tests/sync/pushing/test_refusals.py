@@ -1,4 +1,4 @@
-"""What a refusal is told as: the category of each field, what to mend where, and the circumstances it hangs on."""
+"""How a refusal is explained: the category of each field, what to correct where, and the circumstances it depends on."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_what_an_update_only_repeats_is_mended_in_safetyamp() -> None:
     (offence,) = explain_refusal(leaves, refusal, circumstances(), {}.get).offences.values()
 
     assert str(offence) == (
-        "E-mail: format, SafetyAmp refuses the e-mail that it holds itself: correct it there, then "
+        "E-mail: format, SafetyAmp refuses the e-mail that it has itself: correct it there, then "
         "`safetyamp failures retry employees 100482`"
     )
 
@@ -109,7 +109,7 @@ def test_a_duplicate_that_nobody_shows_points_at_deleted_records() -> None:
         ("employees", "mobile_phone", "correct mobilePhone of employee 7 in Entra or CellPhone or Phone in Viewpoint"),
         ("employees", "country", "correct Country of employee 7 in Viewpoint or employees.country in sync.yaml"),
         ("employees", "timezone", "correct employees.timezone in sync.yaml"),
-        ("employees", "home_site_id", "look at the rule behind it: `safetyamp explain employee 7`"),
+        ("employees", "home_site_id", "see the rule behind it: `safetyamp explain employee 7`"),
         ("vehicles", "serial", "correct vin or serial of vehicle 7 in Samsara"),
     ],
 )
@@ -163,15 +163,15 @@ VALUES = HIRE.after()
 def test_a_duplicate_stands_until_the_holder_or_the_mapping_changes(now: Circumstances, still: bool) -> None:
     then = circumstances(user("aB3dE", "1", email="nora@example.com")).cause(["email"], VALUES, None)
 
-    assert now.still(then, VALUES, None) is still
+    assert now.is_unchanged(then, VALUES, None) is still
 
 
 def test_a_refused_reference_stands_until_it_leads_to_another_record() -> None:
     then = circumstances(title=7).cause(["current_title_id"], VALUES, None)
 
-    assert circumstances(title=7).still(then, VALUES, None)
-    assert not circumstances(title=8).still(then, VALUES, None)
-    assert not circumstances(title=None).still(then, VALUES, None)
+    assert circumstances(title=7).is_unchanged(then, VALUES, None)
+    assert not circumstances(title=8).is_unchanged(then, VALUES, None)
+    assert not circumstances(title=None).is_unchanged(then, VALUES, None)
 
 
 def test_ones_own_row_is_not_another_record_that_holds_the_value() -> None:
@@ -181,7 +181,7 @@ def test_ones_own_row_is_not_another_record_that_holds_the_value() -> None:
 
 
 def test_what_an_old_failure_does_not_speak_of_has_not_changed() -> None:
-    assert circumstances().still({}, VALUES, None)
+    assert circumstances().is_unchanged({}, VALUES, None)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from safetyamp_pipelines.sync.entities.registry import references
 from safetyamp_pipelines.sync.model.plan import Action
 from safetyamp_pipelines.sync.model.remembered import Intent
 from safetyamp_pipelines.sync.model.tables import Id
-from safetyamp_pipelines.sync.pushing.settling import says, settle
+from safetyamp_pipelines.sync.pushing.settling import is_as_written, settle
 from safetyamp_pipelines.sync.pushing.sight import Names
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -110,7 +110,7 @@ def test_a_row_proves_an_update_by_the_fields_it_shows_and_by_nothing_else(after
     row = user("u1", "1", city="Houma", home_site_id=20)
     assert "current_supervisor_id" not in row
 
-    assert says(employees.SPEC, row, after, NAMES) is proven
+    assert is_as_written(employees.SPEC, row, after, NAMES) is proven
 
 
 @pytest.mark.parametrize(
