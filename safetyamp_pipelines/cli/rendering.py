@@ -136,7 +136,7 @@ def show_causes(console: Console, ran: Ran) -> None:
     for cause in ran.causes:
         console.print(displayed_lines(cause.text), style="bold red", highlight=False, soft_wrap=True, markup=False)
     if ran.causes:
-        last = "Nothing was written to SafetyAmp." if ran.wrote_nothing else f"All the same, {figures_of(ran.verdicts)}"
+        last = "Nothing was written to SafetyAmp." if ran.wrote_nothing else f"Nevertheless, {figures_of(ran.verdicts)}"
         _line(console, last)
 
 

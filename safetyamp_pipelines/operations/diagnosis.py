@@ -42,7 +42,7 @@ Kind = Literal[
     "check",
     "interrupted",
 ]
-"""The last two are Dagster's own doing: a check stopped the step, or the run was ended."""
+"""The last two come from Dagster itself: a check stopped the step, or the run was ended."""
 KINDS: tuple[tuple[type[BaseException], Kind], ...] = (
     (AuthRefused, "login"),
     (CallError, "call"),
@@ -98,7 +98,7 @@ class Diagnosis:
 
     @property
     def cause(self) -> str:
-        """What is one and the same for all steps that failed for it: a system that is down is one cause."""
+        """The same for all steps that failed for the same reason: a system that is down is one cause."""
         return f"call/{self.system}" if self.system else f"{self.error} {self.text}"
 
     def as_json(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class Diagnosis:
 
 
 def diagnose(failure: BaseException) -> Diagnosis:
-    """The diagnosis of an error as it was caught. A failed read is told by the call that failed."""
+    """The diagnosis of an error as it was caught. A failed read is described by the call that failed."""
     ours = [error for error in _chain(failure) if isinstance(error, SyncError)]
     error = ours[-1] if ours else failure
     kind = next(kind for kind_of_error, kind in KINDS if isinstance(error, kind_of_error))
@@ -143,7 +143,7 @@ def _advice(error: BaseException) -> str:
         is_no_api = error.status is not None and error.status < 400
         if isinstance(error, NotSent | FatalCall) or is_no_api:
             return f"Check {ADDRESSES.get(error.system, 'the address')} and the network"
-        return "Run it again later; `safetyamp doctor` asks every system"
+        return "Run it again later; `safetyamp doctor` tests every system"
     if isinstance(error, ReadError):
         return "Run it again"
     is_named = isinstance(error, LedgerUnusable)

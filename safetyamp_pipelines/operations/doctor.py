@@ -1,4 +1,4 @@
-"""`safetyamp doctor`: asks every outside system one cheap question and reports what is wrong and what to do."""
+"""`safetyamp doctor`: makes one cheap call to every outside system and reports what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """One finding per system, each when it is known: all are asked side by side, and one that is slow keeps back no
-    other. Never raises what a system can raise."""
+    """One finding per system, each as soon as it is known: all are called in parallel, so a slow one delays no other.
+    Errors of a system are findings and are never raised."""
     checks: dict[str, Callable[[], str]] = {
         "viewpoint": lambda: _asked(viewpoint_reader(settings)),
         "entra": lambda: _asked(graph_client(settings)),
@@ -71,7 +71,7 @@ def _mail(settings: Settings) -> str:
 
 
 def _ledger(settings: Settings) -> str:
-    """Tries a write, which a push begins with. Where there is no ledger yet, none is begun."""
+    """Tries a write, as a push begins with one. Where there is no ledger yet, none is created."""
     url = settings.ledger_url.get_secret_value()
     try:
         with Ledger.open(url, create=False) as ledger:
@@ -84,12 +84,12 @@ def _ledger(settings: Settings) -> str:
             try:
                 private_folder(folder)
             except OSError as error:
-                raise Refusal(f"{folder} cannot be made ({error.strerror}): check LEDGER_URL") from None
-        return "none yet: the first plan or sync begins it"
+                raise Refusal(f"{folder} cannot be created ({error.strerror}): check LEDGER_URL") from None
+        return "none yet: the first plan or sync creates it"
 
 
 def _dagster(url: URL) -> str:
-    """Dagster's own database, without which no run begins."""
+    """Dagster's own database, without which no run starts."""
     engine = postgresql_engine(ledger_address(url))
     try:
         with translated(engine), engine.connect() as connection:

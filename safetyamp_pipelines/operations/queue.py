@@ -16,22 +16,22 @@ from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.rules.owners import owner_of
 
 OWNERS = {
-    "refused": "whoever keeps the source",
-    "rejected": "whoever keeps the source",
-    "held": "who may approve",
+    "refused": "the source's maintainers",
+    "rejected": "the source's maintainers",
+    "held": "the approvers",
     "unanswered": "nobody: the next sync looks it up",
     "vanished": "the SafetyAmp administrator",
     "unmanaged": "the SafetyAmp administrator",
-    "drift": "whoever keeps the source",
+    "drift": "the source's maintainers",
 }
 TODO = {
-    "refused": "correct it at the source, or in SafetyAmp; it is tried again by itself, or at once with Retry",
-    "rejected": "correct it at the source: the next sync takes it",
-    "held": "open the record: its page names the ways out",
+    "refused": "correct it at the source, or in SafetyAmp; it is tried again automatically, or at once with Retry",
+    "rejected": "correct it at the source: the next sync picks it up",
+    "held": "open the record: its page shows the choices",
     "unanswered": "nothing: the next sync looks up what became of the call",
-    "vanished": "is it gone for good? Switch it off in SafetyAmp, or enter it at the source again",
-    "unmanaged": "does it belong to a source record? Enter the number there; otherwise nothing",
-    "drift": "is the edit right? Enter it at the source (`safetyamp drift`); otherwise nothing",
+    "vanished": "if it is gone for good, switch it off in SafetyAmp; if not, enter it at the source again",
+    "unmanaged": "if it belongs to a source record, enter its number in SafetyAmp; otherwise nothing",
+    "drift": "if the edit is right, enter it at the source (`safetyamp drift`); otherwise nothing",
 }
 """What a person does about each, in a sentence."""
 
@@ -59,7 +59,7 @@ def queue_of(stored: Mapping[str, Stored], ledger: Ledger, now: datetime) -> lis
 
 
 def _owned(one: Stored | None, row: Record | None, item: Item) -> Item:
-    """The item with the address that sync.yaml names for it; what waits for nobody stays nobody's."""
+    """The item with the address that sync.yaml names for it; an item that nobody has to act on gets none."""
     address = owner_of(one.config.owners, one.spec, row) if one is not None and item.kind != "unanswered" else None
     return replace(item, owner=address or item.owner)
 
@@ -93,7 +93,7 @@ def _found(stored: Mapping[str, Stored], names: Mapping[str, Mapping[str, str]])
         since = datetime.fromisoformat(one.plan.as_of)
         for finding in one.plan.findings:
             owner = OWNERS.get(finding.kind, OWNERS["unmanaged"])
-            todo = TODO.get(finding.kind, "look at it; nothing is changed by itself")
+            todo = TODO.get(finding.kind, "look at it; nothing is changed automatically")
             name = names[entity].get(finding.key, "")
             kind = finding.kind.replace("_", " ")
             yield Item(owner, kind, since, entity, finding.key, name, finding.text, todo)

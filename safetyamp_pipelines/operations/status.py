@@ -1,4 +1,4 @@
-"""`safetyamp status` and `history`: what is going on, and what the last pushes did, from the ledger alone."""
+"""`safetyamp status` and `history`: what is running, and what the last pushes did, from the ledger alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMANDS = {
     "failures": ("refused", "safetyamp failures list"),
     "open_intents": ("without an answer", "safetyamp sync {entity}"),
 }
-"""What waits, in words, and the command that shows or ends it."""
+"""The label of each kind of waiting record, and the command that shows or ends it."""
 
 
 def status_of(ledger: Ledger, now: datetime, settings: Settings | None = None) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def status_of(ledger: Ledger, now: datetime, settings: Settings | None = None) -
 
 
 def _by_set(approvals: Iterable[ChangeApproval]) -> list[dict[str, Any]]:
-    """Approvals of changes that were given together, as one: the keys of all, and once what was said."""
+    """Approvals that were given together, as one: all keys, with the rest listed once."""
     said = ("entity", "guard", "who", "login", "reason", "at", "expires_at")
     sets: dict[tuple[Any, ...], list[str]] = {}
     for one in approvals:
@@ -80,7 +80,7 @@ def _by_set(approvals: Iterable[ChangeApproval]) -> list[dict[str, Any]]:
 def _condition(
     is_paused: bool, is_pushing: bool, sessions: Mapping[str, Session | None], has_failed: bool, has_work: bool
 ) -> str:
-    """The word that says most."""
+    """The one word for the overall state."""
     words = {
         "paused": is_paused,
         "pushing": is_pushing,

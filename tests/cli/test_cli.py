@@ -136,7 +136,7 @@ def test_ctrl_c_in_the_middle_of_a_push_ends_at_once_and_the_next_run_completes_
         assert running.returncode == 1
         assert "Traceback" not in errors
         assert "interrupted at safetyamp/user_titles. Run it again" in errors
-        assert errors.splitlines()[-1].startswith("All the same, done: titles ")
+        assert errors.splitlines()[-1].startswith("Nevertheless, done: titles ")
         assert (after.exit_code, after.document()["errors"]) == (0, [])
         names = [row["name"].casefold() for row in box.safetyamp.tables()["user_titles"]]
         assert len(names) == len(set(names)) == sum(after.document()["entities"]["titles"].values())

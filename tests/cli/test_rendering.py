@@ -132,7 +132,7 @@ def test_causes_end_with_whether_safetyamp_is_as_it_was() -> None:
     show_causes(midway, Ran("a run", 1.0, done, causes=[cause], writes=3, wrote_nothing=False))
 
     assert printed(before) == "paused [by] Pat\nNothing was written to SafetyAmp.\n"
-    said = "All the same, done: titles 3 created; failed: titles 1; held: employees 2"
+    said = "Nevertheless, done: titles 3 created; failed: titles 1; held: employees 2"
     assert printed(midway) == f"paused [by] Pat\n{said}\n"
 
 

@@ -10,7 +10,7 @@ from room import ControlRoom, wait_for
 
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 
-LOGIN = "Samsara refuses our login; what rests on it stays as it is"
+LOGIN = "Samsara refuses our login; what depends on it stays as it is"
 pytestmark = pytest.mark.xdist_group("control room")
 
 

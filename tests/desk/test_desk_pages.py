@@ -84,7 +84,7 @@ def test_the_queue_names_each_record_with_its_reason_and_what_to_do(visitor: Vis
         rejected = ledger.standing("employees", ["rejected"])
     assert rejected
     assert all(key in shown for key in rejected)
-    assert "correct it at the source: the next sync takes it" in shown
+    assert "correct it at the source: the next sync picks it up" in shown
 
 
 def test_a_session_lists_its_changes_and_every_call_of_its_run_reads_too(visitor: Visitor, synced: Sandbox) -> None:

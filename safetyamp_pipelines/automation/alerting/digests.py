@@ -1,4 +1,4 @@
-"""Notifies whoever owns records that wait for people, after each sync.
+"""Notifies the owners of records that wait for people, after each sync.
 
 A sensor of its own, since it reads snapshots: a slow store must delay no alert and no heartbeat.
 """
@@ -32,8 +32,8 @@ def owner_sensor(timing: TimingSettings) -> dg.SensorDefinition:
         name=OWNER_SENSOR,
         minimum_interval_seconds=EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING if timing.may_alert else dg.DefaultSensorStatus.STOPPED,
-        description="Sends whoever owns records that wait for people (`owners` of sync.yaml) a digest of them after a "
-        "sync, with their ages; what nobody owns goes to everybody.",
+        description="After a sync, mails the owners of records that wait for people (`owners` of sync.yaml) a digest "
+        "of them, with their ages; records without an owner go to everybody.",
     )
     def owner_digests(
         context: dg.SensorEvaluationContext,
@@ -56,7 +56,7 @@ def owner_sensor(timing: TimingSettings) -> dg.SensorDefinition:
                 waiting = waiting_signals(settings, ledger.get(), now)
             except (SyncError, OSError) as error:
                 log.warning("no_digest_for_owners", reason=str(error))
-                after, done = known.after, [f"what waits could not be read, tried again: {error}"]
+                after, done = known.after, [f"the waiting records could not be read, tried again: {error}"]
         states = {}
         for name, (channel, address) in _targets(notifier).items():
             state = absorb(known.channels.get(name, State()), waiting.get(address, ()))
@@ -68,6 +68,6 @@ def owner_sensor(timing: TimingSettings) -> dg.SensorDefinition:
 
 
 def _targets(notifier: NotifierResource) -> Mapping[str, tuple[Channel, str]]:
-    """Channels by the name under which the cursor knows them, each with the owner's address; "" is nobody's."""
+    """Channels by their name in the cursor, each with the owner's address; "" is for records without an owner."""
     everybody = {f"{name}, of nobody's": (channel, "") for name, channel in notifier.channels().items()}
     return {**everybody, **{owned.name: (owned, address) for address, owned in notifier.owners().items()}}

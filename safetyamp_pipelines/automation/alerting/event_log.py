@@ -24,7 +24,7 @@ from safetyamp_pipelines.resources.keys import BY_ITSELF, CAUSE_TAG, RESTED_TAG,
 from safetyamp_pipelines.sync.entities.registry import pushed_as
 
 _UNNAMED_JOB = "__ASSET_JOB"
-"""What Dagster calls the run of assets that somebody materialised by the button."""
+"""Dagster's job name for a run of assets that somebody materialised in the UI."""
 _COUNTED_ELSEWHERE = "failure_share"
 """The check whose warning, that some records were refused, is reported here with the causes, and when they grow."""
 _IN_PART = frozenset({"plan", "safetyamp"})
@@ -72,7 +72,7 @@ class Reader:
             yield from _stale_assets(event.event_specific_data, rests=self.rests)
 
     def _run(self, entry: dg.EventLogEntry) -> dg.DagsterRun | None:
-        """The run of an event, asked for once; None for events without one, and when it was deleted since."""
+        """The run of an event, fetched once; None for events without one, and when it was deleted since."""
         if entry.run_id not in self._runs:
             self._runs[entry.run_id] = self.instance.get_run_by_id(entry.run_id) if entry.run_id else None
         return self._runs[entry.run_id]
@@ -84,7 +84,7 @@ class Reader:
         return is_partial(run.run_config)
 
     def _is_own_plan(self, entry: dg.EventLogEntry) -> bool:
-        """Whether a person started the event's run to look, and to write nothing."""
+        """Whether a person started the event's run only to look, without writing."""
         run = self._run(entry)
         if run is None or run.tags.get(CAUSE_TAG) in BY_ITSELF:
             return False
@@ -107,7 +107,7 @@ class Reader:
 
     def _succeeded(self, entry: dg.EventLogEntry) -> Iterator[Signal]:
         run = self._run(entry)
-        # A dry run that ends well, and one that a pause stopped, prove nothing of a push.
+        # A dry run that ends well, and a run that a pause stopped, prove nothing about a push.
         if run is None or is_partial(run.run_config) or RESTED_TAG in run.tags:
             return
         ended = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_SUCCESS)
@@ -153,7 +153,7 @@ def _title(asset: str, found: dg.AssetCheckEvaluation, shown: Mapping[str, str],
         return f"{asset.removeprefix('plan/')}: {shown[HEADLINE]}; held, everything else was pushed"
     colour = "failed" if is_error else "warns"
     figure = f": {shown['measured']}" if "measured" in shown else ""
-    follows = "; what rests on it was not pushed" if found.blocking and is_error else ""
+    follows = "; what depends on it was not pushed" if found.blocking and is_error else ""
     return f"{asset}: the check {found.check_name} {colour}{figure}{follows}"
 
 
@@ -194,7 +194,7 @@ def _materialised(entry: dg.EventLogEntry, made: dg.AssetMaterialization) -> Ite
 def _records(
     entry: dg.EventLogEntry, made: dg.AssetMaterialization, entity: str, verdicts: tuple[str, ...], table: str
 ) -> Signal:
-    """Records that are not in step, by cause: reported when there are more than people know, else ended."""
+    """Records that are not in step, by cause: reported when there are more than were reported before, else ended."""
     asset = made.asset_key.to_user_string()
     counts = [made.metadata[name].value for verdict in verdicts if (name := f"verdict_{verdict}") in made.metadata]
     number = sum(count for count in counts if isinstance(count, int))
@@ -243,7 +243,7 @@ def _may_be_problem(event: dg.DagsterEvent) -> bool:
 
 
 def _stale_assets(change: FreshnessStateChange, *, rests: bool) -> Iterator[Signal]:
-    """All assets that are too old are one problem: when syncing stands still, they all are."""
+    """All assets that are too old are one problem: when syncing stops, all of them are."""
     asset = change.key.to_user_string()
     token = f"fresh/{asset}"
     if change.new_state in (FreshnessState.PASS, FreshnessState.NOT_APPLICABLE):
@@ -258,8 +258,8 @@ def _stale_assets(change: FreshnessStateChange, *, rests: bool) -> Iterator[Sign
             else "assets are getting old: the last syncs are missing",
             needs=frozenset({token}),
             at=change.state_change_timestamp,
-            detail=f"the last to be noticed was {asset}; the pages of the assets show since when",
-            advice="Automation in the Dagster UI, sync_all_schedule: its ticks have the reason why nothing starts; "
+            detail=f"the last one noticed is {asset}; the pages of the assets show since when",
+            advice="Automation in the Dagster UI, sync_all_schedule: its ticks show why nothing starts; "
             "`safetyamp status` shows a pause",
             page="state",
             asset=asset,

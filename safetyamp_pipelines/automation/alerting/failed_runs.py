@@ -1,4 +1,4 @@
-"""What a failed run is a sign of: one problem for each cause, however many steps it failed, and one for a dead run.
+"""The problems behind a failed run: one for each cause, however many steps failed by it, and one for a dead run.
 
 The diagnosis is set where the error was caught (`resources/diagnosed.py`); here it is put into words.
 """
@@ -29,14 +29,14 @@ _TITLES: dict[Kind, str] = {
     "ledger": "the ledger cannot be used; nothing is sent without it",
     "stopped": "{entity}: the push stopped before its end; the rest waits for the next sync",
     "push": "{entity}: the push was refused; it wrote nothing",
-    "snapshot": "{step}: a snapshot cannot be used; what rests on it was not pushed",
-    "read": "{step}: a table could not be read whole; what rests on it stays as it is",
+    "snapshot": "{step}: a snapshot cannot be used; what depends on it was not pushed",
+    "read": "{step}: a table could not be read whole; what depends on it stays as it is",
     "refused": "{step}: refused",
     "failed": "{step}: refused",
     "unexpected": "{step}: failed unexpectedly ({error})",
 }
 _AGAIN = "then `safetyamp sync`, or the job, again: nothing is sent twice"
-_RETRIED = "the next sync tries again by itself"
+_RETRIED = "the next sync tries again automatically"
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ def entity_of(step: str) -> str | None:
 
 
 def step_token(step: str) -> str:
-    """What turns green when this step ends well."""
+    """The problems that end when this step succeeds."""
     return f"step/{step}"
 
 
 def job_token(job: str) -> str:
-    """What turns green when a run of this job ends well."""
+    """The problems that end when a run of this job succeeds."""
     return f"job/{job}"
 
 
@@ -108,7 +108,7 @@ def _red(cause: str, failed: Mapping[str, Diagnosis], run: dg.DagsterRun, at: fl
             step=_path(step),
             entity=entity_of(step) or _path(step),
             error=found.error,
-            follows="nothing is pushed" if found.system == "SafetyAmp" else "what rests on it stays as it is",
+            follows="nothing is pushed" if found.system == "SafetyAmp" else "what depends on it stays as it is",
         ),
         needs=frozenset(map(step_token, failed)),
         at=at,
@@ -122,20 +122,21 @@ def _red(cause: str, failed: Mapping[str, Diagnosis], run: dg.DagsterRun, at: fl
 
 def _level(found: Diagnosis, run: dg.DagsterRun, *, rests: bool) -> Level:
     if found.kind == "push" and rests:
-        return Level.DIGEST  # somebody wants no pushes
+        return Level.DIGEST  # somebody paused pushes on purpose
     return Level.CRITICAL if is_sync(run) or found.kind in ("login", "call", "read") else Level.DIGEST
 
 
 def _advice(step: str, found: Diagnosis) -> str:
     match found.kind:
         case "login" | "call":
-            return f"{found.advice}; `safetyamp doctor` asks every system; {_RETRIED}"
+            advice = found.advice.partition("; `safetyamp doctor`")[0]  # which that of a lost answer names, too
+            return f"{advice}; `safetyamp doctor` tests every system; {_RETRIED}"
         case "unexpected":
             return f"the step's error on the page of the run shows where; {_AGAIN}"
         case "stopped":
             entity = entity_of(step) or ""
             return f"`safetyamp failures list` and `safetyamp plan {entity}` show what is left; {_AGAIN}"
-    return f"do what the message names; {_AGAIN}"
+    return f"do what the message says; {_AGAIN}"
 
 
 def _dead(run: dg.DagsterRun, failure: JobFailureData | None, reason: RunFailureReason | None, at: float) -> Red:
@@ -143,7 +144,7 @@ def _dead(run: dg.DagsterRun, failure: JobFailureData | None, reason: RunFailure
     if has_error and failure is not None:
         title, detail = f"a run of {run.job_name} could not go on", diagnosis_of_error(failure.error).text
     else:
-        title = f"a run of {run.job_name} died" + ("; the next sync goes on where it stopped" if is_sync(run) else "")
+        title = f"a run of {run.job_name} died" + ("; the next sync continues where it stopped" if is_sync(run) else "")
         detail = "it was killed, ran out of memory or time, or its machine is gone"
     return Red(
         problem=f"lost/{run.job_name}",
@@ -160,9 +161,9 @@ def _dead(run: dg.DagsterRun, failure: JobFailureData | None, reason: RunFailure
 
 
 def _figures(run: dg.DagsterRun) -> str:
-    """What the run did all the same, as far as its pushes came to an end."""
+    """What the run did nevertheless, in pushes that completed."""
     figures = run.tags.get(FIGURES_TAG)
-    return f"All the same, {figures}\n" if figures else ""
+    return f"Nevertheless, {figures}\n" if figures else ""
 
 
 def _path(step: str) -> str:

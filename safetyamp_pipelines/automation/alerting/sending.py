@@ -13,14 +13,14 @@ from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import NotDelivered
 
 DEFERRED_EVERY, DEFERRED_FOR = 300.0, 86_400.0
-"""Seconds between two tries, and until nobody is tried any more."""
+"""Seconds between two tries, and until trying stops."""
 MOST_DEFERRED = 3
-"""Messages that are kept whole in the cursor; older ones are no news."""
+"""How many messages are kept whole in the cursor; older ones are not sent again."""
 log = get_logger(__name__)
 
 
 def links_of(settings: Settings) -> Links:
-    """Where messages lead to, and the time zone they speak in."""
+    """Where the links in messages lead, and the time zone of their times."""
     return Links(settings.dagster_ui_url, settings.desk_url, settings.sync_config().schedule.timezone)
 
 

@@ -34,7 +34,7 @@ from safetyamp_pipelines.sync.rules.calendar import freeze_at
 
 EVERY_SECONDS = 30
 QUIET_JOBS = frozenset(job.name for job in OPERATOR_JOBS)
-"""Who starts one of these looks at it."""
+"""A person who starts one of these sees its result."""
 log = get_logger(__name__)
 
 
@@ -57,7 +57,7 @@ def alert_sensor(timing: TimingSettings) -> dg.SensorDefinition:
         channels, now = notifier.channels(), datetime.now(UTC)
         known = Memory.load(context.cursor) if context.cursor else Memory(newest(context.instance))
         seen = _look(context, known.after, sync_settings, ledger, now)
-        # What a channel that wrong settings lack has not sent yet waits until they are right.
+        # What a channel has not sent yet waits while wrong settings leave that channel out.
         states = {**known.channels} if seen.wrong else {}
         done, is_well = [seen.wrong] if seen.wrong else [], not seen.wrong
         for name, channel in channels.items():
@@ -65,7 +65,7 @@ def alert_sensor(timing: TimingSettings) -> dg.SensorDefinition:
             states[name], what, is_delivered = deliver(name, channel, state, seen.links, now.timestamp())
             done += [f"{name}: {what}"] if what else []
             is_well = is_well and is_delivered
-        if is_well:  # else the service that waits for the heartbeat raises the alarm
+        if is_well:  # otherwise the service that expects the heartbeat raises the alarm
             _beat(notifier)
         nothing = "nothing new to report" if channels else f"nobody can be notified: {HOW_TO_CONFIGURE}"
         return dg.SensorResult(skip_reason="; ".join(done) or nothing, cursor=Memory(seen.after, states).dump())
@@ -75,7 +75,7 @@ def alert_sensor(timing: TimingSettings) -> dg.SensorDefinition:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What one look found: everything up to the event `after`; while settings are `wrong`, that alone."""
+    """What one tick found: everything up to the event `after`; while settings are `wrong`, only that."""
 
     after: int
     signals: list[Signal]
@@ -90,7 +90,7 @@ def _look(
     ledger: LedgerResource,
     now: datetime,
 ) -> _Seen:
-    """What came since, and what stands, in their order."""
+    """What happened since, and the problems that no event reports, in order."""
     try:
         settings = sync_settings.get()
     except SettingsError as error:
@@ -107,7 +107,7 @@ def _look(
 
 
 def _asked(ledger: LedgerResource, now: datetime, timezone: str) -> tuple[bool, list[Signal]]:
-    """Whether syncing is paused, and what the ledger is a sign of. A ledger that cannot be asked is one too."""
+    """Whether syncing is paused, and the signals of the ledger. A ledger that cannot be read is one too."""
     try:
         pause = ledger.get().pause_state()
     except SyncError as error:
@@ -117,7 +117,7 @@ def _asked(ledger: LedgerResource, now: datetime, timezone: str) -> tuple[bool, 
 
 
 def _described(context: dg.SensorEvaluationContext) -> Callable[[dg.AssetCheckKey], str]:
-    """How each check describes itself; nothing for one that was renamed or removed since."""
+    """The description of each check; none for one that was renamed or removed since."""
     defined = context.repository_def.asset_graph if context.repository_def is not None else None
 
     def description(key: dg.AssetCheckKey) -> str:
@@ -129,7 +129,7 @@ def _described(context: dg.SensorEvaluationContext) -> Callable[[dg.AssetCheckKe
 
 
 def _beat(notifier: NotifierResource) -> None:
-    """A heartbeat that cannot be sent is reported by the service that waits for it; nothing here depends on it."""
+    """A heartbeat that cannot be sent is reported by the service that expects it; nothing here depends on it."""
     try:
         notifier.beat()
     except NotDelivered as error:

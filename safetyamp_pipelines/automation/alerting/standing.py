@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from safetyamp_pipelines.sync.model.errors import SyncError
 
 LONG_PAUSE = timedelta(hours=4)
-"""A pause is meant; a forgotten one leaves leavers with their access."""
+"""A pause is intended; a forgotten one leaves leavers with their access."""
 
 
 def pause_signal(pause: Pause | None, now: datetime, timezone: str) -> Signal | None:
@@ -48,7 +48,7 @@ def pause_signal(pause: Pause | None, now: datetime, timezone: str) -> Signal | 
 
 
 def settings_signal(error: SettingsError | None, now: datetime) -> Signal:
-    """Whether the settings are right. Ticks of the schedule fail else, and no run reports it."""
+    """Whether the settings are valid. Otherwise ticks of the schedule fail, and no run reports it."""
     if error is None:
         return Green(frozenset({"settings"}), now.timestamp())
     return Red(
@@ -58,13 +58,13 @@ def settings_signal(error: SettingsError | None, now: datetime) -> Signal:
         needs=frozenset({"settings"}),
         at=now.timestamp(),
         detail=str(error),
-        advice="do what the message names; `safetyamp config show` lists all that is wrong",
+        advice="do what the message says; `safetyamp config show` lists all that is wrong",
         is_standing=True,
     )
 
 
 def ledger_signal(error: SyncError | None, now: datetime) -> Signal:
-    """Whether the ledger could be asked. Ticks of the schedule fail then, and no run reports it."""
+    """Whether the ledger could be read. If not, ticks of the schedule fail, and no run reports it."""
     if error is None:
         return Green(frozenset({"ledger"}), now.timestamp())
     return Red(
@@ -74,7 +74,7 @@ def ledger_signal(error: SyncError | None, now: datetime) -> Signal:
         needs=frozenset({"ledger"}),
         at=now.timestamp(),
         detail=str(error),
-        advice="check LEDGER_URL, and that its folder or server can be written to; `safetyamp doctor` asks it",
+        advice="check LEDGER_URL, and that its folder or server can be written to; `safetyamp doctor` tests it",
         is_standing=True,
     )
 
@@ -112,14 +112,14 @@ def _waiting(items: Sequence[Item], now: datetime) -> Signal:
         needs=frozenset({"waiting"}),
         at=now.timestamp(),
         detail="; ".join(f"{item.entity} {item.key} {item.kind} for {age(item.since, now)}" for item in by_age),
-        advice="the queue on the desk has each with its reason and what to do; `safetyamp explain` shows one",
+        advice="the queue on the desk lists each with its reason and what to do; `safetyamp explain` shows one",
         page="queue",
         size=len(items),
     )
 
 
 def quarantine_signals(instance: dg.DagsterInstance, settings: Settings, ended_at: float) -> Iterator[Signal]:
-    """Whether the rhythm is slowed, asked when a run has ended: at no other time does that change."""
+    """Whether quarantine slows the schedule; checked when a run has ended, since it changes at no other time."""
     interval = timedelta(minutes=settings.sync_interval_minutes)
     config = settings.sync_config().schedule
     reason = why_quarantined(instance, config, interval, datetime.fromtimestamp(ended_at, UTC))

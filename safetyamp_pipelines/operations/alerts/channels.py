@@ -1,4 +1,4 @@
-"""The channels through which people are notified. What they are sent is made in the modules beside this one."""
+"""The channels through which people are notified. The messages are made in the modules beside this one."""
 
 from __future__ import annotations
 

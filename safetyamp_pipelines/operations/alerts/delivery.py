@@ -14,7 +14,7 @@ from safetyamp_pipelines.operations.alerts.problems import Level, Problem, State
 
 HOUR = 3600.0
 MOST_MESSAGES = 12
-"""Messages in any hour. What finds no room waits, and is counted in the next."""
+"""Messages in any hour. What does not fit waits, and is counted in the next one."""
 MOST_ITEMS = 10
 """Problems in one message; a chat system cuts what is longer (Teams at 28 KB)."""
 
@@ -23,7 +23,7 @@ Kind = Literal["alert", "recovery", "digest"]
 
 @dataclass(frozen=True)
 class Message:
-    """What goes out once: these problems, `held_back` more that follow, `unlisted` that were too many to remember."""
+    """One message: these problems, `held_back` more that follow later, `unlisted` that were too many to remember."""
 
     kind: Kind
     problems: tuple[Problem, ...]

@@ -41,7 +41,7 @@ class MailChannel:
 
     @property
     def name(self) -> str:
-        """What its state is remembered under: no address."""
+        """The key of its state in the cursor: without an address."""
         return "mail" if self.owner is None else f"owner {_mark(self.owner)}"
 
     @property
@@ -49,8 +49,8 @@ class MailChannel:
         return self.settings.alert_email_to if self.owner is None else (self.owner,)
 
     def send(self, words: Words, only: Collection[str] = ()) -> Taken:
-        """Hand the message to the mail server; NotDelivered when it takes it for nobody. What is deferred (4xx) is to
-        be tried again, whose refuses it is not."""
+        """Hand the message to the mail server; NotDelivered when it accepts no recipient. Those it defers (4xx) are
+        to be tried again, those that it refuses are not."""
         to = [address for address in self._addresses if not only or _mark(address) in only]
         if not to:
             return Taken("its addresses are no longer in ALERT_EMAIL_TO")
@@ -65,7 +65,7 @@ class MailChannel:
         return Taken(f"{taken} of {len(to)} addresses" + (f", {len(later)} tried again" if later else ""), later)
 
     def check(self) -> str:
-        """Connect, log in and go again; NotDelivered when that fails. No mail is sent."""
+        """Connect, log in and disconnect; NotDelivered when that fails. No mail is sent."""
         with self._connected() as server:
             server.noop()
         return f"{self._server} answers"
@@ -98,7 +98,7 @@ class MailChannel:
                 if self.settings.smtp_username is not None and self.settings.smtp_password is not None:
                     server.login(self.settings.smtp_username, self.settings.smtp_password.get_secret_value())
                 yield server
-                # The message is taken: a server that says good-bye badly must not make us send it again.
+                # The message was accepted: an error while disconnecting must not make us send it again.
                 with suppress(OSError, smtplib.SMTPException):
                     server.quit()
         except (OSError, smtplib.SMTPException, UnicodeError) as error:
@@ -156,7 +156,7 @@ def _mark(address: str) -> str:
 
 
 def _reason(error: Exception, passed: float | None = None) -> str:
-    """What went wrong, in our words: those of a server may repeat addresses. `passed`: the time that was up."""
+    """What went wrong, in our own words, since those of a server may repeat addresses. `passed`: the seconds waited."""
     # smtplib makes a time-out in the middle of a conversation an end of it, with the time-out as its context.
     if passed is not None or isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
         return f"did not answer in {passed or TIMEOUT:.0f} s. Check SMTP_SERVER, SMTP_PORT and the network"
@@ -164,7 +164,7 @@ def _reason(error: Exception, passed: float | None = None) -> str:
         return f"refused the login ({error.smtp_code}). Check SMTP_USERNAME and SMTP_PASSWORD"
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         codes = ", ".join(sorted({str(code) for code, _ in error.recipients.values()}))
-        return f"takes mail for none of the addresses ({codes}). Check ALERT_EMAIL_TO"
+        return f"accepts mail for none of the addresses ({codes}). Check ALERT_EMAIL_TO"
     if isinstance(error, smtplib.SMTPSenderRefused):
         return f"refused the sender ({error.smtp_code}). Check ALERT_EMAIL_FROM, and SMTP_USERNAME and SMTP_PASSWORD"
     if isinstance(error, smtplib.SMTPResponseException):
@@ -174,7 +174,7 @@ def _reason(error: Exception, passed: float | None = None) -> str:
     if isinstance(error, ssl.SSLError):
         return "speaks no TLS that we understand. Check SMTP_PORT: 465 is TLS from the start, 587 is STARTTLS"
     if isinstance(error, smtplib.SMTPNotSupportedError):  # of login alone: addresses are ASCII by the settings
-        return "takes no login on this connection. Check SMTP_PORT, or remove SMTP_USERNAME and SMTP_PASSWORD"
+        return "accepts no login on this connection. Check SMTP_PORT, or remove SMTP_USERNAME and SMTP_PASSWORD"
     if isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException):
         return f"cannot be reached ({type(error).__name__}). Check SMTP_SERVER, SMTP_PORT and the network"
     return f"ended the conversation ({type(error).__name__}). Try again later"

@@ -43,7 +43,7 @@ class Memory:
             return cls(int(document["after"]), {name: _state(held) for name, held in document["channels"].items()})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Refusal(
-                "the cursor of this sensor is none of its own: clear it on the sensor's page, and the sensor begins at "
+                "the cursor of this sensor was edited: clear it on the sensor's page, and the sensor begins at "
                 "the newest event"
             ) from error
 

@@ -1,4 +1,4 @@
-"""Messages in words: subject, plain text, and the body of a webhook. Keys, counts, rules and commands alone.
+"""Messages as text: subject, plain text, and the body of a webhook. Only keys, counts, rules and commands.
 
 The subject has the figure and the consequence. Then what to do, each way with its command and its link, then details
 and keys. Links need the addresses of the desk (DESK_URL) and of the Dagster UI (DAGSTER_UI_URL).
@@ -36,7 +36,7 @@ class Links:
 
 @dataclass(frozen=True)
 class Words:
-    """A message in words: a subject of one line, and paragraphs of lines."""
+    """A message as text: a subject of one line, and paragraphs of lines."""
 
     subject: str
     paragraphs: tuple[str, ...]
@@ -48,7 +48,7 @@ class Words:
 
 
 class Taken(NamedTuple):
-    """What was done, in words that may be shown, and who is to be tried again, in names that show no address."""
+    """What was done, as text that may be shown, and who is to be tried again, by names that reveal no address."""
 
     what: str
     deferred: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ TEST = Words(
 
 
 def render_message(message: Message, links: Links, now: float) -> Words:
-    """The message in words. The subject is one line: a mail's header takes no more."""
+    """The message as text. The subject is one line, as a mail header requires."""
     # Whole hours: a message that is sent again has the same text, and so the same id.
     seen_from = now // HOUR * HOUR if message.kind == "digest" else None
     paragraphs = ["\n".join(_lines(problem, links, seen_from)) for problem in message.problems]
@@ -77,12 +77,12 @@ def render_message(message: Message, links: Links, now: float) -> Words:
 
 
 def slack_body(words: Words) -> dict[str, Any]:
-    """For an incoming webhook of Slack: the text is the notification, the blocks are what is shown."""
+    """For an incoming webhook of Slack: the text is the notification, the blocks are the message."""
     sections, room = [], LONGEST_BODY
     for paragraph in words.paragraphs:
         room -= len(section := _escaped(paragraph)[:LONGEST_BLOCK])
         if room < 0:
-            sections.append("More follows in Dagster: a message takes no more.")
+            sections.append("There is more in Dagster; this message is full.")
             break
         sections.append(section)
     return {
@@ -95,7 +95,7 @@ def slack_body(words: Words) -> dict[str, Any]:
 
 
 def card_body(words: Words) -> dict[str, Any]:
-    """For Teams, whose workflows take adaptive cards alone; `text` is for receivers that know no cards."""
+    """For Teams, whose workflows accept only adaptive cards; `text` is for receivers that know no cards."""
     head = {"type": "TextBlock", "text": _unlinked(words.subject), "weight": "Bolder", "size": "Medium", "wrap": True}
     # In a card a single line break is a blank: two make a new line.
     blocks = [
@@ -113,7 +113,7 @@ def card_body(words: Words) -> dict[str, Any]:
 
 
 def webhook_body(words: Words, url: str) -> dict[str, Any]:
-    """The body that the receiver at this address takes: Slack refuses attachments that are not its own."""
+    """The body that the receiver at this address accepts: Slack refuses attachments that are not its own."""
     host = urlsplit(url).hostname or ""
     is_slack = any(host == slack or host.endswith(f".{slack}") for slack in SLACK_HOSTS)
     return slack_body(words) if is_slack else card_body(words)
@@ -128,7 +128,7 @@ def _subject(message: Message) -> str:
 
 
 def _name(problem: Problem, *, is_over: bool) -> str:
-    """The title; of what is over without the consequence, which has ended too."""
+    """The title; for a problem that has ended, without the consequence, which has ended too."""
     title = displayed(problem.title)
     return f"recovered: {title.partition('; ')[0]}" if is_over else title
 
@@ -138,7 +138,7 @@ def _lines(problem: Problem, links: Links, seen_from: float | None) -> Iterator[
     if problem.is_news and problem.recovered_at is None:
         yield from _render_actions(problem, links)
     if problem.is_news and problem.detail:
-        # Further lines are set back: what a system answered cannot pass for a line of ours.
+        # Further lines are indented, so that a system's answer cannot pass for a line of ours.
         yield displayed_lines(problem.detail[:LONGEST_DETAIL]).replace("\n", "\n    ")
     if problem.is_news and problem.keys:
         yield f"Records: {displayed(problem.keys, LONGEST_DETAIL)}"

@@ -50,7 +50,7 @@ class Red:
 
 @dataclass(frozen=True)
 class Green:
-    """What these tokens name is well: a step ended well, a check passed, an asset is fresh."""
+    """What these tokens name is in order: a step succeeded, a check passed, an asset is fresh."""
 
     tokens: frozenset[str]
     at: float
@@ -61,7 +61,7 @@ Signal = Red | Green
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem that is open, or that ended and whose end was not reported yet (`recovered_at`).
+    """One problem that is open, or whose end was not reported yet (`recovered_at`).
 
     `notified` is the level at which it was reported, None when it was not, and `notified_size` the most records
     reported. `waits_since` is when that which was not reported yet began.
@@ -89,18 +89,18 @@ class Problem:
 
     @property
     def is_news(self) -> bool:
-        """Whether people know nothing of it yet, or know it as less urgent or smaller than it became."""
+        """Whether it was not reported yet, or was reported as less urgent or smaller than it is now."""
         return self.notified is None or self.notified < self.level or self.size > self.notified_size
 
     @property
     def is_over(self) -> bool:
-        """Whether people know of it, and not that it has ended."""
+        """Whether it was reported, and its end was not."""
         return not self.is_news and self.recovered_at is not None
 
 
 @dataclass(frozen=True)
 class Deferred:
-    """A message that some receivers, as the channel names them, took only later or not yet; first and last tried."""
+    """A message that some receivers, as the channel names them, deferred; when it was first and last tried."""
 
     receivers: tuple[str, ...]
     subject: str
@@ -111,7 +111,7 @@ class Deferred:
 
 @dataclass(frozen=True)
 class State:
-    """All that one channel has to remember.
+    """The state of one channel.
 
     `sent` are the times of the last hour's messages, `digest_hour` is the hour of the last digest, `unlisted` counts
     problems for which there was no room, and `deferred` are messages that some receivers still wait for.
@@ -146,7 +146,7 @@ def absorb(state: State, signals: Iterable[Signal]) -> State:
 
 
 def _has_room(problems: dict[str, Problem]) -> bool:
-    """Whether one more fits; the longest known one gives way, never one that is still to be reported."""
+    """Whether one more fits; the oldest one makes room, never one that is still to be reported."""
     if len(problems) < MOST_PROBLEMS:
         return True
     known = [name for name, problem in problems.items() if not problem.is_news and not problem.is_over]
@@ -178,7 +178,7 @@ def _opened(red: Red) -> Problem:
 
 
 def _again(known: Problem, red: Red) -> Problem:
-    """Seen once more: reported anew only when it became critical, or when it is about more records than people know."""
+    """Seen once more: reported again only when it became critical, or concerns more records than were reported."""
     fresh = _opened(red)
     grew = red.level > known.level or red.size > known.notified_size
     return replace(
@@ -194,7 +194,7 @@ def _again(known: Problem, red: Red) -> Problem:
 
 
 def _without_met_needs(problem: Problem, green: Green) -> Problem:
-    """Without the needs that are met now; over once none is left."""
+    """Without the needs that are met now; the problem ends once none is left."""
     if problem.recovered_at is not None or green.tokens.isdisjoint(problem.needs):
         return problem
     needs = tuple(need for need in problem.needs if need not in green.tokens)

@@ -1,5 +1,5 @@
-"""Alerts by webhook, for Slack, Teams and whoever takes JSON; and the heartbeat. The addresses are secrets: no error
-holds them."""
+"""Alerts by webhook, for Slack, Teams and any receiver that accepts JSON; and the heartbeat. The addresses are
+secrets: no error contains them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WebhookChannel:
     settings: Settings
 
     def send(self, words: Words, _only: Collection[str] = ()) -> Taken:
-        """Post the message as the receiver takes it; NotDelivered unless it answers that it has it."""
+        """Post the message in the receiver's format; NotDelivered unless it confirms that it has it."""
         assert self.settings.alert_webhook_url is not None
         url = self.settings.alert_webhook_url.get_secret_value()
         status = _called(self.settings, "POST", url, "ALERT_WEBHOOK_URL", json=webhook_body(words, url))
@@ -32,14 +32,14 @@ class WebhookChannel:
 
 
 def beat(settings: Settings) -> str:
-    """Call HEARTBEAT_URL once, and what became of that; NotDelivered when it fails."""
+    """Call HEARTBEAT_URL once, and return the result as text; NotDelivered when it fails."""
     assert settings.heartbeat_url is not None
     status = _called(settings, "GET", settings.heartbeat_url.get_secret_value(), "HEARTBEAT_URL")
     return f"answered {status}"
 
 
 def _called(settings: Settings, method: str, url: str, variable: str, **request: Any) -> int:
-    """The status of the answer, which is a good one. Redirects are not followed: they lead to pages for people."""
+    """The status of a successful answer. Redirects are not followed: they lead to pages for people."""
     # They bring requests: the definitions load without.
     from safetyamp_pipelines.systems.http import answers, exchange
 
@@ -56,5 +56,5 @@ def _called(settings: Settings, method: str, url: str, variable: str, **request:
 
 def _advice(status: int, variable: str) -> str:
     if status == 429 or status >= 500:
-        return "It is tried again at the next look"
+        return "It is tried again at the next tick"
     return f"Make a new one in the other system and set it as {variable}"

@@ -32,8 +32,8 @@ ROOT = Path(__file__).parents[3]
 CLOCK = re.compile(r"\b\d\d:\d\d\b")
 UI, DESK = "https://dagster.example.com", "https://desk.example.com"
 GUARD = "vehicles: 13 vehicles would lose access (limit 10); held, everything else was pushed"
-LOGIN = "Samsara refuses our login; what rests on it stays as it is"
-DIED = "a run of sync_all died; the next sync goes on where it stopped"
+LOGIN = "Samsara refuses our login; what depends on it stays as it is"
+DIED = "a run of sync_all died; the next sync continues where it stopped"
 STOPPED = "vehicles: the push stopped before its end; the rest waits for the next sync"
 
 
@@ -480,7 +480,7 @@ def test_wrong_settings_are_told_and_what_happens_meanwhile_is_told_when_they_ar
         f"[SafetyAmp sync] {STOPPED}",
         f"[SafetyAmp sync] recovered: {over(GUARD)} (and 1 more)",
     ]
-    assert "What to do: do what the message names" in mail.text(1)
+    assert "What to do: do what the message says" in mail.text(1)
     assert "nonsense" in mail.text(1)
     assert [word for word in ("ALERT_WEBHOOK_URL", "mail: alert of 1") if word not in said[0]] == []
     assert "mail" not in said[1].partition("config")[0]

@@ -47,7 +47,7 @@ def test_a_source_that_refuses_our_login_and_records_that_are_rejected(tmp_path:
             owned = asked(instance, settings, owned, timedelta(hours=hours))
 
         # then people are told at once, and of the rest once, without a person's value
-        login = "[SafetyAmp sync] Samsara refuses our login; what rests on it stays as it is"
+        login = "[SafetyAmp sync] Samsara refuses our login; what depends on it stays as it is"
         assert mail.subjects[:2] == [login, login.partition("; ")[0].replace("] ", "] recovered: ")]
         assert [subject.split(":")[0] for subject in mail.subjects[2:]] == ["[SafetyAmp sync] digest"] * 3
         assert mail.receivers == [["on-call@example.com"]] * 4 + [["hr@example.com"]]

@@ -65,7 +65,12 @@ def reds(*steps: FailedStep, run: dg.DagsterRun = SYNC, rests: bool = False) -> 
             "Microsoft Graph cannot be used",
             "MS_GRAPH_BASE",
         ),
-        ("samsara__drivers", AnswerLost("Samsara", "GET", "/x", status=502), "Samsara cannot be used", "by itself"),
+        (
+            "samsara__drivers",
+            AnswerLost("Samsara", "GET", "/x", status=502),
+            "Samsara cannot be used",
+            "Run it again later; `safetyamp doctor` tests every system; the next sync tries again automatically",
+        ),
         (
             "safetyamp__users",
             PushStopped("stopped"),
@@ -76,16 +81,16 @@ def reds(*steps: FailedStep, run: dg.DagsterRun = SYNC, rests: bool = False) -> 
             "safetyamp__users",
             PlanRefused("too old"),
             "employees: the push was refused",
-            "do what the message names",
+            "do what the message says",
         ),
-        ("plan__jobs", SnapshotError("torn"), "plan/jobs: a snapshot cannot be used", "do what the message names"),
+        ("plan__jobs", SnapshotError("torn"), "plan/jobs: a snapshot cannot be used", "do what the message says"),
         (
             "viewpoint",
             ReadError("viewpoint/jobs", "shrank"),
             "viewpoint: a table could not be read whole",
-            "message names",
+            "message says",
         ),
-        ("plan__jobs", LedgerUnusable("no such host"), "the ledger cannot be used", "do what the message names"),
+        ("plan__jobs", LedgerUnusable("no such host"), "the ledger cannot be used", "do what the message says"),
         (
             "plan__jobs",
             SettingsError([Problem("SMTP_PORT", "is wrong", "Correct it")]),
@@ -173,7 +178,7 @@ def test_a_push_that_somebody_materialised_alone_is_a_sync_too():
 def test_a_run_that_ended_without_a_word_died(run: dg.DagsterRun, level: Level):
     (red,) = list(reds_of(run, None, [], 1.0, rests=False))
 
-    follows = "; the next sync goes on where it stopped" if run is SYNC else ""
+    follows = "; the next sync continues where it stopped" if run is SYNC else ""
     assert (red.title, red.level) == (f"a run of {run.job_name} died{follows}", level)
     assert red.needs == {f"job/{run.job_name}"}
 
@@ -194,7 +199,7 @@ def test_a_run_that_was_interrupted_in_a_push_died_and_is_no_error_of_the_push(r
 
     assert (red.problem, red.title) == (
         "lost/sync_all",
-        "a run of sync_all died; the next sync goes on where it stopped",
+        "a run of sync_all died; the next sync continues where it stopped",
     )
 
 
@@ -211,4 +216,4 @@ def test_what_the_run_did_all_the_same_is_said_first() -> None:
     (stopped,) = reds(failed("safetyamp__users", PushStopped("stopped: 10 refused")), run=PARTLY)
     (died,) = reds(run=PARTLY)
 
-    assert all(red.detail.splitlines()[0] == "All the same, done: titles 3 created" for red in (stopped, died))
+    assert all(red.detail.splitlines()[0] == "Nevertheless, done: titles 3 created" for red in (stopped, died))

@@ -115,7 +115,7 @@ def test_what_goes_wrong_is_said_without_addresses_or_logins():
 
     told = [str(error.value) for error in (login, nobody, closed)]
     assert "refused the login (535). Check SMTP_USERNAME and SMTP_PASSWORD" in told[0]
-    assert "takes mail for none of the addresses (550). Check ALERT_EMAIL_TO" in told[1]
+    assert "accepts mail for none of the addresses (550). Check ALERT_EMAIL_TO" in told[1]
     assert "cannot be reached (ConnectionRefusedError). Check SMTP_SERVER" in told[2]
     traces = ["".join(traceback.format_exception(error.value)) for error in (login, nobody, closed)]
     assert [text for text in [*told, *traces] if "on-call@" in text or "wrong-s3cret" in text] == []
@@ -188,7 +188,7 @@ def test_a_webhook_takes_a_card_with_the_same_words():
 
 
 @pytest.mark.parametrize(
-    ("status", "advice"), [(500, "next look"), (429, "next look"), (404, "Make a new one"), (302, "Make a new one")]
+    ("status", "advice"), [(500, "next tick"), (429, "next tick"), (404, "Make a new one"), (302, "Make a new one")]
 )
 def test_a_webhook_that_does_not_take_it_is_told_by_its_status(status: int, advice: str):
     with receiver(status) as calls, pytest.raises(NotDelivered) as error:

@@ -1,4 +1,4 @@
-"""How a refusal is explained: the category of each field, what to correct where, and the circumstances it depends on."""
+"""How a refusal is explained: the category of each field, what to correct where, and what the refusal depends on."""
 
 from __future__ import annotations
 
