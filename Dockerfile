@@ -3,25 +3,30 @@
 ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
-# microsoft: ODBC driver 18 (read its licence before you distribute the image); freetds: Debian's free driver.
-ARG ODBC_DRIVER=microsoft
 WORKDIR /build
-RUN python3 -m venv /opt/safetyamp
-COPY requirements-image.lock ./
-RUN /opt/safetyamp/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: \
-      -r requirements-image.lock
+# What builds stays here: the image has neither pip nor setuptools.
+COPY requirements-build.lock requirements-image.lock ./
+RUN python3 -m venv tools \
+    && tools/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-build.lock \
+    && python3 -m venv --without-pip /opt/safetyamp \
+    && tools/bin/pip --python /opt/safetyamp/bin/python install --no-cache-dir --disable-pip-version-check --require-hashes \
+         --only-binary :all: -r requirements-image.lock
 COPY pyproject.toml README.md ./
 COPY safetyamp_pipelines safetyamp_pipelines
-RUN /opt/safetyamp/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps .
+RUN tools/bin/pip wheel --no-deps --no-build-isolation --disable-pip-version-check --wheel-dir wheels . \
+    && tools/bin/pip --python /opt/safetyamp/bin/python install --no-deps --no-index --disable-pip-version-check wheels/*.whl
+# microsoft: ODBC driver 18 (read its licence before you distribute the image); freetds: Debian's free driver.
+ARG ODBC_DRIVER=microsoft
 # What no role needs: tests and headers of libraries, place names of phone numbers, Arrow Flight, a second Kubernetes client,
-# the driver's builds for other systems, and at last pip.
-RUN cd /opt/safetyamp/lib/python3.11/site-packages \
-    && if [ "${ODBC_DRIVER}" = freetds ]; then /opt/safetyamp/bin/pip uninstall --yes mssql-python-odbc; fi \
+# the driver's builds for other systems.
+RUN if [ "${ODBC_DRIVER}" = freetds ]; then tools/bin/pip --python /opt/safetyamp/bin/python uninstall --yes mssql-python-odbc; fi \
+    && cd /opt/safetyamp/lib/python3.11/site-packages \
     && rm -rf pyarrow/tests pyarrow/include pyarrow/*flight* phonenumbers/geodata \
          kubernetes/aio mssql_python_odbc/libs/linux/rhel mssql_python_odbc/libs/linux/suse \
-         pip pip-* ../../../bin/pip*
+         ../../../bin/safetyamp-sandbox
 
 FROM ${PYTHON_IMAGE}
+ARG PYTHON_IMAGE
 ARG ODBC_DRIVER=microsoft
 ARG VERSION=0.1.0
 ARG REVISION=unknown
@@ -29,7 +34,7 @@ LABEL org.opencontainers.image.title="safetyamp-pipelines" \
       org.opencontainers.image.description="Keeps SafetyAmp in step with Viewpoint Vista, Microsoft Entra ID and Samsara" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.base.name="docker.io/library/python:3.11-slim-bookworm"
+      org.opencontainers.image.base.name="${PYTHON_IMAGE}"
 RUN apt-get update \
     && apt-get install -y --no-install-recommends bash unixodbc libgssapi-krb5-2 libltdl7 \
     && if [ "${ODBC_DRIVER}" = freetds ]; then apt-get install -y --no-install-recommends tdsodbc; fi \
@@ -49,5 +54,5 @@ ENV PATH=/opt/safetyamp/bin:/usr/local/bin:/usr/bin:/bin \
 WORKDIR /opt/dagster
 USER 10001:10001
 EXPOSE 4000
-HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["dagster", "api", "grpc-health-check", "-p", "4000"]
+HEALTHCHECK --interval=30s --timeout=30s --start-period=60s CMD ["dagster", "api", "grpc-health-check", "-p", "4000"]
 CMD ["dagster", "api", "grpc", "-h", "0.0.0.0", "-p", "4000", "-m", "safetyamp_pipelines.definitions"]

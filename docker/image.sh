@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # docker/image.sh build | test: builds the image, or runs the main job in it, with docker, podman or buildah.
-# IMAGE, PYTHON_IMAGE and ODBC_DRIVER may be set; BUILD_OPTIONS go to the builder as they are.
+# IMAGE, PYTHON_IMAGE (a base of your own) and ODBC_DRIVER may be set; BUILD_OPTIONS go to the builder as they are.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-IMAGE=${IMAGE:-safetyamp-pipelines:$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)}
+VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE=${IMAGE:-safetyamp-pipelines:$VERSION}
 for builder in docker podman buildah none; do
   case $builder in
     none) echo "skipped: neither docker, podman nor buildah works here"; exit 0 ;;
@@ -13,7 +14,7 @@ for builder in docker podman buildah none; do
 done
 
 build() {
-  local options=(--build-arg "ODBC_DRIVER=${ODBC_DRIVER:-microsoft}" --build-arg "VERSION=${IMAGE##*:}"
+  local options=(--build-arg "ODBC_DRIVER=${ODBC_DRIVER:-microsoft}" --build-arg "VERSION=$VERSION"
     --build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)" --tag "$IMAGE")
   [ -n "${PYTHON_IMAGE:-}" ] && options+=(--build-arg "PYTHON_IMAGE=$PYTHON_IMAGE")
   # Only Docker's own format has a health check.
@@ -26,7 +27,10 @@ build() {
 read -r -d '' STORY <<'STORY' || true
 set -euo pipefail
 test "$(id -u)" = 10001
-touch /opt/safetyamp/x 2>/dev/null && { echo "the root can be written to"; exit 1; }
+grep -qE "^CapEff:\s0+$" /proc/self/status
+grep -qE "^NoNewPrivs:\s1$" /proc/self/status
+grep -qE "^\S+ / \S+ ro(,|\s)" /proc/self/mounts
+test "$(sed 1,2d /proc/net/dev | cut -d : -f 1 | tr -d ' ')" = lo
 for name in gcc cc pip; do command -v $name >/dev/null && { echo "$name is in the image"; exit 1; }; done
 python -m safetyamp_pipelines.sandbox --employees 60 --jobs 30 --vehicles 10 --no-mess --calls 6000 --env-file /tmp/world.env &
 trap 'kill %1' EXIT

@@ -52,6 +52,11 @@ def test_image_installs_by_hash_and_runs_without_privileges() -> None:
     assert any(
         "--require-hashes" in rest and "requirements-image.lock" in rest for word, rest in steps if word == "RUN"
     )
+    commands = [command for word, rest in steps if word == "RUN" for command in rest.split("&&")]
+    installs = [command for command in commands if re.search(r"bin/pip .*\b(install|wheel)\b", command)]
+    assert len(installs) == 4
+    for install in installs:  # the wheel of this project is built with the setuptools of the lock file
+        assert re.search("--require-hashes|--no-index|--no-build-isolation", install), install
     assert [rest for word, rest in steps if word == "USER"] == ["10001:10001"]
     assert any(word == "HEALTHCHECK" for word, _ in steps)
     assert len(re.findall(r"^FROM ", DOCKERFILE, re.MULTILINE)) == 2
