@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from safetyamp_pipelines.cli.main import COMMANDS, app
 from safetyamp_pipelines.sandbox import Sandbox, TargetOptions, WorldSpec
 
+pytestmark = pytest.mark.xdist_group("cli files")
+
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Sandbox]:

@@ -82,7 +82,7 @@ def known() -> Iterator[Known]:
         found = Known(box, number, vehicle, key)
         found.command("sync")
         sources.update("bPREH", {"PRCo": 1, "Employee": int(number)}, Address="8 Wolpertinger St")
-        found.command("sync")
+        found.command("sync", "employees", "vehicles")
         with found.ledger() as ledger:
             session = ledger.sessions(1, entity="employees")[0].id
         found.command("undo", str(session), "--dry-run")
@@ -157,7 +157,7 @@ def test_forgetting_again_changes_nothing_and_explain_still_answers(known: Known
 def test_jiras_tables_lose_who_is_known_by_name_and_address_and_keep_who_shares_a_name(
     known: Known, tmp_path: Path
 ) -> None:
-    known.command("sync")
+    known.command("sync", "employees")
     url = f"sqlite:///{tmp_path}/jira.db"
     jira = json.dumps([{"name": "site", "url": "https://a.example.com", "token": "a-token"}])
     texts = ["Zebulon Quixotic", "mail to z.quixotic@example.com", "Zebulon Quixotically"]
@@ -178,7 +178,7 @@ def test_who_is_still_in_viewpoint_comes_back_with_the_next_run_and_has_one_acco
     known.command("forget", "employee", known.number, "--yes")
     users = len(known.box.safetyamp.tables()["users"])
 
-    answer = known.command("sync", "--json")
+    answer = known.command("sync", "employees", "--json")
 
     assert answer.exit_code == 0, answer.stderr
     assert len(known.box.safetyamp.tables()["users"]) == users

@@ -87,8 +87,8 @@ def of_lockers(folder: Path) -> dict[str, Any]:
 def of_equipment(folder: Path) -> dict[str, Any]:
     told: dict[str, Any] = {"definitions": definitions_of("equipment")}
     with small_world(home=folder / "home") as box:
-        first = in_this_process(box, "sync", "--json")
-        again = in_this_process(box, "sync", "--json")
+        first = in_this_process(box, "sync", "vehicles", "equipment", "--json")
+        again = in_this_process(box, "sync", "vehicles", "equipment", "--json")
         settings = load_settings(box.environment, env_file=None)
         store, ledger = snapshot_store(settings), open_ledger(settings)
         refs = {name: store.newest(f"plan/{name}") for name in ("vehicles", "equipment")}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from once import made_once
 
 from reliability.lean import LeanRun, lean_run
 from reliability.small import end_state
@@ -29,12 +30,14 @@ def company(home: Path) -> Sandbox:
 @pytest.fixture(scope="module")
 def in_step(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the company once SafetyAmp is in step with it."""
-    home = tmp_path_factory.mktemp("company") / "home"
-    with company(home) as box:
-        first = lean_run(box.environment)
-        assert first.is_clean, first
-        assert lean_run(box.environment).planned == 0
-    return home
+
+    def make(home: Path) -> None:
+        with company(home) as box:
+            first = lean_run(box.environment)
+            assert first.is_clean, first
+            assert lean_run(box.environment).planned == 0
+
+    return made_once("company-of-sick-sources", make, tmp_path_factory)
 
 
 @pytest.fixture

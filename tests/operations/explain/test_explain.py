@@ -58,8 +58,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
         left = users[0]["emp_id"]
         sources.terminate(int(left), date(2026, 11, 1))
         sources.delete_rows("bPREH", {"Employee": gone})
-        assert in_this_process(box, "sync").exit_code == 1
-        assert in_this_process(box, "plan").exit_code == 1
+        assert in_this_process(box, "sync", "titles", "employees").exit_code == 1
+        assert in_this_process(box, "plan", "titles", "employees").exit_code == 1
     return Told(box, str(hired), str(addressless), left, str(gone))
 
 
