@@ -1,4 +1,4 @@
-"""What the UI shows of an entity, made from its declaration: the field mapping table, columns and their lineage."""
+"""What the UI shows about an entity, from its declaration: the field mapping table, columns and their lineage."""
 
 from typing import Any
 
@@ -16,7 +16,9 @@ MAPPING_SCHEMA = dg.TableSchema(
         dg.TableColumn("cleaned as", "string"),
         dg.TableColumn("rules", "string"),
         dg.TableColumn("policy", "string", description="who wins when both sides differ"),
-        dg.TableColumn("empty source", "string", description="what it does: clears the field, or SafetyAmp's stays"),
+        dg.TableColumn(
+            "empty source", "string", description="its effect: clears the field, or SafetyAmp keeps its value"
+        ),
     ]
 )
 

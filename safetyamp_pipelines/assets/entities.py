@@ -169,7 +169,7 @@ def push_asset(spec: EntitySpec) -> dg.AssetsDefinition:
             stopped_by, looked_at = pushed.error, datetime.fromisoformat(made.as_of)
             try:
                 ledger.get().log_verdicts(context.run_id, spec.name, looked_at, pushed.result.verdicts)
-            except LedgerUnusable as error:  # what was written is told all the same
+            except LedgerUnusable as error:  # what was written is reported all the same
                 stopped_by = stopped_by or error
             figures = _figures(context.run_id, ledger.get(), spec, pushed)
             tag_session(context.instance, context.run_id, spec.name, pushed.session, figures)
@@ -190,7 +190,7 @@ def _figures(run_id: str, ledger: Ledger, spec: EntitySpec, pushed: Pushed) -> s
     """What the pushes of this run have come to, this one the last of them."""
     try:
         before = ledger.sessions(run_id=run_id)
-    except LedgerUnusable:  # what this push did is told all the same
+    except LedgerUnusable:  # what this push did is reported all the same
         before = []
     counts = {session.entity: session.counts or {} for session in reversed(before)}
     return figures_of({**counts, spec.name: pushed.result.counts()})

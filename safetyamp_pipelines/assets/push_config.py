@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 APPROVED_FOR = timedelta(hours=24)
 LEAST_CHARACTERS = 8
 LOGIN = "the Dagster UI"
-"""Whoever launched a run: Dagster itself knows no users."""
+"""The login of every approval given in a run: Dagster itself knows no users."""
 
 
 class PushConfig(dg.ConfigurableResource[None]):
@@ -27,8 +27,8 @@ class PushConfig(dg.ConfigurableResource[None]):
 
     dry_run: bool = Field(
         default=False,
-        description="Send nothing. The plans are made and checked, as trials that no push takes, and each push notes "
-        "what it would have done.",
+        description="Send nothing. The plans are made and checked, as trials that are never pushed, and each push "
+        "notes what it would have done.",
     )
     approve_plan: str = Field(
         default="",
@@ -40,7 +40,7 @@ class PushConfig(dg.ConfigurableResource[None]):
     only_keys: list[str] = Field(
         default=[],
         description="Push these records and no others, each as entity/key, such as employees/100482. Everything is "
-        "planned as ever; the others end as not pushed. Launch the job of that entity, such as sync_employees.",
+        "planned as usual; the others end as not pushed. Launch the job of that entity, such as sync_employees.",
     )
 
     _is_met: bool = PrivateAttr(default=False)

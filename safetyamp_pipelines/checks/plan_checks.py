@@ -15,8 +15,8 @@ VERDICTS = (
     "names it."
 )
 GUARDS = (
-    "No change waits for a person. Red? Too many are alike, or rest on a sick source: they are listed, and everything "
-    "else was pushed. If they are right, approve them, by command or with the job approve_plan."
+    "No change waits for a person. Red? Too many are alike, or come from a suspect source: they are listed, and "
+    "everything else was pushed. If they are right, approve them, by command or with the job approve_plan."
 )
 HEADLINE = "headline"
 """Metadata of the guards check that an alert begins with."""

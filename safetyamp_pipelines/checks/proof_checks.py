@@ -1,4 +1,4 @@
-"""Checks that prove a plan anew: references, collisions, the share of the rejected. The proofs are in `sync/proofs.py`.
+"""Checks that prove a plan independently: references, collisions, share of rejected. Proofs: `sync/planning/proofs.py`.
 
 One step for the three, which loads what the plan was made from only when the plan changes anything.
 """
@@ -25,10 +25,10 @@ from safetyamp_pipelines.sync.planning.proofs import (
 from safetyamp_pipelines.sync.rules.limits import RejectedLimits
 
 CHECKS = {
-    "references": "Whatever a change refers to is in SafetyAmp or is created before it. Red? Materialise the snapshots "
-    "and plans again, all in one run; if it stays red, the planner has a fault: report it with the keys.",
-    "collisions": "No two records would have one unique value, such as an e-mail. Red? Correct the records named at "
-    "the source; if their values differ there, the planner has a fault: report it with the keys.",
+    "references": "Everything a change refers to is in SafetyAmp or is created before it. Red? Materialise "
+    "snapshots and plans again, all in one run; if it stays red, the planner has a bug: report it with the keys.",
+    "collisions": "No two records would have the same unique value, such as an e-mail. Red? Correct the named records "
+    "at the source; if their values differ there, the planner has a bug: report it with the keys.",
     "rejected_share": "Most records can be synced. Red? More than `checks.rejected.error` of `sync.yaml` cannot, so a "
     "source or a rule is wrong: the metadata counts the reasons. Yellow: have the records corrected at the source.",
 }

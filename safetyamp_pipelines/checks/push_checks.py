@@ -26,7 +26,7 @@ CHECKS = {
     "Processes with one token do not share one budget: give them one SAFETYAMP_DATA_DIR, or a PostgreSQL ledger.",
 }
 LEAVERS = (
-    "Whoever left according to Viewpoint is switched off in SafetyAmp within `checks.leaver_hours` of `sync.yaml`. "
+    "People who left according to Viewpoint are switched off in SafetyAmp within `checks.leaver_hours` of `sync.yaml`. "
     "Red? The people named can still log in: explain one of them, and switch them off in SafetyAmp by hand meanwhile."
 )
 """What each check says of itself in the UI."""

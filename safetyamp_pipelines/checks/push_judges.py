@@ -61,7 +61,7 @@ def judge_left(ledger: Ledger, spec: EntitySpec) -> Judged:
 
 
 def judge_budget(settings: Settings) -> Judged:
-    """Whether the calls on record kept the budget, whoever made them."""
+    """Whether the calls on record kept to the budget, in whatever process they were made."""
     calls, period = settings.api_rate_limit_calls, settings.api_rate_limit_period
     booked = booked_calls(settings)
     most = most_at_once(booked, period)
@@ -90,8 +90,8 @@ def _counts(ledger: Ledger, spec: EntitySpec) -> dict[str, int]:
 
 
 def judge_leavers(employees: Snapshot, users: Snapshot, ledger: Ledger, settings: Settings) -> Judged:
-    """Overdue is who left, and was known to have left, longer ago than promised. Whoever this run was not about is left
-    to the next whole sync."""
+    """Overdue are people who left, and were known to have left, longer ago than promised. People outside this run are
+    left to the next whole sync."""
     config = settings.sync_config()
     promised, at = timedelta(hours=config.checks.leaver_hours), datetime.fromisoformat(employees.read_at)
     table = references({EMPLOYEES.table: users.records})[EMPLOYEES.table]

@@ -82,7 +82,7 @@ def sizes_before(instance: dg.DagsterInstance, key: dg.AssetKey, limit: int) -> 
 def judge_rows(rows: int, before: Sequence[int], limits: RowCountLimits, *, may_rise: bool = False) -> Judged:
     """Emptied is an error, far from the usual size a warning. Once all that is remembered is empty, empty is usual.
 
-    The usual size is the median of those that were not empty: a sick read neither hides itself nor the next one.
+    The usual size is the median of those that were not empty: a faulty read hides neither itself nor the next one.
     """
     filled = [size for size in before if size > 0]
     if not filled:

@@ -86,7 +86,7 @@ def decide(
             decider = Decider(who, login_name(), reason)
             moment = moment_of(until, zone) if until else None
             document = decide_record(stored, ledger, key, choice, decider, target_id=to, until=moment)
-    respond(as_json, document, [_decided(document, zone), f"the next plan goes by it: `safetyamp plan {spec.name}`"])
+    respond(as_json, document, [_decided(document, zone), f"the next plan follows it: `safetyamp plan {spec.name}`"])
 
 
 def _asked(text: str, question: dict[str, Any]) -> str:

@@ -79,7 +79,7 @@ class TerminalProgress:
         self._bars.stop()
 
     def waits(self, text: str) -> None:
-        """Report for what or whom the run waits, and how long."""
+        """Report what the run waits for, and how long."""
         self._console.print(f"waits  {escape(text)}", highlight=False, soft_wrap=True)
 
     def read(self, table: str, rows: int, calls: int) -> None:

@@ -202,7 +202,7 @@ def _gather(
         told = metadata.get(tuple(asset_name(BY_NAME[name]).split("/")), {})
         if name in pushed and "writes" not in told:  # it was interrupted, or its table could not be stored
             ran.writes += sum(verdict.outcome in OUTCOME_OF.values() for verdict in pushed[name])
-        if asset_key(f"plan/{name}") not in made:  # it failed, and its metadata tells why
+        if asset_key(f"plan/{name}") not in made:  # it failed, and its metadata shows why
             continue
         plan = ran.plans[name] = result.asset_value(asset_key(f"plan/{name}"))
         verdicts = pushed.get(name, plan.verdicts)
@@ -274,7 +274,7 @@ def _explain(ran: Ran, result: dg.ExecuteInProcessResult, told: _Listening) -> N
     others = {step: found for step, found in failures.items() if step not in red}
     ran.causes = [*refused, *_pause_causes(result), *red.values(), *causes_of(others)]
     if not result.success and not ran.causes:
-        ran.causes = [Cause("the run failed outside its steps; its events in the Dagster UI tell why", (), True)]
+        ran.causes = [Cause("the run failed outside its steps; its events in the Dagster UI show why", (), True)]
     counted = {"/".join(key) for key, values in _metadata(result).items() if "writes" in values or STOPPED in values}
     in_doubt = [name for name in told.begun - told.verdicts.keys() if asset_name(BY_NAME[name]) not in counted]
     ran.wrote_nothing = not ran.writes and not in_doubt

@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 EVERYBODY = "*"
 LOOKUPS = frozenset({"/find"})
-"""Forms that decide nothing: what is searched for must not stand in an address."""
+"""Forms that decide nothing: search terms must not appear in a URL."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
@@ -91,7 +91,7 @@ class AccessRules:
         decides, reads = _names(self.settings.desk_approvers), _names(self.settings.desk_readers)
         may_decide = not decides.isdisjoint({name.casefold(), EVERYBODY})
         if not may_decide and reads.isdisjoint({name.casefold(), EVERYBODY}):
-            raise NoAccess("you are neither in DESK_READERS nor in DESK_APPROVERS: ask whoever runs the sync")
+            raise NoAccess("you are neither in DESK_READERS nor in DESK_APPROVERS: ask the people who run the sync")
         return User(name, may_decide and not self.read_only)
 
     def _is_proxy(self, client: str) -> bool:
@@ -110,7 +110,7 @@ class Access(BaseHTTPMiddleware):
         self._rules, self._ledger = rules, ledger
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        """Refuse, or answer with strict headers. The log knows the route, never what stands in the address."""
+        """Refuse, or answer with strict headers. The log has the route, never the URL."""
         started = monotonic()
         try:
             await self._admit(request)
@@ -155,7 +155,7 @@ class Access(BaseHTTPMiddleware):
 
 
 def form_token(ledger: Ledger, user: str, day: datetime) -> str:
-    """What a form of ours carries: of this user and day, the same on every replica, and not to be guessed."""
+    """The token of the desk's forms: for this user and day, the same on every replica, and impossible to guess."""
     return ledger.keyed_hash(["form of the desk", user, day.date().isoformat()])
 
 

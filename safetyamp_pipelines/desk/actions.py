@@ -24,7 +24,7 @@ from safetyamp_pipelines.systems.safetyamp import safetyamp_client
 log = get_logger(__name__)
 
 LASTS = timedelta(hours=24)
-"""How long an approval stands."""
+"""How long an approval is valid."""
 MOST_DAYS = 365
 
 
@@ -73,7 +73,7 @@ def approve(request: Request) -> Response:
 
 
 def decide(request: Request) -> Response:
-    """Decide about one record that is held: whose values stand, which record of SafetyAmp it is."""
+    """Decide about one held record: which side's values count, or which SafetyAmp record it is."""
     form, desk, who = request.state.form, desk_of(request), request.state.user.name
     spec, key, choice = spec_of(str(form.get("entity"))), str(form.get("key")), str(form.get("choice"))
     decisions.decide_record(
@@ -122,7 +122,7 @@ def preview_undo(request: Request) -> Response:
     return render(
         request,
         "undo.html",
-        title=f"Take back session {number}",
+        title=f"Undo session {number}",
         document=document,
         lines=list(render_plan(planned.plan)),
         number=number,
@@ -130,7 +130,7 @@ def preview_undo(request: Request) -> Response:
 
 
 def undo(request: Request) -> Response:
-    """Take a session back, behind this answer: it may last for many minutes of the call budget."""
+    """Undo a session, in the background: it may take many minutes of the call budget."""
     desk, number = desk_of(request), request.path_params["number"]
     who, reason = request.state.user.name, reason_of(request)
 

@@ -18,7 +18,7 @@ from safetyamp_pipelines.sync.model.errors import SyncError
 
 
 def build_desk(desk: Desk, *, with_machines: bool, more: Sequence[BaseRoute] = ()) -> Starlette:
-    """The app. `more` are routes of other rooms, which stand behind the same login."""
+    """The app. `more` are routes of other rooms, behind the same login."""
     rules = AccessRules(desk.settings, desk.read_only)
     inside = Starlette(
         routes=[
@@ -46,7 +46,7 @@ def _style(request: Request) -> Response:  # noqa: ARG001 - the same for all
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    """What cannot be done, in the error's words."""
+    """A page with the error's message."""
     return render(request, "message.html", title="Not done", text=str(error), status=409)
 
 

@@ -36,12 +36,12 @@ class DagsterSide:
         self._instance = instance_of_home()
 
     def heartbeats(self) -> dict[str, datetime]:
-        """By daemon, its newest sign of life."""
+        """By daemon, its newest heartbeat."""
         beats = self._instance.get_daemon_heartbeats()
         return {name: datetime.fromtimestamp(beat.timestamp, UTC) for name, beat in beats.items()}
 
     def runs(self, now: datetime) -> RunFigures:
-        """Runs that wait or go on, and those that ended in the last day."""
+        """Runs that are queued or running, and those that ended in the last day."""
         figures = RunFigures(Counter(), Counter(), {})
         unended = dg.RunsFilter(statuses=[*WAITING, *GOING_ON])
         for record in self._instance.get_run_records(unended, limit=MOST_RUNS):
@@ -56,7 +56,7 @@ class DagsterSide:
         return figures
 
     def why_quarantined(self, now: datetime) -> str | None:
-        """Why repeated failures slow the rhythm; None when they do not."""
+        """Why quarantine slows the schedule; None when it does not."""
         interval = timedelta(minutes=self._settings.sync_interval_minutes)
         return why_quarantined(self._instance, self._settings.sync_config_now().schedule, interval, now)
 

@@ -1,4 +1,4 @@
-"""The endpoints for machines: /live, /ready, /health and /metrics. No login stands before them; they hold no person."""
+"""The endpoints for machines: /live, /ready, /health and /metrics. They need no login and contain no personal data."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from safetyamp_pipelines.desk.dagster_side import DagsterSide
 
 ASK_EVERY = 60.0
-"""Seconds: a probe that asks more often gets the last answer."""
+"""Seconds: a more frequent probe gets the last answer."""
 HEARTBEAT_MAX = timedelta(minutes=5)
 CONNECT_SECONDS = 5.0
 LAST_READ = {"viewpoint": "viewpoint/employees", "entra": "entra/users", "samsara": "samsara/vehicles"}
-"""A snapshot that tells when each source was last read whole."""
+"""For each source, a snapshot that shows when it was last read whole."""
 
 
 @dataclass
@@ -70,10 +70,10 @@ class Health:
         newest = max(dagster.heartbeats().values(), default=None) if dagster is not None else None
         if newest is None or self.desk.now() - newest > HEARTBEAT_MAX:
             since = "never" if newest is None else f"{newest:%Y-%m-%d %H:%M} UTC"
-            raise SyncError(f"Dagster's daemon gave its last sign of life {since}")
+            raise SyncError(f"last heartbeat of Dagster's daemon: {since}")
 
     def report(self, *, ask: bool) -> dict[str, Any]:
-        """Each dependency with the age and result of its last real use, and one word for all."""
+        """Each dependency with the age and result of its last real use, and the overall state."""
         now = self.desk.now()
         is_ready, parts = self.ready()
         late = 4 * max(timedelta(minutes=self.desk.settings.sync_interval_minutes), timedelta(minutes=30))
@@ -99,7 +99,7 @@ class Health:
         }
 
     def _last_uses(self) -> dict[str, tuple[datetime, str]]:
-        """By system: when it was last used for real and how that went. What was never used is left out."""
+        """By system: when it was last really used, with the result. A system that was never used is left out."""
         found = {}
         for system, table in LAST_READ.items():
             if (ref := self.desk.store.newest(table)) is not None:
@@ -124,7 +124,7 @@ class Health:
 
 
 def machine_routes(desk: Desk) -> list[Route]:
-    """The endpoints. `/metrics` is made anew at each scrape, so every replica gives the same answer."""
+    """The endpoints. `/metrics` is collected at each scrape, so every replica gives the same answer."""
     health = Health(desk)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Figures(desk, health.dagster, health.certificates))

@@ -32,7 +32,7 @@ def _book(request: Request) -> Iterator[JiraBook]:
 
 
 def state(request: Request) -> Response:
-    """The partitions, what goes on, the last reads and the statistics."""
+    """The partitions, running reads, the last reads and the statistics."""
     with _book(request) as book:
         found = questions.status_of(book, datetime.now(UTC))
         runs, stats = questions.history_of(book, MOST_RUNS), questions.statistics_of(book, datetime.now(UTC))
@@ -49,7 +49,7 @@ def issues(request: Request) -> Response:
 
 
 def issue(request: Request) -> Response:
-    """One issue, and where each column came from. Who looked is written down: issues name people."""
+    """One issue, and where each column came from. Who looked is recorded, since issues name people."""
     key = request.path_params["key"]
     with _book(request) as book:
         found = questions.issue_of(book, key, request.query_params.get("instance"))
@@ -97,7 +97,7 @@ def save(request: Request) -> Response:
 
 
 def pause(request: Request) -> Response:
-    """Stop reads between two pages, or let them go on."""
+    """Stop reads between two pages, or resume them."""
     form, who = request.state.form, request.state.user.name
     with _book(request) as book:
         if form.get("how") == "resume":

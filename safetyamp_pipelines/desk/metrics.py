@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 KEEP_SECONDS = 60.0
-"""How long what the snapshot store and Key Vault answered is used again."""
+"""How long answers of the snapshot store and Key Vault are cached."""
 AGES = (("1h", timedelta(hours=1)), ("1d", timedelta(days=1)), ("7d", timedelta(days=7)))
 STATISTICS = (("median", 0.5), ("p95", 0.95), ("max", 1.0))
 COMMON_STATUSES = frozenset({200, 201, 204, 400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504})
@@ -75,7 +75,7 @@ class Figures(Collector):
         yield from found or ()
 
     def _safely(self, collect: Source) -> list[Metric] | None:
-        """What a source gives; None when it does not answer. One that is away must not hide the others."""
+        """The metrics of a source; None when it does not answer, so that it does not hide the others."""
         try:
             return list(collect())
         except Exception as error:  # noqa: BLE001 - whatever a database or a store raises
@@ -197,7 +197,9 @@ class Figures(Collector):
         dagster, now = self.dagster(), self.desk.now()
         if dagster is None:
             return
-        yield gauge("quarantined", "Repeated failures slow the rhythm", value=dagster.why_quarantined(now) is not None)
+        yield gauge(
+            "quarantined", "Repeated failures slow the schedule", value=dagster.why_quarantined(now) is not None
+        )
         beats = {(name,): at for name, at in dagster.heartbeats().items()}
         yield gauge("daemon_heartbeat_timestamp_seconds", "Newest heartbeat of a daemon", "daemon", stamps(beats))
         runs = dagster.runs(now)

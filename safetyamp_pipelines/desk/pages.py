@@ -1,4 +1,4 @@
-"""The pages: Find, a record, Plan, Queue, Runs, Calls, State. They look; what decides is `actions.py`."""
+"""The pages: Find, a record, Plan, Queue, Runs, Calls, State. They only show; decisions are in `actions.py`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RUNS_BACK = 20
 
 
 def find(request: Request) -> Response:
-    """One box for everything. What was typed is in the form, never in an address."""
+    """One box for everything. What was typed is in the form, never in a URL."""
     text = str(request.state.form.get("text", "")).strip()
     hits = search(desk_of(request).all_stored(), text) if text else []
     if len([hit for hit in hits if hit.rank == 0]) == 1 and hits[0].key:
@@ -39,7 +39,7 @@ def find(request: Request) -> Response:
 
 
 def record(request: Request) -> Response:
-    """Everything known of one record. Who looked at which person is written down."""
+    """Everything known of one record. Who looked at which person is recorded."""
     desk, spec = desk_of(request), spec_of(request.path_params["entity"])
     stored = desk.stored(spec)
     found = explain_stored(stored, request.path_params["key"], desk.ledger, RUNS_BACK)
@@ -110,7 +110,7 @@ def runs(request: Request) -> Response:
 
 
 def session(request: Request) -> Response:
-    """One session with its changes, and the way to take it back."""
+    """One session with its changes, and the link to undo it."""
     desk = desk_of(request)
     found = session_of(desk.ledger, request.path_params["number"])
     return render(
@@ -141,7 +141,7 @@ def report(request: Request) -> Response:
 
 
 def state(request: Request) -> Response:
-    """In step or not, who pushes, how far it is, and what keeps it from going on."""
+    """In step or not, who is pushing, how far the push is, and what it waits for."""
     desk = desk_of(request)
     return render(
         request,
@@ -164,7 +164,7 @@ def is_personal(spec: EntitySpec) -> bool:
 
 
 def record_path(entity: str, key: str) -> str:
-    """The address of a record's page."""
+    """The path of a record's page."""
     return f"/records/{entity}/{quote(key, safe='/')}"
 
 

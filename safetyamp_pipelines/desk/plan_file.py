@@ -1,4 +1,4 @@
-"""A plan as one self-contained page, for people who get it by mail: nothing is loaded, the hash stands in its head."""
+"""A plan as one self-contained page, for people who get it by mail: nothing is loaded, and its head shows the hash."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Desk:
         return datetime.now(UTC)
 
     def stored(self, spec: EntitySpec) -> Stored:
-        """What the newest run left of an entity; kept until there is a newer one. Raises SnapshotError without any."""
+        """What the newest run stored of an entity; cached until there is a newer one. Raises SnapshotError for none."""
         refs = [newest_plan(self.store, spec.name), self.store.newest(f"safetyamp/{spec.table}")]
         version = tuple(ref.path if ref is not None else "" for ref in refs)
         with self._loading:
@@ -118,19 +118,19 @@ def done(path: str, notice: str) -> RedirectResponse:
 NOTICES: Mapping[str, str] = {
     "approved": "Approved. The next sync pushes these changes.",
     "refuse": "Refused. Nobody is asked again until they change.",
-    "later": "Put off. They are asked for again then.",
-    "decided": "Decided. The next sync goes by it.",
-    "undecided": "The decision is taken back.",
+    "later": "Put off. You are asked again then.",
+    "decided": "Decided. The next sync follows it.",
+    "undecided": "The decision is withdrawn.",
     "paused": "Syncing is paused.",
-    "resumed": "Syncing goes on.",
+    "resumed": "Syncing is resumed.",
     "retry": "The next sync tries it again.",
     "dismissed": "Dismissed. It is not tried again until its cause changes.",
     "undo": "The undo has begun; syncing is paused. This page shows how far it is.",
     "saved": "Saved. The next read fills what is new.",
-    "gone": "Approved. The next nightly look at what is there marks these issues as gone.",
-    "reading": "Decided. Reading Jira stops between two pages, or goes on.",
+    "gone": "Approved. The next nightly presence check marks these issues as gone.",
+    "reading": "Done. Reading Jira stops between two pages, or continues.",
 }
-"""What a page says after a decision, by the word in its address."""
+"""The message of a page after a decision, by the word in its URL."""
 
 
 def value(found: Any) -> str:

@@ -31,7 +31,7 @@ LONGEST_SILENCE = 60.0
 
 
 class Log(NamedTuple):
-    """All histories of an issue, None where Jira gives but a part; and, if it says so, as of which `updated`."""
+    """All histories of an issue, None where Jira returns only a part; and the `updated` they belong to, if given."""
 
     histories: list[dict[str, Any]] | None
     as_of: datetime | None = None

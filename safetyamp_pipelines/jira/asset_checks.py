@@ -111,7 +111,7 @@ CHECKS: Mapping[tuple[str, str], tuple[Callable[[JiraBook, timedelta], Judged], 
     ),
     (ISSUES, "untyped"): (
         judge_untyped,
-        "Every value fits its column's type. Yellow: the values named are empty in the table; correct them in Jira, or "
+        "Every value fits its column's type. Yellow: the named values are empty in the table; correct them in Jira, or "
         "give the column another name and type. Red? It never is.",
     ),
     (ISSUES, "empty_columns"): (
@@ -121,8 +121,8 @@ CHECKS: Mapping[tuple[str, str], tuple[Callable[[JiraBook, timedelta], Judged], 
     ),
     (ISSUES, "fresh"): (
         judge_age,
-        "Every partition was read lately. Yellow: the schedule is off, paused, or the partition fails for the reason "
-        "named. Red? It never is.",
+        "Every partition was read recently. Yellow: the schedule is off or paused, or the partition fails for the "
+        "named reason. Red? It never is.",
     ),
     (PRESENCE, "count"): (
         judge_count,
@@ -131,11 +131,11 @@ CHECKS: Mapping[tuple[str, str], tuple[Callable[[JiraBook, timedelta], Judged], 
     ),
     (PRESENCE, "shrink"): (
         judge_gone,
-        "Not many issues vanish at once. Red? The issues named are no longer there and their rows were left as they "
-        "are: look whether a permission was taken away, then approve or wait.",
+        "Not many issues vanish at once. Red? The named issues are no longer listed and their rows were left as they "
+        "are: check whether the account lost a permission, then approve or wait.",
     ),
 }
-"""By asset and name what judges and what the UI says of it."""
+"""By asset and name: the function that judges, and the description in the UI."""
 
 
 def check_specs(asset: str) -> list[dg.AssetCheckSpec]:

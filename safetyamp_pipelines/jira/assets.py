@@ -31,15 +31,15 @@ JIRA_TAG = {"safetyamp/jira": "read"}
 
 TEXTS = {
     FIELDS: "The catalogue of every instance's fields, by which a mapping is written and checked, and the projects to "
-    "read. Red? An instance cannot be reached or refuses the login: `safetyamp doctor` tells. Its old catalogue stays.",
+    "read. Red? An instance cannot be reached or refuses the login: `safetyamp doctor`. Its old catalogue stays.",
     ISSUES: "`jira_issues`: the issues of a project, a column for each line of the mapping. Read forward from the "
-    "partition's watermark; whole where the mapping fills a column anew, and in a backfill. Red? The partitions named "
+    "partition's watermark; all of it where the mapping has a new column, and in a backfill. Red? The partitions named "
     "could not be read; the others were. The next tick tries again; `safetyamp jira status` has the reasons.",
-    HISTORY: "`jira_changes`: the changelog of every issue, whole, and the columns that take a time from it. Red? As "
-    "for `jira/issues`.",
-    PRESENCE: "Which issues are still there. What is gone is marked with why, what only became invisible is left as it "
-    "is, what was missed is read. Red? A partition could not be listed: `safetyamp jira status`.",
-    DAILY: "What the reads of a day found, from what they noted. Red? The Jira database cannot be used.",
+    HISTORY: "`jira_changes`: the complete changelog of every issue, and the columns with times from it. Red? See "
+    "`jira/issues`.",
+    PRESENCE: "Which issues still exist. Those that are gone are marked with the reason, those that became invisible "
+    "are left as they are, missed ones are read. Red? A partition could not be listed: `safetyamp jira status`.",
+    DAILY: "What the reads of a day found, from their records. Red? The Jira database cannot be used.",
 }
 
 
@@ -224,7 +224,7 @@ def jira_definitions(timing: TimingSettings) -> dg.Definitions:
     nightly = dg.define_asset_job(
         "jira_nightly",
         selection=dg.AssetSelection.assets(asset_key(FIELDS), asset_key(PRESENCE)),
-        description="Read the catalogues of fields, and look which issues are still there.",
+        description="Read the catalogues of fields, and check which issues still exist.",
         tags={**TAGS, **JIRA_TAG},
     )
     report = dg.define_asset_job(
@@ -252,7 +252,7 @@ def _schedule(timing: TimingSettings, job: Any, cron: str, about: str) -> dg.Sch
         cron_schedule=cron,
         execution_timezone=timing.timezone,
         default_status=_status(timing),
-        description=f"{about} A tick is skipped, and says why, while reading is paused or a read goes on.",
+        description=f"{about} A tick is skipped, and says why, while reading is paused or a read is running.",
     )
     def tick(context: dg.ScheduleEvaluationContext, sync_settings: SettingsResource) -> dg.RunRequest | dg.SkipReason:
         with JiraSession(sync_settings.get(), run_id="a tick") as session:

@@ -211,7 +211,7 @@ class JiraBook:
                 else:
                     db.execute(sa.insert(t.partitions).values(instance=instance.name, project=key, **values))
             unread = t.partitions.c.instance == instance.name, t.partitions.c.project.not_in(wanted)
-            # Without configured projects one that vanished may only have become invisible: it is read, and says so.
+            # Without configured projects one that vanished may only be invisible: it is read, and that is reported.
             if instance.projects:
                 db.execute(sa.update(t.partitions).where(*unread).values(is_read=False))
         return wanted

@@ -122,7 +122,7 @@ class FieldMapping(_Part):
     def rules(self, instance: str, *, when: bool = False) -> dict[str, str]:
         """By column a hash of what fills it in this instance, from fields or (`when`) from the changelog.
 
-        Where one differs from what was used, the column is to be filled anew."""
+        Where one differs from what was used, the column has to be filled again."""
         return {
             name: _hash([self.columns[name].type, source.model_dump(mode="json")])
             for name, source in self.sources_of(instance)

@@ -190,7 +190,7 @@ def require_right_to_push(db: Connection, session_id: int) -> str:
     """The session's entity. Raises unless the session runs and, if it pushes under a lease, its fencing token is still
     the newest.
 
-    The shared row locks make whoever declares the session over, or takes the lease, wait for this intent and see it.
+    With the shared row locks, a process that ends the session or takes the lease waits for this intent and sees it.
     """
     session = db.execute(SESSION_STATE, {"session_id": session_id}).one_or_none()
     if session is None:

@@ -125,7 +125,7 @@ def open_engine(
 
 
 def _refuse_unfit(engine: Engine, writes: bool) -> None:
-    """A database of PostgreSQL that could not keep every text, or takes no writes from whoever means to write."""
+    """A database of PostgreSQL that could not keep every text, or refuses writes to a process that needs to write."""
     asked = select(func.current_setting("server_encoding"), func.current_setting("transaction_read_only"))
     with engine.connect() as connection:
         encoding, read_only = connection.execute(asked).one()
@@ -238,7 +238,7 @@ def write_ahead(path: str) -> None:
 
 
 def mark_freed(connection: Connection) -> None:
-    """In the transaction that takes values out: until `erase_freed` has ended well, whoever opens the file does it."""
+    """In the transaction that erases values: until `erase_freed` succeeded, the next one to open the file does it."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA user_version = {FREED}")
 

@@ -90,7 +90,7 @@ class SessionEnded(LedgerConflict):
 
 
 class IntentUnsettled(LedgerConflict):
-    """A call for the record has no answer yet, and only its values can tell whether SafetyAmp acted."""
+    """A call for the record has no answer yet, and only its values show whether SafetyAmp acted."""
 
     def __init__(self, entity: str, source_key: str, then: str = "forget") -> None:
         self.entity, self.source_key, self.then = entity, source_key, then

@@ -2,7 +2,7 @@
 
 A SafetyAmp record has one source record. When another one claims it, the claim wins and the older link goes: the
 planner recognises records by their links first, so that only the link of a source record which vanished can be claimed,
-as when a vehicle is entered anew in Samsara. A refusal here would stop every push until a person came.
+as when a vehicle is entered again in Samsara. A refusal here would stop every push until a person came.
 """
 
 from __future__ import annotations

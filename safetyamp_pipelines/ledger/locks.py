@@ -52,7 +52,7 @@ class Locks(Store):
         return lease
 
     def heartbeat(self, lease: Lease) -> Lease:
-        """The lease with its time started anew. Raises LeaseLost when it was released or taken over.
+        """Renew the lease for its full time. Raises LeaseLost when it was released or taken over.
 
         A lease that ran out and that nobody took is still its holder's.
         """

@@ -1,4 +1,4 @@
-"""Who looked at whom on the desk, and when: reading personal data leaves a trace, too."""
+"""Who looked at whom on the desk, and when: reading personal data is recorded, too."""
 
 from __future__ import annotations
 

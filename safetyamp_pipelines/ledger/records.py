@@ -1,6 +1,6 @@
 """What the ledger gives and takes: frozen records of plain values, no database objects. Times are UTC, aware.
 
-Changes, links and failures have the shapes of `sync/model/`, which planner and push speak.
+Changes, links and failures have the shapes of `sync/model/`, which planner and push use.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Removal(Store):
             return erase_freed(self._engine)
 
     def unlink(self, entity: str, source_key: str, who: str, reason: str) -> Unlinked | None:
-        """Forget a wrong pair, and record that; None when there was none. The next plan recognises the record anew.
+        """Forget a wrong pair, and record that; None when there was none. The next plan matches the record anew.
 
         Raises IntentUnsettled while a call for the record has no answer: settling it would bring the pair back.
         """
@@ -113,6 +113,6 @@ def empty_failure(db: Connection, entity: str, source_key: str) -> int:
 
 
 def empty_verdicts(db: Connection, entity: str, source_key: str) -> int:
-    """Reasons and notes hold no values by promise; they go all the same, since they tell of the person's record."""
+    """Reasons and notes hold no values by promise; they are erased all the same, as they are about the person."""
     query = update(t.verdicts).where(t.verdicts.c.entity == entity, t.verdicts.c.source_key == source_key)
     return db.execute(query.values(reasons=[], notes=[])).rowcount

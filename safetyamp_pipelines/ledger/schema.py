@@ -66,7 +66,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Words(TypeDecorator[str]):
-    """Text that both databases take, whoever wrote it: NUL is not for PostgreSQL, half a character for neither."""
+    """Text that both databases accept, whatever its origin: PostgreSQL refuses NUL, both refuse half a character."""
 
     impl = Text
     cache_ok = True

@@ -56,7 +56,7 @@ class Sessions(Store):
             put(db, t.sessions, [session_id], ended, known=True)
 
     def open_session(self, entity: str) -> Session | None:
-        """The newest session of the entity that never ended: whoever holds the lease knows that its push died."""
+        """The newest session of the entity that never ended: the holder of the lease knows that its push died."""
         query = select(t.sessions).where(t.sessions.c.entity == entity, t.sessions.c.status == "running")
         with self._reading() as db:
             return next(iter(records(Session, db, query.order_by(t.sessions.c.id.desc()).limit(1))), None)

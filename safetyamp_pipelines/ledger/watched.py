@@ -109,7 +109,7 @@ class Watch:
 
 
 def shut(waiting: WatchedConnection) -> None:
-    """Wake whoever waits for this connection's server; the connection is of no use afterwards."""
+    """End the wait for this connection's server; the connection is unusable afterwards."""
     with socket.socket(fileno=os.dup(waiting.fileno())) as held:
         held.shutdown(socket.SHUT_RDWR)
 

@@ -334,7 +334,7 @@ def decide_record(
     lasts: timedelta = LASTS,
 ) -> dict[str, Any]:
     """Decide about one record as `question_of` asks; `target_id` is for `link`, `until` for `later`, `lasts` for
-    `approve`. The next plan goes by it. Gives the decision as a document. Raises Refusal for what is no choice here."""
+    `approve`. The next plan follows it. Returns the decision as a document. Raises Refusal for any other choice."""
     entity, held, question = stored.spec.name, _held_of(stored.plan, key), _question_of(stored.plan, key)
     if choice not in _choices(held, question):
         choices = ", ".join(_choices(held, question)) or "none: it waits for no decision"
@@ -373,7 +373,7 @@ def link_record(stored: Stored, ledger: Ledger, key: str, target_id: str, by: De
     spec, wanted = stored.spec, target_id.strip()
     record = next((one for one in stored.desired if one.source_key == key), None)
     if record is None:
-        raise Refusal(f"no {spec.noun} has the key {key}: `safetyamp explain {spec.noun} {key}` tells why")
+        raise Refusal(f"no {spec.noun} has the key {key}: `safetyamp explain {spec.noun} {key}` shows why")
     rows = stored.shown[spec.table].rows
     found: Id | None = next((row_id for row_id in rows if str(row_id) == wanted), None)
     if found is None:

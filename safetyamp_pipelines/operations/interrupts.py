@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 @contextmanager
 def interrupts_deferred() -> Iterator[Callable[[], bool]]:
     """Hold signals back inside; the function returns whether one came. On leaving, what came is delivered as a SIGINT
-    to whoever handled that before. Outside the main thread signals do not come, and nothing is done."""
+    to the handler that was installed before. Outside the main thread signals do not come, and nothing is done."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return

@@ -1,5 +1,5 @@
-"""`safetyamp compare`: what two plans would do differently, record by record; and plans made anew of kept snapshots,
-under other rules or by another release. Reads only, asks no outside system, and nothing it makes can be pushed."""
+"""`safetyamp compare`: what two plans would do differently, record by record; and plans made again from snapshots
+under other rules or by another release. Only reads, calls no outside system; what it makes cannot be pushed."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def replanned(
     entities: Iterable[str] = (),
     runs: int = 1,
 ) -> Iterator[Comparison]:
-    """The last runs planned anew of their own snapshots, newest first.
+    """The last runs planned again from their own snapshots, newest first.
 
     With `new_config` both sides are planned here and now, so that the rules alone differ; without it the plan that was
     stored then is compared with what this release makes of the same snapshots. Links and refusals are the ledger's of

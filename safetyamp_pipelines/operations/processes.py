@@ -28,7 +28,7 @@ def is_gone(words: str) -> bool:
 
 def _mark(pid: int) -> str | None:
     """What no later process of the same number has: when it began, in ticks since the machine did, and whose numbers
-    are meant. None where Linux does not tell, or there is no such process."""
+    are meant. None where Linux does not show it, or there is no such process."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
         if state in "ZX":  # killed; its parent has not looked yet

@@ -23,7 +23,7 @@ class ProgressReporter(Protocol):
         ...
 
     def waits(self, text: str) -> None:
-        """The run waits: for whom and how long."""
+        """The run waits: what for, and how long."""
         ...
 
     def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:

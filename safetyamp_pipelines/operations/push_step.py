@@ -178,7 +178,7 @@ def refuse_old(plan: Plan, minutes: int, now: datetime | None = None) -> None:
 
 
 def refuse_other_rules(plan: Plan, config: SyncConfig) -> None:
-    """PlanRefused when sync.yaml has changed since the plan was made: whom it protects now, the plan may touch."""
+    """PlanRefused when sync.yaml has changed since the plan was made: it may protect people whom the plan touches."""
     if plan.config_hash != rules_hash(config):
         raise PlanRefused(
             f"sync.yaml has changed since the plan for {plan.entity} was made: run the job sync_{plan.entity}, which "

@@ -1,4 +1,4 @@
-"""Where Dagster keeps runs and events, named in dagster.yaml: SQLite, or PostgreSQL when the environment says so."""
+"""Where Dagster keeps runs and events, named in dagster.yaml: SQLite, or PostgreSQL if DAGSTER_POSTGRES_URL is set."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class _HomeStorage(DagsterSqliteStorage):
 
 class _EventFiles(SqliteEventLogStorage):
     """Dagster's event log, a file for each run, with one engine a file. Dagster makes one for every statement, which
-    is then compiled anew: a third of what a sync of a small company costs."""
+    is then compiled again: a third of what a sync of a small company costs."""
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

@@ -22,8 +22,10 @@ def console_logger(format: Literal["text", "json"], file: Path | None = None) ->
     """The logger `console` of all jobs."""
 
     @dg.logger(
-        config_schema={"log_level": dg.Field(str, default_value="INFO", description="What is less is not shown.")},
-        description="What goes on, a line each, in LOG_FORMAT: text or JSON.",
+        config_schema={
+            "log_level": dg.Field(str, default_value="INFO", description="Lines below this level are not shown.")
+        },
+        description="The log of the run, in LOG_FORMAT: text or JSON.",
     )
     def console(context: dg.InitLoggerContext) -> logging.Logger:
         # Made by hand, so that it has no parent: lines of ours would be written by that a second time.

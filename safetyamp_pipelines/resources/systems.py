@@ -37,7 +37,7 @@ class SettingsResource(dg.ConfigurableResource[Settings]):
     """All settings, read when first asked for in a run or tick, and the same to its end. It has no config, so that no
     secret can show in the UI."""
 
-    # On the class, not the instance: Dagster builds resources anew from their config for each run and for each
+    # On the class, not the instance: Dagster rebuilds resources from their config for each run and for each
     # resource that nests them, and the private state of an instance does not come along.
     _source: ClassVar[_Source | None] = None
 
@@ -73,7 +73,7 @@ class SettingsResource(dg.ConfigurableResource[Settings]):
 
 
 class _Source:
-    """Where settings come from, and the settings once they were read. A code server lives for weeks: it reads them anew
+    """Where settings come from, and the settings once they were read. A code server runs for weeks: it reads them again
     for a run or tick where a file has changed, or where a vault was last asked minutes ago."""
 
     def __init__(

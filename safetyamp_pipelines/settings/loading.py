@@ -169,7 +169,7 @@ def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | s
 
 
 def login_name() -> str:
-    """The login name of whoever runs this process; "unknown" where the machine knows none, as in a container."""
+    """The login name of the user who runs this process; "unknown" where there is none, as in a container."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no such user, or none of the variables that name it

@@ -77,7 +77,7 @@ class Logger:
         self._logger = logging.getLogger(name)
 
     def debug(self, event: str, **fields: Any) -> None:
-        """For whoever develops."""
+        """A line for developers."""
         self._log(logging.DEBUG, event, fields)
 
     def info(self, event: str, **fields: Any) -> None:
@@ -119,7 +119,7 @@ def get_logger(name: str) -> Logger:
 
 @contextmanager
 def log_context(**fields: Any) -> Iterator[None]:
-    """Every line logged inside, also by functions called there, bears these fields."""
+    """Every line logged inside, also by functions called there, carries these fields."""
     token = _context.set({**_context.get(), **fields})
     try:
         yield

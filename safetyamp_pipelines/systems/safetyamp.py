@@ -113,7 +113,7 @@ class SafetyAmpClient:
         self._page_size = page_size
 
     def list_table(self, table: str, *, read_at: str, previous_rows: int | None) -> Snapshot:
-        """The whole table as `safetyamp_observed/<table>`; a listing that shifts is begun anew once.
+        """The whole table as `safetyamp_observed/<table>`; a listing that shifts is read again, once.
 
         `previous_rows` is the size of the last whole read, None when there is none: then an empty answer is asked for
         once more (see PageWalk). Records marked as deleted, none of which was ever seen in a listing, are

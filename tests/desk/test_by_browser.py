@@ -91,7 +91,7 @@ def test_of_held_leavers_one_is_refused_one_put_off_and_the_next_sync_switches_o
     assert "Held by the guard deactivations" in before
     assert all(number in before for number in leavers)
     assert "Refused. Nobody is asked again until they change." in refused
-    assert "Put off. They are asked for again then." in put_off
+    assert "Put off. You are asked again then." in put_off
     assert "Approved. The next sync pushes these changes." in approved
     on = {row["emp_id"] for row in box.safetyamp.tables()["users"] if row["system_access"]}
     assert on & {*leavers} == {*leavers[:2]}
@@ -113,18 +113,18 @@ def test_pause_resume_and_undo_are_pressed_and_done(box: Sandbox, tab: Browser, 
     with Ledger.open(box.environment["LEDGER_URL"]) as ledger:
         session = next(one for one in ledger.sessions(20) if one.counts)
         tab.open(f"{url}/runs/{session.id}")
-        tab.press("Preview taking this back")
+        tab.press("Preview an undo of this push")
         preview = tab.text
         tab.fill('input[name="reason"]', "a mistake")
-        tab.press("Take it back")
+        tab.press("Undo this push")
         end = monotonic() + 60
         while not any(one.undoes == session.id and one.ended_at for one in ledger.sessions(20)) and monotonic() < end:
             sleep(0.2)
         undone = next(one for one in ledger.sessions(20) if one.undoes == session.id)
 
     assert "moving house" in paused
-    assert "Syncing goes on." in resumed
-    assert "Syncing is paused first and stays so" in preview
+    assert "Syncing is resumed." in resumed
+    assert "Syncing is paused first and stays paused" in preview
     assert undone.status == "done"
     assert in_this_process(box, "resume").exit_code == 0
 
@@ -153,6 +153,6 @@ def test_what_is_held_is_decided_on_the_page_of_the_record_and_taken_back(box: S
     undone = tab.text
 
     assert "To be decided:" in asked
-    assert "Decided. The next sync goes by it." in decided
+    assert "Decided. The next sync follows it." in decided
     assert "is on leave" in decided
-    assert "The decision is taken back." in undone
+    assert "The decision is withdrawn." in undone

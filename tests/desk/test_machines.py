@@ -142,7 +142,7 @@ def test_where_dagster_has_a_home_its_daemon_counts_and_its_runs_are_figures(
     families = {family.name: family for family in text_string_to_metric_families(visitor.get("/metrics").text)}
 
     assert (before.status_code, before.json()["ledger"]) == (503, "ok")
-    assert "last sign of life never" in before.json()["dagster"]
+    assert "last heartbeat of Dagster's daemon: never" in before.json()["dagster"]
     assert (after.status_code, after.json()["dagster"]) == (200, "ok")
     assert families["safetyamp_dagster_up"].samples[0].value == 1
     outcomes = {(s.labels["outcome"], s.value) for s in families["safetyamp_runs_last_day"].samples}

@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 
 def owner_sensor(timing: TimingSettings) -> dg.SensorDefinition:
-    """On wherever somebody can be notified; without owners in sync.yaml its ticks say so."""
+    """On wherever somebody can be notified; without owners in sync.yaml its ticks report that."""
 
     @dg.sensor(
         name=OWNER_SENSOR,

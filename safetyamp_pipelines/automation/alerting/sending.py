@@ -27,7 +27,7 @@ def links_of(settings: Settings) -> Links:
 def deliver(name: str, channel: Channel, state: State, links: Links, now: float) -> tuple[State, str, bool]:
     """Send the message that is due, if any: the state after that, what was done, and whether the channel works.
 
-    A message that was not taken leaves the state as it was: the next tick makes it anew, with what came meanwhile.
+    A message that was not delivered leaves the state as it was: the next tick makes it again, with what came meanwhile.
     """
     state, again = _send_deferred(name, channel, state, now)
     message, after = next_message(state, now)

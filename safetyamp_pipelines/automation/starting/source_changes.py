@@ -1,6 +1,6 @@
 """Starts a sync early when something changed at the source. Off by default: the schedule finds every change anyway.
 
-No table of Viewpoint tells when a row changed, and for a directory of a few thousand users a list is as cheap as a
+No table of Viewpoint records when a row changed, and for a directory of a few thousand users a list is as cheap as a
 delta query and needs no token that expires. So both are read, and only the hash of each table is remembered. Timecards
 are not: finding the job last worked needs their whole history.
 """
@@ -23,7 +23,7 @@ CHANGED_TAG = "safetyamp/changed"
 
 
 def changed_tables(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """The tables whose hash is another than the remembered one. What was never looked at has not changed."""
+    """The tables whose hash differs from the stored one. A table that was never read before has not changed."""
     return sorted(table for table, found in now.items() if before.get(table, found) != found)
 
 
@@ -36,7 +36,7 @@ def source_sensor(timing: TimingSettings) -> dg.SensorDefinition:
         minimum_interval_seconds=EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING if timing.is_on_source_change else dg.DefaultSensorStatus.STOPPED,
         description="Starts the whole sync early when employees, departments or jobs in Viewpoint, or users in Entra "
-        "ID, are not what they were. Waits whenever the schedule would. Remembers hashes alone.",
+        "ID, have changed. Waits whenever the schedule would. Stores only hashes.",
     )
     def source_changes(
         context: dg.SensorEvaluationContext,
@@ -45,7 +45,7 @@ def source_sensor(timing: TimingSettings) -> dg.SensorDefinition:
         viewpoint: Viewpoint,
         graph: Graph,
     ) -> dg.SensorResult | dg.SkipReason:
-        # Asked first: while nothing may start, the sources are left in peace, and the change is found later.
+        # Checked first: while nothing may start, the sources are not read, and the change is found later.
         if (reason := why_wait(context.instance, ledger.get(), sync_settings.get(), datetime.now(UTC))) is not None:
             return dg.SkipReason(reason)
         read_at, before = now_text(), json.loads(context.cursor) if context.cursor else {}

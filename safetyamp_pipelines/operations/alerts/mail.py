@@ -172,7 +172,7 @@ def _reason(error: Exception, passed: float | None = None) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"has a certificate that is not trusted ({error.verify_message}). Check REQUESTS_CA_BUNDLE"
     if isinstance(error, ssl.SSLError):
-        return "speaks no TLS that we understand. Check SMTP_PORT: 465 is TLS from the start, 587 is STARTTLS"
+        return "offers no TLS that we understand. Check SMTP_PORT: 465 is TLS from the start, 587 is STARTTLS"
     if isinstance(error, smtplib.SMTPNotSupportedError):  # of login alone: addresses are ASCII by the settings
         return "accepts no login on this connection. Check SMTP_PORT, or remove SMTP_USERNAME and SMTP_PASSWORD"
     if isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException):

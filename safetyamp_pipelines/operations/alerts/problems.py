@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 MOST_PROBLEMS = 50
-"""Problems remembered at once: they are kept in the sensor's cursor, which is stored anew with every tick."""
+"""Problems remembered at once: they are kept in the sensor's cursor, which is stored with every tick."""
 MOST_NEEDS = 20
 LONGEST_TITLE, LONGEST_DETAIL, LONGEST_ADVICE = 200, 400, 320
 

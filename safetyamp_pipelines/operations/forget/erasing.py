@@ -80,7 +80,7 @@ def references_to_people(spec: EntitySpec) -> list[str]:
 
 
 def is_keyed_by_person(spec: EntitySpec) -> bool:
-    """Whether the entity's records bear the keys of employees."""
+    """Whether the entity's records have the keys of employees."""
     return (spec.key.table, spec.key.column) == (EMPLOYEES.key.table, EMPLOYEES.key.column)
 
 
@@ -199,7 +199,7 @@ def _numbers() -> frozenset[str]:
 
 
 def _seen(value: dict[str, Any], person: Person) -> dict[str, Any]:
-    """What a record of somebody else shows of the person: only who it is, so that every table tells it afterwards as
+    """What a record of somebody else shows of the person: only who it is, so that every table shows it afterwards as
     well, and what is cut short is found again by the next try."""
     return {name: value[name] for name in value if name in _numbers() | {"id"}} if _is_person(value, person) else value
 

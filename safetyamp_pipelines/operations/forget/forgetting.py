@@ -120,7 +120,7 @@ class Forgetting:
             self.ledger.release(lease)
 
     def _refuse_unsettled(self, records: Mapping[str, Collection[str]]) -> None:
-        """Before anything is taken out: only its values can tell what became of a call without an answer."""
+        """Before anything is erased: only its values show what became of a call without an answer."""
         for entity, keys in records.items():
             for intent in self.ledger.open_intents(entity):
                 if intent.source_key in keys:

@@ -120,7 +120,7 @@ def _problems(spec: EntitySpec) -> Iterator[str]:
         if name not in names:
             yield f"every update of {spec.table} must carry {name}: declare that field"
     if not spec.match:
-        yield "it has no match key: nothing would be recognised, and every run would create everything anew"
+        yield "it has no match key: nothing would be recognised, and every run would create everything again"
     for source in (*spec.sources, spec.key.table):
         if source not in SOURCES:
             yield f"the columns of {source} are not declared in columns.SOURCES, so nothing could check its snapshots"

@@ -17,7 +17,7 @@ from safetyamp_pipelines.sync.model.tables import Table
 
 
 class TitlesConfig(EntityRules):
-    """Job titles become user titles; nothing to choose beyond what every entity can be told."""
+    """Job titles become user titles; there are no settings beyond those of every entity."""
 
 
 def desire_titles(inputs: Inputs, _rules: TitlesConfig) -> list[Desired]:

@@ -114,7 +114,7 @@ def desire_vehicles(inputs: Inputs, rules: VehiclesConfig) -> list[Desired]:
 
 def _vanished(inputs: Inputs, rules: VehiclesConfig) -> list[Desired]:
     """Linked vehicles that Samsara no longer lists, if sync.yaml says that their assets are to be decommissioned;
-    else they are only reported. One that was entered anew has not gone: its asset goes on under the new id."""
+    else they are only reported. One that was entered again is not gone: its asset continues under the new id."""
     if not rules.decommission_vanished:
         return []
     links, assets = inputs.memory.links, inputs.expected["assets"].rows

@@ -73,7 +73,7 @@ class Schema:
         return {column.name for column in self.columns}
 
     def with_site(self, names: Iterable[str]) -> Schema:
-        """The schema with columns that sync.yaml names; one without any value is told."""
+        """The schema with columns that sync.yaml names; one without any value is reported."""
         return replace(self, columns=(*self.columns, *(Column(name, Kind.SINGLE, Presence.SITE) for name in names)))
 
     def known(self) -> set[str]:

@@ -8,7 +8,7 @@ SyncError
 │   └── PlanRefused          a guard, a check or a lock stands in the way
 │       └── Resting          people want no pushes now, by a pause or a freeze: no failure
 ├── PushStopped              a push ended before its end, on records or reads that failed
-├── NotDelivered                  people could not be told; nothing else depends on that
+├── NotDelivered                  people could not be notified; nothing else depends on that
 └── CallError                one call to one outside system
     ├── FatalCall            stop the run: no other call can succeed
     │   ├── AuthRefused      401, 403, a login that fails
@@ -138,7 +138,7 @@ class RecordRefused(CallError):
 
     @property
     def fields(self) -> dict[str, tuple[str, ...]]:
-        """The texts by written field: `roles.0.id` speaks of `roles`."""
+        """The texts by written field: `roles.0.id` refers to `roles`."""
         found: dict[str, tuple[str, ...]] = {}
         for key, texts in self.errors.items():
             name = key.partition(".")[0]

@@ -101,7 +101,7 @@ def _map_one(
 
 
 def _missing(field: Field, troubles: list[str]) -> str:
-    """Why a required field has no value, naming where a clerk would mend it."""
+    """Why a required field has no value, naming where to correct it."""
     places = " or ".join(source_label(source) for source in field.sources if not source.startswith("rule."))
     if troubles:
         return f"{field.label}: {'; '.join(troubles)}"

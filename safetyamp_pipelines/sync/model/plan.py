@@ -165,7 +165,7 @@ class Question:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of what an answer is for: the record, and the values on both sides. Other values ask anew."""
+        """SHA-256 of what an answer is for: the record, and the values on both sides. Other values need a new one."""
         facts = [self.source_key, self.text, self.fields, self.candidates]
         return hashlib.sha256(_TEXT.encode(facts).encode()).hexdigest()
 
@@ -256,7 +256,7 @@ class Plan:
     def hash(self) -> str:
         """SHA-256 of what would be done and under which rules: what is reviewed, approved and pushed.
 
-        When the snapshots were read is no part of it, so a plan made anew from the same facts is the same plan.
+        When the snapshots were read is no part of it, so a plan made again from the same facts is the same plan.
         """
         return hashlib.sha256(_TEXT.encode([self.entity, self.config_hash, self.changes]).encode()).hexdigest()
 

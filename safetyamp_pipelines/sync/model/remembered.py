@@ -43,7 +43,7 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A change SafetyAmp refused; not tried again while `payload_hash` and all that `cause` speaks of stay the same.
+    """A change SafetyAmp refused; not tried again while `payload_hash` and everything in `cause` stay the same.
 
     `fields` maps each offending field to its keyed `hash`, `category` and `suggestion`; `cause` says what beyond its
     own fields the refusal hung on, such as the record that holds the unique value.

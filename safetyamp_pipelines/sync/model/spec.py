@@ -73,7 +73,7 @@ class Field:
 
     @property
     def can_be_cleared(self) -> bool:
-        """Whether SafetyAmp does without a value, and an empty source may say so."""
+        """Whether SafetyAmp does without a value, so that an empty source may clear it."""
         return not self.required and self.policy is not Policy.INITIAL
 
     @property

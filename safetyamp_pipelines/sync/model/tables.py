@@ -1,4 +1,4 @@
-"""SafetyAmp's tables by id and by natural key, so that plans can speak of names and pushes of ids."""
+"""SafetyAmp's tables by id and by natural key, so that plans can use names and pushes ids."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def at_path(record: Mapping[str, Any], path: str) -> Any:
 
 
 def has_path(record: Mapping[str, Any], path: str) -> bool:
-    """Whether the record speaks of that path at all; null is speaking."""
+    """Whether the record has that path at all; null counts as a value."""
     if "." not in path:
         return path in record
     parent, _, last = path.rpartition(".")
@@ -57,8 +57,8 @@ def fold(value: Any, *, case: bool = False, numeric: bool = False) -> str:
 class Table:
     """One of SafetyAmp's tables, as an entity that writes or reads it declares it.
 
-    `text` begins the sentence that describes it. `natural_key` reads the key that plans speak of from a row; it may ask
-    the tables declared before. Where two rows have the same, the one with the field `code` bears it. `update` is the
+    `text` begins the sentence that describes it. `natural_key` reads the key that plans use from a row; it may ask
+    the tables declared before. Where two rows have the same, the one with the field `code` keeps it. `update` is the
     verb of an update (None: nothing is ever written here), `always` are the fields that SafetyAmp insists on in every
     update.
     """

@@ -1,5 +1,5 @@
-"""What a refusal may hang on besides the record's own values: the mapping, the record it refers to, and whoever holds
-its unique value. Compared, never shown; keys and ids only. Why SafetyAmp refused: `refusals.py`."""
+"""What a refusal may depend on besides the record's own values: the mapping, the record it refers to, and the holders
+of its unique value. Compared, never shown; keys and ids only. Why SafetyAmp refused: `refusals.py`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Circumstances:
     def cause(
         self, names: Iterable[str], values: Mapping[str, Any], own: Id | None, duplicates: Collection[str] = ()
     ) -> Cause:
-        """What a refusal of these fields hangs on. `own` is the record's row, `duplicates` are fields that SafetyAmp
+        """What a refusal of these fields depends on. `own` is the record's row, `duplicates` are fields that SafetyAmp
         called taken beyond those declared unique."""
         declared = {field.name: field for field in self.spec.fields}
         sent = [declared[name] for name in names if name in declared and values.get(name) is not None]
@@ -73,7 +73,7 @@ class Circumstances:
         return sorted(found, key=str)
 
     def is_unchanged(self, cause: Cause, values: Mapping[str, Any], own: Id | None) -> bool:
-        """Whether nothing of that cause has changed. What an old cause does not speak of has not."""
+        """Whether nothing in that cause has changed. What an older cause does not contain counts as unchanged."""
         holders = cause.get("holders", {})
         now = self.cause([*cause.get("references", {}), *holders], values, own, duplicates=holders)
         return all(now[part] == before for part, before in cause.items() if part in now)

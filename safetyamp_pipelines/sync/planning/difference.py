@@ -39,12 +39,12 @@ class Difference:
 
 
 def is_shown(declared: Field, row: Record) -> bool:
-    """Whether the row speaks of the field at all; null is speaking."""
+    """Whether the row has the field at all; null counts as a value."""
     return declared.read is not None and has_path(row, declared.read)
 
 
 def observed_value(declared: Field, row: Record, references: References, pushed: Mapping[str, Any]) -> Any:
-    """What SafetyAmp says of a field, in the plan's terms: references as natural keys, booleans as 0 and 1.
+    """SafetyAmp's value of a field, in the plan's terms: references as natural keys, booleans as 0 and 1.
 
     A field SafetyAmp never shows (its `read` path is None or absent from the row) is what we last pushed.
     """
@@ -61,7 +61,7 @@ def observed_value(declared: Field, row: Record, references: References, pushed:
 
 
 def is_same(declared: Field, before: Any, after: Any, references: References) -> bool:
-    """Whether both say the same: references by identity, text trimmed and where declared without regard to case."""
+    """Whether both are the same value: references by identity, text trimmed and where declared case-insensitively."""
     if before is None or after is None:
         return before is after
     if declared.references is not None:
@@ -117,12 +117,12 @@ def diff_record(
 
 def offered(after: Any, before: Any = ...) -> str:
     """How the ledger remembers a value SafetyAmp did not take: alone when its answer showed so, together with the
-    value that stood before when its answer did not speak of the field and only the next listing can tell."""
+    value that was there before when its answer did not contain the field and only the next listing can show it."""
     return value_hash([after] if before is ... else [after, before])
 
 
 def was_not_taken(link: Link | None, name: str, before: Any, after: Any) -> bool:
-    """Whether the same value was sent before, and SafetyAmp still says what it said then."""
+    """Whether the same value was sent before, and SafetyAmp still has the value it had then."""
     remembered = link.not_taken.get(name) if link is not None else None
     return remembered is not None and remembered in (offered(after), offered(after, before))
 

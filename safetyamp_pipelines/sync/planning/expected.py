@@ -18,7 +18,7 @@ def expected_references(
     linked: Mapping[str, Set[Id]] | None = None,
 ) -> References:
     """SafetyAmp's tables after the earlier plans, in their order; rows yet to be created have ids of `new_id`. Of two
-    rows that say one key the one in `linked` bears it: the push means that one, too."""
+    rows with the same key the one in `linked` keeps it: the push uses that one, too."""
     expected = references(observed, known=linked)
     for spec, plan in earlier:
         rows = apply_plan(spec, plan, expected[spec.table].rows.values(), expected)

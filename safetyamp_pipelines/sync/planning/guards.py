@@ -1,5 +1,5 @@
-"""Guards: changes that are too many at once, or rest on a sick source, wait until a person approves them. Pure; limits
-in sync.yaml."""
+"""Guards: changes that are too many at once, or come from a suspect source, wait until a person approves them. Pure;
+limits in sync.yaml."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _concentrated(guard: str, changes: Sequence[Change], scale: Scale, guards: G
 
 
 def _same_value(spec: EntitySpec, changes: Sequence[Change], size: int, limit: Limit) -> Iterable[Refused]:
-    """One value written over many records' own is a fault of the source, not news. The value itself is not told."""
+    """One value written over many records' own is a fault of the source. The value itself is not reported."""
     for field in spec.fields:
         if not field.distinctive:
             continue
@@ -129,7 +129,7 @@ def _sick_sources(spec: EntitySpec, changes: Sequence[Change], scale: Scale, gua
             text = f"{source} has {rows} rows, and had {before}; at most {guards.shrunk_source:.0%} may go at once"
             yield Refused("shrunk source", text, keys, "guards.shrunk_source", source)
         elif before is None and keys and not scale.is_first_load:
-            text = f"{source} has {rows} rows, and nothing tells how many it had: whether it has shrunk is not known"
+            text = f"{source} has {rows} rows, and its earlier size is unknown, so it may have shrunk"
             yield Refused("no history", text, keys, "guards.shrunk_source", source)
 
 

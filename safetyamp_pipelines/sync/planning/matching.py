@@ -49,7 +49,7 @@ def match_records(
 ) -> Matches:
     """Recognise every source record. No observed record is given to two source records.
 
-    A linked record that SafetyAmp no longer lists is never created anew: absence from one listing is not deletion,
+    A linked record that SafetyAmp no longer lists is never created again: absence from one listing is not deletion,
     so it waits for a person. `foreign` rows belong to another entity that writes the table: no key adopts them. Leavers
     are recognised only by keys that prove who they are; what a weaker one leads to waits for a person.
     """

@@ -101,7 +101,7 @@ class Account:
 def account_of(spec: EntitySpec, inputs: Inputs, verdicts: Iterable[Verdict]) -> Account:
     """Count the entity's source records and look for the verdict of each.
 
-    A record's verdict bears its key, or `company/key` where several companies use the key. Verdicts of what is no
+    A record's verdict carries its key, or `company/key` where several companies use the key. Verdicts of what is no
     record of its own come on top: a region that departments name, a vehicle that vanished.
     """
     wanted: Counter[str] = Counter()
@@ -124,7 +124,7 @@ def leavers_still_on(
     timezone: str,
     last_day_worked: bool = False,
 ) -> dict[str, datetime]:
-    """Employee number → when employment ended, for whoever left longer ago than promised and can still log in.
+    """Employee number → when employment ended, for people who left longer ago than promised and can still log in.
 
     Employment ends with the beginning of the day in `TermDate`, or of the one after the last day worked.
     Somebody who is active in another row, such as in another company, has not left.

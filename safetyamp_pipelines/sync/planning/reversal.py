@@ -93,7 +93,7 @@ def _set_back(spec: EntitySpec, record: _Record, ground: Ground) -> None:
     elif record.is_new:
         _switch_off(spec, record, row, ground.shown)
     elif not record.after:
-        record.notes.append("its values were forgotten, so nothing tells what stood before")
+        record.notes.append("its values were erased by forget, so its earlier values are unknown")
     else:
         link = ground.links.get(record.source_key)
         for name in sorted(record.after):
@@ -125,7 +125,7 @@ def _why_left(declared: Field, now: Any, record: _Record, row: Record, shown: Re
     if not is_same(declared, now, after, shown):
         return "changed since, left as it is"
     if before is None and (declared.read is None or not has_path(row, declared.read)):
-        return "SafetyAmp does not show this field, so nothing tells what stood before"
+        return "SafetyAmp does not show this field, so its earlier value is unknown"
     if before is None and declared.required:
         return "it was empty before, and a required field is not emptied"
     if before is not None and declared.references is not None and shown[declared.references].id_of(before) is None:
@@ -134,7 +134,7 @@ def _why_left(declared: Field, now: Any, record: _Record, row: Record, shown: Re
 
 
 def _leave_taken_values(spec: EntitySpec, records: Sequence[_Record], shown: References) -> None:
-    """A unique value that another record bears by now stays there, unless that record gives it up in this very undo."""
+    """A unique value that another record has by now stays there, unless that record gives it up in the same undo."""
     own = {record.target_id: record for record in records}
     is_settled = False
     while not is_settled:
@@ -148,7 +148,7 @@ def _leave_taken_values(spec: EntitySpec, records: Sequence[_Record], shown: Ref
 
 
 def _holders_of(declared: Field, record: _Record, rows: Mapping[Id, Record]) -> list[Id]:
-    """The other rows that bear the value which is to be set back."""
+    """The other rows that have the value which is to be set back."""
     before = record.fields[declared.name][1]
     if before is None or declared.read is None:
         return []

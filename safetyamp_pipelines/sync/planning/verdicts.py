@@ -243,9 +243,9 @@ class Decisions:
         """The record with a note for each field that somebody changed in SafetyAmp; one finding for all of them."""
         if not drift:
             return record
-        told = [f"{self.ground.spec.field(name).label}: {text}" for name, text in drift.items()]
-        self.findings.append(Finding("drift", record.source_key, "; ".join(told)))
-        return replace(record, notes=(*record.notes, *told))
+        texts = [f"{self.ground.spec.field(name).label}: {text}" for name, text in drift.items()]
+        self.findings.append(Finding("drift", record.source_key, "; ".join(texts)))
+        return replace(record, notes=(*record.notes, *texts))
 
     def _why_held(self, link: Link | None) -> str | None:
         """Why an account found switched off stays off until a person decides."""
@@ -323,8 +323,8 @@ class Decisions:
 
     def _refuse_again(self, record: Desired, failure: Failure) -> None:
         labels = {declared.name: declared.label for declared in self.ground.fields}
-        told = [f"{labels.get(name, name)}: {_refusal_of(facts)}" for name, facts in failure.fields.items()]
-        record = replace(record, reasons=(*record.reasons, *told))
+        refusals = [f"{labels.get(name, name)}: {_refusal_of(facts)}" for name, facts in failure.fields.items()]
+        record = replace(record, reasons=(*record.reasons, *refusals))
         if failure.state == "dismissed":
             self._decided(record, Outcome.SKIPPED, "SafetyAmp refused exactly this before, and a person dismissed it")
         else:
@@ -349,7 +349,7 @@ class Decisions:
 
 
 def _refusal_of(facts: Any) -> str:
-    """The category of an offending field and what to mend, as far as they are remembered."""
+    """The category of an offending field and what to correct, as far as they are known."""
     return ", ".join(filter(None, (facts.get("category", "unknown"), facts.get("suggestion", ""))))
 
 

@@ -27,7 +27,7 @@ Needs = dict[str, set[str]]
 
 
 def urgency(spec: EntitySpec, change: Change) -> Urgency:
-    """How urgent a change is by itself, whoever waits for it."""
+    """How urgent a change is by itself, whatever waits for it."""
     match change.action:
         case Action.DEACTIVATE:
             return Urgency.LEAVER

@@ -66,7 +66,7 @@ def no_progress(_settled: int, _planned: int) -> None:
 
 class Outcomes:
     """What each change ended as, put together by record: of two changes the outcome that went wrong is kept, and its
-    rule tells what was written all the same (`created, but …`)."""
+    rule says what was written nevertheless (`created, but …`)."""
 
     def __init__(self, planned: int, progress: Progress) -> None:
         self._planned, self._progress, self._settled = planned, progress, 0

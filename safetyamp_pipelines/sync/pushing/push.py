@@ -42,7 +42,7 @@ from safetyamp_pipelines.sync.pushing.settling import (
 from safetyamp_pipelines.sync.pushing.sight import Sight
 
 WAIT_STEP = 1.0
-"""Seconds after which whoever waits looks round: a pause and an interrupt are heeded as soon as between two calls."""
+"""Seconds between two checks while waiting, so that a pause or an interrupt ends a wait as soon as it ends a push."""
 
 
 UNANSWERED = "the answer was lost; the next run looks it up"
@@ -110,7 +110,7 @@ class Push:
                     self._read_back()
                     self._run_waves(pool, rest)
                     self._settle_lost()
-        except Exception as error:  # noqa: BLE001 - whatever it is, what was written is known and is told
+        except Exception as error:  # noqa: BLE001 - whatever it is, what was written is known and is reported
             self._break_off(error)
         self._result.rows = self._sight.rows
         self._result.verdicts = [self._ends.verdict(verdict) for verdict in self.plan.verdicts]
@@ -287,7 +287,7 @@ class Push:
 
     def _send(self, pool: ThreadPoolExecutor, call: _Call) -> Future[Record]:
         self._result.attempts += 1
-        context = copy_context()  # what is logged of the call in its thread bears this push's run and session
+        context = copy_context()  # log lines of the call in its thread carry this push's run and session
         if call.change.action is Action.CREATE:
             return pool.submit(context.run, self.target.create, self.spec.table, call.body)
         assert call.change.target_id is not None
@@ -313,7 +313,7 @@ class Push:
         change = call.change
         target_id = change.target_id if change.action is not Action.CREATE else answer.get("id")
         if target_id is None:
-            # An answer without an id is no proof of a record; the closing look-up will tell.
+            # An answer without an id is no proof of a record; the final look-up will show.
             self._lost.append((call, self.now()))
             return
         not_taken, instead = compare_answer(self.spec, change, call.body, answer, self._sight.names.references)

@@ -1,4 +1,4 @@
-"""From the text of a sync.yaml to the model, with every problem told at once in the words of its writer. No files."""
+"""From the text of a sync.yaml to the model; all problems are reported at once, in the terms of the file. No files."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def parse_sync_config(text: str) -> SyncConfig:
 def _with_lines(text: str, problems: Iterable[tuple[Place, str]]) -> SyncConfigError:
     """The error, each problem with the line on which it, or what should hold it, stands."""
     root, found = nodes_of(text), list(problems)
-    told = [(_where(place), f"{what} (line {line_of(root, place)})") for place, what in found[:MOST_PROBLEMS]]
+    listed = [(_where(place), f"{what} (line {line_of(root, place)})") for place, what in found[:MOST_PROBLEMS]]
     more = [("the file", f"has {len(found) - MOST_PROBLEMS} problems more")] if len(found) > MOST_PROBLEMS else []
-    return SyncConfigError((*told, *more))
+    return SyncConfigError((*listed, *more))
 
 
 def _where(loc: tuple[int | str, ...]) -> str:
@@ -53,7 +53,7 @@ def _where(loc: tuple[int | str, ...]) -> str:
 
 
 def _problem_text(error: ErrorDetails) -> str:
-    """One problem in the words of someone who edits YAML, not of the library that found it."""
+    """One problem in terms of the YAML file, not of the library that found it."""
     kind = error["type"]
     if kind == "extra_forbidden":
         return f"is not a known key here; known are {', '.join(_known_keys(error['loc'][:-1]))}"

@@ -106,7 +106,7 @@ class Budget:
 
     def hold(self, seconds: float) -> None:
         """The system asked for a pause: it holds for everybody who shares the bucket."""
-        with suppress(Refusal):  # whoever was refused waits by himself anyhow
+        with suppress(Refusal):  # a call that was refused waits on its own anyway
             self._bucket.hold(min(seconds, LONGEST_HOLD))
 
     def _take(self) -> int:

@@ -56,7 +56,7 @@ class HttpClient:
 
     `headers` is asked before each request, so that a token can be renewed; `renew` is called once when the system
     answers 401, and the same request is sent again. `calls` counts the requests that reached the system, `waited`
-    the seconds spent waiting for the budget and between attempts. `on_call`, if set, is told of each.
+    the seconds spent waiting for the budget and between attempts. `on_call`, if set, is called with each.
     """
 
     def __init__(

@@ -117,7 +117,7 @@ class ViewpointReader:
 
     def _within_time(self, read: Callable[[], T]) -> T:
         """The result within `query_timeout_seconds`, with all its attempts. In a thread of its own, which is left alone
-        when the time is over: a driver whose server falls silent waits three times as long as it was told.
+        when the time is over: a driver whose server stops answering waits three times as long as configured.
         """
         if not self._sql_server:
             return read()

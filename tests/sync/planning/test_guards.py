@@ -110,7 +110,7 @@ def test_a_source_whose_size_nobody_knows_is_not_believed_save_on_the_first_load
 
     assert plan.held_by() == {"no history": 1}
     assert guards(plan)["no history"] == (
-        "entra/users has 1 rows, and nothing tells how many it had: whether it has shrunk is not known",
+        "entra/users has 1 rows, and its earlier size is unknown, so it may have shrunk",
         ("5",),
     )
     assert "entra/users" not in plan.source_rows

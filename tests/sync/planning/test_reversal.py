@@ -115,7 +115,7 @@ def test_required_fields_are_not_emptied_and_hidden_ones_are_not_guessed() -> No
     plan = undo_of(company(users=[shown]), done)
 
     assert verdict(plan, "1").reasons == (
-        "City: SafetyAmp does not show this field, so nothing tells what stood before",
+        "City: SafetyAmp does not show this field, so its earlier value is unknown",
         "Employee number: it was empty before, and a required field is not emptied",
     )
 
@@ -198,7 +198,7 @@ def test_a_swap_of_what_safetyamp_does_without_is_carried_back_through_a_free_st
 def test_of_a_forgotten_record_nothing_is_known() -> None:
     plan = undo_of(company(users=[user("u1", "1")]), wrote("1", {}, {}, "u1"))
 
-    assert verdict(plan, "1").reasons == ("its values were forgotten, so nothing tells what stood before",)
+    assert verdict(plan, "1").reasons == ("its values were erased by forget, so its earlier values are unknown",)
 
 
 def test_guards_judge_it_but_ask_no_source() -> None:
