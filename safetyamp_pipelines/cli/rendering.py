@@ -154,7 +154,7 @@ def _verdict_table(console: Console, ran: Ran) -> Table:
 
 
 def _records_table(console: Console, records: list[dict[str, Any]], names: Mapping[str, str]) -> Table:
-    """Those that wait for the same, as all that one guard holds, are one row."""
+    """Records that wait for the same reason, such as all that one guard holds, are one row."""
     alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for record in records:
         ways = [way.replace(record["key"], "KEY") for way in record.get("ways", ())]

@@ -60,7 +60,7 @@ class Ran:
 
     @property
     def is_guarded(self) -> bool:
-        """Whether a guard stands against one of the plans: that plan is to be looked at."""
+        """Whether a guard holds changes of one of the plans, so that people have to review it."""
         return any(plan.refused for plan in self.plans.values())
 
     @property
@@ -281,7 +281,7 @@ def _explain(ran: Ran, result: dg.ExecuteInProcessResult, told: _Listening) -> N
 
 
 def _pause_causes(result: dg.ExecuteInProcessResult) -> list[Cause]:
-    """Why people wanted pushes to stop, or not to begin: one cause each, with the pushes that it concerns."""
+    """Why people stopped pushes or kept them from starting: one cause each, with the pushes that it concerns."""
     steps: dict[str, list[str]] = {}
     for key, values in _metadata(result).items():
         if STOPPED in values:
@@ -290,7 +290,7 @@ def _pause_causes(result: dg.ExecuteInProcessResult) -> list[Cause]:
 
 
 def _red_checks(result: dg.ExecuteInProcessResult) -> dict[str, list[dg.AssetCheckEvaluation]]:
-    """What the checks of each step said that may not be so."""
+    """By step, its checks that failed with severity ERROR."""
     red: dict[str, list[dg.AssetCheckEvaluation]] = {}
     for event in result.all_events:
         if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:

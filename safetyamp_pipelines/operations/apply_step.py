@@ -1,4 +1,4 @@
-"""Applying one plan from outside in: exactly the plan that was looked at, from the store, as far as it still holds."""
+"""Applying one stored plan: exactly the plan that was reviewed, as far as it still applies."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Applying(DirectPush):
         return Applied(plan, pushed, session.id, self.client.http.calls - calls_before)
 
     def _refuse_unproved(self, plan: Plan) -> None:
-        """What the blocking checks on a plan look at, as far as a push does not see to it record by record."""
+        """What the blocking checks on a plan verify, as far as a push does not verify it record by record."""
         rejected, size = rejected_of(plan)
         most = allowed_rejections(size, self.settings.sync_config().checks.rejected)[1]
         if plan.unaccounted or len(rejected) > most:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 SYSTEMS = {"Microsoft Graph": "entra", "SafetyAmp": "safetyamp", "Samsara": "samsara"}
-"""What metrics and pages call the systems."""
+"""The names of the systems in metrics and pages."""
 MOST_SESSIONS = 100
 MOST, LONGEST = 25, 5.0
 """Calls, and seconds, after which they are written."""

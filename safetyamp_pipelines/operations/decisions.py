@@ -1,4 +1,4 @@
-"""What people decide: which plan they approve, which refused records are tried again, which pairs are forgotten.
+"""What people decide: which plan they approve, which refused records are tried again, which links are removed.
 
 Each is recorded by the ledger.
 """
@@ -25,7 +25,7 @@ from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
 LEAST_CHARACTERS = 8
 LASTS = timedelta(hours=24)
-"""How long an approval stands unless somebody says otherwise."""
+"""How long an approval is valid by default."""
 CHOICES = {
     "source": "take the source's",
     "keep": "keep SafetyAmp's",
@@ -149,7 +149,7 @@ def _long_enough(wanted: str) -> str:
 
 
 def refused_plan(store: SnapshotStore, wanted: str) -> Plan:
-    """The newest plan whose hash begins with `wanted` and against which a guard stands; PlanRefused when none does."""
+    """The newest plan whose hash begins with `wanted` and that a guard refuses; PlanRefused for none."""
     wanted = _long_enough(wanted)
     plans = newest_plans(store)
     found = list({plan.hash: plan for plan in plans if plan.hash.startswith(wanted)}.values())
@@ -159,7 +159,7 @@ def refused_plan(store: SnapshotStore, wanted: str) -> Plan:
     if not found:
         raise PlanRefused(_why_unknown(store, wanted, plans))
     if not found[0].refused:
-        raise PlanRefused(f"no guard stands against plan {found[0].hash[:12]} of {found[0].entity}: just sync it")
+        raise PlanRefused(f"no guard holds anything in plan {found[0].hash[:12]} of {found[0].entity}: just sync it")
     if found[0].held:
         raise PlanRefused(str(found[0].refusal()))
     return found[0]
@@ -184,7 +184,7 @@ def _why_unknown(store: SnapshotStore, wanted: str, plans: list[Plan]) -> str:
 
 
 def failures_of(ledger: Ledger, now: datetime) -> list[dict[str, Any]]:
-    """Every failure that stands at `now`, without hashes: they mean nothing to a reader."""
+    """Every failure that is open at `now`, without hashes, which mean nothing to a reader."""
     return [failure_document(entity, plain(failure)) for entity, failure in ledger.all_failures(now=now)]
 
 
@@ -232,7 +232,7 @@ def failure_document(entity: str, failure: dict[str, Any]) -> dict[str, Any]:
 
 
 def unlink(ledger: Ledger, entity: str, key: str, who: str, reason: str) -> Unlinked:
-    """Forget the pair. Raises Refusal when there is no such entity or link, IntentUnsettled while a call is open."""
+    """Remove the link. Raises Refusal when there is no such entity or link, IntentUnsettled while a call is open."""
     if entity not in BY_NAME:
         raise Refusal(f"no such entity: {entity}. There are {', '.join(BY_NAME)}")
     unlinked = ledger.unlink(entity, key, who, reason)
@@ -244,7 +244,7 @@ def unlink(ledger: Ledger, entity: str, key: str, who: str, reason: str) -> Unli
 
 
 def unlinked_of(ledger: Ledger, entity: str | None) -> list[dict[str, Any]]:
-    """Every pair that was forgotten, newest first."""
+    """Every link that was removed, newest first."""
     return [plain(unlinked) for unlinked in ledger.unlinked(entity)]
 
 
@@ -357,7 +357,7 @@ def decide_record(
 
 
 def undo_decision(ledger: Ledger, entity: str, key: str, who: str) -> dict[str, Any]:
-    """Take the record's decision back, a link made by hand with it. Raises Refusal when none counts."""
+    """Withdraw the record's decision, and with it a link made by hand. Raises Refusal when none is in force."""
     undone = ledger.undo_decision(entity, key, who)
     if undone is None:
         raise Refusal(f"nothing was decided about {BY_NAME[entity].noun} {key} that still counts")
@@ -365,7 +365,7 @@ def undo_decision(ledger: Ledger, entity: str, key: str, who: str) -> dict[str, 
 
 
 def link_record(stored: Stored, ledger: Ledger, key: str, target_id: str, by: Decider) -> dict[str, Any]:
-    """Remember which SafetyAmp record a source record is: from then on it is recognised by that alone.
+    """Link a source record to a SafetyAmp record: from then on it is matched by that link alone.
 
     Raises Refusal for a key that no source record has, an id that the newest snapshot of SafetyAmp does not list, or
     one that another source record is recognised as; IntentUnsettled while a call for the record has no answer.
@@ -401,7 +401,7 @@ def _holder(stored: Stored, ledger: Ledger, target_id: Id, key: str) -> str | No
 
 
 def links_of(ledger: Ledger, entity: str | None = None) -> dict[str, list[dict[str, Any]]]:
-    """Every remembered pair, those that a person made with who and why; and every pair that was forgotten."""
+    """Every link, those that a person made with who and why; and every link that was removed."""
     by_hand = {
         (one.entity, one.source_key, one.target_id): one
         for one in reversed(ledger.decisions(entity))

@@ -1,5 +1,5 @@
-"""A push that no run of Dagster carries: SafetyAmp is read, and a plan pushed, as by a sync. Which plan, and what is
-said of it, is in `undo_step.py` and `apply_step.py`."""
+"""A push outside of Dagster: SafetyAmp is read, and a plan pushed, as by a sync. Which plan, and how it is reported, is
+in `undo_step.py` and `apply_step.py`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DirectPush:
-    """All that it needs of the outside."""
+    """Everything it needs from outside."""
 
     client: SafetyAmpClient
     ledger: Ledger

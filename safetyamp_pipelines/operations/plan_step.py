@@ -1,4 +1,4 @@
-"""One plan from outside in, twin of the push: snapshots → earlier plans → expected state → memory → plan.
+"""One plan, as assets and commands call it: snapshots → earlier plans → expected state → memory → plan.
 
 Asks no outside system. Where the snapshots and plans come from is handed in: a step of a run has them, the checks that
 prove a plan and `safetyamp explain` read them from the store.
@@ -130,7 +130,7 @@ class Stored:
 
     @cached_property
     def desired(self) -> tuple[Desired, ...]:
-        """What every source record is mapped to now."""
+        """The desired records, mapped now."""
         return self._desired(self.inputs)
 
     def desired_of(self, is_meant: Callable[[str], bool]) -> tuple[Desired, ...]:
@@ -154,8 +154,8 @@ class Stored:
 
 
 def trial_name(entity: str) -> str:
-    """Under which the plans are kept that a person made to look at: no push takes them, and none of them is the newest
-    plan where a sync has made one."""
+    """The name under which trials are stored: no push uses them, and none of them is the newest plan where a sync has
+    made one."""
     return f"trial/{entity}"
 
 
@@ -168,7 +168,7 @@ def newest_plan(store: SnapshotStore, entity: str, *, trials: bool = False) -> S
 
 
 def kept_plans(store: SnapshotStore, entity: str) -> list[SnapshotRef]:
-    """Every kept plan, trials too, newest first."""
+    """Every stored plan, trials too, newest first."""
     refs = [*store.history(f"plan/{entity}"), *store.history(trial_name(entity))]
     return sorted(refs, key=lambda ref: ref.published_at, reverse=True)
 

@@ -53,4 +53,4 @@ class LogProgress:
         get_logger(__name__).warning("waits", why=text)
 
     def pushed(self, entity: str, verdicts: Sequence[Verdict]) -> None:
-        """Nothing: the push logs its own end (`push_log.py`)."""
+        """Nothing: the push logs its own end (`push_step.py`)."""

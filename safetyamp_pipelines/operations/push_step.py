@@ -1,4 +1,4 @@
-"""One push from outside in: age, pause and lease first, then the session around `sync/pushing/`, and its log lines."""
+"""One push, as assets and commands call it: age, pause, lease, then the session around `sync/pushing/` and its log."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def pause_reason(
 
 
 def refuse_old(plan: Plan, minutes: int, now: datetime | None = None) -> None:
-    """PlanRefused when SafetyAmp, or a source, was read too long ago: what the plan believes may no longer be so."""
+    """PlanRefused when SafetyAmp, or a source, was read too long ago: what the plan assumes may no longer be true."""
     age = (now or datetime.now(UTC)) - datetime.fromisoformat(plan.oldest or plan.as_of)
     if age > timedelta(minutes=minutes):
         raise PlanRefused(
@@ -187,8 +187,8 @@ def refuse_other_rules(plan: Plan, config: SyncConfig) -> None:
 
 
 def without_withdrawn(spec: EntitySpec, plan: Plan, ledger: Ledger) -> Plan:
-    """The plan without the changes for which what people had said counts no more: an approval that was used or has
-    expired, a decision that was taken back, another link."""
+    """The plan without the changes whose decision no longer counts: an approval that was used or has expired, a
+    decision that was withdrawn, another link."""
     approved, decided, links = ledger.approved(spec.name), ledger.decided(spec.name), ledger.links(spec.name)
     asked = {question.source_key: question for question in plan.questions if question.answer}
     why: dict[str, str] = {}
@@ -211,8 +211,8 @@ def without_withdrawn(spec: EntitySpec, plan: Plan, ledger: Ledger) -> Plan:
 
 
 def refuse_guarded(plan: Plan, ledger: Ledger, config: SyncConfig) -> None:
-    """PlanRefused when a guard stands against the plan and nobody has approved exactly this plan, or not as many as
-    sync.yaml asks for."""
+    """PlanRefused when a guard refuses the plan and nobody has approved exactly this plan, or not as many people as
+    sync.yaml requires."""
     refusal = plan.refusal()
     if refusal is not None and not is_approved(plan, ledger, config):
         raise PlanRefused(refusal)

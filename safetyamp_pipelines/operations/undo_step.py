@@ -1,4 +1,4 @@
-"""Undoing one session from outside in: read SafetyAmp afresh, plan, pause the syncs, push, report.
+"""Undoing one session: read SafetyAmp again, plan, pause the syncs, push, report.
 
 The next sync would write the values of the sources again, so syncing is paused first, until a person resumes it.
 """
@@ -34,7 +34,7 @@ DONE_OR_LEFT = {*map(str, OUTCOME_OF.values()), "unchanged", "held"}
 
 @dataclass(frozen=True)
 class PlannedUndo:
-    """What taking a session back would change. `unanswered` counts its calls without an answer yet."""
+    """What undoing a session would change. `unanswered` counts its calls without an answer yet."""
 
     session: Session
     plan: Plan
@@ -128,8 +128,8 @@ class Undoing(DirectPush):
 
 
 def refuse_guarded(planned: PlannedUndo, ledger: Ledger, config: SyncConfig) -> None:
-    """PlanRefused when a guard stands against the undo and nobody has approved exactly this plan, or not as many as
-    sync.yaml asks for."""
+    """PlanRefused when a guard refuses the undo and nobody has approved exactly this plan, or not as many people as
+    sync.yaml requires."""
     plan, number = planned.plan, planned.session.id
     if plan.refused and not is_approved(plan, ledger, config):
         raise PlanRefused(

@@ -1,4 +1,4 @@
-"""One change of the ledger, for reading: what was sent, what stood before, and how it ended."""
+"""One change of the ledger, for people: what was sent, what was there before, and the outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`safetyamp explain`: all that is known of one source record, from the ledger and the newest stored run alone."""
+"""`safetyamp explain`: everything known about one source record, from the ledger and the newest stored run."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _change(spec: EntitySpec, change: Change) -> dict[str, Any]:
 
 
 def _memory(stored: Stored, key: str, ledger: Ledger, runs: int) -> dict[str, Any]:
-    """What the ledger holds of it: link, failure, the verdicts of the last runs, the last calls and their answers."""
+    """What the ledger has about it: link, failure, the verdicts of the last runs, the last calls and their answers."""
     entity, link = stored.spec.name, stored.inputs.memory.links.get(key)
     failure = ledger.failures(entity).get(key)
     # Of a push that died nothing is known but the plan and its calls.

@@ -1,4 +1,4 @@
-"""Each field of one record: every declared source with what it says, which one was chosen, and what SafetyAmp says."""
+"""Each field of one record: the value of every declared source, which one was chosen, and what SafetyAmp has."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _field(
 
 
 def _source(stored: Stored, field: Field, source: str, record: Desired, rows: Rows) -> dict[str, Any]:
-    """What one source says: its raw value, what cleaning makes of it, and why that is nothing."""
+    """One source: its raw value, the cleaned value, and why there is none."""
     raw = _raw(stored, field, source, record, rows)
     usable, trouble = None, None
     if raw is not None:

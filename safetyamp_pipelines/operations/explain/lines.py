@@ -17,7 +17,7 @@ POLICIES = {
     "fill": "fills what is empty",
     "merge": "merged with edits in SafetyAmp",
 }
-"""The policies in words."""
+"""The policies as sentences."""
 
 
 def render_explanation(found: Mapping[str, Any], timezone: str, *, name: str = "", every: bool = False) -> list[str]:
@@ -76,7 +76,7 @@ def _fields(found: Mapping[str, Any], *, every: bool) -> Iterator[str]:
 
 
 def differs(field: Mapping[str, Any]) -> bool:
-    """Whether SafetyAmp says something else than it should; a source that says nothing asks for nothing."""
+    """Whether SafetyAmp has another value than it should; an empty source requires none."""
     return field["value"] is not None and field["value"] != field["safetyamp"]
 
 

@@ -1,1 +1,1 @@
-"""Takes a person's values out of the ledger and of every kept snapshot."""
+"""Erases a person's values from the ledger and every stored snapshot."""

@@ -1,4 +1,4 @@
-"""A person's values taken out of snapshots and plans: rows, keys and counts stay. Pure; the files: `forgetting.py`.
+"""Erasing a person's values from snapshots and plans: rows, keys and counts stay. Pure; the files: `forgetting.py`.
 
 Which rows are a person's, and which values stay in them, follows from the declarations of the entities.
 """

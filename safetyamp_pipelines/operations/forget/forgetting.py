@@ -1,4 +1,4 @@
-"""`safetyamp forget`: one person's values leave the ledger and every kept snapshot and plan, while no push goes on."""
+"""`safetyamp forget`: erases one person's values from the ledger and every stored snapshot and plan."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Forgetting:
 
     @contextmanager
     def _alone(self) -> Iterator[Callable[[], object]]:
-        """No push begins while values are taken out: it would write some of them again."""
+        """No push begins while values are erased: it would write some of them again."""
         lease = self.ledger.acquire_lease(LEASE, f"{self.who} forgets somebody", LEASE_SECONDS)
         try:
             yield lambda: self.ledger.heartbeat(lease)
@@ -176,7 +176,7 @@ class Forgetting:
         return snapshot_from_parquet(self.store.read(ref), ref.content)
 
     def _erased(self, name: str, person: Person, removed: list[str]) -> Iterator[bool]:
-        """Take the person out of every file of that name. What nobody can read, nobody can clean: it is removed."""
+        """Erase the person from every file of that name. One that cannot be read cannot be cleaned: it is removed."""
         unreadable: list[str] = []
         for ref in self.store.history(name, unreadable):
             try:

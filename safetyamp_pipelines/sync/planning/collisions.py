@@ -18,7 +18,7 @@ Holding = tuple[str, str]
 @dataclass
 class Collisions:
     """By source key: why it is rejected, which fields are omitted and why, which holdings must end first, and which
-    fields it gives up since its source has let go of them and another one's has them."""
+    fields it gives up because its source no longer has the value and another record's source does."""
 
     reasons: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     omitted: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
@@ -27,7 +27,7 @@ class Collisions:
     rings: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
 
     def holders(self) -> dict[str, set[str]]:
-        """By source key: the source keys of those it waits for."""
+        """By source key: the source keys of the records it waits for."""
         return {key: {holder for holder, _ in holdings} for key, holdings in self.waits_for.items()}
 
 
@@ -39,7 +39,7 @@ def find_collisions(
     matches: Matches,
     keeps: Mapping[Holding, str] | None = None,
 ) -> Collisions:
-    """Look at every unique field of the records to be kept in step. Fields that reject are looked at first, so that
+    """Check every unique field of the records to be kept in step. Fields that reject are checked first, so that
     a record rejected for one value does not take another from somebody else. `keeps` are holdings known to last,
     with the ring that makes them so if it is one; `noun` is what one record is called in the reasons."""
     collisions = Collisions()
@@ -94,7 +94,7 @@ def _collide(
 
 
 def _gives_up(holder: Desired | None, declared: Field, value: str) -> bool:
-    """The holder is about to take another value, or its source has let go of this one, which SafetyAmp does without."""
+    """The holder is about to get another value, or its source no longer has this one and SafetyAmp needs none."""
     if holder is None:
         return False
     wish = holder.values.get(declared.name)
@@ -103,11 +103,13 @@ def _gives_up(holder: Desired | None, declared: Field, value: str) -> bool:
 
 
 def _note(declared: Field, record: Desired, is_new: bool, why: str, found: Collisions) -> None:
-    """A record that is there keeps the value that it has, and all else of it goes on; a new one cannot do without."""
+    """A record in SafetyAmp keeps its value, and its other fields are synced; a new one may need the value."""
     if declared.unique is Collision.REJECT and is_new:
         found.reasons[record.source_key].append(f"{declared.label} is taken: {why}")
     elif declared.unique is Collision.REJECT:
-        found.omitted[record.source_key][declared.name] = f"{declared.label} stays as it is, for it is taken: {why}"
+        found.omitted[record.source_key][declared.name] = (
+            f"{declared.label} stays as it is, because the value is taken: {why}"
+        )
     else:
         found.omitted[record.source_key][declared.name] = f"{declared.label} left out: {why}"
 

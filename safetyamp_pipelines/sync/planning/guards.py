@@ -36,7 +36,7 @@ class Scale:
 
 
 def refusals(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: GuardsConfig) -> tuple[Refused, ...]:
-    """Why the plan may not be pushed as it stands: one entry a guard, each with its figures and records."""
+    """Why the plan may not be pushed as it is: one entry per guard, with its figures and records."""
     off = [change for change in changes if change.action is Action.DEACTIVATE]
     cleared = [change for change in changes if any(_is_cleared(pair) for pair in change.fields.values())]
     updates = [change for change in changes if change.action is not Action.DEACTIVATE and _overwrites(change)]
@@ -56,7 +56,7 @@ def refusals(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: 
 
 
 def _overwrites(change: Change) -> bool:
-    """Whether any value that stands in SafetyAmp gives way to another; filling what is empty destroys nothing."""
+    """Whether a value in SafetyAmp is replaced by another; filling an empty field destroys nothing."""
     return any(before is not None and after is not None for before, after in change.fields.values())
 
 
@@ -117,7 +117,7 @@ def _same_value(spec: EntitySpec, changes: Sequence[Change], size: int, limit: L
 
 
 def _sick_sources(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: GuardsConfig) -> Iterable[Refused]:
-    """A source that is empty or has shrunk puts all in doubt that comes from it: every change of the records that it
+    """A source that is empty or has shrunk makes doubtful what comes from it: every change of the records that it
     lists, and of those it adds values to the changes of these. So does one of which nobody knows how large it was, save
     on the first load."""
     for source, rows in scale.rows.items():
@@ -163,12 +163,12 @@ def held_by(
 
 
 def undecided_guards(refused: Iterable[Refused], decided: Set[str]) -> tuple[Refused, ...]:
-    """The guards that a person is to look at: those that hold more than what was decided, without these records."""
+    """The guards that a person has to review: those that hold more than was decided, without these records."""
     asked = [(guard, tuple(key for key in guard.keys if key not in decided)) for guard in refused]
     return tuple(replace(guard, keys=keys) for guard, keys in asked if keys or not guard.keys)
 
 
 def set_aside(held: Held, decision: Decision) -> str:
-    """Why nobody is asked about a held change any more, or not before a date."""
+    """Why nobody is asked about a held change again, or not before a date."""
     how = "refused" if decision.until is None else f"put off until {decision.until:%Y-%m-%d %H:%M} UTC"
     return f"{held.guard}: {how}, {decision}"

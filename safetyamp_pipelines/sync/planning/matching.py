@@ -24,15 +24,15 @@ class Match:
 
 @dataclass
 class Matches:
-    """Matches by source key; `troubles` names records that must wait for a person, with the reason and the ways out,
-    and `rivals` the observed records of which each might be the one meant."""
+    """Matches by source key; `troubles` names records that must wait for a person, with the reason and what to do,
+    and `rivals` the observed records that may be theirs."""
 
     found: dict[str, Match] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
     rivals: dict[str, set[Id]] = field(default_factory=dict)
 
     def is_open(self, source_key: str) -> bool:
-        """Whether nothing is known of the record yet."""
+        """Whether the record is neither matched nor held yet."""
         return source_key not in self.found and source_key not in self.troubles
 
     def claimed(self) -> set[Id]:
@@ -73,7 +73,7 @@ def match_records(
 
 
 def _command(spec: EntitySpec, source_key: str, target_id: object = "ID") -> str:
-    """How a person says which record is meant."""
+    """The command with which a person links the record."""
     return f"`safetyamp link {spec.name} {shlex.quote(source_key)} {target_id} --reason …`"
 
 
@@ -141,7 +141,7 @@ def _match_by(
             claims[row_id].append(record)
     disputed = {row_id for ids in matches.rivals.values() for row_id in ids}
     for row_id, records in claims.items():
-        # Who is kept in step goes before those who have left.
+        # Records that are kept in step take precedence over those who have left.
         claimants = [record for record in records if record.scope is Scope.ACTIVE] or records
         if len(claimants) > 1:
             claimants = _by_other_keys(spec, claimants, observed.rows[row_id])
@@ -154,7 +154,7 @@ def _match_by(
 
 
 def _by_other_keys(spec: EntitySpec, claimants: list[Desired], row: Record) -> list[Desired]:
-    """Those of several claimants whom the keys, one after the other, tell apart from the rest."""
+    """Those of several claimants that the other keys, in their order, single out."""
     for key in (*spec.match, *spec.tie_breakers):
         shown = key_text(key, row)
         agree = [r for r in claimants if shown in {_fold(key, value) for value in r.match.get(key.name, ())}]
@@ -163,7 +163,7 @@ def _by_other_keys(spec: EntitySpec, claimants: list[Desired], row: Record) -> l
 
 
 def _dispute(spec: EntitySpec, key: MatchKey, row_id: Id, claimants: Sequence[Desired], matches: Matches) -> None:
-    """A real tie: no key tells whose record it is, so that each claimant waits."""
+    """Hold every claimant of a real tie: no key decides whose record it is."""
     others = {source_key for source_key, ids in matches.rivals.items() if row_id in ids}
     names = " and ".join(sorted(others | {record.source_key for record in claimants}))
     for record in claimants:
@@ -175,7 +175,7 @@ def _dispute(spec: EntitySpec, key: MatchKey, row_id: Id, claimants: Sequence[De
 
 
 def _doubt(spec: EntitySpec, key: MatchKey, row_id: Id, record: Desired, matches: Matches) -> None:
-    """Only a weak key ties the record to somebody who has left: it may be anybody's."""
+    """Hold a record that only a weak key connects to somebody who has left: it may be another person's."""
     matches.rivals[record.source_key] = {row_id}
     matches.troubles[record.source_key] = (
         f"only the {key.name} of {row_id} in SafetyAmp, which has no {spec.match[0].name}, says that it is the same: "

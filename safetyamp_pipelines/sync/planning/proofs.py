@@ -1,4 +1,4 @@
-"""What must hold of every plan, proved again from the plan and the state it was made from: every record has a verdict,
+"""What must hold for every plan, proved again from the plan and the state it was made from: every record has a verdict,
 references resolve, unique values stay unique, few records are rejected, and who has left is switched off. The planner
 sees to all of it; here nothing of its work is trusted.
 """
@@ -22,8 +22,8 @@ from safetyamp_pipelines.sync.planning.expected import apply_plan
 from safetyamp_pipelines.sync.rules.limits import RejectedLimits
 
 KEPT = (Outcome.HELD, Outcome.UNCHANGED, Outcome.FAILED, Outcome.NOT_PUSHED, Outcome.SKIPPED)
-"""Records of the plan that it does not change and that may be in SafetyAmp under another key, such as one that
-SafetyAmp did not take; a create that it refused before is nobody's reference."""
+"""Verdicts of records that the plan does not change and that may be in SafetyAmp under another key, such as one that
+SafetyAmp did not accept. Nothing can refer to a create that it refused before."""
 
 
 def unresolved(spec: EntitySpec, plan: Plan, expected: References) -> Mapping[str, tuple[str, ...]]:
@@ -70,7 +70,7 @@ def collided(spec: EntitySpec, plan: Plan, expected: References) -> Mapping[str,
 
 
 def rejected_of(plan: Plan) -> tuple[tuple[str, ...], int]:
-    """The source keys that are rejected, and how many records the entity has that are SafetyAmp's business at all."""
+    """The source keys that are rejected, and how many records of the entity are in scope at all."""
     rejected = tuple(verdict.source_key for verdict in plan.verdicts if verdict.outcome is Outcome.REJECTED)
     return rejected, sum(verdict.outcome is not Outcome.OUT_OF_SCOPE for verdict in plan.verdicts)
 
@@ -151,7 +151,7 @@ def leavers_still_on(
 
 
 def _day(value: object) -> date | None:
-    """The day of a date as Viewpoint holds it; what is no date ends nothing, as in the plan."""
+    """The day of a Viewpoint date; anything else ends no employment, as in the plan."""
     try:
         day = clean.date(value, "") if value is not None else None
     except clean.Unclean:

@@ -13,7 +13,7 @@ def with_references(
     record: Desired, fields: Iterable[Field], table: str, expected: References, unplanned: Mapping[str, str]
 ) -> Desired:
     """References to other tables must exist there or be planned; an optional one that does not is left out. Of a table
-    in `unplanned`, whose plan could not be made, nothing is known but what is there: the record waits."""
+    in `unplanned`, whose plan could not be made, only what is in SafetyAmp is known: the record waits."""
     elsewhere = [field for field in fields if field.references not in (None, table)]
     nowhere = [
         field

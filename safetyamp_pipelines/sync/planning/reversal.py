@@ -1,4 +1,4 @@
-"""The plan that takes one session back. Pure; reading SafetyAmp and pushing are in `operations/undo_step.py`.
+"""The plan that undoes one session. Pure; reading SafetyAmp and pushing are in `operations/undo_step.py`.
 
 What stood before is known of every change: the ledger writes it together with the intent, before the call
 is made, so no other inverse is kept. A field is set back only while SafetyAmp still says what the session wrote.
@@ -162,7 +162,7 @@ def _holders_of(declared: Field, record: _Record, rows: Mapping[Id, Record]) -> 
 
 
 def _leave_rings(spec: EntitySpec, records: Sequence[_Record], changes: Sequence[Change]) -> None:
-    """No order of calls carries a value back through a ring that SafetyAmp cannot do without: a person has to begin."""
+    """Values that records exchanged and SafetyAmp requires are set back by no order of calls: a person has to begin."""
     steps = {change.source_key: change for change in changes}
     waiting = waits_for(spec, changes)
     fixed = {key: {one for one in others if not can_release(spec, steps, one, key)} for key, others in waiting.items()}

@@ -43,12 +43,12 @@ NEWER = "another run wrote it after this one had read SafetyAmp: left to the nex
 SWINGS = "held: it was written to and fro between these two values; a person must decide"
 WHICH: tuple[Choice, ...] = ("link", "leave")
 WHOSE: tuple[Choice, ...] = ("source", "keep", "leave")
-"""What a person may answer when asked which record of SafetyAmp it is, and whose values stand."""
+"""What a person may answer when asked which SafetyAmp record it is, and which side's values count."""
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What every decision of one plan stands on; the same in every round of it."""
+    """What every decision of one plan is based on; the same in every round of it."""
 
     spec: EntitySpec
     fields: tuple[Field, ...]
@@ -96,7 +96,7 @@ class Decisions:
             self._decide_matched(self._in_doubt(record), match)
 
     def _in_doubt(self, record: Desired) -> Desired:
-        """The record with a note for each thing that is unknown of it, reported once."""
+        """The record with a note for each of its values that is unknown, reported once."""
         if record.doubts:
             self.findings.append(Finding("unknown", record.source_key, "; ".join(record.doubts)))
         return replace(record, notes=(*record.notes, *record.doubts))
@@ -141,7 +141,7 @@ class Decisions:
             self._change(record, Action.DEACTIVATE, match, {access: (before, 0)}, record.rule)
 
     def _access_of(self, row_id: Id, access: str) -> Any:
-        """Whether SafetyAmp says that the record is switched on."""
+        """The access of the row: whether the account is switched on in SafetyAmp."""
         ground = self.ground
         return observed_value(ground.spec.field(access), ground.observed.rows[row_id], ground.inputs.expected, {})
 
@@ -183,7 +183,7 @@ class Decisions:
         return link.updated_at >= datetime.fromisoformat(inputs.as_of(f"safetyamp_observed/{self.ground.spec.table}"))
 
     def _decide_target(self, record: Desired, trouble: str, choices: tuple[Choice, ...] = WHICH) -> None:
-        """Ask which record of SafetyAmp it is: held until a person links it, or decides to leave it alone."""
+        """Hold the record until a person links it to a SafetyAmp record, or decides to leave it alone."""
         rivals = self.ground.matches.rivals.get(record.source_key, ())
         decision = self._ask(Question(record.source_key, trouble, {}, tuple(sorted(rivals, key=str)), choices))
         if decision is None:
@@ -192,7 +192,7 @@ class Decisions:
             self._decided(record, Outcome.SKIPPED, f"left as it is, {decision}")
 
     def _decide_values(self, record: Desired, difference: Difference, why: str | None) -> Decision | None:
-        """Ask whose values stand where only a person can decide, and let the difference be as was decided."""
+        """Where only a person can decide which side's values count, apply the decision to the difference."""
         access = str(self.ground.spec.access)
         contested = {**({} if why is None else {access: difference.changed[access]}), **difference.held}
         if not contested:
@@ -217,14 +217,14 @@ class Decisions:
         return decision
 
     def _ask(self, question: Question) -> Decision | None:
-        """What a person has decided about exactly this; None as long as nobody has."""
+        """What a person has decided about exactly this question; None while nobody has."""
         decision = self.ground.inputs.memory.decisions.get(question.hash)
         self.questions.append(question if decision is None else replace(question, answer=decision.choice))
         return decision
 
     def _hold_swings(self, record: Desired, difference: Difference) -> None:
-        """A field that was written to and fro between the same two values is not written once more unasked: the source,
-        a person or SafetyAmp itself will set it back again."""
+        """A field that was written back and forth between the same two values is held: the source, a person or
+        SafetyAmp itself would set it back again."""
         swings = self.ground.inputs.memory.swings.get(record.source_key, {})
         for name, pair in list(difference.changed.items()):
             if frozenset(map(canonical_json, pair)) in swings.get(name, ()):
@@ -248,7 +248,7 @@ class Decisions:
         return replace(record, notes=(*record.notes, *texts))
 
     def _why_held(self, link: Link | None) -> str | None:
-        """Why an account found switched off stays off until a person decides."""
+        """Why an account that is switched off stays off until a person decides."""
         spec = self.ground.spec
         if not spec.holds_switched_off:
             return None
@@ -260,7 +260,7 @@ class Decisions:
         return None
 
     def _adopting_action(self, match: Match) -> str | None:
-        """The action by which a record is adopted that nobody owned; None for one that is known by now."""
+        """The action that adopts a record which had no owner; None for one that is linked already."""
         return {key.name: key.action for key in self.ground.spec.match}.get(match.how)
 
     def _action(self, match: Match, difference: Difference) -> tuple[Action, str]:
@@ -274,7 +274,7 @@ class Decisions:
         self, record: Desired, action: Action, match: Match | None, fields: dict[str, tuple[Any, Any]], cause: str
     ) -> None:
         """Plan a change, unless sync.yaml switches its kind off, or SafetyAmp refused exactly this before and nothing
-        it hung on has changed since."""
+        it depended on has changed since."""
         spec, rules = self.ground.spec, self.ground.config.of(self.ground.spec)
         if (why := switched_off(spec, rules, action)) is not None:
             self._decided(record, Outcome.SKIPPED, f"{why}: {cause}")
@@ -296,7 +296,7 @@ class Decisions:
         self._decided(record, OUTCOME_OF[action], cause)
 
     def _standing_refusal(self, record: Desired, match: Match | None) -> Failure | None:
-        """The refusal of the record, unless what it hung on has changed."""
+        """The refusal of the record, unless something it depended on has changed."""
         failure = self.ground.inputs.memory.failures.get(record.source_key)
         own = match.target_id if match is not None else None
         if failure is None or not self.ground.circumstances.is_unchanged(failure.cause, record.values, own):
@@ -334,8 +334,8 @@ class Decisions:
         return self.ground.inputs.memory.links.get(record.source_key)
 
     def _agree(self, record: Desired, match: Match, values: dict[str, Any]) -> None:
-        """Remember what both sides share. A record that its key has yet to be written to is not remembered as ours:
-        the call that does so may never arrive."""
+        """Remember what both sides share. A record whose key is yet to be written is not remembered as ours: the call
+        that writes it may never arrive."""
         link = self._link(record)
         if self._adopting_action(match) is not None:
             return
@@ -360,7 +360,7 @@ def left_alone(
     account may be there under another number. A leaver out of scope whose account this project knows is no such
     record: access that we keep in step does not stay on because the scope became narrower."""
     section = config.of(spec)
-    # People write a title as they read it, and blanks are not seen.
+    # People copy a title as they see it, without its extra blanks.
     suppressed, protected = ({fold(key, case=True) for key in keys} for keys in (section.suppressed, section.protected))
     outside, rows = out_of_scope(spec, inputs, section, desired), inputs.expected[spec.table].rows
     found: LeftAlone = {}
@@ -380,8 +380,8 @@ def left_alone(
 def worth_a_look(
     spec: EntitySpec, record: Desired, why: str, matches: Matches, observed: TargetTable
 ) -> Iterable[Finding]:
-    """What people should know of a record that is left alone: it is there although it is to stay out, or it has left
-    and nobody takes its access away."""
+    """What people should know about a record that is left alone: it is in SafetyAmp although it is to stay out, or the
+    person has left and keeps access."""
     match = matches.found.get(record.source_key)
     if match is None:
         return

@@ -93,7 +93,7 @@ def _taken(spec: EntitySpec, giver: Change, taker: Change) -> list[str]:
 
 
 def can_release(spec: EntitySpec, steps: Mapping[str, Change], parent: str, child: str) -> bool:
-    """Whether the one can set all free first that the other takes of its unique values."""
+    """Whether one change can first set free all unique values that the other one takes."""
     if child not in steps or parent not in steps:
         return False
     names = _taken(spec, steps[parent], steps[child])

@@ -121,8 +121,8 @@ class Push:
         return Sight(self.plan, self.references, observed_at, self.target, self.journal, self.now, self.options)
 
     def _look_first(self) -> None:
-        """Settle what earlier pushes left open, and look again where people, or a push of this very plan that was cut
-        short, may have changed SafetyAmp since. Raises SyncError when that fails: nothing was written yet."""
+        """Settle what earlier pushes left open, and read the table again if people, or an interrupted push of the same
+        plan, may have changed SafetyAmp since. Raises SyncError when that fails: nothing was written yet."""
         observed_at, has_written = self._sight.began, self.journal.has_written_since(self._sight.began)
         # When a process died, nobody knows whether the call had left yet: it may have waited for the budget first.
         latest = timedelta(seconds=self.options.longest_queue + self.options.late_arrival)
@@ -133,12 +133,12 @@ class Push:
             self._sight.look()
 
     def _canary(self) -> tuple[Sequence[Change], Sequence[Change]]:
-        """What is pushed at once, and what waits until that was read back."""
+        """The changes that are pushed first, and those that wait until the first were read back."""
         number = self.options.first or len(self.plan.changes)
         return self.plan.changes[:number], self.plan.changes[number:]
 
     def _read_back(self) -> None:
-        """Look whether SafetyAmp says what was written so far; where it does not, the rest is not attempted."""
+        """Check whether SafetyAmp has what was written so far; if it does not, the rest is not attempted."""
         if self._must_stop():
             return
         try:
@@ -189,8 +189,8 @@ class Push:
                     flying[self._send(pool, again)] = again
 
     def _break_off(self, error: Exception) -> None:
-        """The journal failed, or we did. All calls have ended by now, and every change ends as memory knows it; those
-        whose intents stay open are looked up by the next push."""
+        """The journal failed, or this code did. All calls have ended by now, and every change gets the outcome known in
+        memory; those whose intents stay open are looked up by the next push."""
         self._result.broke_off = error
         self._result.stopped = why = f"it broke off: {error}"
         for future, call in self._flying.items():
@@ -204,7 +204,7 @@ class Push:
                 self._ends.end(change, Outcome.NOT_ATTEMPTED, f"stopped: {why}", quietly=True)
 
     def _end_unwritten(self, call: _Call, future: Future[Record]) -> None:
-        """What the answer says, of which nothing could be written down."""
+        """The outcome of an answer that could not be recorded."""
         try:
             answer = future.result()
         except RecordRefused:
@@ -227,7 +227,7 @@ class Push:
         return self._result.stopped is not None
 
     def _look_if_old(self) -> None:
-        """A push of an hour looks again now and then: people are at work in SafetyAmp meanwhile."""
+        """A long push reads the table again now and then, since people change SafetyAmp meanwhile."""
         if self._must_stop() or not self._sight.is_old():
             return
         try:
@@ -355,7 +355,7 @@ class Push:
         return None
 
     def _explained(self, change: Change, refusal: RecordRefused) -> Explained:
-        """The refusal field by field, and what it hangs on as far as this push can see."""
+        """The refusal field by field, and what it depends on as far as this push can see."""
         linked = {link.target_id: link.source_key for link in self.journal.links()}
         now = Circumstances(self.spec, self.plan.mapping_hash, self._sight.rows, self._sight.names.id_of)
         return explain_refusal(change, refusal, now, linked.get)

@@ -60,7 +60,7 @@ def test_an_address_that_somebody_else_holds_stays_away_and_the_rest_of_the_pers
 
     assert pairs(plan, "1") == {"last_name": ("Test", "Married"), "mobile_phone": (None, E164)}
     assert verdict(plan, "1").notes == (
-        "E-mail stays as it is, for it is taken: employee 2 has the same, correct one of them",
+        "E-mail stays as it is, because the value is taken: employee 2 has the same, correct one of them",
     )
 
 
