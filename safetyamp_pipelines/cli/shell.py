@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from safetyamp_pipelines.ledger.ledger import Ledger
 from safetyamp_pipelines.operations.diagnosis import diagnose
@@ -22,6 +21,8 @@ from safetyamp_pipelines.sync.model.errors import PushStopped, Refusal, SyncErro
 from safetyamp_pipelines.sync.model.text import displayed, displayed_json, displayed_lines
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from safetyamp_pipelines.settings.model import Settings, System
 
 _ledger_name: ContextVar[str | None] = ContextVar("ledger_name", default=None)
@@ -92,7 +93,7 @@ def with_ledger(
         with_settings(as_json, empty=empty) as settings,
         Ledger.open(settings.ledger_url.get_secret_value(), create=create, writes=writes) as ledger,
     ):
-        console(sys.stderr).print(f"ledger: {ledger.name}", style="dim", highlight=False, soft_wrap=True, markup=False)
+        typer.secho(f"ledger: {ledger.name}", err=True, dim=True)
         _ledger_name.set(ledger.name)
         yield ledger, settings
 
@@ -115,11 +116,13 @@ def print_json(document: object) -> None:
 def print_lines(*lines: str) -> None:
     """Plain lines on standard output; whatever outside text they hold steers no terminal and begins no line."""
     for line in lines:
-        console(sys.stdout).print(displayed(line, None), highlight=False, soft_wrap=True, markup=False)
+        typer.echo(displayed(line, None))
 
 
 def console(stream: Any) -> Console:
     """A console that never cuts a line short where no terminal gives it a width."""
+    from rich.console import Console  # a tenth of what `status` imports, and of use for tables, progress and errors
+
     return Console(file=stream) if stream.isatty() else Console(file=stream, width=10_000, force_terminal=False)
 
 

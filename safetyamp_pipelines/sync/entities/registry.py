@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 
 from safetyamp_pipelines.sync.entities import departments, employees, jobs, titles, vehicles
 from safetyamp_pipelines.sync.model.clean import CLEANERS
@@ -98,7 +98,7 @@ def pushed_as(asset: str) -> EntitySpec | None:
 
 
 def references(
-    records: Mapping[str, Iterable[Record]],
+    records: Mapping[str, Collection[Record]],
     linked: Mapping[str, Mapping[Id, str]] | None = None,
     known: Mapping[str, Set[Id]] | None = None,
 ) -> References:

@@ -23,6 +23,8 @@ _LINE_ENDS = re.compile("[\t\n\x0b\x0c\r\x85\u2028\u2029]+")
 _BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))
 LONGEST = 500
 """Characters of a value or a key: SafetyAmp takes 255 at most, an index of PostgreSQL 2,704 bytes."""
+_WHOLE = re.compile(r"(\d+)(?:\.0+)?")
+"""A spreadsheet's 1797.0, too, and the digits of any script."""
 _LOST = re.compile(r"[^\W\d_]\?|\?[^\W\d_]")
 LOST = 'holds "?", perhaps in place of a letter that the source cannot store: correct it there'
 
@@ -145,7 +147,7 @@ def number(value: Any, region: PhoneRegion) -> str | None:
     trimmed = text(value, region)
     if trimmed is None:
         return None
-    whole = re.fullmatch(r"(\d+)(?:\.0+)?", trimmed)  # a spreadsheet's 1797.0, and the digits of any script
+    whole = _WHOLE.fullmatch(trimmed)
     return str(int(whole[1])) if whole else trimmed
 
 

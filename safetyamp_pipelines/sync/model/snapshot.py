@@ -120,15 +120,13 @@ class Snapshot:
         keys = {text for text, *_ in texts}
         certificate = Certificate(pages, len(rows), len(keys), _hash_of(one.text for *_, one in texts), read_at)
         unreadable = [f"{displayed(name, 60)} of {text}" for text, *_, one in texts for name in one.fields]
-        made = cls(
+        return cls(
             table,
             rows,
             certificate,
             (*notices, *_unreadable(unreadable)),
             {place: one.as_read for place, (*_, one) in enumerate(texts) if one.as_read is not None},
-        )
-        vars(made)["_fits"] = True  # the hash is of these very rows
-        return made
+        ).vouched_for()  # the hash is of these very rows
 
     @property
     def read_at(self) -> str:
@@ -143,6 +141,11 @@ class Snapshot:
             raise SnapshotError(f"{self.table}: the snapshot has no certificate; materialise it again")
         if not self._fits:
             raise SnapshotError(f"{self.table}: the snapshot does not match its certificate; materialise it again")
+        return self
+
+    def vouched_for(self) -> Snapshot:
+        """This snapshot, whose records the caller knows to be those that were certified."""
+        vars(self)["_fits"] = self.certificate is not None
         return self
 
     @cached_property

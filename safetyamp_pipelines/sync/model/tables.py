@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,13 +123,13 @@ class TargetTable:
         return self._ids.get(self.folded(key))
 
 
-class References:
+class References(Mapping[str, TargetTable]):
     """All of SafetyAmp's tables, keyed so that references resolve; a table that was not read is empty."""
 
     def __init__(
         self,
         tables: Iterable[Table],
-        records: Mapping[str, Iterable[Record]],
+        records: Mapping[str, Collection[Record]],
         linked: Mapping[str, Mapping[Id, str]] | None = None,
         claimed: Mapping[str, frozenset[Id]] | None = None,
         known: Mapping[str, Set[Id]] | None = None,
@@ -137,25 +137,30 @@ class References:
         """`linked` gives the keys of rows that are linked, by table and id; the other rows speak for themselves, but of
         two that say the same one in `known` is meant.
         `claimed` are rows that earlier plans of the run have recognised or will create, by table."""
-        self._declared, self.claimed, self._known = tuple(tables), claimed or {}, known or {}
-        self.tables: dict[str, TargetTable] = {}
-        for table in self._declared:
-            rows, keys = records.get(table.name, ()), (linked or {}).get(table.name)
-            self.tables[table.name] = TargetTable(
-                table, rows, self.tables, keys, self._known.get(table.name, frozenset())
-            )
+        self._declared = {table.name: table for table in tables}
+        self._records, self._linked, self.claimed, self._known = records, linked or {}, claimed or {}, known or {}
+        self._keyed: dict[str, TargetTable] = {}
 
     def renamed(self, linked: Mapping[str, Mapping[Id, str]]) -> References:
         """The same rows under the keys they are linked by, and under those that follow from these."""
-        return References(self._declared, self._rows(), linked, self.claimed, self._known)
+        return References(self._declared.values(), self._records, linked, self.claimed, self._known)
 
-    def with_rows(self, table: str, rows: Iterable[Record], claimed: Set[Id] = frozenset()) -> References:
+    def with_rows(self, table: str, rows: Collection[Record], claimed: Set[Id] = frozenset()) -> References:
         """The same tables, one of them with other rows, of which these have been claimed besides."""
         now = {**self.claimed, table: self.claimed.get(table, frozenset()) | claimed}
-        return References(self._declared, {**self._rows(), table: rows}, claimed=now, known=self._known)
-
-    def _rows(self) -> dict[str, Iterable[Record]]:
-        return {name: table.rows.values() for name, table in self.tables.items()}
+        records = {**self._records, table: rows}
+        return References(self._declared.values(), records, claimed=now, known=self._known)
 
     def __getitem__(self, table: str) -> TargetTable:
-        return self.tables[table]
+        """A table by its name; its rows get their keys when it is first asked for."""
+        if table not in self._keyed:
+            rows, linked = self._records.get(table, ()), self._linked.get(table)
+            known = self._known.get(table, frozenset())
+            self._keyed[table] = TargetTable(self._declared[table], rows, self, linked, known)
+        return self._keyed[table]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._declared)
+
+    def __len__(self) -> int:
+        return len(self._declared)

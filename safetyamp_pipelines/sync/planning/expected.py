@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from typing import Any
 
 from safetyamp_pipelines.sync.entities.registry import references
@@ -13,7 +13,7 @@ from safetyamp_pipelines.sync.model.tables import Id, References, set_path
 
 
 def expected_references(
-    observed: Mapping[str, Iterable[Record]],
+    observed: Mapping[str, Collection[Record]],
     earlier: Iterable[tuple[EntitySpec, Plan]],
     linked: Mapping[str, Set[Id]] | None = None,
 ) -> References:

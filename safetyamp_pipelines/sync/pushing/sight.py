@@ -65,7 +65,7 @@ class Sight:
     def names(self) -> Names:
         """The keys of records, by the rows and by the journal."""
         if self._names is None:
-            links = {table: self._journal.linked(table) for table in self.references.tables}
+            links = {table: self._journal.linked(table) for table in self.references}
             self._names = Names(self.references, links, since=self._as_of)
         return self._names
 
@@ -99,7 +99,7 @@ class Names:
         self.references = observed.renamed(
             {table: {link.target_id: link.natural_key for link in rows} for table, rows in found.items()}
         )
-        self._new: dict[str, dict[str, Id]] = {table: {} for table in observed.tables}
+        self._new: dict[str, dict[str, Id]] = {table: {} for table in observed}
         for table, rows in found.items():
             for link in rows:
                 if link.target_id not in observed[table].rows and link.updated_at >= since:
