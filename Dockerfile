@@ -1,5 +1,5 @@
 # One image for every role: code location, webserver, daemon, desk, run pods, one-shot sync.
-# Built by docker, podman and buildah (`make image`). What takes the room: docs/deployment.md.
+# Built by docker, podman or buildah (`make image`). What takes up space: docs/deployment.md.
 ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build

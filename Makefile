@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
 
-# Hundreds of short processes start in a run of the tests: compiled once, they share it, whatever the shell says.
+# A test run starts hundreds of short processes: let them share compiled bytecode, whatever the shell has set.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
@@ -28,7 +28,7 @@ quick: $(VENV)/development  ## the tests to run all the time: no browser, no ser
 test: $(VENV)/development  ## all tests
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-faults: $(VENV)/development  ## every fault on every call, and a kill at every write; SAMPLE=100 tries so many [SEED=…]
+faults: $(VENV)/development  ## every fault on every call, and a kill at every write; SAMPLE=100 tries 100 of them [SEED=…]
 	cd tests && ../$(BIN)/python -m reliability $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 hostile: $(VENV)/development  ## every hostile value in every field, then MINUTES of fuzzing (10)
@@ -62,7 +62,7 @@ values-schema: $(VENV)/development  ## the schema of the chart's values, from va
 image:  ## the one image, by docker, podman or buildah; ODBC_DRIVER=freetds leaves Microsoft's driver out
 	docker/image.sh build
 
-image-test:  ## run the main job in the image: read-only, no privileges, no network but the embedded world
+image-test:  ## run the main job in the image: read-only, unprivileged, no network except the embedded world
 	docker/image.sh test
 
 # Everything comes by hash, uv and the setuptools of the build too.

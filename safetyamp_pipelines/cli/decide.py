@@ -78,18 +78,18 @@ def decide(
             question = question_of(stored, ledger, key)
             if not choice:
                 console(sys.stderr).print(displayed_lines("\n".join(render_question(question, zone))), markup=False)
-                choice = _asked(f"choose {', '.join(question['choices'])}", question)
+                choice = _prompt(f"choose {', '.join(question['choices'])}", question)
             if choice in question["choices"]:
-                to = to or (_asked("SafetyAmp id", question) if choice == "link" else "")
-                until = until or (_asked("ask again on (2026-12-01)", question) if choice == "later" else "")
-                reason = reason.strip() or _asked("reason", question)
+                to = to or (_prompt("SafetyAmp id", question) if choice == "link" else "")
+                until = until or (_prompt("ask again on (2026-12-01)", question) if choice == "later" else "")
+                reason = reason.strip() or _prompt("reason", question)
             decider = Decider(who, login_name(), reason)
             moment = moment_of(until, zone) if until else None
             document = decide_record(stored, ledger, key, choice, decider, target_id=to, until=moment)
     respond(as_json, document, [_decided(document, zone), f"the next plan follows it: `safetyamp plan {spec.name}`"])
 
 
-def _asked(text: str, question: dict[str, Any]) -> str:
+def _prompt(text: str, question: dict[str, Any]) -> str:
     """What a person answers; Refusal with the choices where nobody does, as in a script. Not `typer.prompt`, which
     writes a blank to standard output, where the JSON document goes."""
     typer.echo(f"{text}: ", nl=False, err=True)

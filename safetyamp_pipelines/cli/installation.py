@@ -31,7 +31,7 @@ def doctor(as_json: AsJson = False) -> None:
     """Test every outside system, the ledger and the snapshot store; exit code 2 when one fails."""
     findings = []
     with with_settings(as_json) as settings:
-        for finding in chain(examine(settings), _examine_home(), _examine_jira(settings)):
+        for finding in chain(examine(settings), _home_findings(), _jira_findings(settings)):
             findings.append(finding)
             if not as_json:
                 mark = "[green]ok    [/]" if finding.ok else "[bold red]failed[/]"
@@ -59,7 +59,7 @@ def config_show(as_json: AsJson = False) -> None:
     show_pairs(console(sys.stdout), "sync.yaml", dict(_flat(rules)))
 
 
-def _examine_home() -> Iterator[Finding]:
+def _home_findings() -> Iterator[Finding]:
     """Dagster's home, where there is one: whether it can be opened and written, and a push has a slot."""
     if not has_dagster_home():
         return
@@ -71,7 +71,7 @@ def _examine_home() -> Iterator[Finding]:
         yield Finding("dagster home", False, str(diagnose(error)))
 
 
-def _examine_jira(settings: Settings) -> Iterator[Finding]:
+def _jira_findings(settings: Settings) -> Iterator[Finding]:
     """One finding for each instance and its database, for `doctor`; none where no Jira is configured."""
     try:
         instances = instances_of(settings)

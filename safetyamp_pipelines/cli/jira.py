@@ -203,7 +203,7 @@ def stats(as_json: AsJson = False) -> None:
     """Show what the reads found in 7 days, in 30 days and in all that is kept."""
     with _book(as_json) as book:
         found = statistics_of(book, datetime.now(UTC))
-    respond(as_json, found, (f"{span}: {_words(one)}" for span, one in found.items()))
+    respond(as_json, found, (f"{span}: {_figures(one)}" for span, one in found.items()))
 
 
 @jira.command()
@@ -302,7 +302,8 @@ def mapping_versions(as_json: AsJson = False) -> None:
     with _book_and_clock(as_json) as (book, local):
         found = plain([{name: one[name] for name in shown} for one in book.versions()])
     lines = [
-        f"{one['version']} {local(one['at'])} {one['who']}: {one['why']} ({_words(one['diff'] or {})})" for one in found
+        f"{one['version']} {local(one['at'])} {one['who']}: {one['why']} ({_figures(one['diff'] or {})})"
+        for one in found
     ]
     respond(as_json, {"versions": found}, lines)
 
@@ -334,7 +335,7 @@ def _saved(as_json: bool, save: Any) -> None:
     with _book(as_json) as book:
         active = save(book)
         diff = book.versions()[0]["diff"]
-    respond(as_json, {"version": active.version, "diff": diff}, [f"version {active.version}: {_words(diff or {})}"])
+    respond(as_json, {"version": active.version, "diff": diff}, [f"version {active.version}: {_figures(diff or {})}"])
 
 
 def _read(file: Path) -> FieldMapping:
@@ -354,13 +355,13 @@ def _finish(outcomes: Mapping[str, Outcome], as_json: bool, **more: Any) -> None
     read = {key: plain(one) for key, one in outcomes.items() if isinstance(one, dict)}
     exit_code = FAILED if failed and read else REFUSED if failed else 0
     errors = [{"error": text, "partition": key} for key, text in failed.items()]
-    lines = [f"{key}: {_words(one)}" for key, one in read.items()]
+    lines = [f"{key}: {_figures(one)}" for key, one in read.items()]
     lines += [f"{key} FAILED: {line}" for key, text in failed.items() for line in text.splitlines()]
     respond(as_json, {"partitions": read, **more, "errors": errors, "exit_code": exit_code}, lines)
     raise typer.Exit(exit_code)
 
 
-def _words(figures: Mapping[str, Any]) -> str:
+def _figures(figures: Mapping[str, Any]) -> str:
     hidden = ("instance", "project")
     shown = [f"{name} {value}" for name, value in figures.items() if name not in hidden and value not in (None, {})]
     return ", ".join(shown) or "nothing"

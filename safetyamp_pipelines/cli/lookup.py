@@ -31,13 +31,13 @@ def explain(
 ) -> None:
     """Explain why a record looks as it does in SafetyAmp, or is missing there. Calls no system; shows personal data."""
     with with_ledger(as_json) as (ledger, settings):
-        stored, key = _meant(what, ledger, settings)
+        stored, key = _matching(what, ledger, settings)
         found: dict[str, Any] = explain_stored(stored, key, ledger, runs)
         name, timezone = names_of(stored).get(found["key"], ""), settings.sync_config().schedule.timezone
     respond(as_json, found, render_explanation(found, timezone, name=name, every=every))
 
 
-def _meant(what: list[str], ledger: Ledger, settings: Settings) -> tuple[Stored, str]:
+def _matching(what: list[str], ledger: Ledger, settings: Settings) -> tuple[Stored, str]:
     """The entity and key that the words mean: a noun and a key, or whatever else a record is known by."""
     named = [spec for spec in ENTITIES if len(what) > 1 and what[0].casefold() in (spec.noun, spec.name)]
     text = " ".join(what[1:] if named else what).strip()

@@ -88,7 +88,7 @@ def forget(
     with with_ledger(as_json) as (ledger, settings):
         if noun not in ("employee", "employees"):
             raise Refusal(f"only an employee can be forgotten, and a {noun} is not a person")
-        if not yes and not _is_agreed(key):
+        if not yes and not _is_confirmed(key):
             raise Refusal("nothing was forgotten, since nobody agreed to it: answer y, or give --yes")
         store, rules = snapshot_store(settings), settings.sync_config()
         forgetting = Forgetting(ledger, store, rules, by or login_name(), lambda: datetime.now(UTC))
@@ -106,7 +106,7 @@ def forget(
     raise typer.Exit(0 if document["is_erased"] else FAILED)
 
 
-def _is_agreed(key: str) -> bool:
+def _is_confirmed(key: str) -> bool:
     """What a person answers; without one, as in a script, it is no."""
     question = f"Erase every value of employee {key} from the ledger, the snapshots and the plans, for good?"
     try:

@@ -38,10 +38,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """One finding per system, each as soon as it is known: all are called in parallel, so a slow one delays no other.
     Errors of a system are findings and are never raised."""
     checks: dict[str, Callable[[], str]] = {
-        "viewpoint": lambda: _asked(viewpoint_reader(settings)),
-        "entra": lambda: _asked(graph_client(settings)),
-        "samsara": lambda: _asked(samsara_client(settings)),
-        "safetyamp": lambda: _asked(safetyamp_client(settings)),
+        "viewpoint": lambda: _check(viewpoint_reader(settings)),
+        "entra": lambda: _check(graph_client(settings)),
+        "samsara": lambda: _check(samsara_client(settings)),
+        "safetyamp": lambda: _check(safetyamp_client(settings)),
         "ledger": lambda: _ledger(settings),
         "snapshots": lambda: _snapshots(settings),
     }
@@ -61,7 +61,7 @@ def _found(system: str, check: Callable[[], str]) -> Finding:
         return Finding(system, False, str(diagnose(error)))
 
 
-def _asked(client: object) -> str:
+def _check(client: object) -> str:
     with closing(client):  # type: ignore[type-var]
         return str(client.check())  # type: ignore[attr-defined]
 

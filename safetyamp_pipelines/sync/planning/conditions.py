@@ -28,7 +28,7 @@ def out_of_scope(spec: EntitySpec, inputs: Inputs, rules: EntityRules, desired: 
     with any of them; one without a row, such as a vehicle that vanished, cannot be judged."""
     if not rules.only and not rules.except_:
         return {}
-    beside, unjudged = spec.beside(inputs), _unjudged(spec, inputs.unread, rules)
+    beside, unjudged = spec.beside(inputs), _why_unjudged(spec, inputs.unread, rules)
     found = {}
     for record in desired:
         around: Rows = {**{table: {} for table in spec.sources}, **beside(record)}
@@ -58,7 +58,7 @@ def rows_in_scope(spec: EntitySpec, rules: EntityRules, rows: Iterable[Record], 
     return [row for row in rows if spec.key.of(row) in known or not why_outside(spec, rules, {spec.key.table: row})]
 
 
-def _unjudged(spec: EntitySpec, unread: Mapping[str, str], rules: EntityRules) -> str | None:
+def _why_unjudged(spec: EntitySpec, unread: Mapping[str, str], rules: EntityRules) -> str | None:
     asked = {spec.column_named(named)[0] for conditions in rules.conditions.values() for named in conditions}
     missing = sorted(asked & unread.keys())
     return f"its scope is not known: {missing[0]} was not read ({unread[missing[0]]})" if missing else None

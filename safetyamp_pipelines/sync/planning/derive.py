@@ -111,7 +111,7 @@ class _Planner:
             mapping_hash=self.mapping,
             revived=self._revived(collisions),
             records=account.records,
-            unaccounted=account.astray,
+            unaccounted=account.unaccounted,
         )
 
     def _approved(self, judged: Sequence[Change], changes: Sequence[Change]) -> dict[str, str]:

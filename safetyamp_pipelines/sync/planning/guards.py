@@ -51,7 +51,7 @@ def refusals(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: 
         *_concentrated("deactivations", off, scale, guards),
         *_concentrated("cleared", cleared, scale, guards),
         *_same_value(spec, changes, scale.size, guards.same_value),
-        *_sick_sources(spec, changes, scale, guards),
+        *_suspect_sources(spec, changes, scale, guards),
     )
 
 
@@ -116,12 +116,14 @@ def _same_value(spec: EntitySpec, changes: Sequence[Change], size: int, limit: L
                 yield Refused("same value", text, _keys(members), "guards.same_value", limit=str(most))
 
 
-def _sick_sources(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: GuardsConfig) -> Iterable[Refused]:
+def _suspect_sources(
+    spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: GuardsConfig
+) -> Iterable[Refused]:
     """A source that is empty or has shrunk makes doubtful what comes from it: every change of the records that it
     lists, and of those it adds values to the changes of these. So does one of which nobody knows how large it was, save
     on the first load."""
     for source, rows in scale.rows.items():
-        keys = _keys(change for change in changes if _rests_on(spec, change, source))
+        keys = _keys(change for change in changes if _comes_from(spec, change, source))
         before = scale.rows_before.get(source)
         if rows == 0 and source in guards.empty_sources:
             yield Refused("empty source", f"{source} has no rows", keys, "guards.empty_sources", source)
@@ -133,7 +135,7 @@ def _sick_sources(spec: EntitySpec, changes: Sequence[Change], scale: Scale, gua
             yield Refused("no history", text, keys, "guards.shrunk_source", source)
 
 
-def _rests_on(spec: EntitySpec, change: Change, source: str) -> bool:
+def _comes_from(spec: EntitySpec, change: Change, source: str) -> bool:
     return source == spec.key.table or any(source in spec.tables_of(spec.field(name)) for name in change.fields)
 
 

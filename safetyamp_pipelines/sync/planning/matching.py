@@ -146,9 +146,9 @@ def _match_by(
         if len(claimants) > 1:
             claimants = _by_other_keys(spec, claimants, observed.rows[row_id])
         if len(claimants) > 1 or row_id in disputed:
-            _dispute(spec, key, row_id, claimants, matches)
+            _hold_tie(spec, key, row_id, claimants, matches)
         elif claimants[0].scope is not Scope.ACTIVE and key.action is not None:
-            _doubt(spec, key, row_id, claimants[0], matches)
+            _hold_weak_match(spec, key, row_id, claimants[0], matches)
         else:
             matches.found[claimants[0].source_key] = Match(row_id, key.name)
 
@@ -162,7 +162,7 @@ def _by_other_keys(spec: EntitySpec, claimants: list[Desired], row: Record) -> l
     return claimants
 
 
-def _dispute(spec: EntitySpec, key: MatchKey, row_id: Id, claimants: Sequence[Desired], matches: Matches) -> None:
+def _hold_tie(spec: EntitySpec, key: MatchKey, row_id: Id, claimants: Sequence[Desired], matches: Matches) -> None:
     """Hold every claimant of a real tie: no key decides whose record it is."""
     others = {source_key for source_key, ids in matches.rivals.items() if row_id in ids}
     names = " and ".join(sorted(others | {record.source_key for record in claimants}))
@@ -174,7 +174,7 @@ def _dispute(spec: EntitySpec, key: MatchKey, row_id: Id, claimants: Sequence[De
         )
 
 
-def _doubt(spec: EntitySpec, key: MatchKey, row_id: Id, record: Desired, matches: Matches) -> None:
+def _hold_weak_match(spec: EntitySpec, key: MatchKey, row_id: Id, record: Desired, matches: Matches) -> None:
     """Hold a record that only a weak key connects to somebody who has left: it may be another person's."""
     matches.rivals[record.source_key] = {row_id}
     matches.troubles[record.source_key] = (

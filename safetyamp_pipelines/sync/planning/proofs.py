@@ -95,7 +95,7 @@ class Account:
     """How many source records must end in a verdict, and the keys that have none, or more verdicts than records."""
 
     records: int
-    astray: tuple[str, ...]
+    unaccounted: tuple[str, ...]
 
 
 def account_of(spec: EntitySpec, inputs: Inputs, verdicts: Iterable[Verdict]) -> Account:
@@ -110,8 +110,8 @@ def account_of(spec: EntitySpec, inputs: Inputs, verdicts: Iterable[Verdict]) ->
         wanted[key] += 1
         names[key] |= {key, f"{company}/{key}"}
     given = Counter(verdict.source_key for verdict in verdicts)
-    astray = sorted(key for key, number in wanted.items() if sum(given[name] for name in names[key]) != number)
-    return Account(wanted.total(), tuple(astray))
+    unaccounted = sorted(key for key, number in wanted.items() if sum(given[name] for name in names[key]) != number)
+    return Account(wanted.total(), tuple(unaccounted))
 
 
 def leavers_still_on(

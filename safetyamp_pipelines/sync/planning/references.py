@@ -39,14 +39,14 @@ def with_own_references(
     natural keys known not to be created after all."""
     while own:
         planned = {r.natural_key for r in records if r.scope is Scope.ACTIVE and not r.reasons} - absent
-        settled = [_without(record, _own_nowhere(record, own, planned, observed)) for record in records]
+        settled = [_without(record, _unresolved_own(record, own, planned, observed)) for record in records]
         if settled == records:
             break
         records = settled
     return records
 
 
-def _own_nowhere(record: Desired, own: list[Field], planned: Set[str], observed: TargetTable) -> list[Field]:
+def _unresolved_own(record: Desired, own: list[Field], planned: Set[str], observed: TargetTable) -> list[Field]:
     nowhere = []
     for field in own:
         wanted = record.values.get(field.name)

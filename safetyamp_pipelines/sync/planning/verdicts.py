@@ -91,11 +91,11 @@ class Decisions:
         elif record.source_key in matches.troubles:
             self._decide_target(record, matches.troubles[record.source_key])
         elif match is None:
-            self._decide_new(self._in_doubt(record))
+            self._decide_new(self._with_unknowns(record))
         else:
-            self._decide_matched(self._in_doubt(record), match)
+            self._decide_matched(self._with_unknowns(record), match)
 
-    def _in_doubt(self, record: Desired) -> Desired:
+    def _with_unknowns(self, record: Desired) -> Desired:
         """The record with a note for each of its values that is unknown, reported once."""
         if record.doubts:
             self.findings.append(Finding("unknown", record.source_key, "; ".join(record.doubts)))
@@ -169,7 +169,7 @@ class Decisions:
             action, cause = self._action(match, difference)
             self._change(record, action, match, difference.changed, cause)
         elif difference.held:
-            self._decided(record, Outcome.HELD, self._contested(difference))
+            self._decided(record, Outcome.HELD, self._why_contested(difference))
         elif record.rings:
             self._decide_target(record, "; ".join(record.rings), ("leave",))
         else:
@@ -197,7 +197,7 @@ class Decisions:
         contested = {**({} if why is None else {access: difference.changed[access]}), **difference.held}
         if not contested:
             return None
-        text = why or self._contested(difference)
+        text = why or self._why_contested(difference)
         decision = self._ask(Question(record.source_key, text, contested, (), WHOSE))
         if decision is None or decision.choice == "leave":
             return decision
@@ -231,7 +231,7 @@ class Decisions:
                 difference.held[name] = difference.changed.pop(name)
                 difference.notes.append(f"{self.ground.spec.field(name).label}: {SWINGS}")
 
-    def _contested(self, difference: Difference) -> str:
+    def _why_contested(self, difference: Difference) -> str:
         labels = {name: self.ground.spec.field(name).label for name in difference.held}
         swing = [label for label in labels.values() if f"{label}: {SWINGS}" in difference.notes]
         both = [label for label in labels.values() if label not in swing]

@@ -94,7 +94,7 @@ class Push:
         self._refusals = Refusals(self.options)
         self._result = PushResult([], {})
         self._sight = self._first_sight()
-        self._look_first()
+        self._settle_earlier()
         self._givers = givers(self.spec, self.plan.changes)
         self._comparison = Comparison(self.spec, self.plan, self.journal, self._sight)
         self.journal.agree(self.plan.agreed)
@@ -111,7 +111,7 @@ class Push:
                     self._run_waves(pool, rest)
                     self._settle_lost()
         except Exception as error:  # noqa: BLE001 - whatever it is, what was written is known and is reported
-            self._break_off(error)
+            self._end_broken(error)
         self._result.rows = self._sight.rows
         self._result.verdicts = [self._ends.verdict(verdict) for verdict in self.plan.verdicts]
         return self._result
@@ -120,7 +120,7 @@ class Push:
         observed_at = self.observed_at or datetime.fromisoformat(self.plan.as_of)
         return Sight(self.plan, self.references, observed_at, self.target, self.journal, self.now, self.options)
 
-    def _look_first(self) -> None:
+    def _settle_earlier(self) -> None:
         """Settle what earlier pushes left open, and read the table again if people, or an interrupted push of the same
         plan, may have changed SafetyAmp since. Raises SyncError when that fails: nothing was written yet."""
         observed_at, has_written = self._sight.began, self.journal.has_written_since(self._sight.began)
@@ -183,12 +183,12 @@ class Push:
                 queue.clear()
             for future in wait(flying, self.options.beat_every, FIRST_COMPLETED).done if flying else ():
                 call = flying[future]
-                again = self._take(call, future)
+                again = self._settle_answer(call, future)
                 del flying[future]
                 if again is not None:
                     flying[self._send(pool, again)] = again
 
-    def _break_off(self, error: Exception) -> None:
+    def _end_broken(self, error: Exception) -> None:
         """The journal failed, or this code did. All calls have ended by now, and every change gets the outcome known in
         memory; those whose intents stay open are looked up by the next push."""
         self._result.broke_off = error
@@ -293,7 +293,7 @@ class Push:
         assert call.change.target_id is not None
         return pool.submit(context.run, self.target.update, self.spec.table, call.change.target_id, call.body)
 
-    def _take(self, call: _Call, future: Future[Record]) -> _Call | None:
+    def _settle_answer(self, call: _Call, future: Future[Record]) -> _Call | None:
         """Settle one answer; returns the call to make next when optional fields can be left out."""
         try:
             self._done(call, future.result())

@@ -59,7 +59,7 @@ def given(entity: str) -> Inputs:
 
 
 def missing(entity: str, keys: Iterable[str]) -> tuple[str, ...]:
-    return account_of(BY_NAME[entity], given(entity), [Verdict(key, Outcome.UNCHANGED, "") for key in keys]).astray
+    return account_of(BY_NAME[entity], given(entity), [Verdict(key, Outcome.UNCHANGED, "") for key in keys]).unaccounted
 
 
 def keys(plan: Plan) -> list[str]:
