@@ -1,4 +1,4 @@
-"""The commands `doctor` and `config show`: do the outside systems answer, and which settings are in force?"""
+"""The commands of whoever installs: `doctor`, `migrate` and `config show`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ import typer
 from rich.markup import escape
 
 from safetyamp_pipelines.cli.rendering import show_pairs
-from safetyamp_pipelines.cli.shell import REFUSED, AsJson, command_group, console, print_json, with_settings
+from safetyamp_pipelines.cli.shell import (
+    REFUSED,
+    AsJson,
+    command_group,
+    console,
+    print_json,
+    respond,
+    with_ledger,
+    with_settings,
+)
 from safetyamp_pipelines.jira.api import jira_client
 from safetyamp_pipelines.jira.book import open_book
 from safetyamp_pipelines.jira.instances import instances_of
@@ -40,6 +49,12 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         print_json({f.system: {"ok": f.ok, "text": f.text} for f in findings})
     raise typer.Exit(0 if all(finding.ok for finding in findings) else REFUSED)
+
+
+def migrate(as_json: AsJson = False) -> None:
+    """Create the ledger, or bring it to the revision of this release."""
+    with with_ledger(as_json, create=True, writes=True) as (ledger, _):
+        respond(as_json, {"migrated": True}, [f"{ledger.name} has the tables of this release"])
 
 
 @config.callback()

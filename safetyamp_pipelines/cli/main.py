@@ -61,6 +61,7 @@ COMMANDS = {
     "alerts": Entry("alerts", "alerts", "Test the alert channels, or show the problems they know."),
     "jira": Entry("jira", "jira", "Read Jira issues into a table, through a mapping of fields to columns."),
     "doctor": Entry("installation", "doctor", "Test every outside system, the ledger and the snapshot store."),
+    "migrate": Entry("installation", "migrate", "Create the ledger, or bring it to the revision of this release."),
     "config": Entry("installation", "config", "Show the settings and where each comes from."),
 }
 

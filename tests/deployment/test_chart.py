@@ -234,6 +234,20 @@ def test_ledger_is_migrated_before_the_new_release_starts(
     assert [job["metadata"]["annotations"]["helm.sh/hook"] for job in jobs] == [hook]
 
 
+def test_the_hook_of_a_first_installation_creates_the_ledger(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.db"
+    environment = {"LEDGER_URL": f"sqlite:///{ledger}", "SAFETYAMP_ENV_FILE": "/dev/null"}
+    (container,) = pod_specs(render("prod"))["Job/safetyamp-migration"]["spec"]["containers"]
+    program, *arguments = container["command"]
+
+    results = [CliRunner().invoke(app, arguments, env=environment) for _ in ("an installation", "an upgrade")]
+
+    assert program == "safetyamp"
+    assert [result.exit_code for result in results] == [0, 0]
+    assert f"{ledger} has the tables of this release" in results[1].stdout
+    assert CliRunner().invoke(app, ["status"], env=environment).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("environment", "overrides", "host"),
     [
