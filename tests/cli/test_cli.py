@@ -7,11 +7,9 @@ import pty
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
 
-import pytest
 from alert_receivers import mail_server
 from commands import (
     COMMAND,
@@ -27,12 +25,6 @@ from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 
 ESCAPE = "\x1b"
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with small_world() as started:
-        yield started
 
 
 def test_on_a_terminal_bars_show_how_far_it_is_and_a_second_run_writes_nothing(box: Sandbox, tmp_path: Path) -> None:

@@ -23,12 +23,6 @@ from safetyamp_pipelines.sandbox import Sandbox
 pytestmark = pytest.mark.xdist_group("compare")
 
 
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with small_world() as started:
-        yield started
-
-
 @pytest.fixture(scope="module")
 def planned() -> Iterator[Sandbox]:
     """A world that was planned; nothing was written to its SafetyAmp."""

@@ -3,7 +3,6 @@ carried out by the next sync."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,6 @@ from safetyamp_pipelines.sandbox import Sandbox
 @pytest.fixture
 def box(synced_box: Sandbox) -> Sandbox:
     return synced_box
-
-
-@pytest.fixture
-def ledger(box: Sandbox) -> Iterator[Ledger]:
-    with Ledger.open(box.environment["LEDGER_URL"]) as opened:
-        yield opened
 
 
 def outcome(answer: Answer, key: str) -> dict[str, Any] | None:

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from commands import assert_refused, in_this_process, small_world
+from commands import assert_refused, in_this_process
 from personnel import people
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox import Sandbox
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with small_world() as started:
-        yield started
 
 
 def test_one_record_is_pushed_and_the_next_full_run_does_the_rest(synced_box: Sandbox) -> None:

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from commands import assert_declined, in_this_process, small_world
+from commands import assert_declined, in_this_process
 from ledger_entries import change_of, link
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox import Sandbox
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with small_world() as started:
-        yield started
-
-
-@pytest.fixture
-def ledger(box: Sandbox) -> Iterator[Ledger]:
-    with Ledger.open(box.environment["LEDGER_URL"]) as opened:
-        yield opened
 
 
 def test_a_link_is_forgotten_and_the_next_sync_recognises_the_record_anew(box: Sandbox, ledger: Ledger) -> None:

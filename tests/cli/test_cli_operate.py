@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
-from commands import Answer, as_process, assert_declined, in_this_process, small_world
+from commands import Answer, as_process, assert_declined, in_this_process
 from ledger_entries import refuse
 from personnel import leavers, strict
 
@@ -19,19 +17,6 @@ from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with small_world() as started:
-        yield started
-
-
-@pytest.fixture
-def ledger(box: Sandbox) -> Iterator[Ledger]:
-    with Ledger.open(box.environment["LEDGER_URL"]) as opened:
-        yield opened
-
 
 # --- pause, resume, status ---
 

@@ -23,12 +23,6 @@ def box(synced_box: Sandbox) -> Sandbox:
     return synced_box
 
 
-@pytest.fixture
-def ledger(box: Sandbox) -> Iterator[Ledger]:
-    with Ledger.open(box.environment["LEDGER_URL"]) as opened:
-        yield opened
-
-
 def newest_session(box: Sandbox) -> int:
     with Ledger.open(box.environment["LEDGER_URL"]) as ledger:
         return ledger.sessions(1)[0].id
