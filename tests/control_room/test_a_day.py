@@ -74,7 +74,7 @@ def test_a_run_killed_in_the_midst_of_a_push_is_noticed_and_the_next_makes_it_go
     number = box.sources.hire()
     since = len(box.requests())
     box.faults.add(FaultRule("slow_answer", system="safetyamp", method="POST", path_regex="/api/users", delay=NEVER))
-    run = room.launch("sync_all")
+    run = room.launch("sync_employees")
     wait_for(lambda: next((True for r in box.requests("safetyamp", since) if r.fault and r.acted), None), "the create")
 
     os.kill(process_of(room, run), signal.SIGKILL)
@@ -83,7 +83,7 @@ def test_a_run_killed_in_the_midst_of_a_push_is_noticed_and_the_next_makes_it_go
     box.faults.clear()
     with Ledger.open(box.environment["LEDGER_URL"]) as ledger:
         wait_for(lambda: True if ledger.lease_holder("push") is None else None, "the dead push's lease to run out")
-    room.succeed("sync_all")
+    room.succeed("sync_employees")
     created = [row for row in box.safetyamp.tables()["users"] if row["emp_id"] == str(number)]
     assert len(created) == 1
 
