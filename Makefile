@@ -30,6 +30,7 @@ test: $(VENV)/development  ## all tests
 
 faults: $(VENV)/development  ## every fault on every call, and a kill at every write; SAMPLE=100 tries 100 of them [SEED=…]
 	cd tests && ../$(BIN)/python -m reliability $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
+	$(if $(SAMPLE),,cd tests && ../$(BIN)/python -m reliability.second_day)
 
 hostile: $(VENV)/development  ## every hostile value in every field, then MINUTES of fuzzing (10)
 	cd tests && ../$(BIN)/python -m hostile $(MINUTES)

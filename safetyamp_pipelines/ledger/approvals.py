@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, exists, func, insert, or_, select, update
 
 from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
@@ -118,12 +118,17 @@ class Approvals(Store):
     def approved(self, entity: str, logins: int = 1) -> frozenset[str]:
         """The hashes of the entity's changes that are approved now, by at least so many different logins.
 
-        An approval that was used, or has expired, never stands again, also when the clock is set back.
+        An approval that was used, or has expired, never stands again, also when the clock is set back. One whose call
+        has no answer yet still stands: the push looks first what became of that call.
         """
+        own = t.changes.c.entity == entity, t.changes.c.source_key == t.change_approvals.c.source_key
+        is_open = exists().where(
+            *own, t.changes.c.intended_at == t.change_approvals.c.used_at, t.changes.c.status.is_(None)
+        )
         with self._writing() as db:
             in_force = select(t.change_approvals.c.change_hash).where(
                 t.change_approvals.c.entity == entity,
-                t.change_approvals.c.used_at.is_(None),
+                or_(t.change_approvals.c.used_at.is_(None), is_open),
                 t.change_approvals.c.expires_at > latest_time(db, self._clock()),
             )
             enough = func.count(t.change_approvals.c.login.distinct()) >= logins
@@ -147,7 +152,7 @@ class Approvals(Store):
 
 
 def use_approval(db: Connection, entity: str, source_key: str, change_hash: str, now: datetime) -> None:
-    """A call is about to be made that this approval is for. A process that dies from here on leaves it used."""
+    """A call is about to be made that this approval is for."""
     table = t.change_approvals
     meant = table.c.entity == entity, table.c.source_key == source_key, table.c.change_hash == change_hash
     db.execute(update(table).where(*meant, table.c.used_at.is_(None)).values(used_at=now))

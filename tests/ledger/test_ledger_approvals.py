@@ -122,7 +122,8 @@ def test_the_intent_of_a_call_uses_its_approval_up_and_one_that_did_nothing_give
     # given a call that was never made, and one that SafetyAmp refused
     for answer in ("not sent", "refused"):
         intent = call()
-        assert is_used() == [True, False, False], "whoever dies here leaves it used"
+        assert is_used() == [True, False, False]
+        assert "whole" in ledger.approved("employees"), "whoever goes on for one that died here looks first"
         ledger.answer(intent, "failed", rule=answer)
         assert is_used() == [False, False, False]
 
@@ -132,6 +133,9 @@ def test_the_intent_of_a_call_uses_its_approval_up_and_one_that_did_nothing_give
 
     # then it stays used
     assert is_used() == [True, False, False]
+    assert ledger.approved("employees") == {"other", "whole"}  # that of 100517
+    ledger.use_approvals("employees", ["whole"])
+    assert ledger.approved("employees") == {"other"}
 
 
 def test_an_approval_of_changes_expires_and_a_clock_set_back_revives_neither_it_nor_a_used_one(

@@ -16,6 +16,8 @@ def before_first(cast: Cast) -> None:
     _vehicle(cast, "by gateway", vin="1VINGATE000000001", serial="GOLD000001")
     _vehicle(cast, "swapped without vin", serial="GSWAP00001", licensePlate="SWAP-1")
     _vehicle(cast, "swapped with vin", vin="1VINSWAP000000001", serial="GSWAP00002")
+    _vehicle(cast, "exchanging", serial="GEXCH00001", licensePlate="EXCH-1")
+    _vehicle(cast, "exchanged", serial="GEXCH00002", licensePlate="EXCH-2")
     _vehicle(cast, "vanishing", vin="1VINGONE000000001", serial="GGONE00001")
     _vehicle(cast, "decommissioned by hand", vin="1VINDECO000000001", serial="GDECO00001")
     yard, office = {"id": "1", "name": "Yard South"}, {"id": "2", "name": f"Department {cast.about['department']} - T"}
@@ -61,14 +63,19 @@ def _driven(cast: Cast, name: str, licensePlate: str | None = None, **driver: An
 
 
 def before_second(cast: Cast) -> None:
-    """New gateways, a vehicle that is gone, one that lost driver and plate, one put out of service by hand."""
-    for name in ("swapped without vin", "swapped with vin", "vanishing", "decommissioned by hand", "newcomer"):
+    """New gateways, two that change places, a vehicle that is gone, one that lost driver and plate, one put out of
+    service by hand."""
+    gateways = ("swapped without vin", "swapped with vin", "exchanging", "exchanged")
+    for name in (*gateways, "vanishing", "decommissioned by hand", "newcomer"):
         serials = {f"G-{name}", "GSWAP00001", "1VINSWAP000000001", "1VINGONE000000001", "1VINDECO000000001"}
+        serials |= {"GEXCH00001", "GEXCH00002"}
         (asset,) = (a for a in cast.safetyamp.tables()["assets"] if a["name"] == name and a["serial"] in serials)
         cast.about[f"asset {name}"] = asset["id"]
     # Without the plate nothing but the link tells whose asset it is.
     cast.sources.samsara_update(cast.about["vehicle swapped without vin"], serial="GNEW000001", licensePlate=None)
     cast.sources.samsara_update(cast.about["vehicle swapped with vin"], serial="GNEW000002")
+    cast.sources.samsara_update(cast.about["vehicle exchanging"], serial="GEXCH00002")
+    cast.sources.samsara_update(cast.about["vehicle exchanged"], serial="GEXCH00001")
     cast.sources.samsara_remove(cast.about["vehicle vanishing"])
     cast.sources.samsara_update(cast.about["vehicle newcomer"], staticAssignedDriver=None, licensePlate=None)
     cast.safetyamp.edit("assets", cast.about["asset decommissioned by hand"], status=0)

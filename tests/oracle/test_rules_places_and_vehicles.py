@@ -118,7 +118,13 @@ def test_an_asset_is_found_by_plate_or_gateway(first: Run, about: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("name", "serial"), [("swapped without vin", "GNEW000001"), ("swapped with vin", "1VINSWAP000000001")]
+    ("name", "serial"),
+    [
+        ("swapped without vin", "GNEW000001"),
+        ("swapped with vin", "1VINSWAP000000001"),
+        ("exchanging", "GEXCH00002"),
+        ("exchanged", "GEXCH00001"),
+    ],
 )
 def test_a_new_gateway_keeps_the_asset(second: Run, about: dict[str, Any], name: str, serial: str) -> None:
     asset = second.one("assets", name=name)

@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -58,6 +59,8 @@ class Outcome(Protocol):
 
 Runner = Callable[[Mapping[str, str], int], Outcome]
 """Runs everything with (environment, hours the ledger's clock is ahead)."""
+Open = Callable[[], AbstractContextManager[Sandbox]]
+"""Opens the world in which a cell is tried."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def healthy_calls() -> tuple[list[RequestRecord], Tables]:
         return box.requests(), end_state(box)
 
 
-def cells_of(calls: Sequence[RequestRecord]) -> list[Cell]:
+def cells_of(calls: Sequence[RequestRecord], *, sick_parts: bool = True) -> list[Cell]:
     """Every fault on every call, every kill on every write, and every sick part after some of the writes."""
     cells, writes = list[Cell](), 0
     for call in calls:
@@ -113,14 +116,14 @@ def cells_of(calls: Sequence[RequestRecord]) -> list[Cell]:
             faults = [name for name in faults if name not in LISTINGS_ONLY]
         if call.system not in ("graph", "samsara"):
             faults = [name for name in faults if name not in CURSORS_ONLY]
-        befalls = (*KILLS, *(SICK_PARTS if writes % EACH == 1 else ())) if is_write else ()
+        befalls = (*KILLS, *(SICK_PARTS if sick_parts and writes % EACH == 1 else ())) if is_write else ()
         cells += [Cell(call.seq, what, name, writes) for name in (*faults, *befalls)]
     return cells
 
 
-def try_cell(cell: Cell, wanted: Tables, run: Runner = lean_run) -> Healing:
+def try_cell(cell: Cell, wanted: Tables, run: Runner = lean_run, opened: Open = small_box) -> Healing:
     """Let it happen, lift all faults, run until a run writes nothing, and look at SafetyAmp."""
-    with small_box() as box:
+    with opened() as box:
         environment = environment_of(box)
         if cell.fault in SICK_PARTS:
             with SICK_PARTS[cell.fault](environment) as trouble:
@@ -136,17 +139,17 @@ def try_cell(cell: Cell, wanted: Tables, run: Runner = lean_run) -> Healing:
         return _healed(box, environment, cell, wanted, run)
 
 
-def tried(cell: Cell, wanted: Tables) -> Healing:
+def tried(cell: Cell, wanted: Tables, opened: Open = small_box) -> Healing:
     """The cell as it healed. What does not heal is tried once more, and the page reports that: on a busy machine a
     process can be too late for its cell."""
-    healing = _tried(cell, wanted)
-    return replace(_tried(cell, wanted), at_first=healing.wrong) if healing.wrong else healing
+    healing = _tried(cell, wanted, opened)
+    return replace(_tried(cell, wanted, opened), at_first=healing.wrong) if healing.wrong else healing
 
 
-def _tried(cell: Cell, wanted: Tables) -> Healing:
+def _tried(cell: Cell, wanted: Tables, opened: Open) -> Healing:
     """A cell that breaks what tries it is wrong, too, and does not end the others."""
     try:
-        return try_cell(cell, wanted)
+        return try_cell(cell, wanted, opened=opened)
     except Exception as error:  # noqa: BLE001 - whatever it is, it stands in the table
         return Healing(cell, 0, f"{type(error).__name__}: {error}")
 

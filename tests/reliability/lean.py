@@ -9,12 +9,12 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.journal import remembered
-from safetyamp_pipelines.operations.push_step import push_plan, refuse_guarded
+from safetyamp_pipelines.operations.push_step import push_plan
 from safetyamp_pipelines.settings.loading import load_settings
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, references
@@ -90,8 +90,6 @@ def _run(settings: Settings, ledger: Ledger, run: LeanRun, settled: Settled) -> 
         plans = _plans(settings, ledger, snapshots)
         run.planned = sum(len(plan.changes) for plan in plans)
         for plan in plans:
-            refuse_guarded(plan, ledger, settings.sync_config())
-        for plan in plans:
             spec = BY_NAME[plan.entity]
             pushed = push_plan(
                 spec,
@@ -110,6 +108,18 @@ def _run(settings: Settings, ledger: Ledger, run: LeanRun, settled: Settled) -> 
                 raise pushed.error
 
 
+def looked_at(settings: Settings, ledger: Ledger) -> list[Plan]:
+    """The plans of everything as it stands now; nothing is pushed."""
+    with ExitStack() as open_clients:
+        client = safetyamp_client(settings)
+        open_clients.callback(client.close)
+        snapshots = _sources(settings, open_clients)
+        for table in TABLES:
+            taken = client.list_table(table, read_at=_now(), previous_rows=None)
+            snapshots[OBSERVED + table] = taken
+        return _plans(settings, ledger, snapshots)
+
+
 def _sources(settings: Settings, open_clients: ExitStack) -> dict[str, Snapshot]:
     snapshots = dict(viewpoint_reader(settings).read_all(_now()))
     graph, samsara = graph_client(settings), samsara_client(settings)
@@ -126,7 +136,8 @@ def _plans(settings: Settings, ledger: Ledger, snapshots: dict[str, Snapshot]) -
     observed = {name.removeprefix(OBSERVED): s.records for name, s in snapshots.items() if name.startswith(OBSERVED)}
     for spec in ENTITIES:
         expected = expected_references(observed, [(BY_NAME[plan.entity], plan) for plan in plans])
-        inputs = Inputs(snapshots, expected, remembered(ledger, spec.name), config)
+        memory = replace(remembered(ledger, spec.name), approved=ledger.approved(spec.name))
+        inputs = Inputs(snapshots, expected, memory, config)
         plans.append(plan_entity(spec, inputs, config))
     return plans
 

@@ -13,7 +13,8 @@ from safetyamp_pipelines.sandbox import RequestRecord
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 HEADING = "# What a sync survives"
-PARTS = (HEADING, "## What was taken away, and what still went through", "## Values")
+DAY = "## The day after: an approval and an exchange"
+PARTS = (HEADING, DAY, "## What was taken away, and what still went through", "## Values")
 """Headings of the parts of the page; each part has a writer of its own."""
 _HEAD = (
     HEADING

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from safetyamp_pipelines.sandbox import Sandbox, TargetOptions, WorldSpec
@@ -42,9 +43,9 @@ _NOT_VALUES = {"id", "path", "home_site", "site", "asset_type", "current_user", 
 Tables = Mapping[str, list[dict[str, Any]]]
 
 
-def small_box(**options: Any) -> Sandbox:
+def small_box(*, home: Path | None = None, **options: Any) -> Sandbox:
     """A sandbox of that world that never makes a caller wait for its budget."""
-    return Sandbox(WORLD, TargetOptions(calls=100_000, period=0.5, **options))
+    return Sandbox(WORLD, TargetOptions(calls=100_000, period=0.5, **options), home=home)
 
 
 def environment_of(box: Sandbox) -> dict[str, str]:

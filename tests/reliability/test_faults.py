@@ -15,6 +15,7 @@ from reliability.cells import (
     healthy_calls,
     try_cell,
 )
+from reliability.second_day import healthy_day, second_day, writes_of
 from reliability.small import Tables
 from safetyamp_pipelines.sandbox import RequestRecord
 
@@ -60,6 +61,27 @@ def test_a_part_that_falls_ill_in_mid_push_loses_nothing(healthy: Healthy, fault
     (cell, *_) = [cell for cell in cells_of(healthy[0]) if cell.fault == fault and cell.write > 1]
 
     healing = try_cell(cell, healthy[1])
+
+    assert healing.wrong == ""
+    assert healing.runs <= 1
+
+
+@pytest.fixture(scope="module")
+def the_day_after() -> Healthy:
+    return healthy_day()
+
+
+@pytest.mark.parametrize(
+    ("write", "fault"), [(1, "killed, not acted"), (2, "cut after acting"), (4, "killed, not acted")]
+)
+def test_what_was_approved_and_what_is_exchanged_comes_to_its_end(
+    the_day_after: Healthy, write: int, fault: str
+) -> None:
+    """Three people whose change was approved, then two vehicles that exchange their VINs in three calls."""
+    calls, wanted = the_day_after
+    (cell,) = [one for one in writes_of(calls) if (one.write, one.fault) == (write, fault)]
+
+    healing = try_cell(cell, wanted, opened=second_day)
 
     assert healing.wrong == ""
     assert healing.runs <= 1

@@ -297,7 +297,10 @@ class Notebook:
     def approved(self, entity: str, logins: int = 1) -> frozenset[str]:
         now, given = self._latest(), defaultdict[str, set[str]](set)
         for one in self.all_approvals:
-            if one.entity == entity and one.used_at is None and one.expires_at > now:
+            is_open = any(
+                (c.source_key, c.intended_at) == (one.source_key, one.used_at) for c in self.open_intents(entity)
+            )
+            if one.entity == entity and (one.used_at is None or is_open) and one.expires_at > now:
                 given[one.change_hash].add(one.login)
         return frozenset(found for found, who in given.items() if len(who) >= logins)
 

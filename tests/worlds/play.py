@@ -291,10 +291,9 @@ class _Process:
             leave.use(log.pushed(), number)
         passed = {change.source_key for change in plan.changes}
         needs = waits_for(self._world.specs[plan.entity], [held.change for held in unapproved.held])
-        is_in_doubt = self._in_doubt(plan.entity)
         for held in unapproved.held:
             key = held.change.source_key
-            has_to_wait = bool(needs[key] - passed) or key in is_in_doubt
+            has_to_wait = bool(needs[key] - passed)
             is_meant = len(leave.standing(plan.entity, held.change)) >= 1 + needs_two(unapproved, key, above)
             if key in passed and not is_meant:
                 self._log.wrong.append(f"{plan.entity} {key}: nobody has approved what {held.guard} holds")
@@ -303,10 +302,6 @@ class _Process:
             is_held = any(one.change.source_key == key for one in plan.held)
             if key not in passed and not is_held and not has_to_wait:
                 self._log.wrong.append(f"{plan.entity} {key}: what {held.guard} held is gone, and was not pushed")
-
-    def _in_doubt(self, entity: str) -> set[str]:
-        """Records of which a call has no answer yet: it may have used an approval up."""
-        return {change.source_key for change in self._ledger.open_intents(entity)}
 
     def _push(self, name: str, plan: Plan, observed: Mapping[str, Snapshot]) -> None:
         spec, ledger, limits = self._world.specs[name], self._ledger, self._world.config.target
