@@ -60,6 +60,11 @@ class Mailbox:
         assert isinstance(content, str)
         return content.replace("\r\n", "\n")
 
+    def about(self, words: str, since: int = 0) -> int | None:
+        """The number of the first message from that one on which holds these words, in subject or text."""
+        numbers = range(since, len(self.messages))
+        return next((n for n in numbers if words in f"{self.subjects[n]}\n{self.text(n)}"), None)
+
     async def handle_RCPT(
         self, server: Protocol, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:

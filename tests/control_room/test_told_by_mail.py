@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from mail import MailBox, text_of
+from alert_receivers import Mailbox
 from room import ControlRoom, wait_for
 
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.xdist_group("control room")
 
 
 def test_a_broken_source_is_told_by_mail_once_and_so_is_its_recovery(
-    room: ControlRoom, box: Sandbox, mail: MailBox
+    room: ControlRoom, box: Sandbox, mail: Mailbox
 ) -> None:
     # given a sensor that looks
     wait_for(lambda: has_looked(room), "the sensor to look")
@@ -23,15 +23,15 @@ def test_a_broken_source_is_told_by_mail_once_and_so_is_its_recovery(
 
     # when Samsara refuses our login twice, and then takes it again
     box.faults.add(FaultRule("status", system="samsara", status=401, times=None))
-    assert [room.run("sync_all") for _ in range(2)] == ["FAILURE", "FAILURE"]
+    assert [room.run("sync_vehicles") for _ in range(2)] == ["FAILURE", "FAILURE"]
     alarm = wait_for(lambda: mail.about("Samsara refuses our login", since=since), "the alert")
     box.faults.clear()
-    room.succeed("sync_all")
+    room.succeed("sync_vehicles")
     wait_for(lambda: mail.about("recovered: Samsara", since=since), "the recovery notice")
 
     # then each is told once
-    assert alarm["To"] == "on-call@example.com"
-    assert "In sync_all, at samsara/drivers" in text_of(alarm)
+    assert mail.messages[alarm]["To"] == "on-call@example.com"
+    assert "In sync_vehicles, at samsara/drivers" in mail.text(alarm)
     told = Counter(str(message["Subject"]).strip() for message in mail.messages[since:])
     assert told[f"[SafetyAmp sync] {LOGIN}"] == 1
     assert told["[SafetyAmp sync] recovered: Samsara refuses our login"] == 1
