@@ -1,6 +1,7 @@
 """The pages of the Dagster UI that operators live in, and what each must tell. Pictures of them are in docs/.
 
-`python tests/control_room/pages.py` takes the pictures anew: it starts everything, syncs once, and stops it again.
+`PYTHONPATH=tests python tests/control_room/pages.py` takes the pictures anew: it starts everything, syncs once, and
+stops it again.
 """
 
 from __future__ import annotations
