@@ -37,7 +37,7 @@ from safetyamp_pipelines.resources.keys import (
     values_of,
 )
 from safetyamp_pipelines.resources.systems import LedgerResource, SafetyAmp, SettingsResource
-from safetyamp_pipelines.settings.logs import log_context
+from safetyamp_pipelines.settings.logs import get_logger, log_context
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name, references
 from safetyamp_pipelines.sync.model.errors import Resting
 from safetyamp_pipelines.sync.model.plan import Plan
@@ -45,6 +45,8 @@ from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.planning.only import as_not_pushed
 from safetyamp_pipelines.sync.rules.config import SyncConfig
+
+log = get_logger(__name__)
 
 
 def plan_asset(spec: EntitySpec) -> dg.AssetsDefinition:
@@ -173,7 +175,7 @@ def push_asset(spec: EntitySpec) -> dg.AssetsDefinition:
                 stopped_by = stopped_by or error
             figures = _figures(context.run_id, ledger.get(), spec, pushed)
             tag_session(context.instance, context.run_id, spec.name, pushed.session, figures)
-            context.log.info("this run so far: %s", figures)
+            log.info("run_so_far", figures=figures)
             context.add_output_metadata(metadata)
         if isinstance(stopped_by, Resting):
             _rest(context, stopped_by, **metadata)

@@ -202,7 +202,7 @@ def test_what_cannot_be_approved_is_told(box: Sandbox) -> None:
     assert_declined(in_this_process(box, "approve", "abc", "--reason", "x"), "at least 8")
     assert_declined(in_this_process(box, "approve", "0123456789", "--reason", "x"), "Waiting for an approval: none")
     assert_declined(in_this_process(box, "approve", "0123456789", "--reason", ""), "--reason")
-    assert_declined(in_this_process(box, "approve", newest(box, "titles"), "--reason", "x"), "no guard stands")
+    assert_declined(in_this_process(box, "approve", newest(box, "titles"), "--reason", "x"), "no guard holds anything")
 
 
 def newest(box: Sandbox, entity: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
@@ -132,14 +133,14 @@ def test_a_partition_alone_a_window_and_a_backfill(
 def test_the_night_reads_catalogue_and_presence_and_the_report_counts_the_day(
     jiras: Jiras, defs: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
+    begun = datetime.now(UTC) - timedelta(minutes=5)  # the issues were read before
     asked = tick(defs, instance, jiras, "jira_nightly_schedule")
     assert isinstance(asked, dg.RunRequest)
     result = run(defs, instance, "jira_nightly", tags=dict(asked.tags))
     assert result.success
     assert materialised(result) == {("jira/fields", None), *(("jira/presence", key) for key in KEYS)}
 
-    today = datetime.now(UTC).astimezone().date()
-    days = {today.isoformat(), datetime.now(UTC).date().isoformat()}
+    days = {moment.astimezone(ZoneInfo("America/Chicago")).date().isoformat() for moment in (begun, datetime.now(UTC))}
     found = 0
     for day in days:
         made = run(defs, instance, "jira_report", partition_key=day)

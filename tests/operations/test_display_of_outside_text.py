@@ -55,4 +55,4 @@ def test_a_message_of_slack_is_never_longer_than_it_takes() -> None:
     body = webhook_body(words, "https://hooks.slack.com/x")
 
     assert len(json.dumps(body)) < 14_000
-    assert body["blocks"][-1]["text"]["text"].startswith("More follows")
+    assert body["blocks"][-1]["text"]["text"].startswith("There is more")

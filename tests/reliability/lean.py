@@ -36,9 +36,11 @@ Settled = Callable[[], None]
 
 @dataclass
 class LeanRun:
-    """What one run did: changes planned, verdicts by name, and the error that ended it early."""
+    """What one run did: changes planned, the guards that object, verdicts by name, and the error that ended it
+    early."""
 
     planned: int = 0
+    guards: set[str] = field(default_factory=set)
     verdicts: dict[str, int] = field(default_factory=dict)
     error: str | None = None
 
@@ -46,7 +48,7 @@ class LeanRun:
     def is_clean(self) -> bool:
         """Whether the run ended by itself with every record as it should be, or not to be synced."""
         bad = {"failed", "blocked", "stale", "not_attempted"}
-        return self.error is None and not bad & set(self.verdicts)
+        return self.error is None and not self.guards and not bad & set(self.verdicts)
 
 
 def lean_run(environment: Mapping[str, str], hours: int = 0, settled: Settled = lambda: None) -> LeanRun:
@@ -89,6 +91,7 @@ def _run(settings: Settings, ledger: Ledger, run: LeanRun, settled: Settled) -> 
             snapshots[OBSERVED + table] = taken
         plans = _plans(settings, ledger, snapshots)
         run.planned = sum(len(plan.changes) for plan in plans)
+        run.guards = {refused.guard for plan in plans for refused in plan.refused}
         for plan in plans:
             spec = BY_NAME[plan.entity]
             pushed = push_plan(
