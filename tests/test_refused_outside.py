@@ -106,7 +106,7 @@ def test_entra_that_fails_is_one_message_and_the_employees_go_on_without_it(
 
         assert answer.exit_code == 1, answer.stdout + answer.stderr
         message, last = answer.told
-        assert last.startswith("All the same, done: employees ")
+        assert last.startswith("Nevertheless, done: employees ")
         assert [word for word in words if word not in message] == []
         assert "entirely-wrong" not in answer.stderr
         assert answer.writes, "who has left is switched off"

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy import (
@@ -266,20 +267,23 @@ def erase_freed(engine: Engine, wait: float = ERASE_WAIT_SECONDS) -> bool:
     return True
 
 
-def postgresql_engine(address: URL) -> Engine:
-    """A pool that notices connections which died while idle, and on which nothing waits without end."""
+def postgresql_engine(address: URL, **options: Any) -> Engine:
+    """A pool that notices connections which died while idle, and on which nothing waits without end; `options` are
+    SQLAlchemy's. An isolation level belongs here: a connection with one of its own has it set back, by asking the
+    server, when it returns to the pool."""
     # The driver takes a while to load, and a ledger of SQLite does without.
     from safetyamp_pipelines.ledger.watched import WatchedConnection
 
     given = address.normalized_query
     session = {name: value for name, value in SESSION.items() if name not in given}
-    options = " ".join((OPTIONS, *given.get("options", ())))
+    session["options"] = " ".join((OPTIONS, *given.get("options", ())))
     return create_engine(
         address,
-        connect_args={**session, "options": options, "connection_factory": WatchedConnection},
+        connect_args={**session, "connection_factory": WatchedConnection},
         json_serializer=schema.stored_json,
         hide_parameters=True,
         pool_pre_ping=True,
+        **options,
     )
 
 

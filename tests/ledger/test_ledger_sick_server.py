@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from postgresql_server import Postgresql, administer
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, event, make_url, text
 
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
 from safetyamp_pipelines.ledger.database import ledger_address
 from safetyamp_pipelines.ledger.watched import GRACE_SECONDS, TICK_SECONDS
+from safetyamp_pipelines.systems.http.budget_postgres import PostgresBucket
 
 SLACK = 10.0
 """Seconds that a busy machine may take over everything that is not waiting."""
@@ -61,6 +62,27 @@ def test_a_frozen_server_is_given_up_and_used_again_when_it_thaws(
     assert max(again, anew) < 2 + SLACK
     assert opened.pause_state() is None
     assert opened.pause("Kim", "an audit").who == "Kim"
+
+
+def test_the_budget_waits_for_no_frozen_server(own_postgresql: Postgresql, impatient: str) -> None:
+    """It freezes when the second call is booked, before the connection is back in its pool."""
+    bucket, booked = PostgresBucket(impatient, "key"), list[str]()
+
+    @event.listens_for(bucket._engine, "after_cursor_execute")
+    def freeze_after(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        booked.extend([statement] if "booked" in statement else [])
+        if len(booked) == 2:
+            own_postgresql.freeze()
+
+    try:
+        assert bucket.claim(10, 60.0).number == 1
+        begun = time.monotonic()
+        assert bucket.claim(10, 60.0).number == 2
+        assert time.monotonic() - begun < SLACK
+        seconds_of(lambda: bucket.claim(10, 60.0), "timeout expired|is it frozen")
+    finally:
+        own_postgresql.thaw()
+        bucket.close()
 
 
 def test_one_frozen_connection_is_replaced_by_another(own_postgresql: Postgresql, opened: Ledger) -> None:

@@ -143,7 +143,9 @@ def sick_run(box: Sandbox) -> tuple[LeanRun, int]:
         everybody_moved,
     ],
 )
-def test_what_comes_from_a_sick_source_is_held_before_the_first_write(box: Sandbox, falls_ill: Callable[[Sandbox], None]) -> None:
+def test_what_comes_from_a_sick_source_is_held_before_the_first_write(
+    box: Sandbox, falls_ill: Callable[[Sandbox], None]
+) -> None:
     before = end_state(box)
     falls_ill(box)
 

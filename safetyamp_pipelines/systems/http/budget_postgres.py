@@ -102,8 +102,7 @@ class PostgresBucket:
 
     def __init__(self, url: str, key: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
         """`clock` is the one of the times that `settle` is given; bookings go by the server's."""
-        self._engine = postgresql_engine(ledger_address(url))
-        self._messages = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = postgresql_engine(ledger_address(url), isolation_level="AUTOCOMMIT")
         self._key, self._clock = key, clock
         self._preparing = threading.Lock()
         self._is_prepared = False
@@ -112,7 +111,7 @@ class PostgresBucket:
         """Book a call if the window has room."""
         self._prepare()
         asked = {"lock": lock_of(self._key), "budget": self._key, "calls": calls, "period": period}
-        with translated(self._engine), self._messages.connect() as connection:
+        with translated(self._engine), self._engine.connect() as connection:
             number, wait = connection.execute(CLAIM, asked).one()
         if number is None:
             if wait > max(
@@ -135,7 +134,7 @@ class PostgresBucket:
 
     def booked(self) -> list[float]:
         """The bookings on record, by the server's clock. Only reads: a standby can be asked."""
-        with translated(self._engine), self._messages.connect() as connection:
+        with translated(self._engine), self._engine.connect() as connection:
             if not inspect(connection).has_table(calls_table.name):
                 return []
             return [at.timestamp() for at in connection.scalars(BOOKED, {"own": self._key})]
@@ -149,15 +148,18 @@ class PostgresBucket:
         with self._preparing:
             if self._is_prepared:
                 return
-            with translated(self._engine), self._engine.begin() as connection:
+            with translated(self._engine), self._engine.connect() as connection:
                 # Two processes that make the same table at once would both fail, even with IF NOT EXISTS.
-                connection.execute(select(func.pg_advisory_xact_lock(lock_of("the table itself"))))
-                calls_table.create(connection, checkfirst=True)
+                connection.execute(select(func.pg_advisory_lock(lock_of("the table itself"))))
+                try:
+                    calls_table.create(connection, checkfirst=True)
+                finally:
+                    connection.execute(select(func.pg_advisory_unlock(lock_of("the table itself"))))
             self._do(CLEAN_OLD, seconds=DAY)
             self._is_prepared = True
 
     def _do(self, statement: Executable, **values: str | float) -> None:
-        with translated(self._engine), self._messages.connect() as connection:
+        with translated(self._engine), self._engine.connect() as connection:
             connection.execute(statement, values)
 
 
