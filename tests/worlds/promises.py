@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from reliability.small import duplicates, end_state
 
@@ -35,6 +37,7 @@ def broken_promises(story: Story, stage: Stage, seen: Callable[[World], object] 
     world at its end."""
     world = World(story, stage)
     world.play(story.steps)
+    past_midnight(world)
     for _ in range(APPROVED_RUNS if story.is_guarded else 0):
         healed(world)
         world.play([Approve(login="ann"), Approve(login="ben")])
@@ -46,6 +49,13 @@ def broken_promises(story: Story, stage: Stage, seen: Callable[[World], object] 
         *in_step(world, healing),
         *(as_without_faults(world, stage) if can_be_compared(story) else ()),
     ]
+
+
+def past_midnight(world: World) -> None:
+    """No day ends while a world comes to rest: on the next one somebody may leave, which is a change of its own."""
+    local = world.clock().astimezone(ZoneInfo("America/Chicago"))
+    if (local + timedelta(hours=4)).date() != local.date():
+        world.clock.pass_seconds(4 * 3600)
 
 
 def healed(world: World) -> RunLog:
@@ -63,7 +73,8 @@ def broken_in(world: World, log: RunLog, when: str) -> Iterator[str]:
             yield f"{when}: what guards hold was written"
         new = {one.change.natural_key.casefold() for one in plan.held if one.change.target_id is None}
         made = [write.body for write in log.writes if write.table == plan.table and write.before is None]
-        if any(new & {str(value).casefold() for value in body.values()} for body in made):
+        known_by = [key.read for key in BY_NAME[plan.entity].match]
+        if any(new & {str(body.get(name)).casefold() for name in known_by} for body in made):
             yield f"{when}: what guards hold was created"
     accounts = _accounts_of_people(world)
     if any(write.table == "users" and write.id not in accounts for write in log.writes):
