@@ -151,6 +151,7 @@ class World:
         options = TargetOptions(**dict(story.options))
         self.safetyamp = SafetyAmpState(dict(story.safetyamp), options, clock=self.clock)
         self.sources = {table: dict(rows) for table, rows in story.sources.items()}
+        self._dropped: dict[tuple[str, Any], Row] = {}  # what comes back is as it was
         rules = {
             **story.rules,
             "guards": {**(TIGHT if story.is_guarded else UNGUARDED), **story.rules.get("guards", {})},
@@ -167,9 +168,10 @@ class World:
             match step:
                 case Put():
                     rows = self.sources.setdefault(step.table, {})
-                    rows[step.key] = {**rows.get(step.key, {}), **step.columns}
+                    before = rows.get(step.key) or self._dropped.get((step.table, step.key), {})
+                    rows[step.key] = {**before, **step.columns}
                 case Drop():
-                    self.sources.get(step.table, {}).pop(step.key, None)
+                    self._dropped[step.table, step.key] = self.sources.get(step.table, {}).pop(step.key, None) or {}
                 case Swap():
                     self._swap(step)
                 case Approve():
