@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from safetyamp_pipelines.sandbox.safetyamp_rules import Refused
 from safetyamp_pipelines.sandbox.safetyamp_state import SafetyAmpState
@@ -64,6 +65,10 @@ class Clock:
     def later(self, seconds: float, act: Callable[[], object]) -> None:
         """Have something happen in that many seconds."""
         self.due.append((self.now + timedelta(seconds=seconds), act))
+
+    def today(self, hours: float = 0) -> str:
+        """The company's date in so many hours."""
+        return (self.now + timedelta(hours=hours)).astimezone(ZoneInfo("America/Chicago")).date().isoformat()
 
     def text(self) -> str:
         """The moment as snapshots carry it."""

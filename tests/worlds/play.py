@@ -61,8 +61,9 @@ EVERYTHING = _Everything()
 
 @dataclass
 class RunLog:
-    """What one run did. `ended` is empty for a run that came to its end, else what ended it."""
+    """What one run did on a day of the company. `ended` is empty for one that came to its end, else what ended it."""
 
+    day: str
     plans: dict[str, Plan] = field(default_factory=dict)
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
@@ -233,7 +234,7 @@ class World:
     def run(self, step: Run = Run()) -> RunLog:  # noqa: B008 - frozen
         """One sync of everything, as a process of its own."""
         fate = Fate(step)
-        log = RunLog(met=fate.met)
+        log = RunLog(self.clock.today(), met=fate.met)
         target = Target(self.safetyamp, self.clock, fate, self.human, self._is_intended, log.writes)
         self.runs.append(log)
         try:

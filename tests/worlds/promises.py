@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from reliability.small import duplicates, end_state
 
@@ -47,14 +45,13 @@ def broken_promises(story: Story, stage: Stage, seen: Callable[[World], object] 
         *(wrong for number, log in enumerate(world.runs, 1) for wrong in broken_in(world, log, f"run {number}")),
         *never_twice(world),
         *in_step(world, healing),
-        *(as_without_faults(world, stage) if can_be_compared(story) else ()),
+        *(as_without_faults(world, stage) if can_be_compared(world) else ()),
     ]
 
 
 def past_midnight(world: World) -> None:
     """No day ends while a world comes to rest: on the next one somebody may leave, which is a change of its own."""
-    local = world.clock().astimezone(ZoneInfo("America/Chicago"))
-    if (local + timedelta(hours=4)).date() != local.date():
+    if world.clock.today(hours=4) != world.clock.today():
         world.clock.pass_seconds(4 * 3600)
 
 
@@ -193,12 +190,13 @@ def in_step(world: World, healing: list[RunLog]) -> Iterator[str]:
     yield from wrong_values(world)
 
 
-def can_be_compared(story: Story) -> bool:
-    """Whether faults must not matter in the end: nothing changes once the first has struck."""
-    steps = list(story.steps)
+def can_be_compared(world: World) -> bool:
+    """Whether faults must not matter in the end: nothing changes once the first has struck, and no day ends."""
+    steps = list(world.story.steps)
     struck = next((n for n, step in enumerate(steps) if isinstance(step, Run) and step.faults), len(steps))
     still = all(isinstance(step, Run) and not step.meanwhile and not step.unread for step in steps[struck:])
-    return struck < len(steps) and still and not story.is_guarded
+    days = {log.day for log in world.runs[sum(isinstance(step, Run) for step in steps[:struck]) :]}
+    return struck < len(steps) and still and len(days) == 1 and not world.story.is_guarded
 
 
 def as_without_faults(world: World, stage: Stage) -> Iterator[str]:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from oracle.cleaning import day, email, key, number, telephone, text
 
@@ -46,7 +45,7 @@ class _After:
         self.links = {name: ledger.links(name) for name in world.specs}
         last = world.runs[-1].verdicts
         self.verdicts = {name: {verdict.source_key: verdict for verdict in last.get(name, ())} for name in world.specs}
-        self.today = world.clock().astimezone(ZoneInfo("America/Chicago")).date().isoformat()
+        self.today = world.clock.today()
 
     def rows(self, source: str) -> list[Row]:
         return list(self.sources.get(source, {}).values())

@@ -71,8 +71,10 @@ def trucks(*steps: Step, **options: bool) -> Story:
 
 
 PAIR = employee(1), employee(2)
+PHONED = [employee(n, CellPhone=f"504-234-567{n}") for n in (1, 2)]
 OLE, NORA = {"FirstName": "Ole"}, {"FirstName": "Nora"}
 GATEWAYS, MAILS = ("samsara/vehicles", "serial"), ("viewpoint/employees", "Email")
+PHONE_SWAP = Swap("viewpoint/employees", (1, 2), "CellPhone")
 IGNORES_CITY = {"ignored_fields": {"users": ["city"]}}
 
 STORIES = {
@@ -110,12 +112,33 @@ STORIES = {
         ],
     ),
     "two exchange their telephone numbers, and the process dies at every entry": company(
-        *(employee(n, CellPhone=f"504-234-567{n}") for n in (1, 2)),
-        steps=every_kill(
+        *PHONED, steps=every_kill(Run(), PHONE_SWAP)
+    ),
+    "two exchange their telephone numbers, and the call that sets one free is not sent": company(
+        *PHONED, steps=[Run(), PHONE_SWAP, Run((Fault("call", 1, "not sent"),))]
+    ),
+    "one of two who exchange their numbers has moved, and the call that sets one free is not sent": company(
+        *PHONED,
+        steps=[
             Run(),
-            Put("viewpoint/employees", 1, {"CellPhone": "504-234-5672"}),
+            PHONE_SWAP,
+            Put("viewpoint/employees", 2, {"City": "Sampleton"}),
+            Run((Fault("call", 1, "not sent"),)),
+        ],
+    ),
+    "SafetyAmp refuses a number that a person has just given to another, whose owner then wants this one's": company(
+        *PHONED,
+        steps=[
+            Run(),
+            Put("viewpoint/employees", 1, {"CellPhone": "504-234-5679"}),
+            Run((), (Meanwhile(1, Edit("users", 1, "mobile_phone", "+15042345679")),)),
             Put("viewpoint/employees", 2, {"CellPhone": "504-234-5671"}),
-        ),
+        ],
+    ),
+    "a call is not sent on the evening of somebody's last day, to which the clock was set back": company(
+        employee(1),
+        employee(2, TermDate="2026-11-20 00:00:00"),
+        steps=[Run(), Wait(24), SetBack(30), Run((Fault("call", 1, "not sent"),), pause=5)],
     ),
     "Entra fails when a number passes on, and is read again": company(
         *PAIR,
@@ -268,9 +291,9 @@ HELD_AGAIN = {
     "what was approved changes": guarded(*of_both(**OLE), Run(), Approve(), *of_both(FirstName="Ida"), Run()),
     "telephones that were exchanged by leave, through a free step, are exchanged back": replace(
         guarded(
-            *(Swap("viewpoint/employees", (1, 2), "CellPhone"), Run(), Approve(), Run()),
-            *(Swap("viewpoint/employees", (1, 2), "CellPhone"), Run(), Approve(), Run()),
-            *(Swap("viewpoint/employees", (1, 2), "CellPhone"), Run()),
+            *(PHONE_SWAP, Run(), Approve(), Run()),
+            *(PHONE_SWAP, Run(), Approve(), Run()),
+            *(PHONE_SWAP, Run()),
         ),
         sources=company(*(employee(n, CellPhone=f"504-234-567{n}") for n in (1, 2)), steps=[]).sources,
     ),

@@ -187,7 +187,15 @@ class _Planner:
         tables = self.inputs.expected
         now = Circumstances(self.spec, self.mapping, self.observed.rows, lambda table, key: tables[table].id_of(key))
         ground = Ground(
-            self.spec, self.fields, self.inputs, self.config, self.observed, self.matches, self.left_alone, now
+            self.spec,
+            self.fields,
+            self.inputs,
+            self.config,
+            self.observed,
+            self.matches,
+            self.left_alone,
+            now,
+            collisions.waits_for,
         )
         made = Decisions(ground)
         for record in sorted([*records, *self.others], key=lambda record: record.source_key):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,7 @@ from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Field, Scope
 from safetyamp_pipelines.sync.model.tables import Id, TargetTable, fold
 from safetyamp_pipelines.sync.planning.circumstances import Circumstances
+from safetyamp_pipelines.sync.planning.collisions import Holding
 from safetyamp_pipelines.sync.planning.conditions import out_of_scope, switched_off
 from safetyamp_pipelines.sync.planning.difference import (
     CHANGED_ON_BOTH_SIDES,
@@ -58,6 +59,7 @@ class Ground:
     matches: Matches
     left_alone: LeftAlone
     circumstances: Circumstances
+    waits_for: Mapping[str, set[Holding]]
 
 
 @dataclass
@@ -296,10 +298,12 @@ class Decisions:
         self._decided(record, OUTCOME_OF[action], cause)
 
     def _standing_refusal(self, record: Desired, match: Match | None) -> Failure | None:
-        """The refusal of the record, unless something it depended on has changed."""
+        """The refusal of the record, unless something it depended on has changed, or this plan changes it first."""
         failure = self.ground.inputs.memory.failures.get(record.source_key)
         own = match.target_id if match is not None else None
         if failure is None or not self.ground.circumstances.is_unchanged(failure.cause, record.values, own):
+            return None
+        if failure.fields.keys() & {name for _, name in self.ground.waits_for.get(record.source_key, ())}:
             return None
         return failure
 

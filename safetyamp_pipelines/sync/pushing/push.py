@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ from safetyamp_pipelines.sync.model.errors import (
 )
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Outcome, Plan
 from safetyamp_pipelines.sync.model.snapshot import Record
-from safetyamp_pipelines.sync.model.spec import Collision, EntitySpec
+from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.model.tables import Id, References
 from safetyamp_pipelines.sync.planning.circumstances import Circumstances
 from safetyamp_pipelines.sync.planning.difference import NOT_SWITCHED_OFF, is_shown
@@ -56,6 +56,11 @@ class _Call:
     intent: int
     body: dict[str, Any]
     left_out: tuple[str, ...] = ()
+
+
+def _without(change: Change, names: Collection[str]) -> Change:
+    """The change less some of its fields; it keeps the hash of the whole, by which the next plan knows it."""
+    return replace(change, fields={name: pair for name, pair in change.fields.items() if name not in names})
 
 
 def utc_now() -> datetime:
@@ -252,9 +257,13 @@ class Push:
         if (found := self._comparison.found(change)) is not None:
             self._not_sent([change], *found)
             return None
-        if (why := self._why_taken(change)) is not None:
-            self._not_sent([change], Outcome.BLOCKED, why)
-            return None
+        if taken := self._taken(change):
+            if not taken.keys() <= self._optional(change) or change.fields.keys() <= taken.keys():
+                self._not_sent([change], Outcome.BLOCKED, next(iter(taken.values())))
+                return None
+            change = _without(change, taken)
+            self._ends.note(change, taken.values())
+            self._kept |= {(change.source_key, name) for name in taken}
         is_new = change.action is Action.CREATE
         known = change if is_new else replace(change, target_id=self._sight.id_of(change))
         try:
@@ -267,17 +276,17 @@ class Push:
             self._not_sent([change], Outcome.BLOCKED, "the record itself could not be created")
         return None
 
-    def _why_taken(self, change: Change) -> str | None:
-        """Why a unique value is not free yet, although the plan frees it before: sent all the same, the change would be
-        refused, and remembered for something that is not its own fault."""
-        for name, value in unique_values(self.spec, change.after()):
-            declared, giver = self.spec.field(name), self._givers.get((name, value), change.source_key)
+    def _taken(self, change: Change) -> dict[str, str]:
+        """Unique values that are not free yet, although the plan frees them before, each with why: sent all the same,
+        they would be refused, and remembered for something that is not the record's own fault."""
+        found: dict[str, str] = {}
+        for name, value in sorted(unique_values(self.spec, change.after())):
+            giver = self._givers.get((name, value), change.source_key)
             is_made = self._ends.is_made(giver) and (giver, name) not in self._kept
-            is_free = giver == change.source_key or is_made
-            if declared.unique is Collision.REJECT and not is_free:
-                whose = f"{self.spec.noun} {giver}"
-                return f"{declared.label} is not free yet: the change of {whose}, who gives it up, is not confirmed"
-        return None
+            if giver != change.source_key and not is_made:
+                label, whose = self.spec.label(name), f"{self.spec.noun} {giver}"
+                found[name] = f"{label} is not free yet: the change of {whose}, who gives it up, is not confirmed"
+        return found
 
     def _not_sent(self, changes: Sequence[Change], outcome: Outcome, rule: str) -> None:
         if outcome is not Outcome.UNCHANGED:  # a change that another run overtook is a stale one
@@ -343,8 +352,7 @@ class Push:
         self.journal.refused(call.intent, call.change, refusal, explained)
         self._ends.note(call.change, [str(offence) for offence in explained.offences.values()])
         if optional:
-            kept = {name: pair for name, pair in call.change.fields.items() if name not in optional}
-            reduced = replace(call.change, fields=kept)
+            reduced = _without(call.change, optional)
             body = build_body(self.spec, reduced, self._sight.row(reduced), self._sight.names.id_of)
             return _Call(reduced, self.journal.intend(reduced), body, optional)
         labels = {field.name: field.label for field in self.spec.fields}
@@ -366,12 +374,16 @@ class Push:
         refused = refusal.fields.keys()
         if call.left_out or refusal.status != 422 or call.change.fields.keys() <= refused:
             return ()
-        can_keep = call.change.action in (Action.UPDATE, Action.REACTIVATE)
-        optional = {declared.name for declared in self.spec.fields if can_keep or not declared.required}
-        if call.change.action is not Action.CREATE:
-            optional.discard(str(self.spec.access))  # a change of access without it would be called done, and is not
         offending = [name for name in refused if name in call.body]
-        return tuple(sorted(offending)) if refused <= optional and offending else ()
+        return tuple(sorted(offending)) if refused <= self._optional(call.change) and offending else ()
+
+    def _optional(self, change: Change) -> set[str]:
+        """The fields that the change can do without: one of a record that is there keeps the value that it has."""
+        can_keep = change.action in (Action.UPDATE, Action.REACTIVATE)
+        optional = {declared.name for declared in self.spec.fields if can_keep or not declared.required}
+        if change.action is not Action.CREATE:
+            optional.discard(str(self.spec.access))  # a change of access without it would be called done, and is not
+        return optional
 
     def _settle_lost(self) -> None:
         """Look up what was sent and never answered. What a push that had to stop leaves open, the next one settles."""

@@ -123,6 +123,24 @@ def test_a_value_is_not_taken_from_a_holder_that_does_not_move_after_all(why: st
     assert verdict(plan, "2").notes == ("Mobile phone left out: 1 in SafetyAmp does not give it up yet",)
 
 
+def test_a_refusal_for_a_number_that_its_holder_gives_up_in_this_plan_does_not_stand() -> None:
+    """Each was refused because of the other, perhaps while a call in between was lost: nothing else would try again."""
+    sources = [employee(1, CellPhone=OTHER), employee(2, CellPhone=MOBILE)]
+    users = [settled(1, mobile_phone=E164), settled(2, mobile_phone=OTHER_E164)]
+    world = company(viewpoint__employees=sources, users=users)
+    swapped = plan_of("employees", world).changes
+    taken = {
+        str(number): Refusal(
+            change(plan_of("employees", world), str(number)).payload_hash,
+            {"mobile_phone": {"category": "duplicate", "hash": f'"{wish}"'}},
+            {"holders": {"mobile_phone": [f"user{holder}"]}},
+        )
+        for number, wish, holder in ((1, OTHER_E164, 2), (2, E164, 1))
+    }
+
+    assert plan_of("employees", world, failures=taken).changes == swapped != ()
+
+
 def test_whoever_waits_for_one_that_waits_in_vain_does_not_move_either() -> None:
     """1 holds a and keeps it; 2 wants a and holds b; 3 wants b."""
     addresses = {1: "a@example.com", 2: "b@example.com", 3: "c@example.com"}

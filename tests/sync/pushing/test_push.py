@@ -285,6 +285,31 @@ def test_an_address_that_its_holder_did_not_give_up_after_all_is_not_asked_for()
     assert [line for line in book.lines if line[0] == "intend"] == [("intend", "1"), ("intend", "1")]
 
 
+def test_a_number_that_is_not_free_yet_keeps_nothing_else_of_a_person_from_being_written() -> None:
+    class Deaf(Target):
+        def update(self, table: str, target_id: Id, body: Mapping[str, Any]) -> Record:
+            if target_id == "u1":
+                raise NotSent("SafetyAmp", "PATCH", "/api/users/{id}")
+            return super().update(table, target_id, body)
+
+    people = [employee(1, CellPhone="504-234-5672"), employee(2, CellPhone="504-234-5671", City="Sampleton")]
+    users = [user(f"u{n}", f"{n}", email=f"p{n}@example.com", mobile_phone=f"+1504234567{n}") for n in (1, 2)]
+    world = company(viewpoint__employees=people, users=users)
+    plan, book = plan_of("employees", world), Book()
+
+    result = Push(SPEC, plan, Deaf(book), book, references(observed_in(world)), now=lambda: AT).run()
+
+    assert {verdict.source_key: str(verdict.outcome) for verdict in result.verdicts} == {
+        "1": "not_attempted",
+        "2": "updated",
+    }
+    assert "Mobile phone is not free yet: the change of employee 1, who gives it up, is not confirmed" in (
+        result.verdicts[1].notes
+    )
+    assert (result.rows["u2"]["city"], result.rows["u2"]["mobile_phone"]) == ("Sampleton", "+15042345672")
+    assert [kind for kind, _ in book.lines if kind == "refused"] == []
+
+
 def test_progress_ends_at_the_number_of_changes_planned() -> None:
     seen: list[tuple[int, int]] = []
     book = Book()
