@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import RowMapping, select
+
 from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.ledger.schema import metadata
 from safetyamp_pipelines.sync.model.plan import Action, Agreed, Change
 from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.pushing.refusals import Category, Explained, Offence
@@ -51,3 +54,10 @@ def refuse(
 def link(ledger: Ledger, entity: str, key: str, target_id: Id, values: Mapping[str, Any] | None = None) -> None:
     """The pair is remembered, with what both sides share."""
     ledger.save_links(entity, [Agreed(key, key, target_id, values or {})])
+
+
+def stored(ledger: Ledger, name: str) -> Sequence[RowMapping]:
+    """The rows of one of the ledger's tables, newest first."""
+    table = metadata.tables[f"ledger_{name}"]
+    with ledger._engine.connect() as connection:
+        return connection.execute(select(table).order_by(table.c.id.desc())).mappings().all()

@@ -17,7 +17,7 @@ CLOCK = "latest"
 
 
 class Approvals(Store):
-    """Give, find and list approvals. One is bound to the hash of the plan that was reviewed, and expires."""
+    """Give, find and use approvals. One is bound to the hash of the plan that was reviewed, and expires."""
 
     def approve(
         self, plan_hash: str, entity: str, who: str, reason: str, valid_for: timedelta, *, login: str = ""
@@ -72,11 +72,6 @@ class Approvals(Store):
                 records(Approval, db, plans.order_by(t.approvals.c.id.desc())),
                 records(ChangeApproval, db, changes.order_by(t.change_approvals.c.id.desc())),
             )
-
-    def approvals(self, limit: int = 50) -> list[Approval]:
-        """The newest approvals, newest first, also those that expired."""
-        with self._reading() as db:
-            return records(Approval, db, select(t.approvals).order_by(t.approvals.c.id.desc()).limit(limit))
 
     def approve_changes(
         self,
@@ -141,14 +136,6 @@ class Approvals(Store):
         with self._writing() as db:
             now = latest_time(db, self._clock())
             db.execute(update(t.change_approvals).where(*unused).values(used_at=now))
-
-    def change_approvals(self, entity: str | None = None, limit: int = 50) -> list[ChangeApproval]:
-        """The newest approvals of changes, newest first, also those that were used or have expired."""
-        query = select(t.change_approvals).order_by(t.change_approvals.c.id.desc()).limit(limit)
-        if entity is not None:
-            query = query.where(t.change_approvals.c.entity == entity)
-        with self._reading() as db:
-            return records(ChangeApproval, db, query)
 
 
 def use_approval(db: Connection, entity: str, source_key: str, change_hash: str, now: datetime) -> None:

@@ -13,9 +13,11 @@ from sqlalchemy import delete, func, insert, select
 
 from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
-from safetyamp_pipelines.ledger.statements import as_record, put, records, row_at
+from safetyamp_pipelines.ledger.statements import as_record, newest, put, records, row_at
 
 KEPT = timedelta(days=30)
+MOST = 200
+"""Calls that are listed at once."""
 NO_ANSWER = 0
 """How a total without a status is keyed."""
 
@@ -67,13 +69,10 @@ class CallLog(Store):
                 put(db, t.call_totals, [system, status], total, known=before is not None)
             db.execute(delete(t.calls).where(t.calls.c.at < self._clock() - KEPT))
 
-    def calls_of(self, run_id: str | None = None, limit: int = 200) -> list[LoggedCall]:
+    def calls_of(self, run_id: str | None = None) -> list[LoggedCall]:
         """The newest calls, of one run if given, newest first."""
-        query = select(t.calls).order_by(t.calls.c.id.desc()).limit(limit)
-        if run_id is not None:
-            query = query.where(t.calls.c.run_id == run_id)
         with self._reading() as db:
-            return records(LoggedCall, db, query)
+            return newest(db, LoggedCall, t.calls, MOST, run_id=run_id)
 
     def last_calls(self) -> Iterable[LoggedCall]:
         """The newest call to each system."""

@@ -141,17 +141,10 @@ class Changes(Store):
         limit: int | None = None,
     ) -> list[LoggedChange]:
         """The changes that meet every condition given, newest first."""
-        query = whole_changes().order_by(c.id.desc()).limit(limit)
-        if session_id is not None:
-            query = query.where(c.session_id == session_id)
-        if run_id is not None:
-            query = query.where(t.sessions.c.run_id == run_id)
-        if entity is not None:
-            query = query.where(c.entity == entity)
-        if source_key is not None:
-            query = query.where(c.source_key == source_key)
+        wanted = {c.session_id: session_id, t.sessions.c.run_id: run_id, c.entity: entity, c.source_key: source_key}
+        given = (column == value for column, value in wanted.items() if value is not None)
         with self._reading() as db:
-            return change_records(db, query)
+            return change_records(db, whole_changes().where(*given).order_by(c.id.desc()).limit(limit))
 
     def changes_intended(self, start: datetime, end: datetime) -> list[LoggedChange]:
         """The changes intended from `start` until, and without, `end`, oldest first."""

@@ -16,7 +16,7 @@ from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.ledger_errors import LinkTaken
 from safetyamp_pipelines.ledger.links import put_link
 from safetyamp_pipelines.ledger.removal import refuse_open, remove_link
-from safetyamp_pipelines.ledger.statements import as_record, put, records, row_at
+from safetyamp_pipelines.ledger.statements import as_record, newest, put, records, row_at
 from safetyamp_pipelines.sync.model.plan import Agreed
 from safetyamp_pipelines.sync.model.remembered import Choice, Decision
 from safetyamp_pipelines.sync.model.tables import Id
@@ -71,13 +71,8 @@ class Decisions(Store):
 
     def decisions(self, entity: str | None = None, source_key: str | None = None) -> list[Decision]:
         """Every decision, newest first, also those that count no more."""
-        query = select(t.decisions).order_by(c.id.desc())
-        if entity is not None:
-            query = query.where(c.entity == entity)
-        if source_key is not None:
-            query = query.where(c.source_key == source_key)
         with self._reading() as db:
-            return records(Decision, db, query)
+            return newest(db, Decision, t.decisions, entity=entity, source_key=source_key)
 
     def decided(self, entity: str) -> dict[str, Decision]:
         """The decisions of the entity that count now, by what they are about. One that was put off until a time that

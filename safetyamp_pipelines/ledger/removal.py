@@ -11,7 +11,7 @@ from safetyamp_pipelines.ledger.database import Store, erase_freed, mark_freed, 
 from safetyamp_pipelines.ledger.failures import without_hashes
 from safetyamp_pipelines.ledger.ledger_errors import IntentUnsettled
 from safetyamp_pipelines.ledger.records import Forgotten, Unlinked
-from safetyamp_pipelines.ledger.statements import of_key, put, records, row_at
+from safetyamp_pipelines.ledger.statements import newest, of_key, put, row_at
 
 
 class Removal(Store):
@@ -27,8 +27,10 @@ class Removal(Store):
             refuse_open(db, entity, source_key, then="forget")
             looks = update(t.looks).where(t.looks.c.entity == entity, t.looks.c.source_key == source_key)
             db.execute(looks.values(source_key=""))  # who looked, and when, stays
-            decided = update(t.decisions).where(t.decisions.c.entity == entity, t.decisions.c.source_key == source_key)
-            db.execute(decided.values(about=""))  # its hash has no key
+            # Hashes of what people decided about have no key.
+            for table, column in ((t.decisions, "about"), (t.change_approvals, "change_hash")):
+                decided = update(table).where(table.c.entity == entity, table.c.source_key == source_key)
+                db.execute(decided.values({column: ""}))
             forgotten = Forgotten(
                 changes=empty_changes(db, entity, source_key),
                 links=empty_link(db, entity, source_key),
@@ -63,11 +65,8 @@ class Removal(Store):
 
     def unlinked(self, entity: str | None = None) -> list[Unlinked]:
         """Every pair that people had forgotten, newest first."""
-        query = select(t.unlinks).order_by(t.unlinks.c.id.desc())
-        if entity is not None:
-            query = query.where(t.unlinks.c.entity == entity)
         with self._reading() as db:
-            return records(Unlinked, db, query)
+            return newest(db, Unlinked, t.unlinks, entity=entity)
 
 
 def remove_link(db: Connection, link: RowMapping, who: str, reason: str, now: datetime) -> Unlinked:

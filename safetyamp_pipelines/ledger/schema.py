@@ -125,6 +125,11 @@ def _needed(name: str, kind: Any = Words, *rest: Any, **options: Any) -> Column[
     return Column(name, kind, *rest, nullable=False, **options)
 
 
+def _asked() -> tuple[Column[Any], ...]:
+    """Who asked for it, who was logged in, why and when."""
+    return _needed("who"), _needed("login"), _needed("reason"), _needed("at", UtcDateTime)
+
+
 def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
     return Index(name, *columns, unique=unique, info={"where": text(where)})
 
@@ -287,10 +292,7 @@ approvals = Table(
     _key("id", Integer),
     _needed("plan_hash", index=True),
     _needed("entity"),
-    _needed("who"),
-    _needed("login"),
-    _needed("reason"),
-    _needed("at", UtcDateTime),
+    *_asked(),
     _needed("expires_at", UtcDateTime),
     Column("used_at", UtcDateTime),
 )
@@ -305,10 +307,7 @@ change_approvals = Table(
     _needed("source_key"),
     _needed("change_hash"),
     _needed("guard"),
-    _needed("who"),
-    _needed("login"),
-    _needed("reason"),
-    _needed("at", UtcDateTime),
+    *_asked(),
     _needed("expires_at", UtcDateTime),
     Column("used_at", UtcDateTime),
     Index("ix_ledger_change_approvals_entity_change_hash", "entity", "change_hash"),
@@ -325,10 +324,7 @@ decisions = Table(
     _needed("choice", Text),
     _needed("about"),
     Column("target_id", SafetyAmpId),
-    _needed("who"),
-    _needed("login"),
-    _needed("reason"),
-    _needed("at", UtcDateTime),
+    *_asked(),
     Column("until", UtcDateTime),
     Column("ended_at", UtcDateTime),
     _needed("ended"),
@@ -394,7 +390,7 @@ call_totals = Table(
     _needed("waited", Double),
 )
 
-# Who looked at which record on the desk, and when.
+# Who looked at which record on the desk, and when. The key of a forgotten record is empty.
 looks = Table(
     "ledger_looks",
     metadata,

@@ -11,7 +11,7 @@ from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.ledger_errors import SessionEnded
 from safetyamp_pipelines.ledger.records import Lease, Session, SessionStatus
-from safetyamp_pipelines.ledger.statements import as_record, put, records, row_at
+from safetyamp_pipelines.ledger.statements import as_record, newest, put, records, row_at
 
 
 class Sessions(Store):
@@ -57,9 +57,8 @@ class Sessions(Store):
 
     def open_session(self, entity: str) -> Session | None:
         """The newest session of the entity that never ended: the holder of the lease knows that its push died."""
-        query = select(t.sessions).where(t.sessions.c.entity == entity, t.sessions.c.status == "running")
         with self._reading() as db:
-            return next(iter(records(Session, db, query.order_by(t.sessions.c.id.desc()).limit(1))), None)
+            return next(iter(newest(db, Session, t.sessions, 1, entity=entity, status="running")), None)
 
     def session(self, session_id: int) -> Session | None:
         """One session; None when there is no such."""
@@ -77,13 +76,8 @@ class Sessions(Store):
 
     def sessions(self, limit: int = 50, *, entity: str | None = None, run_id: str | None = None) -> list[Session]:
         """The newest sessions, newest first."""
-        query = select(t.sessions).order_by(t.sessions.c.id.desc()).limit(limit)
-        if entity is not None:
-            query = query.where(t.sessions.c.entity == entity)
-        if run_id is not None:
-            query = query.where(t.sessions.c.run_id == run_id)
         with self._reading() as db:
-            return records(Session, db, query)
+            return newest(db, Session, t.sessions, limit, entity=entity, run_id=run_id)
 
     def silent_runs(self) -> frozenset[str]:
         """Runs of which a push still goes on by the ledger, under a lease that has run out: nothing has been heard of

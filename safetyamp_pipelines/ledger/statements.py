@@ -42,6 +42,12 @@ def records(kind: type[Record], db: Connection, query: Select[Any]) -> list[Reco
     return [as_record(kind, row) for row in db.execute(query).mappings()]
 
 
+def newest(db: Connection, kind: type[Record], table: Table, limit: int | None = None, **wanted: Any) -> list[Record]:
+    """The rows of the table as plain records, newest first; only those with the `wanted` values, where one is given."""
+    given = (table.c[name] == value for name, value in wanted.items() if value is not None)
+    return records(kind, db, select(table).where(*given).order_by(table.c.id.desc()).limit(limit))
+
+
 def many(db: Connection, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
     """Execute it once for each; not at all without any, which would mean one row of defaults."""
     if rows:

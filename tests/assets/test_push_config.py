@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from commands import small_world
+from ledger_entries import stored
 
 from safetyamp_pipelines.automation.alerting.event_log import Reader
 from safetyamp_pipelines.automation.starting.timing import is_whole_sync
@@ -186,8 +187,8 @@ def test_an_approval_in_the_form_lets_exactly_those_changes_through_and_is_used_
     assert written == runs.writes(since) == 2
     assert "no guard holds exactly these changes" in why(late), "they were pushed"
     with runs.ledger() as ledger:
-        given = ledger.change_approvals()
-        assert {(one.guard, one.who, one.reason) for one in given} == {("creates", "Kim", "a new trade")}
+        given = stored(ledger, "change_approvals")
+        assert {(one["guard"], one["who"], one["reason"]) for one in given} == {("creates", "Kim", "a new trade")}
         assert (len(given), ledger.approved("titles")) == (2, frozenset()), "they are used up"
 
 

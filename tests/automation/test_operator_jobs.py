@@ -121,7 +121,7 @@ def test_a_refused_plan_is_approved_by_name_and_reason_for_a_time(operator: Oper
     form = {"plan": plan.hash[:12], "reason": "the yard closed", "by": "Kim", "hours": 2}
     told = operator.told("approve_plan", form)
 
-    (given,) = operator.ledger.approvals()
+    ((given,), _) = operator.ledger.standing_approvals()
     assert (given.plan_hash, given.who, given.reason) == (plan.hash, "Kim", "the yard closed")
     assert given.expires_at - given.at == timedelta(hours=2)
     assert (told["approved_by"], told["entity"], told["plan_hash"]) == ("Kim", "employees", plan.hash)
@@ -133,7 +133,7 @@ def test_an_approval_of_nothing_or_by_nobody_is_refused(operator: Operator) -> N
 
     assert "no newest plan" in operator.refused("approve_plan", {"plan": "0123456789", "reason": "x", "by": "Kim"})
     assert "by" in operator.refused("approve_plan", {"plan": plan.hash[:12], "reason": "x", "by": ""})
-    assert operator.ledger.approvals() == []
+    assert operator.ledger.standing_approvals() == ([], [])
 
 
 def held_plan(operator: Operator) -> Plan:

@@ -227,4 +227,6 @@ def erased_plan(plan: Plan, keys: Collection[str]) -> Plan:
         ),
         findings=tuple(replace(found, text="") if found.key in keys else found for found in plan.findings),
         agreed=tuple(replace(agreed, values={}) if agreed.source_key in keys else agreed for agreed in plan.agreed),
+        # A hash of values has no key: they can be found by hashing guesses.
+        approved={key: found for key, found in plan.approved.items() if key not in keys},
     )

@@ -100,6 +100,7 @@ def test_a_plan_keeps_its_counts_and_loses_the_values() -> None:
         verdicts=(Verdict("100482", Outcome.UPDATED, "differs: City", ("why",), ("note",)),),
         findings=(Finding("field_left", "100482", "text"),),
         agreed=(Agreed("100482", "100482", "aB3dE", {"first_name": "Nora"}),),
+        approved={"100482": "a hash without a key", "7": "another"},
     )
 
     erased = erased_plan(plan, {"100482"})
@@ -108,4 +109,5 @@ def test_a_plan_keeps_its_counts_and_loses_the_values() -> None:
     assert (erased.changes[0].fields, erased.changes[0].payload_hash) == ({}, "")
     assert erased.changes[1] == plan.changes[1]
     assert (erased.verdicts[0].reasons, erased.verdicts[0].notes, erased.agreed[0].values) == ((), (), {})
+    assert erased.approved == {"7": "another"}
     assert Plan.from_bytes(erased.to_bytes()) == erased
