@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from safetyamp_pipelines.operations.decisions import LASTS, Decider, approve_held
 from safetyamp_pipelines.resources.dead_runs import process_tag
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
 from safetyamp_pipelines.sync.model.errors import PlanRefused
@@ -16,7 +16,6 @@ from safetyamp_pipelines.sync.model.plan import Plan
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger import Ledger
 
-APPROVED_FOR = timedelta(hours=24)
 LEAST_CHARACTERS = 8
 LOGIN = "the Dagster UI"
 """The login of every approval given in a run: Dagster itself knows no users."""
@@ -44,6 +43,7 @@ class PushConfig(dg.ConfigurableResource[None]):
     )
 
     _is_met: bool = PrivateAttr(default=False)
+    _second: str | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Note in the run's tags which process carries it out: every plan and push has this form."""
@@ -79,15 +79,8 @@ class PushConfig(dg.ConfigurableResource[None]):
         for guard in plan.held_by():
             if plan.held_hash(guard).startswith(self._wanted):
                 held = [(one.change.source_key, one.change.hash) for one in plan.held if one.guard == guard]
-                ledger.approve_changes(
-                    plan.entity,
-                    held,
-                    guard=guard,
-                    who=self.approved_by,
-                    login=LOGIN,
-                    reason=self.approve_reason,
-                    lasts=APPROVED_FOR,
-                )
+                by = Decider(self.approved_by, LOGIN, self.approve_reason)
+                _, self._second = approve_held(ledger, plan, guard, held, by, LASTS)
                 self._is_met = True
                 return True
         return False
@@ -97,6 +90,8 @@ class PushConfig(dg.ConfigurableResource[None]):
         if not self.approve_plan or self.dry_run:
             return
         self._refuse_incomplete()
+        if self._second is not None:
+            raise PlanRefused(f"{self._second}: `safetyamp approve {self._wanted[:12]} --reason …`. Nothing is pushed")
         if not self._is_met:
             raise PlanRefused(
                 f"{self._wanted[:12]} was to be approved, and no guard holds exactly these changes any more: the "

@@ -23,9 +23,7 @@ from safetyamp_pipelines.resources.diagnosed import diagnosed
 from safetyamp_pipelines.resources.keys import CAUSE_TAG, POOL, SYNC_TAG, tag_session
 from safetyamp_pipelines.resources.systems import LedgerResource, SafetyAmp, SettingsResource
 from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.sync.entities.registry import ENTITIES
 from safetyamp_pipelines.sync.model.errors import Refusal
-from safetyamp_pipelines.sync.planning.guards import SECOND
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
 SOMEBODY = "an operator in the Dagster UI"
@@ -144,7 +142,6 @@ def approve(
 ) -> None:
     """A change that differs by then needs an approval of its own."""
     _require_words(reason=config.reason, by=config.by)
-    before = {spec.name: ledger.get().approved(spec.name) for spec in ENTITIES}
     given = decisions.approve(
         snapshot_store(sync_settings.get()),
         ledger.get(),
@@ -157,14 +154,8 @@ def approve(
     refused_by = "\n".join(f"{one['guard']}: {one['figures']}" for one in given["refused"])
     _report(context, approved_by=given["who"], reason=given["reason"], until=str(given["expires_at"]))
     _report(context, entity=given["entity"], plan_hash=given["plan_hash"], refused_by=refused_by)
-    above = sync_settings.get().sync_config().guards.second_person_above
-    is_undo = ledger.get().approval(given["plan_hash"]) is not None
-    approved, twice = ledger.get().approved(given["entity"]), ledger.get().approved(given["entity"], logins=2)
-    if above is None or is_undo or len(given["keys"]) <= above or approved == twice:
-        return
-    if approved == before[given["entity"]]:
-        raise Refusal(f"{SECOND}: `safetyamp approve {given['plan_hash'][:12]} --reason …`")
-    _report(context, second_person=SECOND)
+    if given["second_person"]:
+        _report(context, second_person=given["second_person"])
 
 
 @dg.op(description="Do not push changes that a guard holds, until they change or until a time.")
@@ -346,7 +337,8 @@ def _stored(entity: str, settings: Settings, ledger: Ledger) -> Stored:
 
 def _decided(context: dg.OpExecutionContext, decision: Mapping[str, Any]) -> None:
     """Without values: those are in the plan."""
-    facts = {name: str(decision[name]) for name in ("entity", "source_key", "choice", "who", "reason", "at")}
+    names = ("entity", "source_key", "choice", "who", "reason", "at", "second_person")
+    facts = {name: str(decision[name]) for name in names if decision.get(name)}
     _report(context, **facts)
 
 

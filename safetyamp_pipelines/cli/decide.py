@@ -117,7 +117,8 @@ def render_question(question: dict[str, Any], timezone: str) -> Iterator[str]:
 def _decided(decision: dict[str, Any], timezone: str) -> str:
     if decision["choice"] == "approve":
         until = f"until {local_time(decision['expires_at'], timezone)}"
-        return f"{decision['entity']} {decision['source_key']}: approved by {decision['who']} {until}"
+        second = f"; {decision['second_person']}" if decision["second_person"] else ""
+        return f"{decision['entity']} {decision['source_key']}: approved by {decision['who']} {until}{second}"
     return render_decision(decision, timezone)
 
 

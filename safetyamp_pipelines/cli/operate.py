@@ -75,7 +75,8 @@ def approve(
         f"{given['plan_hash'][:12]} of {given['entity']}. "
         f"{APPLIES.get(given['entity'], '`safetyamp sync`, or `undo`, applies exactly these changes')}"
     )
-    respond(as_json, given, [*guards, *_indented(given["keys"]), approved])
+    second = [given["second_person"]] if given.get("second_person") else []
+    respond(as_json, given, [*guards, *_indented(given["keys"]), approved, *second])
 
 
 def pause(reason: Reason, by: By = None, as_json: AsJson = False) -> None:

@@ -53,10 +53,10 @@ def approve(request: Request) -> Response:
     again later."""
     form, desk = request.state.form, desk_of(request)
     reason, who, spec = reason_of(request), request.state.user.name, spec_of(str(form.get("entity")))
-    plan, wanted = desk.stored(spec).plan, str(form.get("set"))
+    plan, wanted, by = desk.stored(spec).plan, str(form.get("set")), decisions.Decider(who, who, reason)
     if wanted == plan.hash:
-        desk.ledger.approve(plan.hash, plan.entity, who, reason, LASTS)
-        return done(f"/plan/{spec.name}", "approved")
+        given = decisions.approve(desk.store, desk.ledger, wanted, **vars(by), lasts=LASTS)
+        return done(f"/plan/{spec.name}", "first" if given["second_person"] else "approved")
     guard, picked = str(form.get("guard")), set(form.getlist("change"))
     if wanted != plan.held_hash(guard):
         raise Refusal("the plan has changed since this page was loaded: look at the new one, then decide")
@@ -65,18 +65,17 @@ def approve(request: Request) -> Response:
         raise Refusal("pick at least one of the held changes")
     if (how := form.get("how")) in ("refuse", "later"):
         until, keys = _until(request) if how == "later" else None, [key for key, _ in changes]
-        by = decisions.Decider(who, who, reason)
         decisions.set_aside(desk.store, desk.ledger, wanted, by, until=until, keys=keys)
         return done(f"/plan/{spec.name}", str(how))
-    desk.ledger.approve_changes(spec.name, changes, guard=guard, who=who, login=who, reason=reason, lasts=LASTS)
-    return done(f"/plan/{spec.name}", "approved")
+    _, second = decisions.approve_held(desk.ledger, plan, guard, changes, by, LASTS)
+    return done(f"/plan/{spec.name}", "first" if second else "approved")
 
 
 def decide(request: Request) -> Response:
     """Decide about one held record: which side's values count, or which SafetyAmp record it is."""
     form, desk, who = request.state.form, desk_of(request), request.state.user.name
     spec, key, choice = spec_of(str(form.get("entity"))), str(form.get("key")), str(form.get("choice"))
-    decisions.decide_record(
+    made = decisions.decide_record(
         desk.stored(spec),
         desk.ledger,
         key,
@@ -86,7 +85,7 @@ def decide(request: Request) -> Response:
         until=_until(request) if choice == "later" else None,
         lasts=LASTS,
     )
-    return done(record_path(spec.name, key), "decided")
+    return done(record_path(spec.name, key), "first" if made.get("second_person") else "decided")
 
 
 def undecide(request: Request) -> Response:

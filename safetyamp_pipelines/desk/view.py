@@ -117,6 +117,7 @@ def done(path: str, notice: str) -> RedirectResponse:
 
 NOTICES: Mapping[str, str] = {
     "approved": "Approved. The next sync pushes these changes.",
+    "first": "Approved. A second person must approve these changes too, logged in as themselves.",
     "refuse": "Refused. Nobody is asked again until they change.",
     "later": "Put off. You are asked again then.",
     "decided": "Decided. The next sync follows it.",

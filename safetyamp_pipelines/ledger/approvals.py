@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import Connection, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, exists, insert, or_, select, update
 
 from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
@@ -44,7 +44,7 @@ class Approvals(Store):
             return approval
 
     def approval(self, plan_hash: str, *, logins: int = 1) -> Approval | None:
-        """The newest approval of exactly this plan that stands now, given by at least so many different logins.
+        """The newest approval of exactly this plan that stands now, given by at least so many different people.
 
         One that was used, or has expired, never stands again, also when the clock is set back.
         """
@@ -52,7 +52,7 @@ class Approvals(Store):
             standing = t.approvals.c.used_at.is_(None), t.approvals.c.expires_at > latest_time(db, self._clock())
             query = select(t.approvals).where(t.approvals.c.plan_hash == plan_hash, *standing)
             found = records(Approval, db, query.order_by(t.approvals.c.id.desc()))
-            return found[0] if len({one.login for one in found}) >= logins else None
+            return found[0] if len({person_of(one.login) for one in found}) >= max(logins, 1) else None
 
     def use_approval(self, plan_hash: str) -> None:
         """Use the approvals of this plan up: it was pushed."""
@@ -84,7 +84,7 @@ class Approvals(Store):
         reason: str,
         lasts: timedelta,
     ) -> list[ChangeApproval]:
-        """Let these changes, (source key, hash), be pushed although the guard holds them.
+        """Let these changes, (source key, hash), be pushed although the guard holds them. A refusal before ends.
 
         `who` is who asked, `login` who was logged in. Raises ValueError when one of them, or the reason, is empty.
         """
@@ -108,10 +108,17 @@ class Approvals(Store):
                 for key, change_hash in changes
             ]
             many(db, insert(t.change_approvals), [vars(one) for one in approved])
+            said = t.decisions.c.about.in_([one.change_hash for one in approved])
+            still = (t.decisions.c.entity == entity, t.decisions.c.ended_at.is_(None), said)
+            db.execute(update(t.decisions).where(*still).values(ended_at=now, ended=f"approved by {who}"))
             return approved
 
     def approved(self, entity: str, logins: int = 1) -> frozenset[str]:
-        """The hashes of the entity's changes that are approved now, by at least so many different logins.
+        """The hashes of the entity's changes that are approved now, by at least so many different people."""
+        return frozenset(about for about, people in self.approvers(entity).items() if len(people) >= logins)
+
+    def approvers(self, entity: str) -> dict[str, set[str]]:
+        """Hash → the people (`person_of` their logins) whose approval of that change stands now.
 
         An approval that was used, or has expired, never stands again, also when the clock is set back. One whose call
         has no answer yet still stands: the push looks first what became of that call.
@@ -121,13 +128,15 @@ class Approvals(Store):
             *own, t.changes.c.intended_at == t.change_approvals.c.used_at, t.changes.c.status.is_(None)
         )
         with self._writing() as db:
-            in_force = select(t.change_approvals.c.change_hash).where(
+            in_force = select(t.change_approvals.c.change_hash, t.change_approvals.c.login).where(
                 t.change_approvals.c.entity == entity,
                 or_(t.change_approvals.c.used_at.is_(None), is_open),
                 t.change_approvals.c.expires_at > latest_time(db, self._clock()),
             )
-            enough = func.count(t.change_approvals.c.login.distinct()) >= logins
-            return frozenset(db.scalars(in_force.group_by(t.change_approvals.c.change_hash).having(enough)))
+            found: dict[str, set[str]] = {}
+            for change_hash, login in db.execute(in_force.distinct()):
+                found.setdefault(change_hash, set()).add(person_of(login))
+            return found
 
     def use_approvals(self, entity: str, change_hashes: Iterable[str]) -> None:
         """Use the approvals of these changes up: they were pushed."""
@@ -136,6 +145,18 @@ class Approvals(Store):
         with self._writing() as db:
             now = latest_time(db, self._clock())
             db.execute(update(t.change_approvals).where(*unused).values(used_at=now))
+
+
+def withdraw_approvals(db: Connection, entity: str, change_hashes: Iterable[str], now: datetime) -> None:
+    """Somebody decided otherwise about these changes: the approvals of them that are not used end now."""
+    table = t.change_approvals
+    meant = table.c.entity == entity, table.c.change_hash.in_(list(change_hashes)), table.c.used_at.is_(None)
+    db.execute(update(table).where(*meant, table.c.expires_at > now).values(expires_at=now))
+
+
+def person_of(login: str) -> str:
+    """Who that is: the same person is `kim` in a shell, and `Kim@firm.example` or `FIRM\\kim` to a login proxy."""
+    return login.rpartition("\\")[2].partition("@")[0].casefold()
 
 
 def use_approval(db: Connection, entity: str, source_key: str, change_hash: str, now: datetime) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Update, insert, select, update
 
 from safetyamp_pipelines.ledger import schema as t
-from safetyamp_pipelines.ledger.approvals import latest_time
+from safetyamp_pipelines.ledger.approvals import latest_time, withdraw_approvals
 from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.ledger_errors import LinkTaken
 from safetyamp_pipelines.ledger.links import put_link
@@ -38,12 +38,14 @@ class Decisions(Store):
         reason: str,
         until: datetime | None = None,
     ) -> list[Decision]:
-        """Record one choice for some (source key, hash of what it is about); it replaces an earlier one of the record.
+        """Record one choice for some (source key, hash of what it is about); it replaces an earlier one of the record,
+        and ends approvals of exactly that.
 
         Raises ValueError when who decides, who is logged in or the reason is empty.
         """
         with self._writing() as db:
-            now = latest_time(db, self._clock())
+            answers, now = list(answers), latest_time(db, self._clock())
+            withdraw_approvals(db, entity, [about for _, about in answers], now)
             return [
                 _add(db, _decision(entity, key, choice, who, login, reason, now, about=about, until=until))
                 for key, about in answers

@@ -10,17 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from safetyamp_pipelines.ledger import Ledger, Unlinked
+from safetyamp_pipelines.ledger import ChangeApproval, Ledger, Unlinked
+from safetyamp_pipelines.ledger.approvals import person_of
 from safetyamp_pipelines.operations.display import target_name
 from safetyamp_pipelines.operations.explain.search import names_of
 from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.operations.plan_step import Stored
+from safetyamp_pipelines.operations.push_step import is_approved
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, writers
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
 from safetyamp_pipelines.sync.model.plan import Held, Plan, Question
 from safetyamp_pipelines.sync.model.remembered import Choice, Decision, FailureState
 from safetyamp_pipelines.sync.model.tables import Id
+from safetyamp_pipelines.sync.planning.guards import SECOND
 from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
 LEAST_CHARACTERS = 8
@@ -66,25 +69,43 @@ def approve(
     keys: Collection[str] = (),
 ) -> dict[str, Any]:
     """Approve the changes that a guard holds, all of them or those of some source keys; `wanted` is the beginning of
-    their hash. That of the plan of an undo approves the undo. Raises PlanRefused for what is held by nobody."""
-    wanted = _long_enough(wanted)
+    their hash. That of the plan of an undo approves the undo. Raises PlanRefused for what is held by nobody, and for
+    what the same person has approved already where a second one must: `second_person` says so after the first."""
+    wanted, by = _long_enough(wanted), Decider(who, login, reason)
     if (found := _held_set(store, wanted, keys)) is not None:
-        guard = found.guard
-        given = ledger.approve_changes(
-            found.plan.entity, found.changes, guard=guard, who=who, login=login, reason=reason, lasts=lasts
-        )[0]
+        given, second = approve_held(ledger, found.plan, found.guard, found.changes, by, lasts)
         return {
             **_document_of(found),
-            "who": who,
-            "login": login,
-            "reason": reason,
+            **vars(by),
             "at": plain(given.at),
             "expires_at": plain(given.expires_at),
+            "second_person": second,
         }
     meant = refused_plan(store, wanted)
+    by_now = {person_of(one.login) for one in ledger.standing_approvals()[0] if one.plan_hash == meant.hash}
+    if person_of(login) in by_now and not is_approved(meant, ledger):
+        raise _second_missing(meant.hash)
     approval = ledger.approve(meant.hash, meant.entity, who, reason, lasts, login=login)
+    second = None if is_approved(meant, ledger) else SECOND
     keys = sorted({key for refused in meant.refused for key in refused.keys})
-    return {**plain(approval), "keys": keys, "refused": plain(meant.refused)}
+    return {**plain(approval), "keys": keys, "refused": plain(meant.refused), "second_person": second}
+
+
+def approve_held(
+    ledger: Ledger, plan: Plan, guard: str, changes: Collection[tuple[str, str]], by: Decider, lasts: timedelta
+) -> tuple[ChangeApproval, str | None]:
+    """Approve these held changes, (source key, hash), of the plan. Returns the approval of the first, and what is to be
+    said where a second person must approve them too. Raises PlanRefused where that cannot be the same one."""
+    by_two, before = {about for key, about in changes if key in plan.by_two}, ledger.approvers(plan.entity)
+    is_again = all(person_of(by.login) in before.get(about, ()) for _, about in changes)
+    if is_again and any(len(before[about]) < 2 for about in by_two):
+        raise _second_missing(plan.held_hash(guard))
+    given = ledger.approve_changes(plan.entity, changes, guard=guard, **vars(by), lasts=lasts)
+    return given[0], None if by_two <= ledger.approved(plan.entity, logins=2) else SECOND
+
+
+def _second_missing(wanted: str) -> PlanRefused:
+    return PlanRefused(f"{SECOND}: `safetyamp approve {wanted[:12]} --reason …`")
 
 
 def set_aside(
@@ -343,10 +364,8 @@ def decide_record(
         return link_record(stored, ledger, key, target_id, by)
     if choice == "approve":
         assert held is not None
-        changes = [(key, held.change.hash)]
-        (given,) = ledger.approve_changes(entity, changes, guard=held.guard, **vars(by), lasts=lasts)
-        ledger.undo_decision(entity, key, by.who)  # it is not set aside any more
-        return {**plain(given), "choice": choice}
+        given, second = approve_held(ledger, stored.plan, held.guard, [(key, held.change.hash)], by, lasts)
+        return {**plain(given), "choice": choice, "second_person": second}
     if (choice == "later") == (until is None):
         raise Refusal("later needs a time, and nothing else does")
     about = held if choice in OF_A_GUARD else question

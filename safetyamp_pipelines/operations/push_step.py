@@ -94,7 +94,7 @@ def push_plan(
     calls, as does `is_interrupted`. An undo goes on during both: syncs wait for it."""
     refuse_old(plan, settings.plan_max_age_minutes)
     if undoes is not None:
-        refuse_guarded(plan, ledger, settings.sync_config())
+        refuse_guarded(plan, ledger)
     else:
         refuse_other_rules(plan, settings.sync_config())
     rules, is_undo = settings.sync_config(), undoes is not None
@@ -187,15 +187,17 @@ def refuse_other_rules(plan: Plan, config: SyncConfig) -> None:
 
 
 def without_withdrawn(spec: EntitySpec, plan: Plan, ledger: Ledger) -> Plan:
-    """The plan without the changes whose decision no longer counts: an approval that was used or has expired, a
-    decision that was withdrawn, another link."""
-    approved, decided, links = ledger.approved(spec.name), ledger.decided(spec.name), ledger.links(spec.name)
+    """The plan without the changes whose decision no longer counts: an approval (one of two, where two are needed) that
+    was used, withdrawn or has expired; a decision that was withdrawn; another link."""
+    by_one, by_two = ledger.approved(spec.name), ledger.approved(spec.name, logins=2) if plan.by_two else frozenset()
+    decided, links = ledger.decided(spec.name), ledger.links(spec.name)
     asked = {question.source_key: question for question in plan.questions if question.answer}
     why: dict[str, str] = {}
     for change in plan.changes:
         question, link = asked.get(change.source_key), links.get(change.source_key)
-        if plan.approved.get(change.source_key, "") not in {"", *approved}:
-            why[change.source_key] = "its approval was used, or has expired, since this plan was made"
+        approved = plan.approved.get(change.source_key)
+        if approved is not None and approved not in (by_two if change.source_key in plan.by_two else by_one):
+            why[change.source_key] = "an approval of it was used, withdrawn or has expired since this plan was made"
         elif question is not None and question.hash not in decided:
             why[change.source_key] = (
                 "what was decided about it was taken back, or carried out, since this plan was made"
@@ -210,19 +212,17 @@ def without_withdrawn(spec: EntitySpec, plan: Plan, ledger: Ledger) -> Plan:
     return replace(plan, changes=changes, verdicts=tuple(verdicts)) if why else plan
 
 
-def refuse_guarded(plan: Plan, ledger: Ledger, config: SyncConfig) -> None:
+def refuse_guarded(plan: Plan, ledger: Ledger) -> None:
     """PlanRefused when a guard refuses the plan and nobody has approved exactly this plan, or not as many people as
     sync.yaml requires."""
     refusal = plan.refusal()
-    if refusal is not None and not is_approved(plan, ledger, config):
+    if refusal is not None and not is_approved(plan, ledger):
         raise PlanRefused(refusal)
 
 
-def is_approved(plan: Plan, ledger: Ledger, config: SyncConfig) -> bool:
-    """Whether people have approved the plan as a whole: one, or two of a plan as large as sync.yaml says."""
-    above = config.guards.second_person_above
-    needs_two = above is not None and len(plan.changes) > above
-    return ledger.approval(plan.hash, logins=2 if needs_two else 1) is not None
+def is_approved(plan: Plan, ledger: Ledger) -> bool:
+    """Whether people have approved the plan of an undo: one, or two of one as large as sync.yaml says."""
+    return ledger.approval(plan.hash, logins=2 if plan.by_two else 1) is not None
 
 
 def _end_decisions(spec: EntitySpec, plan: Plan, ledger: Ledger, done: Collection[str]) -> None:

@@ -24,8 +24,8 @@ from safetyamp_pipelines.sync.entities.registry import BY_NAME, references
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Plan, Verdict
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
+from safetyamp_pipelines.sync.planning.guards import SECOND
 from safetyamp_pipelines.sync.planning.reversal import Ground, plan_undo
-from safetyamp_pipelines.sync.rules.config import SyncConfig
 
 log = get_logger(__name__)
 
@@ -88,7 +88,7 @@ class Undoing(DirectPush):
         pushed = None
         with self._paused(session_id, who, reason) as keep:
             planned = self.plan(session_id)
-            refuse_guarded(planned, self.ledger, self.settings.sync_config())
+            refuse_guarded(planned, self.ledger)
             if planned.plan.changes or planned.unanswered:
                 keep()
             if planned.plan.changes or self.ledger.open_intents(planned.session.entity):
@@ -127,13 +127,15 @@ class Undoing(DirectPush):
                 self.ledger.resume(who)
 
 
-def refuse_guarded(planned: PlannedUndo, ledger: Ledger, config: SyncConfig) -> None:
+def refuse_guarded(planned: PlannedUndo, ledger: Ledger) -> None:
     """PlanRefused when a guard refuses the undo and nobody has approved exactly this plan, or not as many people as
     sync.yaml requires."""
     plan, number = planned.plan, planned.session.id
-    if plan.refused and not is_approved(plan, ledger, config):
+    if plan.refused and not is_approved(plan, ledger):
+        second = f"; {SECOND}" if ledger.approval(plan.hash) is not None else ""
+        why = "; ".join(map(str, plan.refused)) + second
         raise PlanRefused(
-            f"undoing session {number} is refused by the guards: {'; '.join(map(str, plan.refused))}. Look at it with "
+            f"undoing session {number} is refused by the guards: {why}. Look at it with "
             f"`safetyamp undo {number} --dry-run`; if it is right: `safetyamp approve {plan.hash[:12]} --reason …`, "
             "then undo again"
         )

@@ -11,6 +11,7 @@ import atexit
 import getpass
 import io
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from safetyamp_pipelines.settings.vault import ClientFactory, VaultError, VaultR
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
+if sys.platform != "win32":
+    import pwd
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
@@ -169,10 +172,13 @@ def timing_settings(environ: Mapping[str, str] | None = None, env_file: Path | s
 
 
 def login_name() -> str:
-    """The login name of the user who runs this process; "unknown" where there is none, as in a container."""
-    try:
+    """The login name of the user who runs this process, whatever LOGNAME and USER say: one person could approve as two.
+    "unknown" where there is none, as in a container."""
+    if sys.platform == "win32":
         return getpass.getuser()
-    except (KeyError, OSError):  # no such user, or none of the variables that name it
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return "unknown"
 
 

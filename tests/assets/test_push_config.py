@@ -191,6 +191,20 @@ def test_an_approval_in_the_form_lets_exactly_those_changes_through_and_is_used_
         assert {(one["guard"], one["who"], one["reason"]) for one in given} == {("creates", "Kim", "a new trade")}
         assert (len(given), ledger.approved("titles")) == (2, frozenset()), "they are used up"
 
+    # and where two people must, the form of a run is one of them, whoever fills it in
+    rules.write_text(rules.read_text().replace("guards: {", "guards: {second_person_above: 1, "), encoding="utf-8")
+    for number, row in enumerate(still_employed(runs.box)[:2]):
+        runs.box.sources.update("bPREH", {"Employee": row["Employee"]}, udEmpTitle=f"Another title {number}")
+    runs.run("sync_titles")
+    form["approve_plan"] = reviewed = runs.held_hash("plan/titles")
+    for name in ("Kim", "Lee"):
+        refused = why(runs.run("sync_titles", {**form, "approved_by": name}))
+        assert "a second one must, logged in as themselves" in refused
+        assert f"`safetyamp approve {reviewed[:12]} --reason …`" in refused
+    assert written == runs.writes(since)
+    with runs.ledger() as ledger:
+        assert {one.who for one in ledger.standing_approvals()[1]} == {"Kim"}
+
 
 def still_employed(box: Sandbox) -> list[dict[str, Any]]:
     return [row for row in box.world.viewpoint["bPREH"] if row["HireDate"] is not None and row["TermDate"] is None]

@@ -136,25 +136,25 @@ def test_an_approval_of_nothing_or_by_nobody_is_refused(operator: Operator) -> N
     assert operator.ledger.standing_approvals() == ([], [])
 
 
-def held_plan(operator: Operator) -> Plan:
-    """Two leavers whom a guard holds."""
+def held_plan(operator: Operator, by_two: tuple[str, ...] = ()) -> Plan:
+    """Two leavers whom a guard holds, until two people approve some of them."""
     changes = [change_of(key, {"system_access": 0}, {"system_access": 1}, action="deactivate") for key in ("7", "8")]
     held = tuple(Held(change, "deactivations", "2 of 9", "guards.deactivations") for change in changes)
     guard = Refused("deactivations", "2 of 9", ("7", "8"), "guards.deactivations")
-    plan = Plan("employees", "users", "2026-11-20T12:00:00Z", {}, "rules", refused=(guard,), held=held)
+    at = "2026-11-20T12:00:00Z"
+    plan = Plan("employees", "users", at, {}, "rules", refused=(guard,), held=held, by_two=by_two)
     operator.store.publish("plan/employees", "a run", plan.to_bytes(), plan.manifest(), kind="Plan")
     return plan
 
 
-def test_a_second_approval_by_the_same_ui_names_the_ways_of_a_second_person(operator: Operator, tmp_path: Path) -> None:
-    (tmp_path / "sync.yaml").write_text("guards: {second_person_above: 1}\n")
-    operator = Operator(tmp_path, operator.ledger, SYNC_CONFIG=str(tmp_path / "sync.yaml"))
-    reviewed = held_plan(operator).held_hash("deactivations")
+def test_a_second_approval_by_the_same_ui_names_the_ways_of_a_second_person(operator: Operator) -> None:
+    plan = held_plan(operator, by_two=("7", "8"))
+    reviewed = plan.held_hash("deactivations")
     form = {"plan": reviewed[:12], "reason": "they left"}
 
     first = operator.told("approve_plan", {**form, "by": "Kim"})
     again = operator.refused("approve_plan", {**form, "by": "Lee"})
-    changes = [(one.change.source_key, one.change.hash) for one in held_plan(operator).held]
+    changes = [(one.change.source_key, one.change.hash) for one in plan.held]
     operator.ledger.approve_changes(
         "employees", changes, guard="deactivations", who="Lee", login="lee", reason="so it is", lasts=timedelta(hours=1)
     )

@@ -158,34 +158,6 @@ def test_approved_changes_are_applied_and_no_others(synced_box: Sandbox, tmp_pat
         assert ledger.approved("employees") == frozenset(), "what was pushed is used up"
 
 
-def test_many_changes_need_a_second_person_who_is_logged_in_as_another(synced_box: Sandbox, tmp_path: Path) -> None:
-    box = synced_box
-    rules = strict(box, tmp_path)
-    path = Path(rules["SYNC_CONFIG"])
-    path.write_text(path.read_text().replace("guards: {", "guards: {second_person_above: 1, "))
-    going = leavers(box, 2)
-    reviewed = held_hash(in_this_process(box, "sync", "employees", "--json", **rules))
-
-    first = {**rules, "LOGNAME": "kim"}
-    told = in_this_process(box, "approve", reviewed, "--reason", "they left", "--by", "HR", **first)
-    in_this_process(box, "approve", reviewed, "--reason", "they left", "--by", "somebody else", **first)
-    status = in_this_process(box, "status", "--json").document()["change_approvals"]
-    lines = in_this_process(box, "status").stdout
-    waits = in_this_process(box, "sync", "employees", "--json", **rules)
-    second = in_this_process(
-        box, "approve", held_hash(waits), "--reason", "so it is", **rules, LOGNAME="lee", begun=True
-    )
-    pushed = in_this_process(box, "sync", "employees", "--json", **rules)
-
-    assert "approved by HR (logged in as kim)" in told.stdout
-    assert [(one["who"], one["login"], one["keys"]) for one in status][1:] == [("HR", "kim", sorted(going))]
-    assert "2 changes of employees that deactivations holds, by HR (logged in as kim): they left" in lines
-    assert access_off(box) >= set(going), pushed.stderr
-    assert "a second one must" in str(waits.document()["not_in_step"])
-    assert (second.exit_code, pushed.exit_code) == (0, 0)
-    assert in_this_process(box, "status", "--json").document()["change_approvals"] == []
-
-
 def held_hash(answer: Answer) -> str:
     """The hash that the message of a guard asks to be approved."""
     (error,) = [error["error"] for error in answer.document()["errors"] if "guards hold" in error["error"]]

@@ -151,9 +151,23 @@ def test_an_approval_of_changes_expires_and_a_clock_set_back_revives_neither_it_
     assert ledger.approved("employees") == frozenset()
 
 
+def test_of_an_approval_and_a_refusal_of_the_same_change_the_later_one_counts(ledger: Ledger) -> None:
+    said = {"who": "Lee", "login": "lee@host", "reason": "they stay"}
+    ledger.approve_changes("employees", LEAVERS, **ASKED)
+
+    ledger.decide("employees", LEAVERS[:1], "refuse", **said)
+    assert (ledger.approved("employees"), set(ledger.decided("employees"))) == ({"hash-2"}, {"hash-1"})
+
+    ledger.approve_changes("employees", LEAVERS[:1], **ASKED)
+    assert (ledger.approved("employees"), set(ledger.decided("employees"))) == ({"hash-1", "hash-2"}, set())
+    assert [one.ended for one in ledger.decisions("employees")] == ["approved by Kim"]
+
+
 def test_a_second_person_is_another_login_and_not_another_name(ledger: Ledger) -> None:
     ledger.approve_changes("employees", LEAVERS[:1], **ASKED)
     ledger.approve_changes("employees", LEAVERS[:1], **{**ASKED, "who": "Lee"})
+    for same_person in ("Kim@firm.example", "FIRM\\kim", "kim"):
+        ledger.approve_changes("employees", LEAVERS[:1], **{**ASKED, "login": same_person})
     assert ledger.approved("employees", logins=2) == frozenset()
 
     ledger.approve_changes("employees", LEAVERS[:1], **{**ASKED, "who": "Lee", "login": "lee@host"})

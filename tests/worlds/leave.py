@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from safetyamp_pipelines.operations.decisions import approve
+from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.plan import Change, Plan
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from worlds.story import Approve
@@ -42,16 +43,20 @@ class Leave:
             held = [one.change for one in plan.held if one.guard == guard]
             if step.record is not None:
                 held = [held[step.record % len(held)]]
-            approve(
-                _Shelf(plans),  # type: ignore[arg-type]  # as much of a store as is asked
-                ledger,
-                plan.held_hash(guard)[:12],
-                login=step.login,
-                lasts=timedelta(hours=step.hours),
-                keys=[change.source_key for change in held],
-                **WHO,
-            )
             until = self.pass_to(now) + timedelta(hours=step.hours)
+            try:
+                approve(
+                    _Shelf(plans),  # type: ignore[arg-type]  # as much of a store as is asked
+                    ledger,
+                    plan.held_hash(guard)[:12],
+                    login=step.login,
+                    lasts=timedelta(hours=step.hours),
+                    keys=[change.source_key for change in held],
+                    **WHO,
+                )
+            except PlanRefused:
+                assert all(step.login in self.standing(plan.entity, one) for one in held), "it was not said twice"
+                continue
             self.given += [Given(plan.entity, one.source_key, what(one), step.login, until, run) for one in held]
 
     def pass_to(self, now: datetime) -> datetime:

@@ -295,6 +295,9 @@ class Notebook:
         return given
 
     def approved(self, entity: str, logins: int = 1) -> frozenset[str]:
+        return frozenset(found for found, who in self.approvers(entity).items() if len(who) >= logins)
+
+    def approvers(self, entity: str) -> dict[str, set[str]]:
         now, given = self._latest(), defaultdict[str, set[str]](set)
         for one in self.all_approvals:
             is_open = any(
@@ -302,7 +305,7 @@ class Notebook:
             )
             if one.entity == entity and (one.used_at is None or is_open) and one.expires_at > now:
                 given[one.change_hash].add(one.login)
-        return frozenset(found for found, who in given.items() if len(who) >= logins)
+        return dict(given)
 
     def decided(self, _entity: str) -> dict[str, Any]:
         """Nobody decides about single records in these worlds."""

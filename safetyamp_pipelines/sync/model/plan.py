@@ -190,7 +190,8 @@ class Plan:
     `mapping_hash` is the part of the configuration that an earlier refusal may hang on, `revived` are records whose
     refusal no longer hangs on what it did, `records` counts the source records that must end in a verdict,
     `unaccounted` are those that do not. `held` are changes that guards keep from being pushed: they are not among
-    `changes`. `approved` maps a source key to the hash that people have approved, of a change that was held before.
+    `changes`. `approved` maps a source key to the hash that people have approved, of a change that was held before;
+    `by_two` are the source keys, of those and of held ones, that two people must approve.
     `set_aside` are those that a guard holds and a person has refused or put off: nobody is asked about them.
     `questions` are what only people can decide, answered or not.
     """
@@ -214,6 +215,7 @@ class Plan:
     oldest: str = ""
     held: tuple[Held, ...] = ()
     approved: Mapping[str, str] = field(default_factory=dict)
+    by_two: tuple[str, ...] = ()
     set_aside: tuple[Held, ...] = ()
     questions: tuple[Question, ...] = ()
 
@@ -294,6 +296,7 @@ class Plan:
             oldest=raw.get("oldest", ""),
             held=tuple(_held(item) for item in raw.get("held", ())),
             approved=found if isinstance(found := raw.get("approved"), dict) else {},
+            by_two=tuple(raw.get("by_two", ())),
             set_aside=tuple(_held(item) for item in raw.get("set_aside", ())),
             questions=tuple(_question(item) for item in raw.get("questions", ())),
         )

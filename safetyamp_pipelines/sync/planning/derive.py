@@ -18,7 +18,15 @@ from safetyamp_pipelines.sync.planning.circumstances import Circumstances, mappi
 from safetyamp_pipelines.sync.planning.collisions import Collisions, Holding, find_collisions
 from safetyamp_pipelines.sync.planning.custom import desired_of
 from safetyamp_pipelines.sync.planning.difference import observed_value, value_hash
-from safetyamp_pipelines.sync.planning.guards import Scale, held_by, refusals, set_aside, undecided_guards
+from safetyamp_pipelines.sync.planning.guards import (
+    Scale,
+    held_by,
+    held_by_decision,
+    needing_two,
+    refusals,
+    set_aside,
+    undecided_guards,
+)
 from safetyamp_pipelines.sync.planning.matching import match_records
 from safetyamp_pipelines.sync.planning.only import reduced_to
 from safetyamp_pipelines.sync.planning.proofs import account_of
@@ -72,6 +80,7 @@ class _Planner:
         self.keeps: dict[Holding, str] = {}
         self.absent: set[str] = set()
         self.held: dict[str, Held] = {}
+        self.by_two: frozenset[str] = frozenset()
         self.decided: set[str] = set()
 
     def plan(self) -> Plan:
@@ -81,9 +90,12 @@ class _Planner:
         refused, approved = self.judge(judged), self.inputs.memory.approved
         if approved is not None:
             # Once more with what the guards hold: nothing may count on it.
-            twice, above = self.inputs.memory.approved_twice, self.config.guards.second_person_above
-            self.held, refused = held_by(judged, refused, approved, twice, above)
+            self.by_two = needing_two(refused, self.config.guards.second_person_above)
+            self.held, refused = held_by(judged, refused, approved, self.inputs.memory.approved_twice, self.by_two)
             decisions = self.inputs.memory.decisions
+            # What people have refused or put off waits also when it is no longer one of too many.
+            said = {one.source_key: held_by_decision(one) for one in judged if one.hash in decisions}
+            self.held = {**said, **self.held}
             self.decided = {key for key, held in self.held.items() if held.change.hash in decisions}
             creates = (held.change for held in self.held.values() if held.change.action is Action.CREATE)
             self.absent |= {create.natural_key for create in creates}
@@ -107,6 +119,7 @@ class _Planner:
             set_aside=tuple(held for key, held in sorted(self.held.items()) if key in self.decided),
             questions=tuple(made.questions),
             approved=self._approved(judged, changes),
+            by_two=tuple(sorted(self.by_two)),
             source_rows=self._healthy_row_counts(refused),
             mapping_hash=self.mapping,
             revived=self._revived(collisions),

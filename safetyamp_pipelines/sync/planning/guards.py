@@ -14,8 +14,8 @@ from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.rules.limits import GuardsConfig, Limit
 
 SECOND = (
-    "one person has approved it, and a second one must, logged in as themselves: by `safetyamp approve` or on the "
-    "desk, since the Dagster UI does not tell who is logged in (guards.second_person_above)"
+    "one person has approved it, and a second one must, logged in as themselves: by `safetyamp approve`, or on the "
+    "desk behind its login proxy, since the Dagster UI does not tell who is logged in (guards.second_person_above)"
 )
 
 
@@ -139,29 +139,37 @@ def _comes_from(spec: EntitySpec, change: Change, source: str) -> bool:
     return source == spec.key.table or any(source in spec.tables_of(spec.field(name)) for name in change.fields)
 
 
+def needing_two(refused: Iterable[Refused], second_above: int | None) -> frozenset[str]:
+    """The source keys that two people must approve: those of guards that are about more than `second_above` changes."""
+    many = [guard.keys for guard in refused if second_above is not None and len(guard.keys) > second_above]
+    return frozenset().union(*many)
+
+
 def held_by(
     changes: Iterable[Change],
     refused: Iterable[Refused],
     approved: Set[str],
     twice: Set[str] = frozenset(),
-    second_above: int | None = None,
+    by_two: Set[str] = frozenset(),
 ) -> tuple[dict[str, Held], tuple[Refused, ...]]:
     """The changes that the guards hold, by source key, and the guards with the records that they still hold: each holds
-    the changes it is about, save those that people have approved; two of them, where it is about more than
-    `second_above` changes."""
+    the changes it is about, save those that people have approved; two of them, where the key is among `by_two`."""
     by_key = {change.source_key: change for change in changes}
     held: dict[str, Held] = {}
     standing = []
     for guard in refused:
-        needs_two = second_above is not None and len(guard.keys) > second_above
-        free = twice if needs_two else approved
-        keys = tuple(key for key in guard.keys if by_key[key].hash not in free)
+        keys = tuple(key for key in guard.keys if by_key[key].hash not in (twice if key in by_two else approved))
         if keys or not guard.keys:
             standing.append(replace(guard, keys=keys))
         for key in keys:
-            once = f"; {SECOND}" if needs_two and by_key[key].hash in approved else ""
+            once = f"; {SECOND}" if by_key[key].hash in approved else ""
             held.setdefault(key, Held(by_key[key], guard.guard, guard.figures + once, guard.setting))
     return held, tuple(standing)
+
+
+def held_by_decision(change: Change) -> Held:
+    """A change that no guard holds any more, and that people have refused or put off."""
+    return Held(change, "decision", "no guard holds it any more", "safetyamp decisions")
 
 
 def undecided_guards(refused: Iterable[Refused], decided: Set[str]) -> tuple[Refused, ...]:

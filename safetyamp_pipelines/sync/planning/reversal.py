@@ -59,6 +59,7 @@ def plan_undo(spec: EntitySpec, session_id: int, done: Iterable[Change], ground:
     changes = _changes(spec, records, session_id)
     ordered = in_waves(spec, changes, waits_for(spec, changes))
     actions = {change.source_key: change.action for change in ordered}
+    above = config.guards.second_person_above
     return Plan(
         entity=spec.name,
         table=spec.table,
@@ -69,6 +70,7 @@ def plan_undo(spec: EntitySpec, session_id: int, done: Iterable[Change], ground:
         verdicts=tuple(_verdict(record, actions.get(record.source_key), session_id) for record in records),
         refused=refusals(spec, changes, _scale(spec, ground), config.guards),
         only=tuple(record.source_key for record in records),
+        by_two=tuple(sorted(actions)) if above is not None and len(actions) > above else (),
     )
 
 

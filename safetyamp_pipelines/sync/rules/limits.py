@@ -58,7 +58,8 @@ class GuardsConfig(Section):
         default=None,
         description="When a guard holds more changes than this, two people must approve them, each logged in as "
         "themselves; null: one is enough. All approvals from the Dagster UI, which does not tell who is logged in, "
-        "count as one login: the other person uses the desk or `safetyamp approve`.",
+        "count as one person's: the other uses the desk behind its login proxy, or `safetyamp approve` under another "
+        "login.",
     )
     shrunk_source: float = Field(
         default=0.2,

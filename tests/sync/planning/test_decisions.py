@@ -146,6 +146,12 @@ def test_what_a_guard_holds_and_a_person_refused_or_put_off_asks_nobody_again(un
     assert key not in some.refused[0].keys
     assert (after.held, after.refused, len(after.set_aside)) == ((), (), 13)
     assert not any(change.action is Action.DEACTIVATE for change in after.changes)
+    # and also when she is the only one left, and no guard holds anything
+    rows = [{**row, "TermDate": row["TermDate"] if str(row["Employee"]) == key else None} for row in rows]
+    alone = {**world, "viewpoint/employees": rows}
+    last = plan_of("employees", alone, links=links, rules=rules, approved=(), decisions=said[0])
+    assert ("deactivated" in verdicts(last).values(), last.held, verdicts(last)[key]) == (False, (), "skipped")
+    assert verdict(last, key).rule == f"decision: {how}, as Kim decided: HR says so"
     assert replace(after).to_bytes() == Plan.from_bytes(after.to_bytes()).to_bytes()
 
 
