@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot, canonical_
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec
 from safetyamp_pipelines.sync.planning.derive import plan_entity
 from safetyamp_pipelines.sync.planning.expected import expected_references
-from safetyamp_pipelines.sync.planning.only import waits_for
+from safetyamp_pipelines.sync.planning.only import givers, unique_values, waits_for
 from safetyamp_pipelines.sync.pushing.outcomes import PushOptions
 from safetyamp_pipelines.sync.pushing.push import Push
 from safetyamp_pipelines.sync.rules.config import SyncConfig
@@ -293,7 +293,7 @@ class _Process:
         for number, log in enumerate(self._world.runs, 1):
             leave.use(log.pushed(), number)
         passed = {change.source_key for change in plan.changes}
-        needs = waits_for(self._world.specs[plan.entity], [held.change for held in unapproved.held])
+        needs = self._needs(plan.entity, [held.change for held in unapproved.held])
         for held in unapproved.held:
             key = held.change.source_key
             has_to_wait = bool(needs[key] - passed)
@@ -305,6 +305,20 @@ class _Process:
             is_held = any(one.change.source_key == key for one in plan.held)
             if key not in passed and not is_held and not has_to_wait:
                 self._log.wrong.append(f"{plan.entity} {key}: what {held.guard} held is gone, and was not pushed")
+
+    def _needs(self, entity: str, changes: Sequence[Change]) -> Mapping[str, set[str]]:
+        """What each of these changes waits for. Where an empty source clears nothing, a value is set free only for
+        somebody else to take it."""
+        spec = self._world.specs[entity]
+        needs, given_up = waits_for(spec, changes), givers(spec, changes)
+        stays = {field.name for field in spec.with_policies(self._world.config.of(spec)) if not field.clears}
+        after = {change.source_key: change.after() for change in changes}
+        for change in changes:
+            for name, value in unique_values(spec, change.after()):
+                giver = given_up.get((name, value))
+                if giver is not None and name in stays and after[giver].get(name) is None:
+                    needs[giver].add(change.source_key)
+        return needs
 
     def _push(self, name: str, plan: Plan, observed: Mapping[str, Snapshot]) -> None:
         spec, ledger, limits = self._world.specs[name], self._ledger, self._world.config.target

@@ -295,7 +295,14 @@ HELD_AGAIN = {
             *(PHONE_SWAP, Run(), Approve(), Run()),
             *(PHONE_SWAP, Run()),
         ),
-        sources=company(*(employee(n, CellPhone=f"504-234-567{n}") for n in (1, 2)), steps=[]).sources,
+        sources=company(*PHONED, steps=[]).sources,
+    ),
+    "somebody may give up a number, and nobody may take it": replace(
+        guarded(
+            *(Swap("viewpoint/employees", (1, 2, 3), "CellPhone", instead=(None,)), Run()),
+            *(Approve(nth=0, record=0), Run()),
+        ),
+        sources=company(*PHONED, employee(3, CellPhone="504-234-5673"), steps=[]).sources,
     ),
 }
 """Worlds at whose end guards hold something once more."""
