@@ -8,7 +8,6 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from safetyamp_pipelines.operations.decisions import LASTS, Decider, approve_held
-from safetyamp_pipelines.resources.dead_runs import process_tag
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
 from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.plan import Plan
@@ -44,11 +43,6 @@ class PushConfig(dg.ConfigurableResource[None]):
 
     _is_met: bool = PrivateAttr(default=False)
     _second: str | None = PrivateAttr(default=None)
-
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Note in the run's tags which process carries it out: every plan and push has this form."""
-        if context.instance is not None and context.run_id is not None:
-            context.instance.add_run_tags(context.run_id, process_tag())
 
     def keys_of(self, entity: str) -> tuple[str, ...]:
         """The source keys of the entity that the run is about; none means all. PlanRefused for what names no record."""

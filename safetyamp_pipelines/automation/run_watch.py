@@ -12,8 +12,8 @@ EVERY_SECONDS = 30
     name="dead_runs",
     minimum_interval_seconds=EVERY_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Ends runs whose process on this machine was killed, or whose push had no heartbeat for as long as its "
-    "lease lasts, so that they block no other run. Always on.",
+    description="Ends runs whose process on this machine was killed, or that had no heartbeat in the ledger for two "
+    "minutes, so that they block no other run. Always on.",
 )
 def dead_runs_sensor(context: dg.SensorEvaluationContext, ledger: LedgerResource) -> dg.SkipReason:
     """Starts nothing."""

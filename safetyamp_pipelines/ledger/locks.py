@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from safetyamp_pipelines.ledger import schema as t
@@ -15,6 +15,9 @@ from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.ledger_errors import LeaseHeld, LeaseLost
 from safetyamp_pipelines.ledger.records import Lease, Pause
 from safetyamp_pipelines.ledger.statements import as_record, of_key, put, row_at
+
+RUN = "run "
+"""What the name of a lease begins with that is no lock, but shows that the process of a run lives."""
 
 
 class Locks(Store):
@@ -78,6 +81,20 @@ class Locks(Store):
             if row is None or None in (row["holder"], row["since"], row["expires_at"]):
                 return None
             return (row["holder"], row["since"]) if row["expires_at"] > self._clock() else None
+
+    def beat(self, run_id: str, holder: str, ttl_seconds: float) -> None:
+        """The run lives, as its process says every few seconds: it counts as silent after so many without."""
+        with self._writing() as db:
+            now, is_known = self._clock(), row_at(db, t.leases, RUN + run_id, lock=True) is not None
+            kept = {"token": 0, "holder": holder, "since": now, "expires_at": now + timedelta(seconds=ttl_seconds)}
+            put(db, t.leases, [RUN + run_id], kept, known=is_known)
+
+    def end_beats(self, run_id: str) -> None:
+        """The run is over; with it go runs that have been silent for a day."""
+        with self._writing() as db:
+            long_silent = t.leases.c.expires_at < self._clock() - timedelta(days=1)
+            is_run = t.leases.c.name.startswith(RUN, autoescape=True)
+            db.execute(delete(t.leases).where(is_run, or_(t.leases.c.name == RUN + run_id, long_silent)))
 
     def pause(self, who: str, reason: str) -> Pause:
         """Stop pushes from starting or going on. A pause that lasts is kept as it is, and returned."""

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
 from safetyamp_pipelines.ledger.ledger_errors import SessionEnded
+from safetyamp_pipelines.ledger.locks import RUN
 from safetyamp_pipelines.ledger.records import Lease, Session, SessionStatus
 from safetyamp_pipelines.ledger.statements import as_record, newest, put, records, row_at
 
@@ -80,13 +81,15 @@ class Sessions(Store):
             return newest(db, Session, t.sessions, limit, entity=entity, run_id=run_id)
 
     def silent_runs(self) -> frozenset[str]:
-        """Runs of which a push still goes on by the ledger, under a lease that has run out: nothing has been heard of
-        its process for as long as a lease lasts, wherever it is."""
+        """Runs that still go on by the ledger, and whose process has not been heard of for as long as a lease lasts,
+        wherever it is: their beats stopped, or the lease of their push ran out."""
         held = (t.leases.c.name == t.sessions.c.lease_name) & (t.leases.c.token == t.sessions.c.lease_token)
         query = select(t.sessions.c.run_id).join(t.leases, held).where(t.sessions.c.status == "running")
         over = t.leases.c.holder.is_not(None), t.leases.c.expires_at <= self._clock()
         with self._reading() as db:
-            return frozenset(db.scalars(query.where(*over)))
+            pushing = frozenset(db.scalars(query.where(*over)))
+            names = db.scalars(select(t.leases.c.name).where(t.leases.c.name.startswith(RUN, autoescape=True), *over))
+            return pushing | {name.removeprefix(RUN) for name in names}
 
     def sessions_started(self, start: datetime, end: datetime) -> list[Session]:
         """The sessions started from `start` until, and without, `end`, oldest first."""

@@ -1,15 +1,17 @@
-"""The lease that lets one process at a time write to SafetyAmp."""
+"""The lease that lets one process at a time write to SafetyAmp, and the beats by which others see that a run lives."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from time import monotonic
 
 from safetyamp_pipelines.ledger import Lease, Ledger, LedgerUnusable
 from safetyamp_pipelines.operations.processes import is_gone, this_process
 from safetyamp_pipelines.settings.logs import get_logger
+from safetyamp_pipelines.sync.model.errors import SyncError
 
 log = get_logger(__name__)
 
@@ -51,3 +53,25 @@ def heartbeat(ledger: Ledger, lease: Lease) -> Callable[[], None]:
             last = monotonic()
 
     return beat
+
+
+class Beating(threading.Thread):
+    """Beats for a run in the ledger until it is stopped, whatever the run reads, plans or waits for meanwhile."""
+
+    def __init__(self, ledger: Callable[[], Ledger], run_id: str) -> None:
+        super().__init__(name="beating", daemon=True)
+        self._ledger, self._run_id, self._is_over = ledger, run_id, threading.Event()
+
+    def run(self) -> None:
+        """A ledger that is away is asked again: nobody else can see the run there meanwhile."""
+        while not self._is_over.is_set():
+            with suppress(SyncError):
+                self._ledger().beat(self._run_id, this_process(), LEASE_SECONDS)
+            self._is_over.wait(BEAT_EVERY)
+        with suppress(SyncError):
+            self._ledger().end_beats(self._run_id)
+
+    def stop(self) -> None:
+        """The run is over."""
+        self._is_over.set()
+        self.join(BEAT_EVERY)

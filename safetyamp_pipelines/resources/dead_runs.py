@@ -6,15 +6,17 @@ of the pool and the place in the queue. A run says in a tag which process carrie
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 import dagster as dg
 from dagster._core.events import JobFailureData, RunFailureReason
 
+from safetyamp_pipelines.operations.lease import LEASE_SECONDS
 from safetyamp_pipelines.operations.local_time import age
 from safetyamp_pipelines.operations.processes import is_gone, this_process
-from safetyamp_pipelines.resources.keys import POOL, PROCESS_TAG
+from safetyamp_pipelines.resources.keys import POOL, PROCESS_TAG, SYNC_TAG
 from safetyamp_pipelines.settings.logs import get_logger
 from safetyamp_pipelines.sync.model.errors import SyncError
 
@@ -35,10 +37,12 @@ def process_tag() -> dict[str, str]:
 
 def end_dead_runs(instance: dg.DagsterInstance, silent_by_ledger: Callable[[], Collection[str]]) -> list[str]:
     """The ids of runs that were found dead; they have failed now, and hold nothing. Of a process elsewhere the ledger
-    knows whether it still prolongs its lease (`Ledger.silent_runs`): it is asked where there may be one."""
-    runs, slots = instance.get_runs(dg.RunsFilter(statuses=_BEGUN)), holders(instance)
+    knows whether it still beats (`Ledger.silent_runs`): it is asked where there may be one."""
+    records, slots = instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)), holders(instance)
+    runs = [record.dagster_run for record in records]
     silent = _known(silent_by_ledger) if slots or not all(map(_is_gone, runs)) else ()
-    dead = [run for run in runs if _is_gone(run) or run.run_id in silent]
+    mute = {record.dagster_run.run_id for record in records if _is_mute(record)}
+    dead = [run for run in runs if _is_gone(run) or run.run_id in silent or run.run_id in mute]
     for run in dead:
         process = run.tags.get(PROCESS_TAG, "its process")
         why = "is gone: it was killed" if _is_gone(run) else "gives no sign of life any more"
@@ -54,6 +58,12 @@ def end_dead_runs(instance: dg.DagsterInstance, silent_by_ledger: Callable[[], C
 
 def _is_gone(run: dg.DagsterRun) -> bool:
     return is_gone(run.tags.get(PROCESS_TAG, ""))
+
+
+def _is_mute(record: dg.RunRecord) -> bool:
+    """Whether a sync began too long ago not to have named its process, which it does before its first step."""
+    tags, began = record.dagster_run.tags, record.start_time
+    return SYNC_TAG in tags and PROCESS_TAG not in tags and began is not None and time.time() - began > LEASE_SECONDS
 
 
 def _known(silent_by_ledger: Callable[[], Collection[str]]) -> Collection[str]:

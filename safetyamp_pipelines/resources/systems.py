@@ -17,7 +17,9 @@ from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.alerts.channels import Channel, channels_of, owner_channels
 from safetyamp_pipelines.operations.alerts.webhook import beat
 from safetyamp_pipelines.operations.call_recorder import CallRecorder
+from safetyamp_pipelines.operations.lease import Beating
 from safetyamp_pipelines.operations.opening import open_ledger
+from safetyamp_pipelines.resources.dead_runs import process_tag
 from safetyamp_pipelines.settings.loading import load_settings, settings_stamp
 from safetyamp_pipelines.settings.model import Settings, SettingsError
 from safetyamp_pipelines.settings.vault import ClientFactory
@@ -209,7 +211,25 @@ class Viewpoint(_Held):
 
 
 class LedgerResource(_Held):
-    """The ledger of the settings. Its URL is in no run config."""
+    """The ledger of the settings. Its URL is in no run config.
+
+    While a run has it, others see that the run lives: by its process, which a tag names, and by beats in the ledger.
+    """
+
+    _beating: Beating | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Begin with the first step of a run, whatever that is."""
+        if context.instance is not None and context.run_id is not None:
+            context.instance.add_run_tags(context.run_id, process_tag())
+            self._beating = Beating(self.get, context.run_id)
+            self._beating.start()
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """The run is over."""
+        if self._beating is not None:
+            self._beating.stop()
+        super().teardown_after_execution(context)
 
     def get(self) -> Ledger:
         """The open ledger."""

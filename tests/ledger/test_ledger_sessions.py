@@ -74,6 +74,24 @@ def test_a_session_that_does_not_exist_cannot_end(ledger: Ledger) -> None:
         ledger.end_session(7, "done", {}, calls=0)
 
 
+def test_a_run_is_silent_when_its_beats_stop_whatever_it_did(ledger: Ledger, clock) -> None:
+    ledger.beat("run-1", "elsewhere", 120.0)
+    ledger.beat("run-2", "elsewhere", 120.0)
+    clock.forward(seconds=119)
+    ledger.beat("run-2", "elsewhere", 120.0)
+    assert ledger.silent_runs() == frozenset()
+
+    clock.forward(seconds=1)
+    assert ledger.silent_runs() == {"run-1"}
+    assert ledger.lease_holder("push") is None, "a beat is no lock"
+
+    # and one that is over is not, nor one that was silent for a day
+    clock.forward(days=1, seconds=1)
+    ledger.beat("run-3", "elsewhere", 120.0)
+    ledger.end_beats("run-3")
+    assert ledger.silent_runs() == {"run-2"}
+
+
 def test_a_run_is_silent_when_its_push_goes_on_under_a_lease_that_ran_out(ledger: Ledger, clock) -> None:
     lease = ledger.acquire_lease("push", "run-1 elsewhere", 120.0)
     ledger.start_session("run-0", "titles", "plan-hash", {})  # of a push without a lease nothing is known

@@ -86,6 +86,8 @@ def test_a_run_that_died_is_noticed_and_ticks_are_not_kept_for_ever(home):
     with dg.DagsterInstance.get() as instance:
         assert instance.run_monitoring_enabled
         assert instance.run_monitoring_settings["max_runtime_seconds"] == 5400
+        looked_at = instance.run_monitoring_poll_interval_seconds
+        assert instance.run_monitoring_start_timeout_seconds + looked_at <= 120, "one that never began"
         kept = {
             kind: {
                 str(status.value).lower(): days for status, days in instance.get_tick_retention_settings(kind).items()

@@ -11,7 +11,7 @@ import pytest
 from safetyamp_pipelines.automation.starting.schedules import sync_schedules
 from safetyamp_pipelines.automation.starting.timing import GOING_ON, is_partial, why_paused_or_busy, why_wait
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
-from safetyamp_pipelines.resources.keys import SYNC_TAG, asset_key
+from safetyamp_pipelines.resources.keys import PROCESS_TAG, SYNC_TAG, asset_key
 from safetyamp_pipelines.resources.run_console import CONSOLE
 from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings, timing_settings
@@ -169,6 +169,24 @@ def test_the_single_syncs_do_not_know_quarantine(instance, ledger):
     fail(instance, 5)
 
     assert why_paused_or_busy(instance, ledger, settings().sync_config().schedule, NOON) is None
+
+
+def test_a_run_elsewhere_whose_beats_have_stopped_or_never_began_makes_nobody_wait(instance, ledger, tmp_path):
+    # given three runs that go on by Dagster: one was last heard of two minutes ago, one never, one just now
+    silent, mute, alive = (add_run(instance, Status.STARTED) for _ in range(3))
+    for run_id in (silent, alive):
+        instance.add_run_tags(run_id, {PROCESS_TAG: "elsewhere (process 1, begun 1-1)"})
+    before = datetime.now(UTC) - timedelta(seconds=121)
+    with Ledger.open(f"sqlite:///{tmp_path}/ledger.db", clock=lambda: before) as then:
+        then.beat(silent, "elsewhere", 120.0)
+    ledger.beat(alive, "elsewhere", 120.0)
+    for run_id in (mute, alive):
+        began = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "sync_all")
+        entry = dg.EventLogEntry(None, 10, "", run_id, before.timestamp(), dagster_event=began)
+        instance.handle_new_event(entry)
+
+    assert f"sync_all {alive[:8]}, started" in str(why(instance, ledger))
+    assert [instance.get_run_by_id(one).status for one in (silent, mute)] == [Status.FAILURE] * 2
 
 
 # --- the schedules ---
