@@ -52,6 +52,8 @@ def _contested(cast: Cast) -> None:
     cast.hire("clash", CellPhone=owner["mobile_phone"])
     cast.hire("twin1", CellPhone="504-555-9901")
     cast.hire("twin2", CellPhone="(504) 555-9901")
+    for name, phone in (("trader1", "504-555-9911"), ("trader2", "504-555-9912")):
+        cast.hire(name, CellPhone=phone)
 
 
 def _contacts(cast: Cast) -> None:
@@ -124,6 +126,9 @@ def before_second(cast: Cast) -> None:
     cast.safetyamp.edit("users", cast.id("promoted"), roles=[{"id": admin}])
     _policies(cast)
     _emptied(cast)
+    # Two exchange e-mail and telephone, and one of them has another name besides.
+    cast.employee(cast.number("trader1"), Email="trader2@example.net", CellPhone="504-555-9912", LastName="Traded")
+    cast.employee(cast.number("trader2"), Email="trader1@example.net", CellPhone="504-555-9911")
     number, _ = cast.present("hire date lost", lambda user: user["system_access"])
     cast.employee(number, HireDate=None)
     number, _ = cast.present("abroad", lambda user: user["state"] is not None)

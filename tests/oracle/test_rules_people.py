@@ -78,6 +78,23 @@ def test_a_clashing_mobile_number_is_omitted(first: Run, about: dict[str, Any]) 
     assert {first.user(about[name])["mobile_phone"] for name in ("twin1", "twin2")} == {None}
 
 
+def test_of_what_two_exchange_goes_what_safetyamp_does_without_and_the_rest_names_who_must_act(story: Story) -> None:
+    one, other = (story.about[name] for name in ("trader1", "trader2"))
+    first, second, *later = story.runs
+
+    assert [first.user(key)["mobile_phone"] for key in (one, other)] == ["+15045559911", "+15045559912"]
+    assert [second.user(key)["mobile_phone"] for key in (one, other)] == ["+15045559912", "+15045559911"]
+    assert second.user(one)["last_name"] == "Traded"
+    for run in (second, *later):
+        assert [run.user(key)["email"] for key in (one, other)] == ["trader1@example.net", "trader2@example.net"]
+    assert {second.verdict("employees", key) for key in (one, other)} == {None}, "the rest of them was updated"
+    for run in later:
+        assert {run.verdict("employees", key) for key in (one, other)} == {"held"}
+        assert f"a ring: employees {one}, {other} want each other's" in run.why("employees", one)
+        assert "Give one of them another e-mail in SafetyAmp by hand" in run.why("employees", other)
+    assert not {row["id"] for key in (one, other) for row in [second.user(key)]} & set(later[-1].written("users"))
+
+
 def test_an_e_mail_that_a_hidden_user_holds_is_a_failure_and_not_tried_again(story: Story) -> None:
     tried = [[w for w in run.writes if (w.body or {}).get("email") == "hidden@example.net"] for run in story.runs]
     assert [len(attempts) for attempts in tried] == [1, 0, 0, 0]
