@@ -1,4 +1,4 @@
-"""One control room for all its tests: a sandbox, a mail server, and Dagster over both."""
+"""One control room on PostgreSQL for all its tests: a sandbox, a mail server, and Dagster over both."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 from alert_receivers import Mailbox, mail_server
-from commands import small_world
+from load.stories import world_of
+from postgresql_server import administer
 from room import ControlRoom, control_room
+from sqlalchemy import make_url
 
-from safetyamp_pipelines.sandbox import Sandbox
+from safetyamp_pipelines.sandbox import Sandbox, TargetOptions
 
 
 @pytest.fixture(scope="session")
 def box() -> Iterator[Sandbox]:
-    with small_world() as started:
+    with Sandbox(world_of(12), TargetOptions(calls=100_000)) as started:
         yield started
 
 
@@ -25,10 +27,14 @@ def mail() -> Iterator[Mailbox]:
 
 
 @pytest.fixture(scope="session")
-def room(box: Sandbox, mail: Mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
+def room(
+    box: Sandbox, mail: Mailbox, postgresql: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ControlRoom]:
+    administer(postgresql, "CREATE DATABASE control_room")
+    url = make_url(postgresql).set(database="control_room").render_as_string(False)
     # Every minute, so that nobody waits a quarter of an hour for a tick; the schedule is off until it is switched on.
-    changes = {**mail.environment, "SYNC_INTERVAL_MINUTES": "1"}
-    with control_room(box, tmp_path_factory.mktemp("dagster"), changes) as started:
+    changes = {"LEDGER_URL": url, "DAGSTER_POSTGRES_URL": url, "SYNC_INTERVAL_MINUTES": "1"}
+    with control_room(box, tmp_path_factory.mktemp("dagster"), {**mail.environment, **changes}) as started:
         yield started
 
 

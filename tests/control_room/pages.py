@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import browser
+from chromium import browser
 from room import ROOT, control_room
 
 from safetyamp_pipelines.sandbox import Sandbox, TargetOptions, WorldSpec
@@ -40,15 +40,19 @@ PAGES = (
 
 def take_pictures(folder: Path) -> list[Path]:
     """A PNG of every page after one sync of the embedded world."""
+    taken = []
     with (
         tempfile.TemporaryDirectory() as home,
         Sandbox(WorldSpec(seed=7), TargetOptions(calls=100_000)) as box,
         control_room(box, Path(home)) as room,
+        browser() as tab,
     ):
         room.succeed("sync_all")
-        return [
-            browser.picture(room.url + page.path, folder / f"{page.name}.png", height=page.height) for page in PAGES
-        ]
+        for page in PAGES:
+            assert tab.open_until(room.url + page.path, page.tells, page.height) == []
+            taken.append(folder / f"{page.name}.png")
+            tab.picture(taken[-1], width=1500, height=page.height)
+    return taken
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,8 @@ from safetyamp_pipelines.settings.loading import child_environment
 ROOT = Path(__file__).parents[2]
 PATIENCE = 900.0
 """Seconds until something must have happened: a busy machine takes a minute to start Dagster."""
+POLL = 1.0
+"""Seconds between two looks: each costs the web server 20 ms."""
 LOCATION = {"repositoryLocationName": "safetyamp_pipelines.definitions", "repositoryName": "__repository__"}
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
@@ -31,12 +33,40 @@ Found = TypeVar("Found")
 
 @dataclass
 class ControlRoom:
-    """A running Dagster: web server, daemon and code location."""
+    """Dagster with web server, daemon and code location, in this home and environment, on this port."""
 
-    url: str
     home: Path
-    process: subprocess.Popen[bytes]
+    environment: Mapping[str, str]
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] = field(init=False)
     """`dagster dev`, which leads the session of all of them."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start all of it, and wait until it is ready."""
+        command = [Path(sys.executable).with_name("dagster"), "dev", "-w", ROOT / "workspace.yaml"]
+        command += ["-p", str(self.port), "-h", "127.0.0.1"]
+        with (self.home / "dagster.log").open("ab") as log, obeyed_interrupts():
+            self.process = subprocess.Popen(
+                command, env=self.environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+            )
+        wait_for(lambda: ready(self), "Dagster to start")
+
+    def kill(self) -> None:
+        """Kill it with all its children."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        """SIGINT lets Dagster stop its children; whoever is left in its session is killed."""
+        self.process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(60)
+        self.kill()
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data of one GraphQL request; AssertionError with Dagster's own words when it reports errors."""
@@ -85,6 +115,10 @@ class ControlRoom:
         """The newest runs first, with status and tags as a dictionary."""
         found = self.ask(RUNS, filter={} if job is None else {"pipelineName": job})["runsOrError"]["results"]
         return [{**run, "tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
+
+    def rest(self) -> None:
+        """Wait until no run goes on or waits in the queue."""
+        wait_for(lambda: {run["status"] for run in self.runs()} <= {*ENDED} or None, "all runs to end")
 
     def checks(self, asset: str) -> dict[str, dict[str, Any]]:
         """The last execution of each check of an asset, by name."""
@@ -143,7 +177,7 @@ def wait_for(look: Callable[[], Found | None], what: str, patience: float = PATI
     end = time.monotonic() + patience
     while (found := look()) is None:
         assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.5)
+        time.sleep(POLL)
     return found
 
 
@@ -152,19 +186,12 @@ def control_room(box: Sandbox, home: Path, changes: Mapping[str, str] | None = N
     """`dagster dev` on a free port with the instance's own dagster.yaml; stopped, with all its children, at the end."""
     home.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "dagster.yaml", home)
-    environment = child_environment({**box.environment, "DAGSTER_HOME": str(home), **(changes or {})})
-    port = free_port()
-    command = [Path(sys.executable).with_name("dagster"), "dev", "-w", ROOT / "workspace.yaml", "-p", str(port)]
-    with (home / "dagster.log").open("wb") as log, obeyed_interrupts():
-        process = subprocess.Popen(
-            [*command, "-h", "127.0.0.1"], env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
-        )
-    room = ControlRoom(f"http://127.0.0.1:{port}", home, process)
+    room = ControlRoom(home, child_environment({**box.environment, "DAGSTER_HOME": str(home), **(changes or {})}))
     try:
-        wait_for(lambda: ready(room, process), "Dagster to start")
+        room.start()
         yield room
     finally:
-        stop(process)
+        room.stop()
 
 
 @contextmanager
@@ -177,9 +204,9 @@ def obeyed_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def ready(room: ControlRoom, process: subprocess.Popen[bytes]) -> bool | None:
+def ready(room: ControlRoom) -> bool | None:
     """Whether the location is loaded and the daemon beats; AssertionError with the log's end when Dagster died."""
-    assert process.poll() is None, (room.home / "dagster.log").read_text(errors="replace")[-3000:]
+    assert room.process.poll() is None, (room.home / "dagster.log").read_text(errors="replace")[-3000:]
     try:
         data = room.ask(READY)
     except requests.ConnectionError:
@@ -191,16 +218,6 @@ def ready(room: ControlRoom, process: subprocess.Popen[bytes]) -> bool | None:
     assert loaded["__typename"] == "RepositoryLocation", loaded
     beats = data["instance"]["daemonHealth"]["allDaemonStatuses"]
     return True if all(beat["healthy"] for beat in beats if beat["required"]) else None
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """SIGINT lets Dagster stop its children; whoever is left in its session is killed."""
-    process.send_signal(signal.SIGINT)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(60)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 READY = """{ workspaceOrError { ... on Workspace { locationEntries { loadStatus locationOrLoadError {

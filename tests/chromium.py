@@ -1,4 +1,4 @@
-"""A headless Chromium that opens pages, fills forms and presses buttons, through its debugging protocol."""
+"""A headless Chromium that opens pages, reads them, fills forms and presses buttons, through its debugging protocol."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -18,8 +18,16 @@ import requests
 from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-PATIENCE = 120.0
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--hide-scrollbars",
+    "--force-color-profile=srgb",
+]
+PATIENCE = 300.0
 
 
 def found() -> str | None:
@@ -38,6 +46,18 @@ class Browser:
         self.run("window.isOld = true")
         self._send("Page.navigate", url=url)
         self._wait()
+
+    def open_until(self, url: str, words: Sequence[str], height: int = 2_500) -> list[str]:
+        """Open a page whose scripts write it, in a window so high: what lies outside is not drawn. The words, in
+        whatever case, that it never had."""
+        self.resize(1_500, height)
+        self.open(url)
+        end, missing = monotonic() + PATIENCE, list(words)
+        while missing and monotonic() < end:
+            sleep(0.5)
+            seen = str(self.run("document.body.innerText")).casefold()
+            missing = [word for word in missing if word.casefold() not in seen]
+        return missing
 
     def fill(self, selector: str, text: str) -> None:
         self.run(f"document.querySelector({json.dumps(selector)}).value = {json.dumps(text)}")
@@ -67,9 +87,12 @@ class Browser:
     def picture(self, file: Path, width: int = 1200, height: int = 900, *, dark: bool = False) -> None:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self._send("Emulation.setEmulatedMedia", features=scheme)
+        self.resize(width, height)
+        file.write_bytes(base64.b64decode(self._send("Page.captureScreenshot", format="png")["data"]))
+
+    def resize(self, width: int, height: int) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self._send("Emulation.setDeviceMetricsOverride", **metrics)
-        file.write_bytes(base64.b64decode(self._send("Page.captureScreenshot", format="png")["data"]))
 
     def _wait(self) -> None:
         """Until another page than the one that was marked is there whole."""
