@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 from pydantic import SecretStr
 
 from safetyamp_pipelines.jira.field_mapping import parse_mapping
-from safetyamp_pipelines.jira.issue_tables import issues_table
 from safetyamp_pipelines.jira.partitions import JiraSession, Outcome
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox, WorldSpec
 from safetyamp_pipelines.sandbox.jira_state import FIELDS, JiraState
@@ -80,9 +80,13 @@ class Jiras:
     def session(self) -> JiraSession:
         return JiraSession(self.settings, run_id="a run", policy=QUICK)
 
+    @cached_property
+    def eyes(self) -> JiraSession:
+        """A session that stays open, to look at the tables between the runs."""
+        return self.session()
+
     def map(self, columns: Mapping[str, Any]) -> None:
-        with self.session() as session:
-            session.book.save(parse_mapping({"columns": dict(columns)}), "Ada", "as the test wants it")
+        self.eyes.book.save(parse_mapping({"columns": dict(columns)}), "Ada", "as the test wants it")
 
     def read(self, *kinds: str, keys: tuple[str, ...] = (), **options: Any) -> dict[str, Outcome]:
         """Read these kinds one after the other; the outcomes of the last."""
@@ -95,11 +99,8 @@ class Jiras:
 
     def rows(self, instance: str | None = None) -> dict[tuple[str, int], Row]:
         """The rows of `jira_issues` by instance and id, with the columns of the mapping in force."""
-        with self.session() as session:
-            active = session.active()
-            with session.book.reading() as db:
-                rows = db.execute(sa.select(issues_table(active.mapping))).mappings().all()
-        return {(r["instance"], r["issue_id"]): dict(r) for r in rows if instance in (None, r["instance"])}
+        rows = self.eyes.book.rows(sa.select(self.eyes.active().table))
+        return {(r["instance"], r["issue_id"]): r for r in rows if instance in (None, r["instance"])}
 
     def row(self, instance: str, issue: int) -> Row:
         return self.rows()[instance, issue]

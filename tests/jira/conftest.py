@@ -25,20 +25,21 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def make_jiras(tmp_path: Path) -> Iterator[MakeJiras]:
     """Makes two Jiras with so many issues a project, and the mapping of this module saved."""
-    boxes: list[Sandbox] = []
+    made: list[Jiras] = []
 
     def make(issues: int = 12, database: str | None = None, columns: Mapping[str, Any] = COLUMNS, **more: str) -> Jiras:
         box = Sandbox(NOBODY, jira=JiraSpec(issues=issues)).start()
-        boxes.append(box)
         url = database or f"sqlite:///{tmp_path}/jira.db"
         environ = {**box.environment, "JIRA_DATABASE_URL": url, "HTTP_REQUEST_TIMEOUT": "5", **more}
         jiras = Jiras(box, load_settings(environ, env_file=None))
+        made.append(jiras)
         jiras.map(columns)
         return jiras
 
     yield make
-    for box in boxes:
-        box.stop()
+    for jiras in made:
+        jiras.eyes.__exit__(None, None, None)
+        jiras.box.stop()
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from jira_world import COLUMNS, Jiras, MakeJiras, errors
 from safetyamp_pipelines.jira.forward import OVERLAP, Window
 from safetyamp_pipelines.sandbox.jira_state import STATUSES, Issue, JiraState
 
-STORIES = range(12)
+STORIES = range(8)
 FAULTS = (
     *("status", "cut_before", "cut_after", "truncate", "cut_json", "html"),
     *("slow_answer", "empty_page", "repeat_page"),
@@ -190,8 +190,7 @@ class Story:
         for key, row in rows.items():
             assert row["updated"] >= self.newest.get(key, row["updated"]), f"{key}: an older reading over a newer one"
             self.newest[key] = row["updated"]
-        with self.jiras.session() as session:
-            partitions = session.book.partitions()
+        partitions = self.jiras.eyes.book.partitions()
         for partition in partitions:
             instance, project, mark = partition["instance"], partition["project"], partition["watermark"]
             for issue in list(self.jiras[instance].issues.values()):
@@ -228,7 +227,7 @@ def test_after_any_history_one_more_run_makes_the_table_what_the_jiras_say(make_
     play(make_jiras(issues=10), seed)
 
 
-@pytest.mark.parametrize(("instance", "call"), [("cloud", 2), ("cloud", 9), ("data_center", 3), ("data_center", 7)])
+@pytest.mark.parametrize(("instance", "call"), [("cloud", 9), ("data_center", 3)])
 def test_a_process_that_is_killed_while_it_reads_loses_nothing(
     make_jiras: MakeJiras, instance: str, call: int, tmp_path: Path
 ) -> None:
@@ -251,5 +250,4 @@ def test_a_process_that_is_killed_while_it_reads_loses_nothing(
 
 
 def test_a_history_ends_the_same_on_postgresql(make_jiras: MakeJiras, new_postgresql: Any) -> None:
-    for seed in (101, 102):
-        play(make_jiras(issues=8, database=new_postgresql()), seed, chapters=4)
+    play(make_jiras(issues=8, database=new_postgresql()), 101)

@@ -200,11 +200,14 @@ def test_a_fault_in_any_call_costs_at_most_one_more_run(jiras: Jiras, instance: 
 def test_a_limit_with_or_without_retry_after_is_waited_for(make_jiras: MakeJiras, instance: str, is_mute: bool) -> None:
     jiras = make_jiras()
     options = jiras[instance].options
-    options.calls, options.period, options.is_mute, options.most_per_page = 4, 0.5, is_mute, 5
+    options.calls, options.period, options.is_mute, options.most_per_page = 3, 0.5, is_mute, 2
 
-    assert not errors(jiras.read())
+    for _ in range(9):  # a busy machine may be slower than the limit
+        assert not errors(jiras.read())
+        if limited := 429 in {one.status for one in jiras.requests(instance)}:
+            break
 
-    assert 429 in {one.status for one in jiras.requests(instance)}
+    assert limited
     assert len(jiras.rows(instance)) == 24
 
 
