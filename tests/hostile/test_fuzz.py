@@ -10,7 +10,7 @@ import pytest
 
 from hostile.fuzz import PARSERS, fuzz
 
-TRIES = 150
+TRIES = 50
 
 
 @pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.__name__)
