@@ -10,9 +10,6 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job
-from kubernetes.client import ApiClient
 
 from deployment.charts import CHART, of_kind, render, whole_values
 
@@ -85,6 +82,11 @@ def test_code_location_has_the_password_with_which_sensors_open_the_storage(envi
 
 def _run_job(environment: str) -> dict[str, Any]:
     """The Job that Dagster makes of a run, from the values of its launcher and the context of the code location."""
+    # Every class of Kubernetes: a second, for these tests alone.
+    from dagster_k8s.container_context import K8sContainerContext
+    from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job
+    from kubernetes.client import ApiClient
+
     values = whole_values(environment)["dagster"]["runLauncher"]["config"]["k8sRunLauncher"]
     run = {re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower(): each for name, each in values["runK8sConfig"].items()}
     launcher = {

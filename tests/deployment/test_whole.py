@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +17,7 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import LaunchRunContext
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.test_utils import create_run_for_test
+from scripted_server import ScriptedServer, answer
 
 from deployment.charts import (
     CHART,
@@ -110,68 +107,42 @@ def test_storage_in_the_cluster_is_the_database_of_the_values(environment: str) 
         assert database["params"] == given["postgresqlParams"]
 
 
-@contextmanager
-def _kubernetes() -> Iterator[tuple[str, list[tuple[str, Document]]]]:
-    """A server that takes whatever is posted, as the API of a cluster does."""
-    posted: list[tuple[str, Document]] = []
-
-    class Api(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            posted.append((self.path, json.loads(body)))
-            self.send_response(201)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", posted
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.fixture
-def job(environment: str, tmp_path: Path) -> Document:
+def job(environment: str, tmp_path: Path, server: ScriptedServer) -> Document:
     """What Dagster's launcher, as the chart configures it, posts to Kubernetes for a run of the code location."""
-    with _kubernetes() as (url, posted):
-        kubeconfig = tmp_path / "kubeconfig"
-        kubeconfig.write_text(
-            yaml.safe_dump(
-                {
-                    "clusters": [{"name": "c", "cluster": {"server": url}}],
-                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-                    "users": [{"name": "u", "user": {}}],
-                    "current-context": "c",
-                }
-            ),
-            encoding="utf-8",
-        )
-        config = {name: part for name, part in _instance_yaml(environment).items() if not name.endswith("_storage")}
-        config["run_launcher"]["config"] |= {"load_incluster_config": False, "kubeconfig_file": str(kubeconfig)}
-        (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-        with DagsterInstance.from_config(str(tmp_path)) as instance:
-            variables = {
-                each["name"]: each.get("value") for each in _container(render(environment), "safetyamp-code")["env"]
+    server.respond(lambda asked: answer(asked.json, 201))
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        yaml.safe_dump(
+            {
+                "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+                "users": [{"name": "u", "user": {}}],
+                "current-context": "c",
             }
-            repository = RepositoryPythonOrigin(
-                executable_path="/opt/safetyamp/bin/python",
-                code_pointer=ModuleCodePointer("safetyamp_pipelines.definitions", "defs"),
-                container_image=variables["DAGSTER_CURRENT_IMAGE"],
-                container_context=json.loads(variables["DAGSTER_CONTAINER_CONTEXT"] or ""),
-            )
-            run = create_run_for_test(
-                instance, job_name="sync_all", job_code_origin=JobPythonOrigin("sync_all", repository)
-            )
-            instance.run_launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=None))
-    (path, document) = posted[0]
-    assert path == "/apis/batch/v1/namespaces/safetyamp/jobs"
+        ),
+        encoding="utf-8",
+    )
+    config = {name: part for name, part in _instance_yaml(environment).items() if not name.endswith("_storage")}
+    config["run_launcher"]["config"] |= {"load_incluster_config": False, "kubeconfig_file": str(kubeconfig)}
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    with DagsterInstance.from_config(str(tmp_path)) as instance:
+        variables = {
+            each["name"]: each.get("value") for each in _container(render(environment), "safetyamp-code")["env"]
+        }
+        repository = RepositoryPythonOrigin(
+            executable_path="/opt/safetyamp/bin/python",
+            code_pointer=ModuleCodePointer("safetyamp_pipelines.definitions", "defs"),
+            container_image=variables["DAGSTER_CURRENT_IMAGE"],
+            container_context=json.loads(variables["DAGSTER_CONTAINER_CONTEXT"] or ""),
+        )
+        run = create_run_for_test(
+            instance, job_name="sync_all", job_code_origin=JobPythonOrigin("sync_all", repository)
+        )
+        instance.run_launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=None))
+    posted = server.asked[0]
+    assert posted.path == "/apis/batch/v1/namespaces/safetyamp/jobs"
+    document: Document = posted.json
     return document
 
 

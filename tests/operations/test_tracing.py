@@ -5,14 +5,12 @@ from __future__ import annotations
 import gzip
 import os
 import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from commands import in_this_process
+from scripted_server import Asked, ScriptedServer, raw
 
 from safetyamp_pipelines.cli.running import run_entities
 from safetyamp_pipelines.operations.progress import LogProgress
@@ -21,33 +19,13 @@ from safetyamp_pipelines.sandbox import Sandbox, TargetOptions, WorldSpec
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra `otel` is not installed")
 
 
-@contextmanager
-def collector() -> Iterator[tuple[str, list[Any]]]:
-    """Its address, and the spans that came."""
+def spans_of(asked: Sequence[Asked]) -> list[Any]:
+    """The spans in what a receiver of OTLP was sent."""
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-    spans: list[Any] = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                spans.extend(span for scope in resource.scope_spans for span in scope.spans)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", spans
-    finally:
-        server.shutdown()
-        server.server_close()
+    bodies = [gzip.decompress(one.body) if "gzip" in one.headers.values() else one.body for one in asked]
+    resources = [resource for body in bodies for resource in ExportTraceServiceRequest.FromString(body).resource_spans]
+    return [span for resource in resources for scope in resource.scope_spans for span in scope.spans]
 
 
 class Terminated(LogProgress):
@@ -57,30 +35,29 @@ class Terminated(LogProgress):
         return lambda settled, _: os.kill(os.getpid(), signal.SIGTERM) if settled == 1 else None
 
 
-def test_a_run_is_one_trace_of_its_pushes_and_their_calls_also_when_it_is_terminated() -> None:
-    with (
-        Sandbox(WorldSpec(employees=12, jobs=4, vehicles=2, mess=False), TargetOptions(calls=100_000)) as box,
-        collector() as (url, spans),
-    ):
+def test_a_run_is_one_trace_of_its_pushes_and_their_calls_also_when_it_is_terminated(
+    server: ScriptedServer,
+) -> None:
+    server.script(raw(200))
+    with Sandbox(WorldSpec(employees=12, jobs=4, vehicles=2, mess=False), TargetOptions(calls=100_000)) as box:
         silent = in_this_process(box, "plan", "titles")
-        assert (silent.exit_code, spans) == (0, []), silent.told
-        assert in_this_process(box, "sync", "titles", OTEL_EXPORTER_OTLP_ENDPOINT=url).exit_code == 0
+        assert (silent.exit_code, server.asked) == (0, []), silent.told
+        assert in_this_process(box, "sync", "titles", OTEL_EXPORTER_OTLP_ENDPOINT=server.url).exit_code == 0
         made = len(box.requests("safetyamp"))
-        calm = [*spans]
-        spans.clear()
+        calm = [*server.asked]
         box.sources.hire("Ada", "Sample", udEmpTitle="Stargazer")
         ended = run_entities(
             ["titles"],
             push=True,
-            environ={**box.environment, "OTEL_EXPORTER_OTLP_ENDPOINT": url},
+            environ={**box.environment, "OTEL_EXPORTER_OTLP_ENDPOINT": server.url},
             progress=Terminated(),
         )
-        cut = {span.name for span in spans}
+        cut = {span.name for span in spans_of(server.asked[len(calm) :])}
         gone = in_this_process(box, "plan", "titles", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1")
 
     assert "interrupted" in ended.causes[0].text
     assert {"run", "push titles", "POST /api/user_titles"} <= cut
-    spans = calm
+    spans = spans_of(calm)
     (run,) = [span for span in spans if not span.parent_span_id]
     (push,) = [span for span in spans if span.name == "push titles"]
     posts = [span for span in spans if span.name == "POST /api/user_titles"]

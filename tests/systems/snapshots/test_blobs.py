@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
 import pytest
-from azure.storage.blob import BlobServiceClient
 from azurite import KEY, address, azurite
 from scripted_server import ScriptedServer, raw
 
@@ -22,6 +21,8 @@ URL = "abfs://snapshots@teststore.dfs.core.windows.net/sync"
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    from azure.storage.blob import BlobServiceClient  # half a second, for those who have a server
+
     with azurite(tmp_path_factory.mktemp("azurite")) as port:
         with BlobServiceClient.from_connection_string(address(port)) as account:
             account.create_container("snapshots")
