@@ -122,13 +122,13 @@ def browser() -> Iterator[Browser]:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             port = _port(Path(profile) / "DevToolsActivePort")
-            tabs = requests.get(f"http://127.0.0.1:{port}/json", timeout=30).json()
+            tabs = requests.get(f"http://127.0.0.1:{port}/json", timeout=60).json()
             address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
             with connect(address, max_size=None, open_timeout=PATIENCE) as socket:
                 yield Browser(socket)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(300)
 
 
 def _port(file: Path) -> int:

@@ -89,11 +89,11 @@ def without_ledger(synced: Sandbox, tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_ledger_that_is_away_is_reported_and_hides_nothing_else(without_ledger: str) -> None:
-    ready = requests.get(f"{without_ledger}/ready", timeout=30)
-    health = requests.get(f"{without_ledger}/health", timeout=30)
-    metrics = requests.get(f"{without_ledger}/metrics", timeout=30).text
+    ready = requests.get(f"{without_ledger}/ready", timeout=60)
+    health = requests.get(f"{without_ledger}/health", timeout=60)
+    metrics = requests.get(f"{without_ledger}/metrics", timeout=60).text
 
-    assert requests.get(f"{without_ledger}/live", timeout=30).status_code == 200
+    assert requests.get(f"{without_ledger}/live", timeout=60).status_code == 200
     assert (ready.status_code, ready.json()["ready"]) == (503, False)
     assert "cannot be used" in ready.json()["ledger"]
     assert (health.status_code, health.json()["status"]) == (503, "failed")

@@ -29,7 +29,7 @@ def test_pages_and_endpoints_for_machines_have_their_ports_and_ctrl_c_ends_them(
             assert requests.get(f"{machines}/state", timeout=60).status_code == 404
         finally:
             process.send_signal(signal.SIGINT)
-            exit_code = process.wait(60)
+            exit_code = process.wait(600)
     assert exit_code in (0, 130)
 
 

@@ -26,7 +26,7 @@ def ask(box: Sandbox, kind: str, path: str, body: dict[str, Any] | None = None) 
     else:
         session.headers["Authorization"] = f"Bearer {about['token']}"
     method = "GET" if body is None else "POST"
-    return session.request(method, f"{about['url']}/rest/api/{path}", json=body, timeout=5)
+    return session.request(method, f"{about['url']}/rest/api/{path}", json=body, timeout=60)
 
 
 def test_a_cloud_searches_by_tokens_alone_and_gives_ids_alone_unless_asked(box: Sandbox) -> None:
@@ -76,7 +76,7 @@ def test_a_changelog_in_a_listing_is_cut_and_a_cloud_gives_it_whole_elsewhere(bo
 def test_what_people_do_can_be_done_at_the_control_door(box: Sandbox) -> None:
     def change(do: str, **args: Any) -> requests.Response:
         body = {"system": "jira_cloud", "do": do, "args": args}
-        return requests.post(f"{box.control_url}/change", json=body, timeout=5)
+        return requests.post(f"{box.control_url}/change", json=body, timeout=60)
 
     made = change("create", project="OPS", summary="by a person").json()
     assert change("move", issue=made, project="TO").status_code == 200
