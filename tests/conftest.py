@@ -40,7 +40,7 @@ MEMORY_BYTES = 8 * 2**30
 if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
-gc.set_threshold(50_000)  # as the command does, in whose place these processes run it
+gc.set_threshold(200_000)  # as the command does, in whose place these processes run it
 
 read_migrations = ScriptDirectory.from_config
 migrations_of: dict[tuple[str | None, ...], ScriptDirectory] = {}
