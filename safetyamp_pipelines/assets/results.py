@@ -10,7 +10,7 @@ import dagster as dg
 
 from safetyamp_pipelines.operations.local_time import duration
 from safetyamp_pipelines.operations.plan_view import summary_of
-from safetyamp_pipelines.sync.model.plan import Outcome, Plan, Verdict
+from safetyamp_pipelines.sync.model.plan import NOT_DONE, Outcome, Plan, Verdict
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.operations.push_step import Pushed
@@ -50,7 +50,6 @@ def plan_metadata(
 
 def push_metadata(plan: Plan, pushed: Pushed, calls: int, seconds: float) -> dict[str, Any]:
     """Verdict counts, calls made against the fewest possible (one a change), and what did not end as planned."""
-    bad = (Outcome.FAILED, Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED)
     return {
         **_counts(pushed.result.counts()),
         "session": str(pushed.session),
@@ -60,7 +59,7 @@ def push_metadata(plan: Plan, pushed: Pushed, calls: int, seconds: float) -> dic
         "writes": pushed.result.writes,
         "took": duration(seconds),
         "dagster/row_count": len(pushed.result.rows),
-        "not_as_planned": _table([v for v in pushed.result.verdicts if v.outcome in bad]),
+        "not_as_planned": _table([v for v in pushed.result.verdicts if v.outcome in NOT_DONE]),
     }
 
 

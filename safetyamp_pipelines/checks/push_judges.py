@@ -12,7 +12,7 @@ from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
 from safetyamp_pipelines.sync.entities.registry import references
-from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Outcome
+from safetyamp_pipelines.sync.model.plan import NOT_DONE, OUTCOME_OF, Outcome
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.planning.conditions import rows_in_scope
@@ -46,10 +46,9 @@ def judge_left(ledger: Ledger, spec: EntitySpec) -> Judged:
     sessions = ledger.sessions(1, entity=spec.name)
     pushed_in = sessions[0].run_id if sessions else None
     planned_in = next((run.run_id for run in ledger.runs(spec.name, 1)), None)
-    undone = [Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED, Outcome.FAILED]
     wanted = [] if pushed_in == planned_in else list(OUTCOME_OF.values())  # planned since, and never pushed
     refused = ledger.failures(spec.name)
-    left = {key: how for key, how in ledger.standing(spec.name, [*undone, *wanted]).items() if key not in refused}
+    left = {key: how for key, how in ledger.standing(spec.name, [*NOT_DONE, *wanted]).items() if key not in refused}
     kinds = {how: sum(each == how for each in left.values()) for how in sorted(set(left.values()))}
     how_many = ", ".join(f"{number} {how}" for how, number in kinds.items())
     return Judged(

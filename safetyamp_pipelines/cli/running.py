@@ -30,10 +30,9 @@ from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name
 from safetyamp_pipelines.sync.model.errors import PlanRefused
-from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Outcome, Plan, Verdict
+from safetyamp_pipelines.sync.model.plan import NOT_DONE, OUTCOME_OF, Outcome, Plan, Verdict, counts_of
 
 IN_STEP, FAILED, REFUSED = 0, 1, 2
-NOT_DONE = (Outcome.FAILED, Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED)
 NOT_IN_STEP = (Outcome.REJECTED, Outcome.HELD, *NOT_DONE)
 
 
@@ -143,7 +142,7 @@ def _silent_runs(settings: SettingsResource) -> frozenset[str]:
 def _cut_off(instance: dg.DagsterInstance, ran: Ran, told: _Listening, error: Exception) -> Ran:
     """What is known of a run whose storage failed it, from memory alone."""
     for name, verdicts in told.verdicts.items():
-        ran.verdicts[name] = dict(sorted(Counter(str(verdict.outcome) for verdict in verdicts).items()))
+        ran.verdicts[name] = counts_of(verdicts)
         ran.not_in_step[name] = [_line(verdict) for verdict in verdicts if verdict.outcome in NOT_IN_STEP]
         ran.writes += sum(verdict.outcome in OUTCOME_OF.values() for verdict in verdicts)
     ran.causes = [Cause(storage_refusal(error), (), refused=True)]
@@ -206,7 +205,7 @@ def _gather(
             continue
         plan = ran.plans[name] = result.asset_value(asset_key(f"plan/{name}"))
         verdicts = pushed.get(name, plan.verdicts)
-        counts = dict(sorted(Counter(str(verdict.outcome) for verdict in verdicts).items()))
+        counts = counts_of(verdicts)
         ran.verdicts[name] = _not_attempted(counts) if push and name not in pushed else counts
         ran.not_in_step[name] = [_line(verdict, plan) for verdict in verdicts if verdict.outcome in NOT_IN_STEP]
         ran.noted[name] = _noted(plan, verdicts)

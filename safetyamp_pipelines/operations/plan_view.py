@@ -107,8 +107,8 @@ def summary_of(plan: Plan) -> str:
     """`12 to create, 3 to change, 2 to switch off, 1 held`."""
     counts = Counter(change.action for change in plan.changes)
     parts = [f"{counts[action]} to {verb}" for action, verb in VERBS.items() if counts[action]]
-    outcomes = Counter(str(verdict.outcome) for verdict in plan.verdicts)
-    parts += [f"{outcomes[name]} {name}" for name in WAITING if outcomes[name]]
+    outcomes = plan.counts()
+    parts += [f"{outcomes[name]} {name}" for name in WAITING if name in outcomes]
     return ", ".join(parts) or "nothing to do"
 
 

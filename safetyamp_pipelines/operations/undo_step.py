@@ -5,7 +5,6 @@ The next sync would write the values of the sources again, so syncing is paused 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from safetyamp_pipelines.operations.push_step import Pushed, is_approved
 from safetyamp_pipelines.settings.logs import get_logger, log_context
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, references
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
-from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Plan, Verdict
+from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Plan, Verdict, counts_of
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.planning.guards import SECOND
 from safetyamp_pipelines.sync.planning.reversal import Ground, plan_undo
@@ -145,7 +144,7 @@ def undo_document(planned: PlannedUndo, undone: Undone | None) -> dict[str, Any]
     """The document of `undo --json`, without values. `undone` is None for a dry run."""
     pushed = undone.pushed if undone is not None else None
     verdicts = planned.plan.verdicts if pushed is None else pushed.result.verdicts
-    counts = dict(sorted(Counter(str(verdict.outcome) for verdict in verdicts).items()))
+    counts = counts_of(verdicts)
     stopped = None if pushed is None or pushed.error is None else str(pushed.error)
     is_over = set(counts) <= DONE_OR_LEFT and not (pushed is not None and planned.unanswered)
     return {

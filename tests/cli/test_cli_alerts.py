@@ -90,8 +90,22 @@ def test_without_the_home_of_dagster_it_says_what_is_missing(tmp_path: Path, mon
 
 
 def test_what_the_sensor_remembers_is_shown_by_channel(tmp_path: Path, home: Path):
-    red = Red("call/Samsara", Level.CRITICAL, "Samsara refuses our login", frozenset({"step/x"}), NOON, run_id="r1")
-    later = Red("records", Level.DIGEST, "vehicles: 3 records rejected", frozenset({"records"}), NOON + 60, size=3)
+    red = Red(
+        problem="call/Samsara",
+        level=Level.CRITICAL,
+        title="Samsara refuses our login",
+        needs=frozenset({"step/x"}),
+        at=NOON,
+        run_id="r1",
+    )
+    later = Red(
+        problem="records",
+        level=Level.DIGEST,
+        title="vehicles: 3 records rejected",
+        needs=frozenset({"records"}),
+        at=NOON + 60,
+        size=3,
+    )
     _, state = next_message(absorb(State(), [red]), NOON)
     remember(home, Memory(7, {"mail": absorb(state, [later])}))
 

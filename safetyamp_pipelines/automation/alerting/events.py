@@ -1,4 +1,4 @@
-"""One look at the event log of all runs: what came since the last one, in order. What it means is reading.py's.
+"""One look at the event log of all runs: what came since the last one, in order. What it means is event_log.py's.
 
 The log's own ids are the cursor. Ids precede the commit that shows them, so what is young waits for the next look.
 """
@@ -30,7 +30,6 @@ class Page:
 
     after: int
     events: tuple[dg.EventLogEntry, ...]
-    is_last: bool
 
 
 def newest(instance: dg.DagsterInstance) -> int:
@@ -52,10 +51,10 @@ def page_after(instance: dg.DagsterInstance, after: int, now: float, most: int =
         found.update(some)
         if len(some) == most:
             ends.append(max(some))
-    ids = sorted(found) if not ends else sorted(id for id in found if id <= min(ends))
+    ids = sorted(id for id in found if not ends or id <= min(ends))
     young = next((place for place, id in enumerate(ids) if found[id].timestamp > now - SETTLED_SECONDS), len(ids))
     settled = ids[:young]
-    return Page(settled[-1] if settled else after, tuple(found[id] for id in settled), not ends)
+    return Page(settled[-1] if settled else after, tuple(found[id] for id in settled))
 
 
 def ends_of_syncs(page: Page) -> list[dg.EventLogEntry]:

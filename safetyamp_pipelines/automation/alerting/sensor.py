@@ -13,12 +13,7 @@ import dagster as dg
 from safetyamp_pipelines.automation.alerting.event_log import Reader
 from safetyamp_pipelines.automation.alerting.events import ends_of_syncs, newest, page_after
 from safetyamp_pipelines.automation.alerting.sending import deliver, links_of
-from safetyamp_pipelines.automation.alerting.standing import (
-    ledger_signal,
-    pause_signal,
-    quarantine_signals,
-    settings_signal,
-)
+from safetyamp_pipelines.automation.alerting.standing import error_signal, pause_signal, quarantine_signals
 from safetyamp_pipelines.automation.operator_jobs import OPERATOR_JOBS
 from safetyamp_pipelines.operations.alerts.channels import HOW_TO_CONFIGURE
 from safetyamp_pipelines.operations.alerts.memory import Memory
@@ -94,13 +89,13 @@ def _look(
     try:
         settings = sync_settings.get()
     except SettingsError as error:
-        return _Seen(after, [settings_signal(error, now)], wrong=f"the settings are wrong: {error}")
+        return _Seen(after, [error_signal("settings", error, now)], wrong=f"the settings are wrong: {error}")
     page = page_after(context.instance, after, now.timestamp())
     schedule = settings.sync_config().schedule
     is_paused, standing = _asked(ledger, now, schedule.timezone)
     rests = is_paused or freeze_at(schedule.freezes, now, schedule.timezone) is not None
     reader = Reader(context.instance, _described(context), QUIET_JOBS, rests)
-    signals = [*reader.signals(page.events), settings_signal(None, now), *standing]
+    signals = [*reader.signals(page.events), error_signal("settings", None, now), *standing]
     if ended := ends_of_syncs(page):
         signals += quarantine_signals(context.instance, settings, ended[-1].timestamp)
     return _Seen(page.after, signals, links_of(settings))
@@ -111,9 +106,9 @@ def _asked(ledger: LedgerResource, now: datetime, timezone: str) -> tuple[bool, 
     try:
         pause = ledger.get().pause_state()
     except SyncError as error:
-        return False, [ledger_signal(error, now)]
+        return False, [error_signal("ledger", error, now)]
     signal = pause_signal(pause, now, timezone)
-    return pause is not None, [ledger_signal(None, now), *([signal] if signal is not None else [])]
+    return pause is not None, [error_signal("ledger", None, now), *([signal] if signal is not None else [])]
 
 
 def _described(context: dg.SensorEvaluationContext) -> Callable[[dg.AssetCheckKey], str]:

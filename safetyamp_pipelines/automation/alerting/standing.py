@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import dagster as dg
 
@@ -21,7 +21,7 @@ from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger import Ledger
     from safetyamp_pipelines.ledger.records import Pause
-    from safetyamp_pipelines.settings.model import Settings, SettingsError
+    from safetyamp_pipelines.settings.model import Settings
     from safetyamp_pipelines.sync.model.errors import SyncError
 
 LONG_PAUSE = timedelta(hours=4)
@@ -47,34 +47,33 @@ def pause_signal(pause: Pause | None, now: datetime, timezone: str) -> Signal | 
     )
 
 
-def settings_signal(error: SettingsError | None, now: datetime) -> Signal:
-    """Whether the settings are valid. Otherwise ticks of the schedule fail, and no run reports it."""
-    if error is None:
-        return Green(frozenset({"settings"}), now.timestamp())
-    return Red(
-        problem="settings",
-        level=Level.CRITICAL,
-        title="the settings are wrong: no sync starts",
-        needs=frozenset({"settings"}),
-        at=now.timestamp(),
-        detail=str(error),
-        advice="do what the message says; `safetyamp config show` lists all that is wrong",
-        is_standing=True,
-    )
+_UNUSABLE = {
+    "settings": (
+        "the settings are wrong: no sync starts",
+        "do what the message says; `safetyamp config show` lists all that is wrong",
+    ),
+    "ledger": (
+        "the ledger cannot be asked: no sync starts",
+        "check LEDGER_URL, and that its folder or server can be written to; `safetyamp doctor` tests it",
+    ),
+}
+"""Title and advice."""
 
 
-def ledger_signal(error: SyncError | None, now: datetime) -> Signal:
-    """Whether the ledger could be read. If not, ticks of the schedule fail, and no run reports it."""
+def error_signal(name: Literal["settings", "ledger"], error: SyncError | None, now: datetime) -> Signal:
+    """Whether the settings are valid, or the ledger could be read. If not, ticks of the schedule fail, and no run
+    reports it."""
     if error is None:
-        return Green(frozenset({"ledger"}), now.timestamp())
+        return Green(frozenset({name}), now.timestamp())
+    title, advice = _UNUSABLE[name]
     return Red(
-        problem="ledger",
+        problem=name,
         level=Level.CRITICAL,
-        title="the ledger cannot be asked: no sync starts",
-        needs=frozenset({"ledger"}),
+        title=title,
+        needs=frozenset({name}),
         at=now.timestamp(),
         detail=str(error),
-        advice="check LEDGER_URL, and that its folder or server can be written to; `safetyamp doctor` tests it",
+        advice=advice,
         is_standing=True,
     )
 

@@ -6,13 +6,14 @@ Pure: no clock, no event log, no sending. What is sent next, and when, is decide
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 
 MOST_PROBLEMS = 50
 """Problems remembered at once: they are kept in the sensor's cursor, which is stored with every tick."""
 MOST_NEEDS = 20
-LONGEST_TITLE, LONGEST_DETAIL, LONGEST_ADVICE = 200, 400, 320
+LONGEST = {"title": 200, "detail": 400, "advice": 320, "right": 320, "wrong": 320, "keys": 320}
+"""Characters of each text that are remembered."""
 
 
 class Level(IntEnum):
@@ -22,20 +23,14 @@ class Level(IntEnum):
     CRITICAL = 2
 
 
-@dataclass(frozen=True)
-class Red:
-    """Something is wrong. `problem` names the cause; `needs` are the tokens that must turn green to end it.
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    """What a message reports of a problem. `right` and `wrong` are the two ways out where people decide, else `advice`
+    is the one; `page` is where the desk shows it, `keys` the records. `size` counts these: people are notified again
+    once there are more than they know of."""
 
-    `size` counts the records it is about: people are notified again once there are more than they know of. What
-    `is_standing` is a state, found at every look; it counts once while it lasts. `right` and `wrong` are the two ways
-    out where people decide, else `advice` is the one; `page` is where the desk shows it, `keys` the records.
-    """
-
-    problem: str
     level: Level
     title: str
-    needs: frozenset[str]
-    at: float
     detail: str = ""
     advice: str = ""
     right: str = ""
@@ -45,6 +40,16 @@ class Red:
     run_id: str = ""
     asset: str = ""
     size: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Red(_Facts):
+    """Something is wrong. `problem` names the cause; `needs` are the tokens that must turn green to end it. What
+    `is_standing` is a state, found at every look; it counts once while it lasts."""
+
+    problem: str
+    needs: frozenset[str]
+    at: float
     is_standing: bool = False
 
 
@@ -59,30 +64,19 @@ class Green:
 Signal = Red | Green
 
 
-@dataclass(frozen=True)
-class Problem:
+@dataclass(frozen=True, kw_only=True)
+class Problem(_Facts):
     """One problem that is open, or whose end was not reported yet (`recovered_at`).
 
     `notified` is the level at which it was reported, None when it was not, and `notified_size` the most records
     reported. `waits_since` is when that which was not reported yet began.
     """
 
-    level: Level
-    title: str
     needs: tuple[str, ...]
     count: int
     first: float
     last: float
     waits_since: float
-    detail: str = ""
-    advice: str = ""
-    right: str = ""
-    wrong: str = ""
-    keys: str = ""
-    page: str = ""
-    run_id: str = ""
-    asset: str = ""
-    size: int = 0
     notified: Level | None = None
     notified_size: int = 0
     recovered_at: float | None = None
@@ -157,24 +151,10 @@ def _has_room(problems: dict[str, Problem]) -> bool:
 
 
 def _opened(red: Red) -> Problem:
-    return Problem(
-        level=red.level,
-        title=_cut(red.title, LONGEST_TITLE),
-        needs=_some(red.needs),
-        count=1,
-        first=red.at,
-        last=red.at,
-        waits_since=red.at,
-        detail=_cut(red.detail, LONGEST_DETAIL),
-        advice=_cut(red.advice, LONGEST_ADVICE),
-        right=_cut(red.right, LONGEST_ADVICE),
-        wrong=_cut(red.wrong, LONGEST_ADVICE),
-        keys=_cut(red.keys, LONGEST_ADVICE),
-        page=red.page,
-        run_id=red.run_id,
-        asset=red.asset,
-        size=red.size,
-    )
+    facts = {one.name: getattr(red, one.name) for one in fields(_Facts)}
+    facts |= {name: _cut(facts[name], longest) for name, longest in LONGEST.items()}
+    needs = _some(red.needs)
+    return Problem(**facts, needs=needs, count=1, first=red.at, last=red.at, waits_since=red.at)
 
 
 def _again(known: Problem, red: Red) -> Problem:

@@ -114,9 +114,9 @@ def waits(changes: Iterable[ReportedChange], unit: float) -> dict[str, float | i
     `at_least_p50` of their "at least": the truth lies between.
     """
     done = [change for change in changes if change.status == "done"]
-    known = [c for c in done if c.waited_at_most is not None and c.waited_at_least is not None]
-    at_most = sorted(c.waited_at_most / unit for c in known if c.waited_at_most is not None)
-    at_least = sorted(c.waited_at_least / unit for c in known if c.waited_at_least is not None)
+    pairs = ((change.waited_at_least_seconds, change.waited_at_most_seconds) for change in done)
+    known = [(least / unit, most / unit) for least, most in pairs if least is not None and most is not None]
+    at_least, at_most = sorted(least for least, _ in known), sorted(most for _, most in known)
     return {
         "measured": len(known),
         "not_known": len(done) - len(known),

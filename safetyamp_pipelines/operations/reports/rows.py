@@ -14,9 +14,8 @@ from safetyamp_pipelines.settings.logs import redacted
 
 @dataclass(frozen=True, kw_only=True)
 class ReportedChange:
-    """A change of the ledger without its values. `status` is "unanswered" while no answer is known.
-
-    Waits are in seconds, None where the ledger does not know.
+    """A change of the ledger without its values; its fields are the columns of the file. `status` is "unanswered" while
+    no answer is known, a wait None where the ledger does not know it.
     """
 
     entity: str
@@ -27,12 +26,12 @@ class ReportedChange:
     refused_fields: tuple[str, ...]
     rule: str
     http_status: int | None
-    run_id: str
     session: int
+    run_id: str
     intended_at: datetime
     answered_at: datetime | None
-    waited_at_least: float | None
-    waited_at_most: float | None
+    waited_at_least_seconds: float | None
+    waited_at_most_seconds: float | None
 
 
 def reported(change: LoggedChange, wait: Wait) -> ReportedChange:
@@ -50,8 +49,8 @@ def reported(change: LoggedChange, wait: Wait) -> ReportedChange:
         session=change.session_id,
         intended_at=change.intended_at,
         answered_at=change.answered_at,
-        waited_at_least=_seconds(wait.at_least),
-        waited_at_most=_seconds(wait.at_most),
+        waited_at_least_seconds=_seconds(wait.at_least),
+        waited_at_most_seconds=_seconds(wait.at_most),
     )
 
 

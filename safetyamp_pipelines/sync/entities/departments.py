@@ -63,13 +63,11 @@ def desire_departments(inputs: Inputs, rules: DepartmentsConfig) -> list[Desired
         if under.get(found.values["parent_cluster_id"], roots[company]) != roots[company]:
             reasons.append("the region is another company's, under another root cluster: rename it in Viewpoint")
         departments.append(
-            Desired(
-                source_key=code if mine else f"{company}/{code}",
-                natural_key=code,
-                values=found.values,
+            found.desired(
+                code if mine else f"{company}/{code}",
+                code,
                 match={"code": (code,), "name": (name,)} if mine else {},
                 reasons=tuple(reasons),
-                notes=tuple(found.notes),
                 rows=(row,),
             )
         )

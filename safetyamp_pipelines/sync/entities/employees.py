@@ -167,27 +167,22 @@ def _desired(
     found: MappedRow,
 ) -> Desired:
     number, company, active = claim
-    mine, reasons, email = owner[number] == company, list(found.reasons), found.values.get("email")
+    mine, email = owner[number] == company, found.values.get("email")
     if active and len(rivals) > 1:
         names = " and ".join(str(rival) for rival in sorted(rivals))
-        reasons.append(f"employee number {number} is in companies {names}: one of them needs another number")
+        found.reasons.append(f"employee number {number} is in companies {names}: one of them needs another number")
     scope, rule = judged
     department = row.get("PRDept")
-    return Desired(
-        source_key=number if mine else f"{company}/{number}",
-        natural_key=number,
-        values=found.values if active else {},
+    # Nothing is desired of an account whose person is not active.
+    wanted = found if active else MappedRow(stand_ins=found.stand_ins, empty=found.empty)
+    return wanted.desired(
+        number if mine else f"{company}/{number}",
+        number,
         match={"emp_id": (number,), "email": (str(email),) if email else ()} if mine else {},
         scope=scope,
         rule=rule,
-        reasons=tuple(reasons) if active else (),
         groups=(f"department {str(department).strip()}",) if department else (),
-        notes=tuple(found.notes) if active else (),
-        stand_ins=frozenset(found.stand_ins),
         rows=(row,),
-        empty=frozenset(found.empty),
-        doubts=tuple(found.doubts) if active else (),
-        lacks=tuple(found.lacks) if active else (),
     )
 
 

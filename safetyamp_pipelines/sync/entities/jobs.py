@@ -73,18 +73,14 @@ def desire_jobs(inputs: Inputs, rules: JobsConfig) -> list[Desired]:
         mine = owner[number] == company
         clash = f"company {owner[number]} has a job with the same number: a site code must be unique"
         desired.append(
-            Desired(
-                source_key=number if mine and not prefix else f"{company}/{KEY.of(row)}",
-                natural_key=number,
-                values=found.values,
+            found.desired(
+                number if mine and not prefix else f"{company}/{KEY.of(row)}",
+                number,
                 match={"site code": (number,), "name": (name,)} if mine else {},
                 scope=scope,
                 rule=rule,
                 reasons=tuple(found.reasons if mine else [*found.reasons, clash]),
-                notes=tuple(found.notes),
-                stand_ins=frozenset(found.stand_ins),
                 rows=(row,),
-                empty=frozenset(found.empty),
             )
         )
     return desired

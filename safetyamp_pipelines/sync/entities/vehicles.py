@@ -97,16 +97,11 @@ def desire_vehicles(inputs: Inputs, rules: VehiclesConfig) -> list[Desired]:
         unknown=SPEC.unknown(inputs.unread),
     )
     return _vanished(inputs, rules) + [
-        Desired(
-            source_key=str(vehicle["id"]),
-            natural_key=str(found.values["serial"] or vehicle["id"]),
-            values=found.values,
+        found.desired(
+            str(vehicle["id"]),
+            str(found.values["serial"] or vehicle["id"]),
             match=_match(vehicle),
-            reasons=tuple(dict.fromkeys(found.reasons)),
-            notes=tuple(found.notes),
             rows=(vehicle,),
-            empty=frozenset(found.empty),
-            doubts=tuple(found.doubts),
         )
         for vehicle, found in zip(vehicles, mapped, strict=True)
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from safetyamp_pipelines.sync.model.clean import Cleaned, clean
-from safetyamp_pipelines.sync.model.spec import Field
+from safetyamp_pipelines.sync.model.spec import Desired, Field
 
 CONSTANT = "sync.yaml."
 """What the names of sources begin with that are no column: constants of sync.yaml."""
@@ -34,6 +34,19 @@ class MappedRow:
     doubts: list[str] = field(default_factory=list)
     empty: set[str] = field(default_factory=set)
     lacks: list[str] = field(default_factory=list)
+
+    def desired(self, source_key: str, natural_key: str, **others: Any) -> Desired:
+        """The record that should be, with what no mapping knows, such as what it is matched by."""
+        found: dict[str, Any] = {
+            "values": self.values,
+            "reasons": tuple(dict.fromkeys(self.reasons)),
+            "notes": tuple(self.notes),
+            "stand_ins": frozenset(self.stand_ins),
+            "doubts": tuple(self.doubts),
+            "empty": frozenset(self.empty),
+            "lacks": tuple(self.lacks),
+        }
+        return Desired(source_key, natural_key, **{**found, **others})
 
 
 def map_fields(

@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
@@ -64,6 +64,10 @@ OUTCOME_OF = {
 }
 
 
+NOT_DONE = (Outcome.FAILED, Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED)
+"""Verdicts of changes that did not end as planned."""
+
+
 def payload_hash(entity: str, action: Action, after: Mapping[str, Any]) -> str:
     """SHA-256 of what a change would say, in natural keys: equal hashes would get an equal answer."""
     kind = "create" if action is Action.CREATE else "update"
@@ -113,6 +117,11 @@ class Verdict:
     rule: str
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def counts_of(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """Source records by verdict, sorted by verdict."""
+    return dict(sorted(Counter(str(verdict.outcome) for verdict in verdicts).items()))
 
 
 @dataclass(frozen=True)
@@ -221,7 +230,7 @@ class Plan:
 
     def counts(self) -> dict[str, int]:
         """Source records by verdict, sorted by verdict."""
-        return dict(sorted(Counter(str(verdict.outcome) for verdict in self.verdicts).items()))
+        return counts_of(self.verdicts)
 
     def refusal(self) -> str | None:
         """What the guards hold, or why they refuse an undo, and how a person overrules them; None when they do not."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from safetyamp_pipelines.sync.model import clean
 from safetyamp_pipelines.sync.model.kinds import EntityRules
 from safetyamp_pipelines.sync.model.snapshot import Record
-from safetyamp_pipelines.sync.model.tables import Id, Table
+from safetyamp_pipelines.sync.model.tables import Id, Table, fold
 
 if TYPE_CHECKING:
     from safetyamp_pipelines.sync.model.inputs import Inputs
@@ -71,6 +71,10 @@ class Field:
     as_list_of_ids: bool = False
     clears: bool = False
 
+    def folded(self, value: Any) -> str:
+        """The text by which two values of it are compared where they must be unique."""
+        return fold(value, case=self.fold_case, numeric=self.clean == "number")
+
     @property
     def can_be_cleared(self) -> bool:
         """Whether SafetyAmp does without a value, so that an empty source may clear it."""
@@ -97,6 +101,10 @@ class MatchKey:
     numeric: bool = False
     owner: str | None = None
     action: str | None = None
+
+    def folded(self, value: object) -> str:
+        """The text by which two values of it are compared."""
+        return fold(value, case=self.fold_case, numeric=self.numeric)
 
 
 @dataclass(frozen=True)

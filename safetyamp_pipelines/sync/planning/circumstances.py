@@ -9,7 +9,7 @@ from typing import Any
 
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec, Field
-from safetyamp_pipelines.sync.model.tables import Id, at_path, fold
+from safetyamp_pipelines.sync.model.tables import Id, at_path
 from safetyamp_pipelines.sync.planning.difference import value_hash
 from safetyamp_pipelines.sync.rules.config import SyncConfig
 
@@ -52,25 +52,11 @@ class Circumstances:
                 f.name: self.resolve(f.references, values[f.name]) for f in sent if f.references is not None
             },
             "holders": {
-                f.name: self.holders(f, values[f.name], own)
+                f.name: holders_of(f, values[f.name], self.rows, own)
                 for f in sent
                 if f.references is None and (f.unique is not None or f.name in duplicates)
             },
         }
-
-    def holders(self, field: Field, value: Any, own: Id | None) -> list[Id]:
-        """Ids of the other rows that show the value, sorted."""
-        if field.read is None:
-            return []
-        wanted = _folded(field, value)
-        found = (
-            row_id
-            for row_id, row in self.rows.items()
-            if row_id != own
-            and (shown := at_path(row, field.read)) not in (None, "")
-            and _folded(field, shown) == wanted
-        )
-        return sorted(found, key=str)
 
     def is_unchanged(self, cause: Cause, values: Mapping[str, Any], own: Id | None) -> bool:
         """Whether nothing in that cause has changed. What an older cause does not contain counts as unchanged."""
@@ -79,5 +65,14 @@ class Circumstances:
         return all(now[part] == before for part, before in cause.items() if part in now)
 
 
-def _folded(field: Field, value: Any) -> str:
-    return fold(value, case=field.fold_case, numeric=field.clean == "number")
+def holders_of(field: Field, value: Any, rows: Mapping[Id, Record], own: Id | None) -> list[Id]:
+    """Ids of the other rows that show the value, sorted."""
+    if field.read is None or value is None:
+        return []
+    wanted = field.folded(value)
+    found = (
+        row_id
+        for row_id, row in rows.items()
+        if row_id != own and (shown := at_path(row, field.read)) not in (None, "") and field.folded(shown) == wanted
+    )
+    return sorted(found, key=str)

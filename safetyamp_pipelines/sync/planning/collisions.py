@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from safetyamp_pipelines.sync.model.spec import Collision, Desired, Field, Policy
-from safetyamp_pipelines.sync.model.tables import Id, TargetTable, at_path, fold
+from safetyamp_pipelines.sync.model.tables import Id, TargetTable, at_path
 from safetyamp_pipelines.sync.planning.matching import Matches
 
 Holding = tuple[str, str]
@@ -62,7 +61,7 @@ def _collide(
     claimants: dict[str, list[Desired]] = defaultdict(list)
     for record in desired:
         if (value := record.values.get(declared.name)) is not None:
-            claimants[_fold(declared, value)].append(record)
+            claimants[declared.folded(value)].append(record)
     holders = _holders(declared, observed)
     owner_of = {match.target_id: source_key for source_key, match in matches.found.items()}
     standing = {record.source_key: record for record in desired}
@@ -99,7 +98,7 @@ def _gives_up(holder: Desired | None, declared: Field, value: str) -> bool:
         return False
     wish = holder.values.get(declared.name)
     is_released = declared.name in holder.empty and declared.can_be_cleared and declared.policy is Policy.SOURCE
-    return is_released if wish is None else _fold(declared, wish) != value
+    return is_released if wish is None else declared.folded(wish) != value
 
 
 def _note(declared: Field, record: Desired, is_new: bool, why: str, found: Collisions) -> None:
@@ -118,9 +117,5 @@ def _holders(declared: Field, observed: TargetTable) -> Mapping[str, list[Id]]:
     holders: dict[str, list[Id]] = defaultdict(list)
     for row_id, row in observed.rows.items():
         if declared.read is not None and (value := at_path(row, declared.read)) not in (None, ""):
-            holders[_fold(declared, value)].append(row_id)
+            holders[declared.folded(value)].append(row_id)
     return holders
-
-
-def _fold(declared: Field, value: Any) -> str:
-    return fold(value, case=declared.fold_case)

@@ -17,12 +17,13 @@ from safetyamp_pipelines.sync.model.text import UNREADABLE
 from safetyamp_pipelines.sync.planning.circumstances import Circumstances, mapping_hash
 from safetyamp_pipelines.sync.planning.collisions import Collisions, Holding, find_collisions
 from safetyamp_pipelines.sync.planning.custom import desired_of
-from safetyamp_pipelines.sync.planning.difference import observed_value, value_hash
+from safetyamp_pipelines.sync.planning.difference import value_hash
 from safetyamp_pipelines.sync.planning.guards import (
     Scale,
     held_by,
     held_by_decision,
     needing_two,
+    place_groups,
     refusals,
     set_aside,
     undecided_guards,
@@ -179,20 +180,10 @@ class _Planner:
     def _groups(self, record: Desired) -> tuple[str, ...]:
         """The groups a guard counts a record in: those of its source, and the place where SafetyAmp shows it. A record
         that is not there, or is switched off, is in none."""
-        match = self.matches.found.get(record.source_key)
-        if match is None:
+        if (match := self.matches.found.get(record.source_key)) is None:
             return ()
-        row = self.observed.rows[match.target_id]
-        shown = [
-            observed_value(self.spec.field(name), row, self.inputs.expected, {}) if name is not None else None
-            for name in (self.spec.access, self.spec.place)
-        ]
-        if shown[0] == 0:
-            return ()
-        return (
-            *record.groups,
-            *([f"{self.spec.field(str(self.spec.place)).label.lower()} {shown[1]}"] if shown[1] is not None else []),
-        )
+        places = place_groups(self.spec, self.observed.rows[match.target_id], self.inputs.expected)
+        return () if places is None else (*record.groups, *places)
 
     def _decide_all(self) -> tuple[Decisions, Collisions]:
         """A verdict for every record, from the start: nothing of an earlier round stays."""

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 
 from safetyamp_pipelines.sync.model.plan import Action, Change, Held, Refused
 from safetyamp_pipelines.sync.model.remembered import Decision
-from safetyamp_pipelines.sync.model.snapshot import canonical_json
+from safetyamp_pipelines.sync.model.snapshot import Record, canonical_json
 from safetyamp_pipelines.sync.model.spec import EntitySpec
+from safetyamp_pipelines.sync.model.tables import References
+from safetyamp_pipelines.sync.planning.difference import observed_value
 from safetyamp_pipelines.sync.rules.limits import GuardsConfig, Limit
 
 SECOND = (
@@ -33,6 +35,18 @@ class Scale:
     groups: Mapping[str, tuple[str, ...]]
     rows: Mapping[str, int]
     rows_before: Mapping[str, int]
+
+
+def place_groups(spec: EntitySpec, row: Record, shown: References) -> tuple[str, ...] | None:
+    """The place in which SafetyAmp shows the record, as the group that guards count it in; None for one that is
+    switched off, which is in no group at all."""
+    if spec.access is not None and observed_value(spec.field(spec.access), row, shown, {}) == 0:
+        return None
+    if spec.place is None:
+        return ()
+    place = spec.field(spec.place)
+    found = observed_value(place, row, shown, {})
+    return (f"{place.label.lower()} {found}",) if found is not None else ()
 
 
 def refusals(spec: EntitySpec, changes: Sequence[Change], scale: Scale, guards: GuardsConfig) -> tuple[Refused, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, MatchKey, Scope
-from safetyamp_pipelines.sync.model.tables import Id, TargetTable, at_path, fold
+from safetyamp_pipelines.sync.model.tables import Id, TargetTable, at_path
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ def _command(spec: EntitySpec, source_key: str, target_id: object = "ID") -> str
 def key_text(key: MatchKey, row: Mapping[str, object]) -> str | None:
     """A row's value of that key as it is compared; None when it has none."""
     value = at_path(row, key.read)
-    return None if value in (None, "") else _fold(key, value)
+    return None if value in (None, "") else key.folded(value)
 
 
 def key_written(spec: EntitySpec, key: MatchKey, after: Mapping[str, Any]) -> str | None:
     """The value of that key in a record with these new values, as it is compared; None when it gets none."""
     value = next((after[field.name] for field in spec.fields if field.read == key.read and after.get(field.name)), None)
-    return None if value is None else _fold(key, value)
+    return None if value is None else key.folded(value)
 
 
 class _Ownership:
@@ -94,7 +94,7 @@ class _Ownership:
 
     def __init__(self, key: MatchKey, owners: Sequence[MatchKey], desired: Iterable[Desired], foreign: Set[Id]) -> None:
         self._key, self._owners, self._foreign = key, owners, foreign
-        self._taken = {_fold(o, value) for record in desired for o in owners for value in record.match.get(o.name, ())}
+        self._taken = {o.folded(value) for record in desired for o in owners for value in record.match.get(o.name, ())}
 
     def allows(self, row: Record) -> bool:
         if row["id"] in self._foreign:
@@ -102,11 +102,7 @@ class _Ownership:
         owner = at_path(row, self._key.owner) if self._key.owner else None
         if owner in (None, ""):
             return True
-        return self._key.action is None and all(_fold(key, owner) not in self._taken for key in self._owners)
-
-
-def _fold(key: MatchKey, value: object) -> str:
-    return fold(value, case=key.fold_case, numeric=key.numeric)
+        return self._key.action is None and all(key.folded(owner) not in self._taken for key in self._owners)
 
 
 def _match_by(
@@ -126,7 +122,7 @@ def _match_by(
         candidates[value].append(row_id)
     claims: dict[Id, list[Desired]] = defaultdict(list)
     for record in desired:
-        ids = {row_id for value in record.match.get(key.name, ()) for row_id in candidates.get(_fold(key, value), ())}
+        ids = {row_id for value in record.match.get(key.name, ()) for row_id in candidates.get(key.folded(value), ())}
         is_weak = key.action is not None and record.scope is Scope.OUT
         if not ids or is_weak or not matches.is_open(record.source_key):
             continue
@@ -157,7 +153,7 @@ def _by_other_keys(spec: EntitySpec, claimants: list[Desired], row: Record) -> l
     """Those of several claimants that the other keys, in their order, single out."""
     for key in (*spec.match, *spec.tie_breakers):
         shown = key_text(key, row)
-        agree = [r for r in claimants if shown in {_fold(key, value) for value in r.match.get(key.name, ())}]
+        agree = [r for r in claimants if shown in {key.folded(value) for value in r.match.get(key.name, ())}]
         claimants = agree or claimants
     return claimants
 

@@ -13,7 +13,6 @@ from typing import Any
 from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Outcome, Plan, Verdict
 from safetyamp_pipelines.sync.model.spec import EntitySpec
-from safetyamp_pipelines.sync.model.tables import fold
 
 ASIDE = "this run was about other records"
 MOST_NAMED = 10
@@ -90,4 +89,4 @@ def givers(spec: EntitySpec, changes: Iterable[Change]) -> dict[tuple[str, str],
 def unique_values(spec: EntitySpec, values: Mapping[str, Any]) -> set[tuple[str, str]]:
     """(field, value) of the unique values among these, as they are compared."""
     fields = [field for field in spec.fields if field.unique is not None and values.get(field.name) is not None]
-    return {(field.name, fold(values[field.name], case=field.fold_case)) for field in fields}
+    return {(field.name, field.folded(values[field.name])) for field in fields}

@@ -17,7 +17,7 @@ from safetyamp_pipelines.sync.model.plan import Action, Outcome, Plan, Verdict
 from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec
-from safetyamp_pipelines.sync.model.tables import References, TargetTable, at_path, fold
+from safetyamp_pipelines.sync.model.tables import References, TargetTable, at_path
 from safetyamp_pipelines.sync.planning.expected import apply_plan
 from safetyamp_pipelines.sync.rules.limits import RejectedLimits
 
@@ -56,15 +56,13 @@ def collided(spec: EntitySpec, plan: Plan, expected: References) -> Mapping[str,
     rows = apply_plan(spec, plan, expected[spec.table].rows.values(), expected)
     held = {
         field.name: Counter(
-            fold(value, case=field.fold_case)
-            for row in rows
-            if (value := at_path(row, field.read or field.name)) not in (None, "")
+            field.folded(value) for row in rows if (value := at_path(row, field.read or field.name)) not in (None, "")
         )
         for field in unique
     }
     twice: dict[str, list[str]] = defaultdict(list)
     for change, field in written:
-        if held[field.name][fold(change.after()[field.name], case=field.fold_case)] > 1:
+        if held[field.name][field.folded(change.after()[field.name])] > 1:
             twice[change.source_key].append(field.label)
     return {key: tuple(labels) for key, labels in twice.items()}
 

@@ -15,9 +15,10 @@ from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Outc
 from safetyamp_pipelines.sync.model.remembered import Link
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec, Field
-from safetyamp_pipelines.sync.model.tables import Id, References, at_path, fold, has_path
+from safetyamp_pipelines.sync.model.tables import Id, References, has_path
+from safetyamp_pipelines.sync.planning.circumstances import holders_of
 from safetyamp_pipelines.sync.planning.difference import is_same, observed_value, value_hash
-from safetyamp_pipelines.sync.planning.guards import Scale, refusals
+from safetyamp_pipelines.sync.planning.guards import Scale, place_groups, refusals
 from safetyamp_pipelines.sync.planning.only import waits_for
 from safetyamp_pipelines.sync.planning.waves import can_release, in_waves, rings_of
 from safetyamp_pipelines.sync.rules.config import SyncConfig
@@ -143,24 +144,11 @@ def _leave_taken_values(spec: EntitySpec, records: Sequence[_Record], shown: Ref
         is_settled = True
         for record in records:
             for declared in (spec.field(name) for name in list(record.fields) if spec.field(name).unique is not None):
-                bearers = _holders_of(declared, record, shown[spec.table].rows)
+                before, rows = record.fields[declared.name][1], shown[spec.table].rows
+                bearers = holders_of(declared, before, rows, record.target_id)
                 if any(declared.name not in own.get(bearer, _Record("")).fields for bearer in bearers):
                     _leave(record, declared, "another record has this value by now")
                     is_settled = False
-
-
-def _holders_of(declared: Field, record: _Record, rows: Mapping[Id, Record]) -> list[Id]:
-    """The other rows that have the value which is to be set back."""
-    before = record.fields[declared.name][1]
-    if before is None or declared.read is None:
-        return []
-    wanted = fold(before, case=declared.fold_case)
-    values = {row_id: at_path(row, declared.read) for row_id, row in rows.items() if row_id != record.target_id}
-    return [
-        row_id
-        for row_id, value in values.items()
-        if value is not None and fold(value, case=declared.fold_case) == wanted
-    ]
 
 
 def _leave_rings(spec: EntitySpec, records: Sequence[_Record], changes: Sequence[Change]) -> None:
@@ -219,13 +207,5 @@ def _scale(spec: EntitySpec, ground: Ground) -> Scale:
     """Guards measure against the linked records that SafetyAmp shows, and count by the places of those switched on."""
     rows = ground.shown[spec.table].rows
     linked = {key: rows[link.target_id] for key, link in ground.links.items() if link.target_id in rows}
-    groups = {key: _groups(spec, row, ground.shown) for key, row in linked.items()}
+    groups = {key: place_groups(spec, row, ground.shown) for key, row in linked.items()}
     return Scale(len(linked), False, {key: found for key, found in groups.items() if found}, {}, {})
-
-
-def _groups(spec: EntitySpec, row: Record, shown: References) -> tuple[str, ...]:
-    if spec.place is None or (spec.access is not None and observed_value(spec.field(spec.access), row, shown, {}) == 0):
-        return ()
-    place = spec.field(spec.place)
-    found = observed_value(place, row, shown, {})
-    return (f"{place.label.lower()} {found}",) if found is not None else ()

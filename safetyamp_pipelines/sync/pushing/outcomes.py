@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from safetyamp_pipelines.sync.model.errors import CallError
-from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Change, Outcome, Verdict
+from safetyamp_pipelines.sync.model.plan import NOT_DONE, OUTCOME_OF, Change, Outcome, Verdict, counts_of
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.tables import Id
 
@@ -48,12 +47,11 @@ class PushResult:
 
     def counts(self) -> dict[str, int]:
         """Source records by verdict, sorted."""
-        return dict(sorted(Counter(str(verdict.outcome) for verdict in self.verdicts).items()))
+        return counts_of(self.verdicts)
 
     def has_failed(self) -> bool:
         """Whether any change did not end as planned."""
-        bad = {Outcome.FAILED, Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED}
-        return any(verdict.outcome in bad for verdict in self.verdicts)
+        return any(verdict.outcome in NOT_DONE for verdict in self.verdicts)
 
 
 Progress = Callable[[int, int], None]

@@ -12,7 +12,7 @@ from safetyamp_pipelines.sync.model.mapping import SYSTEM_NAMES
 from safetyamp_pipelines.sync.model.plan import Action, Change
 from safetyamp_pipelines.sync.model.spec import EntitySpec, Field
 from safetyamp_pipelines.sync.model.tables import Id
-from safetyamp_pipelines.sync.planning.circumstances import Cause, Circumstances
+from safetyamp_pipelines.sync.planning.circumstances import Cause, Circumstances, holders_of
 
 
 class Category(StrEnum):
@@ -87,7 +87,7 @@ def explain_refusal(change: Change, refusal: RecordRefused, now: Circumstances, 
             offences[name] = Offence(field.label, category, _held_back_by_itself(spec, field, change.source_key))
             continue
         is_looked_for = name in duplicates and values.get(name) is not None and field.references is None
-        holders = now.holders(field, values[name], own) if is_looked_for else []
+        holders = holders_of(field, values[name], now.rows, own) if is_looked_for else []
         named = [_holder(spec, holder, owner_of(holder)) for holder in holders]
         offences[name] = Offence(field.label, category, _suggestion(spec, field, change.source_key, category, named))
     return Explained(offences, now.cause(categories or values, values, own, duplicates))

@@ -27,6 +27,7 @@ from safetyamp_pipelines.sync.model.errors import NotDelivered
 
 WORDS = Words("[SafetyAmp sync] Samsara refuses our login", ("Zwölf Fälle:", "one\ntwo"))
 NOON = 1_795_262_400.0
+REFUSED = Red(problem="call/Samsara", level=Level.CRITICAL, title="Samsara refuses", needs=frozenset(), at=NOON)
 LOGGED_IN = {"SMTP_USERNAME": LOGIN, "SMTP_PASSWORD": PASSWORD}
 
 
@@ -137,7 +138,7 @@ def test_whose_server_defers_a_mail_gets_it_later_and_the_others_only_once():
     with mail_server(refuses={"gone@example.com"}) as box:
         box.defers["slow@example.com"] = 2
         channel = MailChannel(settings(box.environment, {"ALERT_EMAIL_TO": addresses}))
-        state = absorb(State(), [Red("call/Samsara", Level.CRITICAL, "Samsara refuses", frozenset(), NOON)])
+        state = absorb(State(), [REFUSED])
 
         state, first, _ = deliver("mail", channel, state, Links(), NOON)
         state, soon, _ = deliver("mail", channel, state, Links(), NOON + 60)
@@ -157,7 +158,7 @@ def test_who_defers_a_mail_for_a_day_is_not_tried_again():
     with mail_server() as box:
         box.defers["slow@example.com"] = 99
         channel = MailChannel(settings(box.environment, {"ALERT_EMAIL_TO": "on-call@example.com,slow@example.com"}))
-        state = absorb(State(), [Red("call/Samsara", Level.CRITICAL, "Samsara refuses", frozenset(), NOON)])
+        state = absorb(State(), [REFUSED])
 
         state, _, _ = deliver("mail", channel, state, Links(), NOON)
         state, _, _ = deliver("mail", channel, state, Links(), NOON + 90_000)

@@ -17,7 +17,8 @@ NOON = 1_795_262_400.0
 
 
 def red(problem: str = "call/Samsara", level: Level = Level.CRITICAL, at: float = NOON, size: int = 0) -> Red:
-    return Red(problem, level, f"title of {problem}", frozenset({f"step/{problem}"}), at, "detail", "advice", size=size)
+    facts = {"title": f"title of {problem}", "detail": "detail", "advice": "advice", "size": size}
+    return Red(problem=problem, level=level, needs=frozenset({f"step/{problem}"}), at=at, **facts)  # type: ignore[arg-type]
 
 
 def green(problem: str = "call/Samsara", at: float = NOON) -> Green:

@@ -20,9 +20,9 @@ from safetyamp_pipelines.operations.alerts.problems import Level, Problem
 NOON = 1_795_262_400.0
 LINKS = Links("https://dagster.example.com", "https://desk.example.com", "America/Chicago")
 PROBLEM = Problem(
-    Level.CRITICAL,
-    "Samsara refuses our login",
-    ("step/samsara__drivers",),
+    level=Level.CRITICAL,
+    title="Samsara refuses our login",
+    needs=("step/samsara__drivers",),
     count=2,
     first=NOON,
     last=NOON + 120,

@@ -30,8 +30,8 @@ CHANGE = ReportedChange(
     session=7,
     intended_at=datetime(2026, 11, 20, 10, 0, 1, 500_000, tzinfo=UTC),
     answered_at=datetime(2026, 11, 20, 10, 0, 2, tzinfo=UTC),
-    waited_at_least=61.5,
-    waited_at_most=None,
+    waited_at_least_seconds=61.5,
+    waited_at_most_seconds=None,
 )
 FAILED = replace(CHANGE, status="failed")
 FIRST = date(2026, 11, 7)
