@@ -38,7 +38,7 @@ DAGSTER_STANDS_IN = set().union(*FLOORS[: FLOORS.index({"resources"}) + 1])
 ENTRIES = 13
 NOT_COUNTED = {"sync.yaml", "sync.schema.json", "desk", "jira"}
 IMPORTS_INSIDE_FUNCTIONS = 15
-ENDINGS = ("ing", "ed", "er", "es", "s", "")
+ENDINGS = ("ing", "ure", "ed", "er", "es", "is", "s", "")
 IRREGULAR = {"undone": "undo", "told": "tell", "ran": "run", "sent": "send", "kept": "keep", "held": "hold"}
 ENVIRONMENT = {"environ", "environb", "getenv", "EnvVar"}
 

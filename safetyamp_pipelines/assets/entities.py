@@ -19,7 +19,6 @@ from safetyamp_pipelines.operations.interrupts import interrupts_deferred
 from safetyamp_pipelines.operations.plan_step import make_plan
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.operations.push_step import Pushed, push_plan
-from safetyamp_pipelines.resources.diagnosed import diagnosed, failure_of
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
 from safetyamp_pipelines.resources.keys import (
     BY_ITSELF,
@@ -36,6 +35,7 @@ from safetyamp_pipelines.resources.keys import (
     tag_session,
     values_of,
 )
+from safetyamp_pipelines.resources.step_failures import diagnosed, failure_of
 from safetyamp_pipelines.resources.systems import LedgerResource, SafetyAmp, SettingsResource
 from safetyamp_pipelines.settings.logs import get_logger, log_context
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name, references

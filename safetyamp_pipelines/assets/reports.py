@@ -12,8 +12,8 @@ from safetyamp_pipelines.operations.local_time import duration
 from safetyamp_pipelines.operations.reports.chart import DAYS, chart_of
 from safetyamp_pipelines.operations.reports.csv_table import csv_of
 from safetyamp_pipelines.operations.reports.daily import DailyReport, daily_reports, summary_of
-from safetyamp_pipelines.resources.diagnosed import diagnosed
 from safetyamp_pipelines.resources.keys import OWNERS, asset_key
+from safetyamp_pipelines.resources.step_failures import diagnosed
 from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name
 from safetyamp_pipelines.sync.rules.config import SyncConfig

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from safetyamp_pipelines.automation.named_jobs import JOBS
 from safetyamp_pipelines.automation.starting.timing import ENDED
-from safetyamp_pipelines.resources.diagnosed import diagnosed
 from safetyamp_pipelines.resources.keys import CAUSE_TAG
+from safetyamp_pipelines.resources.step_failures import diagnosed
 from safetyamp_pipelines.settings.loading import TimingSettings
 
 MOST_AT_ONCE = 5000

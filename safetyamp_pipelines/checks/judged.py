@@ -10,8 +10,8 @@ from typing import Any
 
 import dagster as dg
 
-from safetyamp_pipelines.resources.diagnosed import diagnosed
 from safetyamp_pipelines.resources.keys import asset_key, input_name
+from safetyamp_pipelines.resources.step_failures import diagnosed
 
 MOST_KEYS = 20
 

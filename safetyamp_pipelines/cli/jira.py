@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -23,23 +22,19 @@ from safetyamp_pipelines.cli.shell import (
     Reason,
     command_group,
     print_json,
+    read_file,
+    require_consent,
     require_text,
     respond,
     with_settings,
 )
 from safetyamp_pipelines.jira.book import JiraBook, open_book
 from safetyamp_pipelines.jira.discovery import find_fields, preview, suggest_fields
-from safetyamp_pipelines.jira.erasure import forget_in_jira
-from safetyamp_pipelines.jira.field_mapping import (
-    FieldMapping,
-    imported_mapping,
-    mapping_schema,
-    problems_with,
-    read_mapping,
-)
+from safetyamp_pipelines.jira.field_mapping import imported_mapping, mapping_schema, problems_with, read_mapping
 from safetyamp_pipelines.jira.forward import window_of
 from safetyamp_pipelines.jira.partitions import JiraSession, Outcome
 from safetyamp_pipelines.jira.questions import history_of, issue_of, render_status, statistics_of, status_of
+from safetyamp_pipelines.jira.redaction import forget_in_jira
 from safetyamp_pipelines.jira.values import ColumnType
 from safetyamp_pipelines.operations.forget.forgetting import STILL_IN_FILE
 from safetyamp_pipelines.operations.local_time import local_time
@@ -160,7 +155,7 @@ def preview_command(
 ) -> None:
     """Show what a mapping would make of live issues: before → after, what it refuses and adds. Writes nothing."""
     with _session(as_json) as session:
-        found = preview(session, _read(file), keys, limit)
+        found = preview(session, read_mapping(read_file(file)), keys, limit)
     respond(as_json, found, _preview_lines(found))
 
 
@@ -231,8 +226,8 @@ def forget(
 ) -> None:
     """Erase a person from the stored issues and changes. Erase them in Jira first, or reads bring them back."""
     with _book(as_json) as book:
-        if not yes and not typer.confirm(f"Erase {who!r} from every issue and change, for good?", err=True):
-            raise Refusal("nothing was forgotten, since nobody agreed to it: answer y, or give --yes")
+        if not yes:
+            require_consent(f"Erase {who!r} from every issue and change, for good?")
         found, is_erased = forget_in_jira(book, who)
     lines = [f"{table}: {rows} rows" for table, rows in found.items()]
     respond(as_json, {**found, "is_erased": is_erased}, lines if is_erased else [*lines, STILL_IN_FILE])
@@ -265,7 +260,7 @@ def mapping_schema_command() -> None:
 def mapping_check(file: File, as_json: AsJson = False) -> None:
     """Check a mapping, by itself and against the catalogues. Exit code 2 when something is wrong."""
     with _book(as_json) as book:
-        problems = problems_with(_read(file), book.catalogue())
+        problems = problems_with(read_mapping(read_file(file)), book.catalogue())
     respond(as_json, {"problems": problems}, problems or ["no problems"])
     raise typer.Exit(REFUSED if problems else 0)
 
@@ -273,7 +268,7 @@ def mapping_check(file: File, as_json: AsJson = False) -> None:
 @mapping.command("save")
 def mapping_save(file: File, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
     """Save a mapping as the next version; the next read covers all issues and fills its new columns."""
-    _saved(as_json, lambda book: book.save(_read(file), by or login_name(), reason))
+    _saved(as_json, lambda book: book.save(read_mapping(read_file(file)), by or login_name(), reason))
 
 
 @mapping.command("import")
@@ -281,7 +276,7 @@ def mapping_import(file: File, reason: Reason, by: By = None, as_json: AsJson = 
     """Save the old dashboard's document (`field_mappings`, JSON) as the next version; prints what was left out."""
 
     def imported(book: JiraBook) -> Any:
-        made, left = imported_mapping(json.loads(file.read_text(encoding="utf-8")))
+        made, left = imported_mapping(read_file(file))
         for line in left:
             typer.echo(displayed(f"left out: {line}"), err=True)
         return book.save(made, by or login_name(), reason)
@@ -336,10 +331,6 @@ def _saved(as_json: bool, save: Any) -> None:
         active = save(book)
         diff = book.versions()[0]["diff"]
     respond(as_json, {"version": active.version, "diff": diff}, [f"version {active.version}: {_figures(diff or {})}"])
-
-
-def _read(file: Path) -> FieldMapping:
-    return read_mapping(file.read_text(encoding="utf-8"))
 
 
 def _chosen(session: JiraSession, partitions: list[str] | None) -> tuple[list[str], dict[str, Outcome]]:

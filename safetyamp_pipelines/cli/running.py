@@ -25,8 +25,8 @@ from safetyamp_pipelines.operations.opening import open_ledger
 from safetyamp_pipelines.operations.progress import ProgressReporter
 from safetyamp_pipelines.resources.dagster_storage import instance_of_home, storage_refusal
 from safetyamp_pipelines.resources.dead_runs import process_tag
-from safetyamp_pipelines.resources.diagnosed import diagnosis_of
 from safetyamp_pipelines.resources.keys import asset_key
+from safetyamp_pipelines.resources.step_failures import diagnosis_of
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name
 from safetyamp_pipelines.sync.model.errors import PlanRefused

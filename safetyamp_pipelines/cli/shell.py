@@ -133,6 +133,24 @@ def require_text(**options: str) -> None:
             raise Refusal(f"--{name} must not be empty")
 
 
+def require_consent(question: str) -> None:
+    """Ask before a person is erased; any answer but yes, and none, as in a script, is a Refusal."""
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
+        raise Refusal("nothing was forgotten, since nobody agreed to it: answer y, or give --yes")
+
+
+def read_file(path: Path) -> str:
+    """The text of a file that somebody gave. Raises Refusal when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refusal(f"{path} cannot be read ({type(error).__name__}): give a readable UTF-8 file") from error
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a file that somebody asked for. Raises Refusal when it cannot be written."""
     try:

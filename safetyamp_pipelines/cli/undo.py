@@ -13,9 +13,19 @@ from typing import Annotated
 import typer
 
 from safetyamp_pipelines.cli.rendering import TerminalProgress
-from safetyamp_pipelines.cli.shell import FAILED, LARGEST, AsJson, By, Key, console, respond, with_ledger
+from safetyamp_pipelines.cli.shell import (
+    FAILED,
+    LARGEST,
+    AsJson,
+    By,
+    Key,
+    console,
+    require_consent,
+    respond,
+    with_ledger,
+)
 from safetyamp_pipelines.jira.book import open_book
-from safetyamp_pipelines.jira.erasure import forget_names
+from safetyamp_pipelines.jira.redaction import forget_names
 from safetyamp_pipelines.operations.apply_step import Applying, apply_document, plan_named, render_applied
 from safetyamp_pipelines.operations.forget.forgetting import Forgetting, render_forgotten
 from safetyamp_pipelines.operations.undo_step import Undoing, render_plan, render_undo, undo_document
@@ -88,8 +98,10 @@ def forget(
     with with_ledger(as_json) as (ledger, settings):
         if noun not in ("employee", "employees"):
             raise Refusal(f"only an employee can be forgotten, and a {noun} is not a person")
-        if not yes and not _is_confirmed(key):
-            raise Refusal("nothing was forgotten, since nobody agreed to it: answer y, or give --yes")
+        if not yes:
+            require_consent(
+                f"Erase every value of employee {key} from the ledger, the snapshots and the plans, for good?"
+            )
         store, rules = snapshot_store(settings), settings.sync_config()
         forgetting = Forgetting(ledger, store, rules, by or login_name(), lambda: datetime.now(UTC))
         in_jira: list[str] = []
@@ -104,15 +116,6 @@ def forget(
         document["is_erased"] = document["is_erased"] and is_erased
     respond(as_json, document, [*render_forgotten(document), *in_jira])
     raise typer.Exit(0 if document["is_erased"] else FAILED)
-
-
-def _is_confirmed(key: str) -> bool:
-    """What a person answers; without one, as in a script, it is no."""
-    question = f"Erase every value of employee {key} from the ledger, the snapshots and the plans, for good?"
-    try:
-        return typer.confirm(question, err=True)
-    except typer.Abort:
-        return False
 
 
 @contextmanager

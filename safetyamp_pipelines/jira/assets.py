@@ -14,9 +14,9 @@ from safetyamp_pipelines.jira.asset_checks import ISSUES, PRESENCE, check_result
 from safetyamp_pipelines.jira.forward import window_of
 from safetyamp_pipelines.jira.partitions import JiraSession, Outcome
 from safetyamp_pipelines.jira.questions import daily_report
-from safetyamp_pipelines.resources.diagnosed import diagnosed, failure_of
 from safetyamp_pipelines.resources.keys import OWNERS, asset_key
 from safetyamp_pipelines.resources.run_console import CONSOLE
+from safetyamp_pipelines.resources.step_failures import diagnosed, failure_of
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings
 from safetyamp_pipelines.sync.model.errors import SyncError

@@ -29,7 +29,7 @@ from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
 from safetyamp_pipelines.ledger.database import WRITES, described, open_engine, translated
 from safetyamp_pipelines.operations.decisions import LEAST_CHARACTERS
 from safetyamp_pipelines.operations.plain import plain
-from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.settings.model import Settings, text_of
 from safetyamp_pipelines.sync.model.errors import Refusal
 
 VERSIONS, VERSION_TABLE = Path(__file__).parent / "migrations", "jira_version"
@@ -353,7 +353,7 @@ def gone_hash(instance: str, *ids: int) -> str:
 
 def open_book(settings: Settings) -> JiraBook:
     """The Jira database of the settings, migrated. Raises LedgerUnusable."""
-    text = settings.jira_mapping.read_text(encoding="utf-8") if settings.jira_mapping is not None else None
+    text = text_of(settings.jira_mapping, "JIRA_MAPPING") if settings.jira_mapping is not None else None
     return JiraBook(open_tables(settings.jira_database_url.get_secret_value()), text)
 
 

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -144,6 +144,9 @@ def mapping_schema() -> dict[str, Any]:
     return schema
 
 
+_Document = TypeVar("_Document", bound=BaseModel)
+
+
 class MappingError(Refusal):
     """The mapping cannot be used; one line for each thing that is wrong."""
 
@@ -154,8 +157,12 @@ class MappingError(Refusal):
 
 def parse_mapping(document: Any) -> FieldMapping:
     """The mapping of a document; MappingError with everything that is wrong in it."""
+    return _validated(FieldMapping, document)
+
+
+def _validated(kind: type[_Document], document: Any) -> _Document:
     try:
-        return FieldMapping.model_validate(document)
+        return kind.model_validate(document)
     except ValidationError as error:
         problems = []
         for one in error.errors(include_input=False, include_url=False):
@@ -244,33 +251,66 @@ _OLD_PLAIN = {"summary", "status", "issue_key", "project_name", "location_name",
 _OLD_JOINS = {"space": " ", "comma": ", "}
 
 
-def imported_mapping(old: Mapping[str, Any]) -> tuple[FieldMapping, list[str]]:
-    """The mapping of the old dashboard's document, and what of it could not be taken over."""
+class _OldSource(BaseModel):
+    """Where the old document says that a value comes from; other keys are for its pages."""
+
+    transition_name: str | None = None
+    field_ids: tuple[str, ...] | None = None
+    combine: str | None = None
+    combine_method: str | None = None
+    field_id: str | None = None
+
+    def source(self) -> dict[str, Any] | None:
+        """The same as a source of ours, if it names a field."""
+        if self.transition_name:
+            return {"when": {"to": self.transition_name}}
+        if self.field_ids:
+            how = self.combine or self.combine_method or "space"
+            return {"fields": self.field_ids, "combine": _OLD_JOINS.get(how, "first")}
+        return {"field": self.field_id} if self.field_id else None
+
+
+class _OldField(_OldSource):
+    """A field of the old document; what it says of one instance is under that instance's name."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = "string"
+    description: str | None = None
+
+
+class _OldGroup(BaseModel):
+    fields: Mapping[str, _OldField] | None = None
+
+
+class _OldDocument(BaseModel):
+    instances: Mapping[str, Any] | None = None
+    field_groups: Mapping[str, _OldGroup] | None = None
+
+
+def imported_mapping(text: str) -> tuple[FieldMapping, list[str]]:
+    """The mapping of the old dashboard's document, and what of it could not be taken over. Raises MappingError."""
+    try:
+        old = _validated(_OldDocument, json.loads(text))
+    except json.JSONDecodeError as error:
+        raise MappingError([f"line {error.lineno}: is not JSON"]) from None
     columns: dict[str, Any] = {}
     left: list[str] = []
-    instances = list(old.get("instances") or {})
-    groups = old.get("field_groups") or {}
-    for name, spec in ((name, spec) for group in groups.values() for name, spec in (group.get("fields") or {}).items()):
+    groups = (old.field_groups or {}).values()
+    for name, field in ((name, field) for group in groups for name, field in (group.fields or {}).items()):
         column = name if name in _OLD_PLAIN or name.startswith("ndpu_") else f"ndpu_{name}"
         if column in FIXED:
             left.append(f"{name}: every row has it")
             continue
-        given = {one: spec[one] for one in instances if isinstance(spec.get(one), dict)} or {EVERYWHERE: spec}
-        sources = {one: source for one, about in given.items() if (source := _old_source(about)) is not None}
+        more = field.model_extra or {}
+        own = {one: more[one] for one in old.instances or () if isinstance(more.get(one), dict)}
+        given = {one: _validated(_OldSource, about) for one, about in own.items()} or {EVERYWHERE: field}
+        sources = {one: source for one, about in given.items() if (source := about.source()) is not None}
         left += [f"{name}: no field in {one}" for one in given if one not in sources]
         if sources:
-            kind = _OLD_TYPES.get(spec.get("type", "string"), spec.get("type"))
-            columns[column] = {"type": kind, "description": spec.get("description") or "", "sources": sources}
+            kind = _OLD_TYPES.get(field.type, field.type)
+            columns[column] = {"type": kind, "description": field.description or "", "sources": sources}
     return parse_mapping({"columns": columns}), left
-
-
-def _old_source(about: Mapping[str, Any]) -> dict[str, Any] | None:
-    if to := about.get("transition_name"):
-        return {"when": {"to": to}}
-    if several := about.get("field_ids"):
-        how = about.get("combine") or about.get("combine_method") or "space"
-        return {"fields": list(several), "combine": _OLD_JOINS.get(how, "first")}
-    return {"field": about["field_id"]} if about.get("field_id") else None
 
 
 def _hash(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from safetyamp_pipelines.settings.model import Problem, Settings, SettingsError
+from safetyamp_pipelines.settings.model import Problem, Settings, SettingsError, text_of
 from safetyamp_pipelines.settings.value_types import BaseUrl, PositiveSeconds, Token
 
 Kind = Literal["cloud", "data_center"]
@@ -65,7 +65,7 @@ def _entries(settings: Settings) -> tuple[str, list[Any]]:
     if settings.jira_instances is not None:
         variable, text = "JIRA_INSTANCES", settings.jira_instances.get_secret_value()
     elif settings.jira_config_file is not None:
-        variable, text = "JIRA_CONFIG_FILE", settings.jira_config_file.read_text(encoding="utf-8")
+        variable, text = "JIRA_CONFIG_FILE", text_of(settings.jira_config_file, "JIRA_CONFIG_FILE")
     else:
         return "JIRA_URL_n", [
             {"name": f"instance_{n}", "url": url, "user": getattr(settings, f"jira_username_{n}"), "token": password}

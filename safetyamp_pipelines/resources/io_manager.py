@@ -13,8 +13,8 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from safetyamp_pipelines.operations.plan_step import trial_name
-from safetyamp_pipelines.resources.diagnosed import diagnosed
 from safetyamp_pipelines.resources.keys import is_trial
+from safetyamp_pipelines.resources.step_failures import diagnosed
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.model.errors import SnapshotError
 from safetyamp_pipelines.sync.model.plan import Plan

@@ -321,14 +321,21 @@ def file_stamp(path: Path | str | None) -> object:
     return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
-def read_sync_config(path: Path | None) -> SyncConfig:
-    """The business rules in this file, else in the packaged one."""
+def text_of(path: Path, variable: str) -> str:
+    """The text of a file that this variable names. Raises SettingsError."""
     try:
-        packaged = resources.files("safetyamp_pipelines") / "sync.yaml"
-        config = parse_sync_config((path or packaged).read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         what = f"{path}: cannot be read ({type(error).__name__})"
-        raise SettingsError([Problem("SYNC_CONFIG", what, "Give the path of a readable YAML file")]) from error
+        raise SettingsError([Problem(variable, what, "Give the path of a readable UTF-8 file")]) from error
+
+
+def read_sync_config(path: Path | None) -> SyncConfig:
+    """The business rules in this file, else in the packaged one."""
+    packaged = resources.files("safetyamp_pipelines") / "sync.yaml"
+    text = packaged.read_text(encoding="utf-8") if path is None else text_of(path, "SYNC_CONFIG")
+    try:
+        config = parse_sync_config(text)
     except SyncConfigError as error:
         file = path or "the packaged sync.yaml"
         raise SettingsError(

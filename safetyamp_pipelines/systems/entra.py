@@ -1,4 +1,4 @@
-"""Microsoft Graph: the users of Entra ID, read whole. The login is in graph_token.py."""
+"""Microsoft Graph: the users of Entra ID, read whole. The login is in entra_token.py."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from safetyamp_pipelines.cli.causes import Cause, cause_of_checks
 from safetyamp_pipelines.cli.causes import causes_of as causes_of_diagnoses
 from safetyamp_pipelines.ledger import LedgerUnusable
 from safetyamp_pipelines.operations.diagnosis import Diagnosis, diagnose
-from safetyamp_pipelines.resources.diagnosed import diagnosis_of_error
+from safetyamp_pipelines.resources.step_failures import diagnosis_of_error
 from safetyamp_pipelines.sync.model.errors import (
     AnswerLost,
     AuthRefused,

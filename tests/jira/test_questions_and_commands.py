@@ -18,10 +18,14 @@ from typer.testing import CliRunner
 from safetyamp_pipelines.cli.main import app
 from safetyamp_pipelines.desk.jira_pages import API, ROUTES
 from safetyamp_pipelines.jira.asset_checks import judge_columns, judge_count, judge_mapping, judge_untyped
+from safetyamp_pipelines.jira.book import open_book
 from safetyamp_pipelines.jira.discovery import find_fields, preview, suggest_fields
-from safetyamp_pipelines.jira.erasure import FORGOTTEN, forget_in_jira
 from safetyamp_pipelines.jira.field_mapping import parse_mapping
+from safetyamp_pipelines.jira.instances import instances_of
 from safetyamp_pipelines.jira.questions import issue_of, issues_of, statistics_of, status_of
+from safetyamp_pipelines.jira.redaction import FORGOTTEN, forget_in_jira
+from safetyamp_pipelines.settings.loading import load_settings
+from safetyamp_pipelines.settings.model import SettingsError
 from safetyamp_pipelines.sync.model.errors import Refusal
 
 LATE = timedelta(minutes=20)
@@ -206,6 +210,42 @@ def test_the_commands_give_one_document_and_an_honest_exit_code(jiras: Jiras, tm
     assert command(jiras, "stats")[1]["all"]["gone"] == 12
     assert command(jiras, "history", "--limit", "3")[1]["reads"][0]["kind"] == "presence"
     assert command(jiras, "forget", "Ada Sample", "--yes")[1]["jira_issues"] > 0
+
+
+def test_a_file_that_cannot_be_used_and_a_question_without_an_answer_are_refused_in_a_document(
+    jiras: Jiras, tmp_path: Path
+) -> None:
+    file, why = tmp_path / "mapping.json", ("--reason", "new")
+    file.write_bytes(b"\xff\xfe")
+    for arguments in (
+        ("mapping", "check", str(file)),
+        ("mapping", "save", str(file), *why),
+        ("mapping", "import", str(file), *why),
+        ("preview", str(file), "cloud|OPS"),
+    ):
+        code, found = command(jiras, *arguments)
+        assert (code, "cannot be read (UnicodeDecodeError)" in found["errors"][0]["error"]) == (2, True), arguments
+    for content, wanted in (
+        ("{", "line 1: is not JSON"),
+        ("[]", "the document: Input should be"),
+        ('{"field_groups": {"a": ["b"]}}', "field_groups.a: Input should be"),
+        ('{"field_groups": {"a": {"fields": {"b": "c"}}}}', "field_groups.a.fields.b: Input should be"),
+    ):
+        file.write_text(content)
+        code, found = command(jiras, "mapping", "import", str(file), *why)
+        assert (code, wanted in found["errors"][0]["error"]) == (2, True), found
+    code, found = command(jiras, "forget", "Ada Sample")
+    assert (code, "nobody agreed to it" in found["errors"][0]["error"]) == (2, True)
+
+
+def test_a_setting_that_names_an_unreadable_file_is_named(jiras: Jiras, tmp_path: Path) -> None:
+    file = tmp_path / "unreadable"
+    file.write_bytes(b"\xff\xfe")
+    environ = {name: value for name, value in jiras.box.environment.items() if name != "JIRA_INSTANCES"}
+    for variable in ("JIRA_MAPPING", "JIRA_CONFIG_FILE"):
+        settings = load_settings({**environ, variable: str(file)}, env_file=None)
+        with pytest.raises(SettingsError, match=rf"{variable}.*cannot be read \(UnicodeDecodeError\)"):
+            open_book(settings) if variable == "JIRA_MAPPING" else instances_of(settings)
 
 
 def test_a_database_of_another_checkout_is_refused_in_a_sentence(jiras: Jiras) -> None:

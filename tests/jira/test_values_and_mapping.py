@@ -200,7 +200,7 @@ def test_the_old_dashboards_document_is_taken_over_and_what_is_not_is_named() ->
             }
         },
     }
-    mapping, left = imported_mapping(json.loads(json.dumps(old)))
+    mapping, left = imported_mapping(json.dumps(old))
     columns = mapping.document()["columns"]
     assert columns["ndpu_order_no"]["sources"] == {
         "instance_1": {"field": "customfield_10101"},

@@ -19,8 +19,8 @@ from safetyamp_pipelines.automation.starting.timing import is_partial, is_whole_
 from safetyamp_pipelines.checks.judged import key_list as listed
 from safetyamp_pipelines.checks.plan_checks import HEADLINE
 from safetyamp_pipelines.operations.alerts.problems import Green, Level, Red, Signal
-from safetyamp_pipelines.resources.diagnosed import diagnosis_of
 from safetyamp_pipelines.resources.keys import BY_ITSELF, CAUSE_TAG, RESTED_TAG, is_trial
+from safetyamp_pipelines.resources.step_failures import diagnosis_of
 from safetyamp_pipelines.sync.entities.registry import pushed_as
 
 _UNNAMED_JOB = "__ASSET_JOB"

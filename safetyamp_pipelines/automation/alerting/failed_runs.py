@@ -1,6 +1,6 @@
 """The problems behind a failed run: one for each cause, however many steps failed by it, and one for a dead run.
 
-The diagnosis is set where the error was caught (`resources/diagnosed.py`); here it is put into words.
+The diagnosis is set where the error was caught (`resources/step_failures.py`); here it is put into words.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dagster._core.events import JobFailureData, RunFailureReason
 
 from safetyamp_pipelines.operations.alerts.problems import Level, Red
 from safetyamp_pipelines.operations.diagnosis import Diagnosis, Kind
-from safetyamp_pipelines.resources.diagnosed import diagnosis_of_error
 from safetyamp_pipelines.resources.keys import FIGURES_TAG, SYNC_TAG
+from safetyamp_pipelines.resources.step_failures import diagnosis_of_error
 from safetyamp_pipelines.sync.entities.registry import pushed_as
 
 _DEATHS = (

@@ -21,7 +21,7 @@ POLICIES = {
 
 
 def render_explanation(found: Mapping[str, Any], timezone: str, *, name: str = "", every: bool = False) -> list[str]:
-    """The document of `explain_record`, for reading: the answer first, then the fields that differ, or all of them."""
+    """The document of `explain_stored`, for reading: the answer first, then the fields that differ, or all of them."""
     noun = BY_NAME[found["entity"]].noun
     who = f"{noun} {called(found['key'], name)}"
     as_of = local_time(found["plan"]["as_of"], timezone)

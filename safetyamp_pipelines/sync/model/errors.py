@@ -2,7 +2,7 @@
 
 SyncError
 ├── Refusal                  nothing may be written: exit code 2
-│   ├── SettingsError        a variable or sync.yaml is wrong (raised in settings.py)
+│   ├── SettingsError        a variable or sync.yaml is wrong (raised in settings/model.py)
 │   ├── SnapshotError        a snapshot is torn, uncertified or missing
 │   │   └── SnapshotUnreadable  it can never be read again
 │   └── PlanRefused          a guard, a check or a lock stands in the way

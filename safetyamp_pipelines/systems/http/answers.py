@@ -1,4 +1,4 @@
-"""What an HTTP answer, or its absence, means: JSON data or exactly one class of `sync.errors`. Makes no call.
+"""What an HTTP answer, or its absence, means: JSON data or exactly one class of `sync.model.errors`. Makes no call.
 
 No text of an answer gets into an error: Laravel and Graph repeat the values they refuse.
 """

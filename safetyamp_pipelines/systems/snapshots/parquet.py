@@ -1,6 +1,6 @@
-"""A snapshot as the bytes that are stored, and back. Where they are kept is in `snapshot_store.py`.
+"""A snapshot as the bytes that are stored, and back. Where they are kept is in `store.py`.
 
-Apart from `snapshots.py`, so that the commands that only look do without the seconds in which Dagster is imported.
+Apart from `resources/io_manager.py`, so that commands that only look do not import Dagster, which takes seconds.
 """
 
 from __future__ import annotations

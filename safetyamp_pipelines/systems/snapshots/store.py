@@ -1,6 +1,6 @@
 """A store of payloads with manifests, on a local folder or any fsspec URL: published whole, kept, read back, pruned.
 
-It knows bytes and manifests; what the bytes mean is in `snapshots.py`.
+It knows bytes and manifests; what the bytes mean is in `parquet.py`.
 
 Layout: `<name>/<UTC stamp>_<run>_<unique>.json` is a manifest and the file of the same stem its payload. The payload is
 written and verified first, the manifest last, and only manifests are read: whatever a killed writer left is invisible.

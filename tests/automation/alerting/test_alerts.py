@@ -21,8 +21,8 @@ from safetyamp_pipelines.automation.alerting.sensor import EVERY_SECONDS, alert_
 from safetyamp_pipelines.automation.alerting.standing import LONG_PAUSE
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.alerts.memory import Memory
-from safetyamp_pipelines.resources.diagnosed import diagnosed, failure_of
 from safetyamp_pipelines.resources.keys import SYNC_TAG
+from safetyamp_pipelines.resources.step_failures import diagnosed, failure_of
 from safetyamp_pipelines.resources.systems import LedgerResource, NotifierResource, SettingsResource
 from safetyamp_pipelines.settings.loading import timing_settings
 from safetyamp_pipelines.settings.model import SettingsError

@@ -17,8 +17,8 @@ from safetyamp_pipelines.automation.alerting.failed_runs import FailedStep, reds
 from safetyamp_pipelines.ledger import LedgerUnusable
 from safetyamp_pipelines.operations.alerts.problems import Level, Red
 from safetyamp_pipelines.operations.diagnosis import diagnose
-from safetyamp_pipelines.resources.diagnosed import diagnosis_of_error
 from safetyamp_pipelines.resources.keys import SYNC_TAG
+from safetyamp_pipelines.resources.step_failures import diagnosis_of_error
 from safetyamp_pipelines.settings.model import Problem, SettingsError
 from safetyamp_pipelines.sync.model.errors import (
     AnswerLost,

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from safetyamp_pipelines.operations.diagnosis import Diagnosis
-from safetyamp_pipelines.resources.diagnosed import diagnosed, diagnosis_of, failure_of
+from safetyamp_pipelines.resources.step_failures import diagnosed, diagnosis_of, failure_of
 from safetyamp_pipelines.sync.model.errors import AuthRefused, PlanRefused, ReadError
 
 
