@@ -1,6 +1,6 @@
 """One Jira over HTTP: Cloud (page tokens) and Data Center (by id) behind the same questions. It only reads.
 
-A page is never believed to be the last because it is short. What a field's value means is not known here.
+A short page is not taken for the last one. Field values are interpreted in `values.py`.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class Log(NamedTuple):
 
 
 class PagingLost(ReadError):
-    """A page token, or the id the next page begins after, is no longer good: the read has to begin again."""
+    """A page token, or the id the next page begins after, is no longer valid: the read has to start over."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What a Jira says of itself and of the account; `skew` is its clock less ours."""
+    """What a Jira reports about itself and the account; `skew` is its clock minus ours."""
 
     kind: Kind
     time_zone: str
@@ -51,7 +51,7 @@ class About:
 
 
 class JiraClient:
-    """One instance. Safe to use from several threads; `http.calls` counts what it cost."""
+    """One instance. Safe to use from several threads; `http.calls` counts its requests."""
 
     def __init__(self, instance: Instance, http: HttpClient) -> None:
         self.instance, self.http = instance, http
@@ -60,7 +60,7 @@ class JiraClient:
 
     @property
     def about(self) -> About:
-        """Asked once: which kind of Jira, and whether it knows the account; an anonymous one would see empty lists."""
+        """Asked once: the kind of Jira, and whether it knows the account, since an anonymous user sees empty lists."""
         with self._lock:
             if self._about is None:
                 with self._reading("serverInfo"):
@@ -112,13 +112,13 @@ class JiraClient:
         return found
 
     def pages(self, where: str, fields: Sequence[str]) -> Iterator[list[Issue]]:
-        """The issues of a query by id, in pages. Raises PagingLost when the way to the next page is lost."""
+        """The issues of a query by id, in pages. Raises PagingLost when the next page can no longer be reached."""
         if self.about.kind == "cloud":
             return self._token_pages(where, fields, PAGE)
         return self._pages_by_id(where, fields)
 
     def ids(self, where: str) -> dict[int, str]:
-        """The ids a query finds, and their keys, listed in another way than `pages` lists them where there is one."""
+        """The ids and keys a query finds, listed by another method than that of `pages` where Jira has one."""
         if self.about.kind == "cloud":
             pages = self._token_pages(where, ["id"], ID_PAGE["cloud"])
             return {issue_id(issue): str(issue.get("key") or "") for page in pages for issue in page}
@@ -136,8 +136,8 @@ class JiraClient:
                     body = {"issueIdsOrKeys": [str(one) for one in some], "fields": list(fields)}
                     answer = self._query("issues", "issue/bulkfetch", body)
                     issues = _objects(answer.get("issues"), "issues")
-                    if answer.get("issueErrors"):  # issues that are there and could not be given just now
-                        raise ReadError(self._table("issues"), "some issues could not be given")
+                    if answer.get("issueErrors"):  # issues that exist, but could not be returned just now
+                        raise ReadError(self._table("issues"), "some issues could not be returned")
                 else:
                     issues = self._pages_by_ids(some, fields=list(fields))
             found |= {issue_id(issue): issue for issue in issues if issue_id(issue) in set(some)}
@@ -152,7 +152,7 @@ class JiraClient:
             return _objects(answer.get("issues"), "issues")[:limit]
 
     def issue(self, key: str, fields: Sequence[str]) -> Issue | None:
-        """One issue by its key or id; None when there is none, or none to see."""
+        """One issue by its key or id; None when there is none, or it is not visible."""
         with self._reading("issue"):
             try:
                 path = self._path(f"issue/{key}")
@@ -175,10 +175,8 @@ class JiraClient:
         seen = self.projects()
         if hidden := sorted(set(self.instance.projects) - set(seen)):
             raise ReadError(self._table("projects"), f"not visible to the account: {', '.join(hidden)}")
-        read = sorted(self.instance.projects or seen)
-        return (
-            f"{self.about.kind}, takes the login (time zone {self.about.time_zone}); reads {', '.join(read) or 'none'}"
-        )
+        read = ", ".join(sorted(self.instance.projects or seen)) or "none"
+        return f"{self.about.kind}, accepts the login (time zone {self.about.time_zone}); reads {read}"
 
     def close(self) -> None:
         """Close the connections."""
@@ -190,7 +188,7 @@ class JiraClient:
             yield _objects(answer.get("issues"), "issues")
 
     def _by_token(self, table: str, path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Every answer of a Cloud's call whose next page is asked for by a token; the same body is sent again."""
+        """Every answer of a Cloud call that pages by token; the body stays the same."""
         tokens = set[str]()
         while True:
             with self._reading(table, continued=bool(tokens)):
@@ -202,12 +200,12 @@ class JiraClient:
                     raise ReadError(self._table(table), "more pages follow, but the answer holds no token")
                 return
             if not isinstance(token, str) or token in tokens:
-                raise ReadError(self._table(table), "the token of the next page came twice, or is none")
+                raise ReadError(self._table(table), "the token of the next page came twice, or is not a token")
             tokens.add(token)
             body = {**body, "nextPageToken": token}
 
     def _query(self, table: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a question that is sent as a body."""
+        """The answer to a query that is sent as a body."""
         path = self._path(name)
         return _object(self.http.query(path, body, endpoint=path), table)
 
@@ -238,7 +236,7 @@ class JiraClient:
             raise ReadError(self._table("issues"), do) from None
 
     def _pages_by_ids(self, ids: Sequence[int], **asked: Any) -> list[Issue]:
-        """A Data Center's issues of these ids, in as many pages as it makes; ids that are none are no error."""
+        """A Data Center's issues of these ids, in as many pages as it makes of them; unknown ids are not an error."""
         jql = f"id in ({','.join(map(str, ids))}) ORDER BY id ASC"
         body = {"jql": jql, "validateQuery": False, **asked}
         return list(self._offset_pages(self._path("search"), body, "issues", len(ids), self._search))
@@ -276,7 +274,7 @@ class JiraClient:
         logs: dict[int, Log] = {}
         for one, issue in issues.items():
             logs[one] = _whole_log(issue)
-            if logs[one].histories is None:  # cut in a listing; alone it may come whole
+            if logs[one].histories is None:  # truncated in a listing; on its own it may be complete
                 path, params = self._path(f"issue/{one}"), {"fields": "updated", "expand": "changelog"}
                 alone = self.http.get(path, params, endpoint=self._path("issue/{id}"))
                 logs[one] = _whole_log(_object(alone, "changelogs"))
@@ -346,7 +344,7 @@ def batches(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 
 def _object(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ReadError(f"jira {what}", "the answer is no object")
+        raise ReadError(f"jira {what}", "the answer is not an object")
     return value
 
 

@@ -17,7 +17,7 @@ ISSUES, PRESENCE = "jira/issues", "jira/presence"
 LATE_AFTER = 4
 """Intervals of the schedule after which a partition is late."""
 COUNT_SHARE = 0.01
-"""A Cloud's own count is approximate: a difference below this share is none."""
+"""A Cloud's own count is approximate: a difference below this share is ignored."""
 MOST_NAMED = 20
 
 

@@ -260,11 +260,11 @@ def _schedule(timing: TimingSettings, job: Any, cron: str, about: str) -> dg.Sch
                 return dg.SkipReason(f"reading Jira is paused by {pause['who']}: {pause['why']}")
             if active := session.book.runs(active=True):
                 first = active[-1]
-                return dg.SkipReason(f"a read goes on: {first['kind']} of {first['instance']}|{first['project']}")
+                return dg.SkipReason(f"a read is running: {first['kind']} of {first['instance']}|{first['project']}")
             if going_on := context.instance.get_runs(
                 dg.RunsFilter(tags=JIRA_TAG, statuses=NOT_FINISHED_STATUSES), limit=1
             ):
-                return dg.SkipReason(f"the last run still goes on: {going_on[0].run_id[:8]}")
+                return dg.SkipReason(f"the last run is still running: {going_on[0].run_id[:8]}")
             keys = session.partition_keys() or session.refresh_partitions()[0]
         if not keys:
             return dg.SkipReason("no project is configured or visible: see `safetyamp doctor`")

@@ -283,7 +283,7 @@ class JiraBook:
     # Pause
 
     def pause(self, who: str, why: str) -> dict[str, Any]:
-        """Stop reads between two pages, and start none, until `resume`. A pause that lasts is kept and returned."""
+        """Stop reads between two pages, and start none, until `resume`. A pause in force is kept and returned."""
         if not why.strip():
             raise Refusal("--reason must say something")
         if (lasting := self.pause_state()) is None:
@@ -299,7 +299,7 @@ class JiraBook:
         return lasting
 
     def pause_state(self) -> dict[str, Any] | None:
-        """The pause that lasts."""
+        """The pause in force."""
         return self._first(sa.select(t.pauses).where(t.pauses.c.ended_at.is_(None)))
 
     # Runs

@@ -27,7 +27,7 @@ _COLUMN = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 def _column_name(name: str) -> str:
     if not _COLUMN.fullmatch(name):
-        raise ValueError("is no name of a column: use lower-case letters, digits and _, at most 63")
+        raise ValueError("is not a column name: use lower-case letters, digits and _, at most 63")
     if name in FIXED:
         raise ValueError("is a column that every row has; give this one another name")
     return name
@@ -252,7 +252,7 @@ _OLD_JOINS = {"space": " ", "comma": ", "}
 
 
 class _OldSource(BaseModel):
-    """Where the old document says that a value comes from; other keys are for its pages."""
+    """Where a value comes from in the old document; its other keys are for the old pages."""
 
     transition_name: str | None = None
     field_ids: tuple[str, ...] | None = None
@@ -271,7 +271,7 @@ class _OldSource(BaseModel):
 
 
 class _OldField(_OldSource):
-    """A field of the old document; what it says of one instance is under that instance's name."""
+    """A field of the old document; a source of one instance is under that instance's name."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -11,7 +11,7 @@ from safetyamp_pipelines.jira.scope import Run, Scope, running
 from safetyamp_pipelines.sync.model.errors import ReadError, Refusal
 
 OVERLAP = timedelta(minutes=5)
-"""Jira's index follows its issues after a while: this much before the watermark is read again."""
+"""Jira's index lags behind its issues: this much before the watermark is read again."""
 MOST_ROUNDS = 3
 
 
@@ -37,7 +37,7 @@ def window_of(since: str, until: str) -> Window:
 def read_issues(scope: Scope, project: str, *, window: Window | None = None, whole: bool = False) -> dict[str, Any]:
     """Read a partition and return its figures. Only a forward read that came to its end moves the watermark.
 
-    It is whole where there is no watermark yet, or where the mapping fills a column otherwise than it was filled last.
+    It is whole where there is no watermark yet, or where the mapping now fills a column in another way.
     Raises ReadError, Refusal, FatalCall, Paused.
     """
     with running(scope, "window" if window else "issues", project) as run:
@@ -66,10 +66,10 @@ def of_project(project: str) -> str:
 
 
 def whole_pages(client: JiraClient, where: str, fields: Sequence[str]) -> Iterator[list[Issue]]:
-    """Every issue of a query, some perhaps twice. Begun again once when the way to the next page is lost.
+    """Every issue of a query, some perhaps twice. Starts over once when the next page can no longer be reached.
 
-    Pages of a moving set can shift over an issue. So what took several pages is listed once more by its ids, and what
-    is new in that list is fetched, until nothing is.
+    While issues change, an issue can slip between two pages. What took several pages is therefore listed once more by
+    id, and what is new in that list is fetched, until nothing is.
     """
     seen: set[int] = set()
     pages, is_again = 0, False

@@ -40,7 +40,7 @@ def instances_of(settings: Settings) -> list[Instance]:
     found, problems = [], []
     for place, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict):
-            raise _wrong(variable, f"entry {place} is no object")
+            raise _wrong(variable, f"entry {place} is not an object")
         name = str(entry.get("name") or f"number {place}")
         if "token" not in entry and isinstance(tokens, dict) and name in tokens:
             entry = {**entry, "token": tokens[name]}
@@ -61,7 +61,7 @@ def instances_of(settings: Settings) -> list[Instance]:
 
 
 def _entries(settings: Settings) -> tuple[str, list[Any]]:
-    """The variable that names the instances, and what it says of each."""
+    """The variable that names the instances, and its entries."""
     if settings.jira_instances is not None:
         variable, text = "JIRA_INSTANCES", settings.jira_instances.get_secret_value()
     elif settings.jira_config_file is not None:
@@ -75,7 +75,7 @@ def _entries(settings: Settings) -> tuple[str, list[Any]]:
         ]
     entries = _json(variable, text)
     if not isinstance(entries, list):
-        raise _wrong(variable, "is no list")
+        raise _wrong(variable, "is not a list")
     return variable, entries
 
 
@@ -83,7 +83,7 @@ def _json(variable: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise _wrong(variable, "is no JSON") from None
+        raise _wrong(variable, "is not JSON") from None
 
 
 def _wrong(variable: str, what: str) -> SettingsError:

@@ -66,7 +66,7 @@ def _gone(run: Run, unlisted: set[int], present: int | None, asked_at: datetime)
     for some in batches(sorted(unlisted), ASKED_AT_ONCE - 1):
         answer = run.scope.client.by_ids({*some, *control}, run.scope.fields)
         if not control <= set(answer):
-            raise ReadError(f"jira {run.scope.instance} {run.project}", "an issue that was listed is not given")
+            raise ReadError(f"jira {run.scope.instance} {run.project}", "an issue that was listed is not returned")
         found |= {one: issue for one, issue in answer.items() if one in unlisted}
     if not unlisted:
         return {}

@@ -26,7 +26,7 @@ FIGURES = ("created", "updated", "gone", "untyped", "changes")
 
 
 def status_of(book: JiraBook, now: datetime) -> dict[str, Any]:
-    """The pause, what goes on with how long it still takes, and every partition with its watermark and last failure."""
+    """The pause, running reads with the time left, and every partition with its watermark and last failure."""
     newest = book.newest()
     return {
         "paused": plain(book.pause_state()),

@@ -19,7 +19,7 @@ FORGOTTEN = "[forgotten]"
 
 
 def forget_names(book: JiraBook, names: Iterable[str]) -> tuple[dict[str, int], bool]:
-    """The same for all by which a person is known, as far as they are long enough to mean nobody else."""
+    """The same for every name and address of a person that is long enough to mean nobody else."""
     counts, is_erased = Counter({"jira_issues": 0, "jira_changes": 0}), True
     for name in names:
         if len(name.strip()) >= SHORTEST:
@@ -38,7 +38,7 @@ def forget_in_jira(book: JiraBook, who: str) -> tuple[dict[str, int], bool]:
     with book.writing() as db:
         for name in ("jira_issues", "jira_changes"):
             known = t.metadata.tables[name]
-            # As the database has it, so that columns which left the mapping are reached, too.
+            # As the database has it, to include columns that have left the mapping.
             table = sa.Table(name, sa.MetaData(), *(column.copy() for column in known.columns), autoload_with=db)
             counts[name] = _erase(db, table, who.strip(), lambda text: found.sub(FORGOTTEN, text))
         mark_freed(db)

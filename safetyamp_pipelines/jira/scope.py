@@ -28,7 +28,7 @@ SYSTEM_FIELDS = ("created", "updated", "project")
 
 
 class Paused(Refusal):
-    """Reading Jira is paused: nothing begins, and what goes on stops between two pages."""
+    """Reading Jira is paused: no read starts, and a running one stops between two pages."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Scope:
 
 @dataclass
 class Run:
-    """A read that goes on. `counts` becomes its figures; `check` is asked between two pages."""
+    """A running read. `counts` becomes its figures; `check` is asked between two pages."""
 
     scope: Scope
     project: str
@@ -125,7 +125,7 @@ class Run:
 
 @contextmanager
 def running(scope: Scope, kind: str, project: str) -> Iterator[Run]:
-    """Hold the partition's lease and keep the run's row while the body reads; a failure is noted and passes on."""
+    """Hold the partition's lease and keep the run's row while the body reads; a failure is recorded and raised."""
     lease_of = lease_name(scope.instance, project)
     try:
         holder = f"{kind} of run {scope.run_id} on {this_process()}"

@@ -95,7 +95,7 @@ def _integer(raw: Any) -> int:
             raise Untyped("holds no number" if not runs else "holds several numbers")
         number = Decimal(runs[0])
     if number != number.to_integral_value():
-        raise Untyped("is no whole number")
+        raise Untyped("is not a whole number")
     if abs(number) > _LARGEST:
         raise Untyped("is larger than a column can hold")
     return int(number)
@@ -104,7 +104,7 @@ def _integer(raw: Any) -> int:
 def _number(raw: Any) -> Decimal:
     number = _decimal(raw)
     if number is None:
-        raise Untyped("is no number")
+        raise Untyped("is not a number")
     return number
 
 
@@ -128,7 +128,7 @@ def _date(raw: Any) -> date:
     try:
         return datetime.fromisoformat(plain_text(raw)).date()
     except ValueError:
-        raise Untyped("is no date") from None
+        raise Untyped("is not a date") from None
 
 
 def moment(raw: Any) -> datetime:
@@ -140,7 +140,7 @@ def moment(raw: Any) -> datetime:
         if found.tzinfo is not None:
             return found.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
-        raise Untyped("is no point in time") from None
+        raise Untyped("is not a point in time") from None
     raise Untyped("is a time without a time zone")
 
 

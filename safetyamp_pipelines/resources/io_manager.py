@@ -62,7 +62,7 @@ class SnapshotIOManager(dg.ConfigurableIOManager):
         elif isinstance(obj, Storable):
             manifest, payload, kind = dict(obj.manifest()), obj.to_bytes(), type(obj).__name__
         else:
-            raise SnapshotError(f"{name} returned {type(obj).__name__}, which is no Snapshot and has no to_bytes")
+            raise SnapshotError(f"{name} returned {type(obj).__name__}, which is not a Snapshot and has no to_bytes")
         kept = name
         if isinstance(obj, Plan) and is_trial(context.step_context.dagster_run):
             kept = trial_name(obj.entity)
@@ -107,7 +107,7 @@ class SnapshotIOManager(dg.ConfigurableIOManager):
         return value
 
     def _keep(self, ref: SnapshotRef, value: Any) -> None:
-        """Keep it as the one used last, and let go of those not used for longest once all are too much."""
+        """Keep it as the one used last, and drop the least recently used ones while all together are too large."""
         self._kept.pop(ref.path, None)
         self._kept[ref.path] = (value, ref.size)
         while sum(size for _, size in self._kept.values()) > MOST_BYTES:

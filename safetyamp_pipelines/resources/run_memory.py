@@ -1,4 +1,4 @@
-"""Where the events of a run are kept that has no DAGSTER_HOME: in a list, for as long as the process lives.
+"""The events of a run without DAGSTER_HOME: kept in a list, for as long as the process lives.
 
 Dagster's own memory is two SQLite databases: each event is written as text, and parsed again for each step that asks
 for its inputs. That was a third of what a sync of a small company costs.

@@ -19,7 +19,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 DIAGNOSIS = "diagnosis"
 BY_CHECK = "DagsterAssetCheckFailedError"
 BY_INTERRUPT = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
-"""What a step says that was asked to end: by its node, or by Dagster after the longest time a run may take."""
+"""What a step reports that was asked to stop: by its node, or by Dagster after the longest time a run may take."""
 
 log = get_logger(__name__)
 
@@ -64,7 +64,7 @@ def diagnosis_of(failure: StepFailureData) -> Diagnosis:
 
 
 def diagnosis_of_error(error: SerializableErrorInfo | None) -> Diagnosis:
-    """What an error of Dagster's own is: only its kind is repeated, for its words may be anybody's."""
+    """An error of Dagster's own by its class alone, since its text may hold anything."""
     names = list(_class_names(error)) or ["unknown error"]
     if names[0] == BY_CHECK:
         return Diagnosis(

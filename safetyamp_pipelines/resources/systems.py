@@ -146,7 +146,7 @@ class _Calling(_Held):
     _recorder: CallRecorder | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Know the run."""
+        """Remember the run, under which the calls are recorded."""
         self._run_id = context.run_id or ""
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:

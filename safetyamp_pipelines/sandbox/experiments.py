@@ -104,7 +104,7 @@ EXPERIMENTS: dict[str, Callable[[Companies, str], str]] = {
 
 
 def experiment(box: Companies, name: str, argument: str = "") -> str:
-    """Do it, and what to look at next. Raises ValueError for none of that name."""
+    """Run it, and say what to look at next. Raises ValueError for an unknown name."""
     if name not in EXPERIMENTS:
         raise ValueError(f"there is no experiment {name}: there are {', '.join(EXPERIMENTS)}")
     return EXPERIMENTS[name](box, argument)

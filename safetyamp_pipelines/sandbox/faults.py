@@ -62,7 +62,7 @@ class FaultRule:
         try:
             re.compile(self.path_regex)
         except re.error as error:
-            raise ValueError(f"path_regex is no regular expression: {error}") from error
+            raise ValueError(f"path_regex is not a regular expression: {error}") from error
 
     def matches(self, system: str, method: str, path: str, query: str) -> bool:
         """Whether this request is one the rule counts."""

@@ -183,7 +183,7 @@ class JiraState:
         self.edit(issue, status=status)
 
     def delete(self, issue: int) -> None:
-        """The issue is no more."""
+        """Delete the issue."""
         with self.lock:
             del self.issues[issue]
 

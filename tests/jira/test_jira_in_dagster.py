@@ -158,4 +158,4 @@ def test_a_tick_is_skipped_while_reading_is_paused_or_goes_on(
     with jiras.session() as session:
         session.book.resume("Ada")
         session.book.start_run("issues", "cloud", "OPS", run_id="x", cause="shell")
-    assert "a read goes on" in str(tick(defs, instance, jiras, "jira_sync_schedule"))
+    assert "a read is running" in str(tick(defs, instance, jiras, "jira_sync_schedule"))

@@ -71,7 +71,7 @@ def test_a_preview_shows_before_and_after_and_writes_nothing(read: Jiras, instan
     first, *others = found["issues"]
     assert len(others) == 2
     assert first["columns"]["summary"] == {"before": "A pump of Ada Sample, 100%", "after": "now"}
-    assert first["untyped"]["story"] == "is no whole number"
+    assert first["untyped"]["story"] == "is not a whole number"
     assert first["absent"] == ["wrong"]
     assert read.rows() == before
 

@@ -241,7 +241,7 @@ def test_what_cannot_be_kept_is_refused(world: World) -> None:
     def text() -> str:
         return "text"
 
-    with pytest.raises(dg.Failure, match="text returned str, which is no Snapshot"):
+    with pytest.raises(dg.Failure, match="text returned str, which is not a Snapshot"):
         dg.materialize([text], resources={"io_manager": world.manager}, instance=world.instance)
 
 
