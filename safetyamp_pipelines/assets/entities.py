@@ -23,7 +23,6 @@ from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
 from safetyamp_pipelines.resources.keys import (
     BY_ITSELF,
     CAUSE_TAG,
-    OBSERVED,
     OWNERS,
     PLAN_CHECKS,
     POOL,
@@ -39,6 +38,7 @@ from safetyamp_pipelines.resources.step_failures import diagnosed, failure_of
 from safetyamp_pipelines.resources.systems import LedgerResource, SafetyAmp, SettingsResource
 from safetyamp_pipelines.settings.logs import get_logger, log_context
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, asset_name, references
+from safetyamp_pipelines.sync.model.columns import OBSERVED
 from safetyamp_pipelines.sync.model.errors import Resting
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Snapshot

@@ -11,9 +11,10 @@ from datetime import timedelta
 
 import dagster as dg
 
-from safetyamp_pipelines.resources.keys import OBSERVED, asset_key
+from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.settings.loading import TimingSettings
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, asset_name
+from safetyamp_pipelines.sync.model.columns import OBSERVED
 
 GROUPS = {"viewpoint", "entra", "samsara", OBSERVED, "safetyamp"}
 """What is read and what is written. Plans are of the age of what they are made from."""

@@ -12,10 +12,10 @@ from typing import Any
 
 import dagster as dg
 
-from safetyamp_pipelines.operations.plan_step import observed_tables
 from safetyamp_pipelines.resources.io_manager import SnapshotIOManager
-from safetyamp_pipelines.resources.keys import OBSERVED, asset_key, input_name
+from safetyamp_pipelines.resources.keys import asset_key, input_name
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
+from safetyamp_pipelines.sync.model.columns import OBSERVED
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 
@@ -65,7 +65,7 @@ class Lane:
     @cached_property
     def unread(self) -> dict[str, str]:
         """What this run was to read or plan before and did not, each with the reason."""
-        names = [*self._spec.sources, *observed_tables(self._spec), *(f"plan/{name}" for name in self._spec.after)]
+        names = [*self._spec.snapshots, *(f"plan/{name}" for name in self._spec.after)]
         found = {name: self._why_not(name) for name in names if name not in self._values}
         return {name: why for name, why in found.items() if why is not None}
 

@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from safetyamp_pipelines.operations.decisions import LASTS, Decider, approve_held
+from safetyamp_pipelines.operations.plan_step import LEAST_CHARACTERS
 from safetyamp_pipelines.sync.entities.registry import BY_NAME
 from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.plan import Plan
@@ -15,7 +16,6 @@ from safetyamp_pipelines.sync.model.plan import Plan
 if TYPE_CHECKING:
     from safetyamp_pipelines.ledger import Ledger
 
-LEAST_CHARACTERS = 8
 LOGIN = "the Dagster UI"
 """The login of every approval given in a run: Dagster itself knows no users."""
 

@@ -8,11 +8,12 @@ import dagster as dg
 
 from safetyamp_pipelines.operations.local_time import duration
 from safetyamp_pipelines.operations.progress import ProgressReporter
-from safetyamp_pipelines.resources.keys import OBSERVED, OWNERS, asset_key, now_text
+from safetyamp_pipelines.resources.keys import OWNERS, asset_key, now_text
 from safetyamp_pipelines.resources.step_failures import diagnosed
 from safetyamp_pipelines.resources.systems import Graph, LedgerResource, SafetyAmp, Samsara, SettingsResource, Viewpoint
 from safetyamp_pipelines.settings.logs import log_context
 from safetyamp_pipelines.sync.entities.registry import TABLES
+from safetyamp_pipelines.sync.model.columns import OBSERVED
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 
 VIEWPOINT = {

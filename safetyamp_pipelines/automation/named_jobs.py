@@ -8,7 +8,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from safetyamp_pipelines.assets.reports import DAILY_CHANGES
-from safetyamp_pipelines.resources.keys import CAUSE_TAG, OBSERVED, SYNC_TAG, TRIAL_TAG, asset_key
+from safetyamp_pipelines.resources.keys import CAUSE_TAG, SYNC_TAG, TRIAL_TAG, asset_key
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name
 from safetyamp_pipelines.sync.model.columns import SOURCES
 from safetyamp_pipelines.sync.model.spec import EntitySpec
@@ -20,8 +20,7 @@ def plan_keys(entities: Iterable[EntitySpec]) -> list[dg.AssetKey]:
     """The plans of these entities, the plans before them, and every snapshot they read."""
     wanted = {other.name: other for spec in entities for other in (spec, *(BY_NAME[name] for name in spec.after))}
     names = {f"plan/{name}" for name in wanted}
-    for spec in wanted.values():
-        names |= {*spec.sources, *(f"{OBSERVED}/{table}" for table in spec.observed)}
+    names |= {table for spec in wanted.values() for table in spec.snapshots}
     return sorted(map(asset_key, names | _read_together(names)), key=lambda key: list(key.path))
 
 

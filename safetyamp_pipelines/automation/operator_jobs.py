@@ -32,6 +32,13 @@ MOST_KEYS = 100
 """Keys listed in the metadata of one run."""
 
 
+class DecisionConfig(dg.Config):
+    """What is recorded of every decision."""
+
+    reason: str = Field(description="Why; it is kept for ever.")
+    by: str = Field(description="Your name; it is kept for ever.")
+
+
 class PauseConfig(dg.Config):
     """Why syncing is paused, and by whom."""
 
@@ -52,16 +59,14 @@ class RetryConfig(dg.Config):
     key: str = Field(default="", description="The source key, such as an employee number; empty: all of the entity.")
 
 
-class ApproveConfig(dg.Config):
+class ApproveConfig(DecisionConfig):
     """Which changes that a guard holds may be pushed after all."""
 
     plan: str = Field(description="The hash of the changes, at least 8 characters of it; the check `guards` shows it.")
-    reason: str = Field(description="Why they are right; it is kept for ever.")
-    by: str = Field(description="Your name; it is kept for ever.")
     hours: int = Field(default=24, ge=1, le=168, description="How long the approval is valid.")
 
 
-class RefuseConfig(dg.Config):
+class RefuseConfig(DecisionConfig):
     """Which changes that a guard holds stay unpushed."""
 
     changes: str = Field(
@@ -69,11 +74,9 @@ class RefuseConfig(dg.Config):
     )
     keys: list[str] = Field(default=[], description="Only these source keys; empty: all of them.")
     until: str = Field(default="", description="Ask again then, such as 2026-12-01; empty: not until they change.")
-    reason: str = Field(description="Why; it is kept for ever.")
-    by: str = Field(description="Your name; it is kept for ever.")
 
 
-class DecideConfig(dg.Config):
+class DecideConfig(DecisionConfig):
     """What becomes of one record that waits for a person."""
 
     entity: str = Field(description="departments, jobs, titles, employees or vehicles.")
@@ -84,18 +87,14 @@ class DecideConfig(dg.Config):
     )
     safetyamp_id: str = Field(default="", description="With link: the id of the record in SafetyAmp.")
     until: str = Field(default="", description="With later: when to ask again, such as 2026-12-01.")
-    reason: str = Field(description="Why; it is kept for ever.")
-    by: str = Field(description="Your name; it is kept for ever.")
 
 
-class LinkConfig(dg.Config):
+class LinkConfig(DecisionConfig):
     """Which SafetyAmp record a source record is."""
 
     entity: str = Field(description="departments, jobs, titles, employees or vehicles.")
     key: str = Field(description="The source key, such as an employee number.")
     safetyamp_id: str = Field(description="The id of the record in SafetyAmp.")
-    reason: str = Field(description="Why; it is kept for ever.")
-    by: str = Field(description="Your name; it is kept for ever.")
 
 
 class UndoConfig(dg.Config):
@@ -141,14 +140,11 @@ def approve(
     context: dg.OpExecutionContext, config: ApproveConfig, sync_settings: SettingsResource, ledger: LedgerResource
 ) -> None:
     """A change that differs by then needs an approval of its own."""
-    _require_words(reason=config.reason, by=config.by)
     given = decisions.approve(
         snapshot_store(sync_settings.get()),
         ledger.get(),
         config.plan,
-        who=config.by,
-        login=LOGIN,
-        reason=config.reason,
+        _decider(config),
         lasts=timedelta(hours=config.hours),
     )
     refused_by = "\n".join(f"{one['guard']}: {one['figures']}" for one in given["refused"])
@@ -164,7 +160,7 @@ def refuse(
     context: dg.OpExecutionContext, config: RefuseConfig, sync_settings: SettingsResource, ledger: LedgerResource
 ) -> None:
     """Nobody is asked about them meanwhile."""
-    settings, by = sync_settings.get(), _decider(config.reason, config.by)
+    settings, by = sync_settings.get(), _decider(config)
     until = moment_of(config.until, settings.sync_config().schedule.timezone) if config.until else None
     store = snapshot_store(settings)
     found = decisions.set_aside(store, ledger.get(), config.changes, by, until=until, keys=config.keys)
@@ -180,7 +176,7 @@ def decide_about(
     context: dg.OpExecutionContext, config: DecideConfig, sync_settings: SettingsResource, ledger: LedgerResource
 ) -> None:
     """The next plan follows the decision."""
-    settings, by = sync_settings.get(), _decider(config.reason, config.by)
+    settings, by = sync_settings.get(), _decider(config)
     if config.choice == "undo":
         entity = entity_named(config.entity).name
         _decided(context, decisions.undo_decision(ledger.get(), entity, config.key, by.who))
@@ -198,7 +194,7 @@ def link(
     context: dg.OpExecutionContext, config: LinkConfig, sync_settings: SettingsResource, ledger: LedgerResource
 ) -> None:
     """The next plan matches it by that link."""
-    by, stored = _decider(config.reason, config.by), _stored(config.entity, sync_settings.get(), ledger.get())
+    by, stored = _decider(config), _stored(config.entity, sync_settings.get(), ledger.get())
     _decided(context, decisions.link_record(stored, ledger.get(), config.key, config.safetyamp_id, by))
 
 
@@ -228,106 +224,67 @@ def undo(
         raise dg.Failure(undone_text, allow_retries=False)
 
 
-def _form(step: str, **fields: str | int | bool | list[str]) -> dict[str, Any]:
-    """The run config with which the launchpad opens."""
-    return {"ops": {step: {"config": fields}}}
-
-
-@dg.job(
-    config=_form("pause", reason="", by=""),
-    tags=TAGS,
-    description="Pause syncing: a running push stops between two calls, and none starts.",
-)
-def pause_syncing() -> None:
-    """As `safetyamp pause`."""
-    pause()
-
-
-@dg.job(
-    config=_form("resume", by=SOMEBODY),
-    tags=TAGS,
-    description="End the pause: the next tick of the schedule syncs again.",
-)
-def resume_syncing() -> None:
-    """As `safetyamp resume`."""
-    resume()
-
-
-@dg.job(
-    config=_form("retry", entity="", key=""),
-    tags=TAGS,
-    description="Retry records that SafetyAmp refused, once you have corrected them.",
-)
-def retry_failures() -> None:
-    """As `safetyamp failures retry`."""
-    retry()
-
-
-@dg.job(
-    config=_form("approve", plan="", reason="", by="", hours=24),
-    tags=TAGS,
-    description="Approve changes that a guard holds, after you have looked at them.",
-)
-def approve_plan() -> None:
-    """As `safetyamp approve`."""
-    approve()
-
-
-@dg.job(
-    config=_form("refuse", changes="", keys=[], until="", reason="", by=""),
-    tags=TAGS,
-    description="Do not push changes that a guard holds, until they change or until a time.",
-)
-def refuse_changes() -> None:
-    """As `safetyamp refuse` and `later`."""
-    refuse()
-
-
-@dg.job(
-    config=_form("decide", entity="", key="", choice="", safetyamp_id="", until="", reason="", by=""),
-    tags=TAGS,
-    description="Decide about one record that waits for a person; the next plan follows it.",
-)
-def decide_record() -> None:
-    """As `safetyamp decide`."""
-    decide_about()
-
-
-@dg.job(
-    config=_form("link", entity="", key="", safetyamp_id="", reason="", by=""),
-    tags=TAGS,
-    description="Link a source record to a SafetyAmp record.",
-)
-def link_record() -> None:
-    """As `safetyamp link`."""
-    link()
-
-
-@dg.job(
-    config=_form("undo", session=0, reason="", by="", dry_run=True),
-    tags={**TAGS, SYNC_TAG: "push"},
-    description="Undo one push, field by field, where SafetyAmp still has what it wrote. Pauses syncing.",
-)
-def undo_session() -> None:
-    """As `safetyamp undo`."""
-    undo()
+def _job(
+    name: str, step: dg.OpDefinition, description: str, *blank: str, tags: Mapping[str, str] = TAGS, **filled: Any
+) -> dg.JobDefinition:
+    """The job of that one step. The launchpad opens with a form of the fields that are `blank`, and the `filled`."""
+    form = {**dict.fromkeys(blank, ""), **filled}
+    graph = dg.GraphDefinition(name, node_defs=[step])
+    return graph.to_job(config={"ops": {step.name: {"config": form}}}, tags=tags, description=description)
 
 
 OPERATOR_JOBS = [
-    pause_syncing,
-    resume_syncing,
-    retry_failures,
-    approve_plan,
-    refuse_changes,
-    decide_record,
-    link_record,
-    undo_session,
+    _job(
+        "pause_syncing",
+        pause,
+        "Pause syncing: a running push stops between two calls, and none starts.",
+        *("reason", "by"),
+    ),
+    _job("resume_syncing", resume, "End the pause: the next tick of the schedule syncs again.", by=SOMEBODY),
+    _job(
+        "retry_failures", retry, "Retry records that SafetyAmp refused, once you have corrected them.", "entity", "key"
+    ),
+    _job(
+        "approve_plan",
+        approve,
+        "Approve changes that a guard holds, after you have looked at them.",
+        *("plan", "reason", "by"),
+        hours=24,
+    ),
+    _job(
+        "refuse_changes",
+        refuse,
+        "Do not push changes that a guard holds, until they change or until a time.",
+        *("changes", "until", "reason", "by"),
+        keys=[],
+    ),
+    _job(
+        "decide_record",
+        decide_about,
+        "Decide about one record that waits for a person; the next plan follows it.",
+        *("entity", "key", "choice", "safetyamp_id", "until", "reason", "by"),
+    ),
+    _job(
+        "link_record",
+        link,
+        "Link a source record to a SafetyAmp record.",
+        *("entity", "key", "safetyamp_id", "reason", "by"),
+    ),
+    _job(
+        "undo_session",
+        undo,
+        "Undo one push, field by field, where SafetyAmp still has what it wrote. Pauses syncing.",
+        *("reason", "by"),
+        tags={**TAGS, SYNC_TAG: "push"},
+        session=0,
+        dry_run=True,
+    ),
 ]
 
 
-def _decider(reason: str, by: str) -> decisions.Decider:
-    _require_words(reason=reason, by=by)
-    return decisions.Decider(by, LOGIN, reason)
+def _decider(config: DecisionConfig) -> decisions.Decider:
+    _require_words(reason=config.reason, by=config.by)
+    return decisions.Decider(config.by, LOGIN, config.reason)
 
 
 def _stored(entity: str, settings: Settings, ledger: Ledger) -> Stored:

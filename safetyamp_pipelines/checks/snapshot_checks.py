@@ -11,9 +11,10 @@ import dagster as dg
 
 from safetyamp_pipelines.checks.column_checks import judge_schema
 from safetyamp_pipelines.checks.judged import Judged, Level, judged_checks, worst
-from safetyamp_pipelines.resources.keys import OBSERVED, asset_key
+from safetyamp_pipelines.resources.keys import asset_key
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sync.entities.registry import SCHEMAS
+from safetyamp_pipelines.sync.model.columns import OBSERVED
 from safetyamp_pipelines.sync.model.snapshot import Snapshot
 from safetyamp_pipelines.sync.rules.limits import RowCountLimits
 

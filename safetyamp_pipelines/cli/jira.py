@@ -36,6 +36,7 @@ from safetyamp_pipelines.jira.partitions import JiraSession, Outcome
 from safetyamp_pipelines.jira.questions import history_of, issue_of, render_status, statistics_of, status_of
 from safetyamp_pipelines.jira.redaction import forget_in_jira
 from safetyamp_pipelines.jira.values import ColumnType
+from safetyamp_pipelines.operations.decisions import Decider
 from safetyamp_pipelines.operations.forget.forgetting import STILL_IN_FILE
 from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
@@ -104,10 +105,8 @@ def presence(
         keys, found = _chosen(session, partitions)
         if approve:
             require_text(reason=reason)
-            who, login = by or login_name(), login_name()
-            if (
-                given := session.book.approve_gone(session.ledger, approve, who=who, login=login, reason=reason)
-            ) is None:
+            decider = Decider(by or login_name(), login_name(), reason)
+            if (given := session.book.approve_gone(session.ledger, approve, decider)) is None:
                 raise Refusal("give the hash that `safetyamp jira status` shows (8 characters at least)")
             keys = [given["partition"]]
         outcomes = session.read("presence", keys)

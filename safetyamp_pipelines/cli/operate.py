@@ -23,14 +23,15 @@ from safetyamp_pipelines.cli.shell import (
     with_ledger,
 )
 from safetyamp_pipelines.jira.book import open_book
-from safetyamp_pipelines.operations.decisions import approve as approve_held
 from safetyamp_pipelines.operations.decisions import (
+    Decider,
     decide,
     failures_of,
     render_failure,
     render_unlinked,
     unlinked_of,
 )
+from safetyamp_pipelines.operations.decisions import approve as approve_held
 from safetyamp_pipelines.operations.decisions import unlink as forget_link
 from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
@@ -58,14 +59,14 @@ def approve(
     with with_ledger(as_json) as (ledger, settings):
         require_text(reason=reason)
         zone = settings.sync_config().schedule.timezone
-        people, lasts = {"who": by or login_name(), "login": login_name(), "reason": reason}, timedelta(hours=hours)
+        decider, lasts = Decider(by or login_name(), login_name(), reason), timedelta(hours=hours)
         try:
-            given = approve_held(snapshot_store(settings), ledger, changes, **people, lasts=lasts, keys=key or ())
+            given = approve_held(snapshot_store(settings), ledger, changes, decider, lasts=lasts, keys=key or ())
         except PlanRefused:  # what no plan holds, Jira may; that it cannot be asked is no matter of a plan
             if not settings.has_jira:
                 raise
             with closing(open_book(settings)) as book:
-                found = book.approve_gone(ledger, changes, key or (), **people, lasts=lasts)
+                found = book.approve_gone(ledger, changes, decider, key or (), lasts)
             if found is None:
                 raise
             given = found

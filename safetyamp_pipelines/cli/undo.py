@@ -26,8 +26,9 @@ from safetyamp_pipelines.cli.shell import (
 )
 from safetyamp_pipelines.jira.book import open_book
 from safetyamp_pipelines.jira.redaction import forget_names
-from safetyamp_pipelines.operations.apply_step import Applying, apply_document, plan_named, render_applied
+from safetyamp_pipelines.operations.apply_step import Applying, apply_document, render_applied
 from safetyamp_pipelines.operations.forget.forgetting import Forgetting, render_forgotten
+from safetyamp_pipelines.operations.plan_step import plan_named
 from safetyamp_pipelines.operations.undo_step import Undoing, render_plan, render_undo, undo_document
 from safetyamp_pipelines.settings.loading import login_name
 from safetyamp_pipelines.sync.model.errors import PushStopped, Refusal

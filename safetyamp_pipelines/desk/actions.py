@@ -55,7 +55,7 @@ def approve(request: Request) -> Response:
     reason, who, spec = reason_of(request), request.state.user.name, spec_of(str(form.get("entity")))
     plan, wanted, by = desk.stored(spec).plan, str(form.get("set")), decisions.Decider(who, who, reason)
     if wanted == plan.hash:
-        given = decisions.approve(desk.store, desk.ledger, wanted, **vars(by), lasts=LASTS)
+        given = decisions.approve(desk.store, desk.ledger, wanted, by, lasts=LASTS)
         return done(f"/plan/{spec.name}", "first" if given["second_person"] else "approved")
     guard, picked = str(form.get("guard")), set(form.getlist("change"))
     if wanted != plan.held_hash(guard):

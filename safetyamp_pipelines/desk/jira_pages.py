@@ -20,6 +20,7 @@ from safetyamp_pipelines.jira.book import JiraBook, open_book
 from safetyamp_pipelines.jira.discovery import find_fields, preview, suggest_fields
 from safetyamp_pipelines.jira.field_mapping import MappingError, read_mapping
 from safetyamp_pipelines.jira.partitions import JiraSession
+from safetyamp_pipelines.operations.decisions import Decider
 from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
 
 MOST_RUNS, PAGE = 100, 50
@@ -112,7 +113,7 @@ def approve(request: Request) -> Response:
     form, who, reason = request.state.form, request.state.user.name, reason_of(request)
     wanted, keys, ledger = str(form.get("set", "")), form.getlist("key"), desk_of(request).ledger
     with _book(request) as book:
-        given = book.approve_gone(ledger, wanted, keys, who=who, login=who, reason=reason) if keys else None
+        given = book.approve_gone(ledger, wanted, Decider(who, who, reason), keys) if keys else None
     if given is None:
         raise Refusal("pick held issues; where others are held now, load the page again")
     return done("/jira", "gone")

@@ -27,8 +27,9 @@ from safetyamp_pipelines.jira.field_mapping import (
 from safetyamp_pipelines.jira.instances import Instance
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
 from safetyamp_pipelines.ledger.database import WRITES, described, open_engine, translated
-from safetyamp_pipelines.operations.decisions import LEAST_CHARACTERS
+from safetyamp_pipelines.operations.decisions import LASTS, Decider
 from safetyamp_pipelines.operations.plain import plain
+from safetyamp_pipelines.operations.plan_step import LEAST_CHARACTERS
 from safetyamp_pipelines.settings.model import Settings, text_of
 from safetyamp_pipelines.sync.model.errors import Refusal
 
@@ -245,12 +246,9 @@ class JiraBook:
         self,
         ledger: Ledger,
         wanted: str,
+        by: Decider,
         keys: Collection[str] = (),
-        *,
-        who: str,
-        login: str,
-        reason: str,
-        lasts: timedelta = timedelta(hours=24),
+        lasts: timedelta = LASTS,
     ) -> dict[str, Any] | None:
         """Let held issues be marked gone, all of them or those of some keys; `wanted` is the beginning of their hash.
         None where no such set is held. Raises Refusal for a key that is not in it."""
@@ -263,16 +261,12 @@ class JiraBook:
                 raise Refusal(f"{row['instance']}|{row['project']} holds nothing of {', '.join(strange)}")
             meant = [(key, one) for key, one in zip(held["keys"], held["ids"], strict=True) if not keys or key in keys]
             changes = [(key, gone_hash(row["instance"], one)) for key, one in meant]
-            given = ledger.approve_changes(
-                JIRA, changes, guard=GUARD, who=who, login=login, reason=reason, lasts=lasts
-            )[0]
+            given = ledger.approve_changes(JIRA, changes, guard=GUARD, **vars(by), lasts=lasts)[0]
             return {
                 "entity": JIRA,
                 "partition": f"{row['instance']}|{row['project']}",
                 "plan_hash": held["hash"],
-                "who": who,
-                "login": login,
-                "reason": reason,
+                **vars(by),
                 "at": plain(given.at),
                 "expires_at": plain(given.expires_at),
                 "keys": [key for key, _ in meant],

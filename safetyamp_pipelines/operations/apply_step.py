@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from safetyamp_pipelines.operations.direct_push import DirectPush
-from safetyamp_pipelines.operations.plan_step import kept_plans
 from safetyamp_pipelines.operations.push_step import Pushed
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, asset_name
 from safetyamp_pipelines.sync.model.errors import PlanRefused
-from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Outcome, Plan
+from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Plan
 from safetyamp_pipelines.sync.planning.proofs import allowed_rejections, rejected_of
 from safetyamp_pipelines.systems.snapshots.parquet import SNAPSHOT_KIND, snapshot_to_parquet
-from safetyamp_pipelines.systems.snapshots.store import SnapshotRef, SnapshotStore
-
-LEAST_CHARACTERS = 8
-NOT_DONE = (Outcome.FAILED, Outcome.BLOCKED, Outcome.STALE, Outcome.NOT_ATTEMPTED)
+from safetyamp_pipelines.systems.snapshots.store import SnapshotRef
 
 
 @dataclass(frozen=True)
@@ -64,23 +59,6 @@ class Applying(DirectPush):
             raise PlanRefused(str(plan.refusal()))
 
 
-def plan_named(store: SnapshotStore, wanted: str) -> SnapshotRef:
-    """The newest stored plan whose hash begins so. Raises PlanRefused for none, or for several."""
-    wanted = wanted.strip().lower()
-    if len(wanted) < LEAST_CHARACTERS:
-        raise PlanRefused(f"{wanted!r} is too short: give at least {LEAST_CHARACTERS} characters of the plan's hash")
-    found = {
-        str(ref.content["plan_hash"]): ref
-        for spec in ENTITIES
-        for ref in reversed(kept_plans(store, spec.name))
-        if str(ref.content["plan_hash"]).startswith(wanted)
-    }
-    if len(found) != 1:
-        what = "several plans begin" if found else "no stored plan begins"
-        raise PlanRefused(f"{what} with {wanted}: `safetyamp plan` shows the newest with their hashes")
-    return next(iter(found.values()))
-
-
 def apply_document(applied: Applied) -> dict[str, Any]:
     """The document of `apply --json`: counts as those of a sync, and each change that was left out with the reason."""
     plan, result = applied.plan, applied.pushed.result
@@ -91,17 +69,16 @@ def apply_document(applied: Applied) -> dict[str, Any]:
         if one.source_key in planned and one.outcome not in OUTCOME_OF.values()
     ]
     errors = [str(text) for text in (plan.refusal(), applied.pushed.error) if text is not None]
-    failed = any(verdict.outcome in NOT_DONE for verdict in result.verdicts)
     return {
         "applies": plan.hash,
         "entity": plan.entity,
         "session": applied.session_id,
-        "entities": {plan.entity: dict(sorted(Counter(str(one.outcome) for one in result.verdicts).items()))},
+        "entities": {plan.entity: result.counts()},
         "left_out": left_out,
         "writes": result.writes,
         "calls": applied.calls,
         "errors": [{"error": text} for text in errors],
-        "exit_code": 2 if errors and not result.writes else 1 if errors or failed else 0,
+        "exit_code": 2 if errors and not result.writes else 1 if errors or result.has_failed() else 0,
     }
 
 

@@ -16,7 +16,7 @@ from safetyamp_pipelines.operations.display import target_name
 from safetyamp_pipelines.operations.explain.search import names_of
 from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
-from safetyamp_pipelines.operations.plan_step import Stored
+from safetyamp_pipelines.operations.plan_step import Stored, long_enough
 from safetyamp_pipelines.operations.push_step import is_approved
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, writers
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
@@ -26,7 +26,6 @@ from safetyamp_pipelines.sync.model.tables import Id
 from safetyamp_pipelines.sync.planning.guards import SECOND
 from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
-LEAST_CHARACTERS = 8
 LASTS = timedelta(hours=24)
 """How long an approval is valid by default."""
 CHOICES = {
@@ -58,20 +57,12 @@ def newest_plans(store: SnapshotStore) -> list[Plan]:
 
 
 def approve(
-    store: SnapshotStore,
-    ledger: Ledger,
-    wanted: str,
-    *,
-    who: str,
-    login: str,
-    reason: str,
-    lasts: timedelta,
-    keys: Collection[str] = (),
+    store: SnapshotStore, ledger: Ledger, wanted: str, by: Decider, *, lasts: timedelta, keys: Collection[str] = ()
 ) -> dict[str, Any]:
     """Approve the changes that a guard holds, all of them or those of some source keys; `wanted` is the beginning of
     their hash. That of the plan of an undo approves the undo. Raises PlanRefused for what is held by nobody, and for
     what the same person has approved already where a second one must: `second_person` says so after the first."""
-    wanted, by = _long_enough(wanted), Decider(who, login, reason)
+    wanted = long_enough(wanted)
     if (found := _held_set(store, wanted, keys)) is not None:
         given, second = approve_held(ledger, found.plan, found.guard, found.changes, by, lasts)
         return {
@@ -83,9 +74,9 @@ def approve(
         }
     meant = refused_plan(store, wanted)
     by_now = {person_of(one.login) for one in ledger.standing_approvals()[0] if one.plan_hash == meant.hash}
-    if person_of(login) in by_now and not is_approved(meant, ledger):
+    if person_of(by.login) in by_now and not is_approved(meant, ledger):
         raise _second_missing(meant.hash)
-    approval = ledger.approve(meant.hash, meant.entity, who, reason, lasts, login=login)
+    approval = ledger.approve(meant.hash, meant.entity, by.who, by.reason, lasts, login=by.login)
     second = None if is_approved(meant, ledger) else SECOND
     keys = sorted({key for refused in meant.refused for key in refused.keys})
     return {**plain(approval), "keys": keys, "refused": plain(meant.refused), "second_person": second}
@@ -119,13 +110,14 @@ def set_aside(
 ) -> dict[str, Any]:
     """Leave the changes that a guard holds, all of them or those of some source keys, unpushed and ask nobody again:
     until they change, or `until` a time. `wanted` is as for `approve`. Raises PlanRefused for what no guard holds."""
-    wanted = _long_enough(wanted)
+    wanted = long_enough(wanted)
     found = _held_set(store, wanted, keys)
     if found is None:
         raise PlanRefused(_why_unknown(store, wanted, newest_plans(store)))
     choice: Choice = "refuse" if until is None else "later"
     given = ledger.decide(found.plan.entity, found.changes, choice, **vars(by), until=until)[0]
-    return {**_document_of(found), "choice": choice, **vars(by), **_times(given)}
+    times = {"at": plain(given.at), "until": plain(given.until)}
+    return {**_document_of(found), "choice": choice, **vars(by), **times}
 
 
 @dataclass(frozen=True)
@@ -158,20 +150,9 @@ def _document_of(found: _HeldSet) -> dict[str, Any]:
     }
 
 
-def _times(given: Decision) -> dict[str, Any]:
-    return {"at": plain(given.at), "until": plain(given.until)}
-
-
-def _long_enough(wanted: str) -> str:
-    wanted = wanted.strip().lower()
-    if len(wanted) < LEAST_CHARACTERS:
-        raise PlanRefused(f"{wanted!r} is too short: give at least {LEAST_CHARACTERS} characters of the hash")
-    return wanted
-
-
 def refused_plan(store: SnapshotStore, wanted: str) -> Plan:
     """The newest plan whose hash begins with `wanted` and that a guard refuses; PlanRefused for none."""
-    wanted = _long_enough(wanted)
+    wanted = long_enough(wanted)
     plans = newest_plans(store)
     found = list({plan.hash: plan for plan in plans if plan.hash.startswith(wanted)}.values())
     if len(found) > 1:
@@ -437,10 +418,7 @@ def links_of(ledger: Ledger, entity: str | None = None) -> dict[str, list[dict[s
                     "target_id": known.target_id,
                     "natural_key": known.natural_key,
                     "updated_at": plain(known.updated_at),
-                    "who": made.who if made else None,
-                    "login": made.login if made else None,
-                    "reason": made.reason if made else None,
-                    "at": plain(made.at) if made else None,
+                    **{name: plain(getattr(made, name, None)) for name in ("who", "login", "reason", "at")},
                 }
             )
     return {"links": links, "unlinked": unlinked_of(ledger, entity)}

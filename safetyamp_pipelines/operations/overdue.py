@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sync.entities.employees import SPEC
-from safetyamp_pipelines.sync.entities.registry import OBSERVED, asset_name, references
+from safetyamp_pipelines.sync.entities.registry import asset_name, references
+from safetyamp_pipelines.sync.model.columns import OBSERVED
 from safetyamp_pipelines.sync.planning.conditions import rows_in_scope
 from safetyamp_pipelines.sync.planning.proofs import leavers_still_on
 from safetyamp_pipelines.sync.rules.config import SyncConfig

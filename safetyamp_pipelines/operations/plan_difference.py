@@ -10,8 +10,9 @@ from typing import Any
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.journal import remembered
-from safetyamp_pipelines.operations.plan_step import kept_plans, linked_rows
+from safetyamp_pipelines.operations.plan_step import kept_plans, linked_rows, plan_named
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.model.columns import OBSERVED
 from safetyamp_pipelines.sync.model.errors import Refusal, SnapshotError
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Change, Plan
@@ -22,7 +23,6 @@ from safetyamp_pipelines.sync.rules.config import SyncConfig
 from safetyamp_pipelines.systems.snapshots.parquet import snapshot_from_parquet
 from safetyamp_pipelines.systems.snapshots.store import SnapshotRef, SnapshotStore
 
-LEAST_CHARACTERS = 8
 NOT_THERE = "not there"
 
 
@@ -99,23 +99,10 @@ def _by_key(plan: Plan) -> dict[str, Side]:
 
 def stored_plans(store: SnapshotStore, old: str, new: str) -> Comparison:
     """Two kept plans of one entity, by their hashes. Raises Refusal for a hash that is none, or not of one entity."""
-    before, after = _stored_plan(store, old), _stored_plan(store, new)
+    before, after = (Plan.from_bytes(store.read(plan_named(store, wanted))) for wanted in (old, new))
     if before.entity != after.entity:
         raise Refusal(f"{old} is a plan of {before.entity}, {new} one of {after.entity}: compare two of one entity")
     return Comparison(before.entity, before, after)
-
-
-def _stored_plan(store: SnapshotStore, wanted: str) -> Plan:
-    wanted = wanted.strip().lower()
-    if len(wanted) < LEAST_CHARACTERS:
-        raise Refusal(f"{wanted!r} is too short: give at least {LEAST_CHARACTERS} characters of the plan's hash")
-    refs = [ref for spec in ENTITIES for ref in kept_plans(store, spec.name)]
-    found = {str(ref.content["plan_hash"]): ref for ref in refs if str(ref.content["plan_hash"]).startswith(wanted)}
-    if not found:
-        raise Refusal(f"no kept plan begins with {wanted}: the hash stands in the plan's metadata, and in `history`")
-    if len(found) > 1:
-        raise Refusal(f"{wanted} is the beginning of several plans: {', '.join(sorted(found))}. Give more of it")
-    return Plan.from_bytes(store.read(next(iter(found.values()))))
 
 
 def replanned(
@@ -188,11 +175,10 @@ def _plans(snapshots: _Snapshots, ledger: Ledger, config: SyncConfig) -> dict[st
     """Every entity planned in its order, as a run does; an entity whose snapshots are gone is left out."""
     made: dict[str, Plan] = {}
     for spec in ENTITIES:
-        tables = [*spec.sources, *(f"safetyamp_observed/{table}" for table in spec.observed)]
-        read = {table: snapshot for table in tables if (snapshot := snapshots.of(table)) is not None}
-        if len(read) < len(tables) or not set(spec.after) <= set(made):
+        read = {table: snapshot for table in spec.snapshots if (snapshot := snapshots.of(table)) is not None}
+        if len(read) < len(spec.snapshots) or not set(spec.after) <= set(made):
             continue
-        observed = {table: read[f"safetyamp_observed/{table}"].records for table in spec.observed}
+        observed = {table: read[f"{OBSERVED}/{table}"].records for table in spec.observed}
         earlier = [(BY_NAME[name], made[name]) for name in spec.after]
         expected = expected_references(observed, earlier, linked_rows(spec, ledger))
         inputs = Inputs(read, expected, remembered(ledger, spec.name), config)

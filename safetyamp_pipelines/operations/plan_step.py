@@ -15,8 +15,9 @@ from typing import Any
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.journal import remembered
 from safetyamp_pipelines.settings.logs import get_logger, log_context
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, asset_name, references, writers
-from safetyamp_pipelines.sync.model.errors import SnapshotError
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, asset_name, references, writers
+from safetyamp_pipelines.sync.model.columns import OBSERVED
+from safetyamp_pipelines.sync.model.errors import PlanRefused, SnapshotError
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
@@ -31,14 +32,9 @@ from safetyamp_pipelines.systems.snapshots.store import SnapshotRef, SnapshotSto
 
 log = get_logger(__name__)
 
-OBSERVED = "safetyamp_observed"
+LEAST_CHARACTERS = 8
 Fetch = Callable[[str], Any]
 """Gives the snapshot or plan of an asset's name, such as `viewpoint/employees` or `plan/jobs`."""
-
-
-def observed_tables(spec: EntitySpec) -> list[str]:
-    """The SafetyAmp snapshots an entity is planned and pushed against."""
-    return [f"{OBSERVED}/{table}" for table in spec.observed]
 
 
 def linked_rows(spec: EntitySpec, ledger: Ledger) -> dict[str, frozenset[Id]]:
@@ -65,7 +61,7 @@ def plan_inputs(
     Raises SnapshotError for a snapshot that is not whole.
     """
     unread = unread or {}
-    snapshots = {table: fetch(table) for table in (*spec.sources, *observed_tables(spec)) if table not in unread}
+    snapshots = {table: fetch(table) for table in spec.snapshots if table not in unread}
     approved, twice = ledger.approved(spec.name), ledger.approved(spec.name, logins=2)
     memory = replace(
         remembered(ledger, spec.name),
@@ -173,6 +169,26 @@ def kept_plans(store: SnapshotStore, entity: str) -> list[SnapshotRef]:
     return sorted(refs, key=lambda ref: ref.published_at, reverse=True)
 
 
+def plan_named(store: SnapshotStore, wanted: str) -> SnapshotRef:
+    """The newest stored plan whose hash begins so. Raises PlanRefused for none, or for several."""
+    wanted = long_enough(wanted)
+    refs = [ref for spec in ENTITIES for ref in reversed(kept_plans(store, spec.name))]
+    found = {str(ref.content["plan_hash"]): ref for ref in refs if str(ref.content["plan_hash"]).startswith(wanted)}
+    if not found:
+        raise PlanRefused(f"no stored plan begins with {wanted}: `safetyamp plan` shows the newest with their hashes")
+    if len(found) > 1:
+        raise PlanRefused(f"{wanted} is the beginning of several plans: {', '.join(sorted(found))}. Give more of it")
+    return next(iter(found.values()))
+
+
+def long_enough(wanted: str) -> str:
+    """The beginning of a hash, as hashes are written. Raises PlanRefused for one that is too short to name anything."""
+    wanted = wanted.strip().lower()
+    if len(wanted) < LEAST_CHARACTERS:
+        raise PlanRefused(f"{wanted!r} is too short: give at least {LEAST_CHARACTERS} characters of the hash")
+    return wanted
+
+
 def load_stored(
     spec: EntitySpec, store: SnapshotStore, ledger: Ledger, config: SyncConfig, *, trials: bool = False
 ) -> Stored:
@@ -191,10 +207,9 @@ def load_stored(
         return fetched[name]
 
     plan: Plan = _value(store, ref)
-    tables = [*spec.sources, *observed_tables(spec)]
-    unread = {table: "not read by the run of the plan" for table in tables if table not in plan.inputs}
+    unread = {table: "not read by the run of the plan" for table in spec.snapshots if table not in plan.inputs}
     inputs = plan_inputs(spec, fetch, ledger, config, unread)
-    snapshots = {table: inputs.snapshot(table) for table in tables}
+    snapshots = {table: inputs.snapshot(table) for table in spec.snapshots}
     read = [table for table in spec.observed if f"{OBSERVED}/{table}" not in unread]
     shown = references({table: _table_after_push(store, table, ref.run_id, fetch) for table in read})
     return Stored(spec.with_custom(config.of(spec)), config, ref.run_id, plan, snapshots, inputs, shown)

@@ -52,8 +52,8 @@ class Pushed:
 
 @dataclass(frozen=True)
 class SafetyAmpTarget:
-    """`sync.journal.Target` over the client, with the verbs of sync.yaml. `known_rows` is the size of the table when it
-    was observed: an empty page where rows were known is asked for once more."""
+    """`sync.pushing.ports.Target` over the client, with the verbs of sync.yaml. `known_rows` is the size of the table
+    when it was observed: an empty page where rows were known is asked for once more."""
 
     client: SafetyAmpClient
     methods: UpdateMethods
@@ -232,7 +232,7 @@ def _end_decisions(spec: EntitySpec, plan: Plan, ledger: Ledger, done: Collectio
     carried_out = {question.hash for question in answered if question.source_key in done}
     asked = {question.hash for question in plan.questions}
     asked |= {held.change.hash for held in (*plan.held, *plan.set_aside)}
-    saw_all = {*spec.sources, *(f"safetyamp_observed/{table}" for table in spec.observed)} <= plan.inputs.keys()
+    saw_all = set(spec.snapshots) <= plan.inputs.keys()
     before = datetime.fromisoformat(plan.as_of)
     ledger.end_decisions(spec.name, carried_out, asked if saw_all and not plan.only else None, before)
 

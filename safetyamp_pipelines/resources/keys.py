@@ -15,7 +15,6 @@ POOL = "safetyamp_api"
 steps that wait for a slot are asked again every 1 to 15 s (Dagster 1.13), which made an in-process run 9 s longer."""
 PLAN_CHECKS = ("one_verdict_each", "references", "collisions", "rejected_share")
 """The blocking checks of every plan: a push refuses a plan that has not passed each of them; a warning has passed."""
-OBSERVED = "safetyamp_observed"
 ALERT_SENSOR, OWNER_SENSOR = "alerts", "owner_digests"
 """The sensors that notify people."""
 SYNC_TAG = "safetyamp/sync"

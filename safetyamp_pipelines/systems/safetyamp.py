@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.model.columns import OBSERVED
 from safetyamp_pipelines.sync.model.errors import AnswerLost, NotSent, ReadError, RecordRefused
 from safetyamp_pipelines.sync.model.snapshot import Record, Snapshot
 from safetyamp_pipelines.sync.model.text import usable
@@ -119,7 +120,7 @@ class SafetyAmpClient:
         once more (see PageWalk). Records marked as deleted, none of which was ever seen in a listing, are
         left out with a notice: nothing may be matched with them or refer to them. Raises ReadError, FatalCall.
         """
-        name = f"safetyamp_observed/{table}"
+        name = f"{OBSERVED}/{table}"
         walk = self._walk_tree if table == TREE else self._walk_pages
         with reading(name):
             try:
@@ -174,9 +175,8 @@ class SafetyAmpClient:
 
     def check(self) -> str:
         """One cheap call that needs key and tenant; a sentence for `doctor`. Raises SyncError."""
-        with reading("safetyamp_observed/roles"):
-            answer = self.http.get("/api/roles", {"page": 0, "limit": 1})
-            records_of(answer, "data", "safetyamp_observed/roles")
+        with reading(table := f"{OBSERVED}/roles"):
+            records_of(self.http.get("/api/roles", {"page": 0, "limit": 1}), "data", table)
         return f"SafetyAmp answers at {urlsplit(self.http.base_url).netloc} and takes the key"
 
     def close(self) -> None:

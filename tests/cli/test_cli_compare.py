@@ -105,7 +105,7 @@ def test_what_cannot_be_compared_is_refused(box: Sandbox, tmp_path: Path) -> Non
     assert_declined(in_this_process(box, "compare", "titles"), "snapshots", "safetyamp plan")
     in_this_process(box, "plan", "titles")
     assert_declined(in_this_process(box, "compare", "abc", "abd"), "too short")
-    assert_declined(in_this_process(box, "compare", "0123456789", "0123456789"), "no kept plan")
+    assert_declined(in_this_process(box, "compare", "0123456789", "0123456789"), "no stored plan")
     assert_declined(in_this_process(box, "compare", "0123456789"), "two hashes")
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("employees: {default_rolle: x}\n", encoding="utf-8")

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from jira_world import COLUMNS, Jiras, MakeJiras, errors
 
 from safetyamp_pipelines.jira import issue_tables as t
+from safetyamp_pipelines.operations.decisions import Decider
 from safetyamp_pipelines.sync.model.errors import Refusal
 
 INSTANCES = ("cloud", "data_center")
@@ -71,11 +72,11 @@ def test_many_that_vanish_at_once_are_held_until_they_are_approved(make_jiras: M
     def approve(*keys: str) -> int:
         with jiras.session() as session:
             held = session.book.partition(instance, "OPS")["held"]
-            ada = {"who": "Ada", "login": "ada", "reason": "it was a clean-up"}
+            ada = Decider("Ada", "ada", "it was a clean-up")
             with pytest.raises(Refusal, match="holds nothing of OPS-99"):
-                session.book.approve_gone(session.ledger, held["hash"][:12], ["OPS-99"], **ada)
-            assert session.book.approve_gone(session.ledger, held["hash"][:7], **ada) is None
-            given = session.book.approve_gone(session.ledger, held["hash"][:12], keys, **ada)
+                session.book.approve_gone(session.ledger, held["hash"][:12], ada, ["OPS-99"])
+            assert session.book.approve_gone(session.ledger, held["hash"][:7], ada) is None
+            given = session.book.approve_gone(session.ledger, held["hash"][:12], ada, keys)
         return len(given["keys"])  # type: ignore[index]
 
     assert jiras.read("presence")[f"{instance}|OPS"]["held"] == 25  # type: ignore[index]

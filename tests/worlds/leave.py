@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from safetyamp_pipelines.operations.decisions import approve
+from safetyamp_pipelines.operations.decisions import Decider, approve
 from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.plan import Change, Plan
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from worlds.story import Approve
-
-WHO = {"who": "Ann", "reason": "it is right"}
 
 
 @dataclass
@@ -49,10 +47,9 @@ class Leave:
                     _Shelf(plans),  # type: ignore[arg-type]  # as much of a store as is asked
                     ledger,
                     plan.held_hash(guard)[:12],
-                    login=step.login,
+                    Decider("Ann", step.login, "it is right"),
                     lasts=timedelta(hours=step.hours),
                     keys=[change.source_key for change in held],
-                    **WHO,
                 )
             except PlanRefused:
                 assert all(step.login in self.standing(plan.entity, one) for one in held), "it was not said twice"

@@ -7,8 +7,9 @@ from typing import Any
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.local_time import local_time
-from safetyamp_pipelines.operations.plan_step import OBSERVED, Stored
+from safetyamp_pipelines.operations.plan_step import Stored
 from safetyamp_pipelines.sync.model import clean
+from safetyamp_pipelines.sync.model.columns import OBSERVED
 
 
 def why_absent(stored: Stored, key: str, ledger: Ledger) -> list[str]:

@@ -11,8 +11,9 @@ from functools import cache
 from typing import Any
 
 from safetyamp_pipelines.sync.entities.employees import SPEC as EMPLOYEES
-from safetyamp_pipelines.sync.entities.registry import ENTITIES, OBSERVED, SCHEMAS, TABLES, asset_name, writers
+from safetyamp_pipelines.sync.entities.registry import ENTITIES, SCHEMAS, TABLES, asset_name, writers
 from safetyamp_pipelines.sync.model import clean
+from safetyamp_pipelines.sync.model.columns import OBSERVED
 from safetyamp_pipelines.sync.model.plan import Change, Plan
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec, Somebody, Trace

@@ -20,7 +20,7 @@ from safetyamp_pipelines.sync.entities.shared import (
     owners,
 )
 from safetyamp_pipelines.sync.model import clean
-from safetyamp_pipelines.sync.model.columns import ADDRESS, AUDIT, Kind, Presence, Schema, columns, keys
+from safetyamp_pipelines.sync.model.columns import ADDRESS, AUDIT, OBSERVED, Kind, Presence, Schema, columns, keys
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.kinds import (
     DEFAULT_PHONE_REGION,
@@ -455,8 +455,8 @@ SPEC = EntitySpec(
         "rule.access": "on while employed",
     },
     rests_on={
-        "rule.home_site": (RECENT_JOBS, "safetyamp_observed/site_clusters"),
-        "rule.role": ("safetyamp_observed/roles",),
+        "rule.home_site": (RECENT_JOBS, f"{OBSERVED}/site_clusters"),
+        "rule.role": (f"{OBSERVED}/roles",),
     },
     reads=(ROLES,),
     beside=_beside,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 
 from safetyamp_pipelines.sync.entities import departments, employees, jobs, titles, vehicles
 from safetyamp_pipelines.sync.model.clean import CLEANERS
-from safetyamp_pipelines.sync.model.columns import SOURCES, Schema
+from safetyamp_pipelines.sync.model.columns import OBSERVED, SOURCES, Schema
 from safetyamp_pipelines.sync.model.errors import SyncError
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec, Field
@@ -21,7 +21,6 @@ SCHEMAS: dict[str, Schema] = dict(SOURCES)
 """What every snapshot must look like, by its name."""
 PERSONAL: set[str] = set()
 """The names under which values of people stand, in small letters and digits alone: what is never logged."""
-OBSERVED = "safetyamp_observed"
 _READERS: list[str] = []
 """Who has made something of all entities: nobody may be added any more."""
 

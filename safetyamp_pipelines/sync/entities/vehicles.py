@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from safetyamp_pipelines.sync.entities.shared import HomeSites
 from safetyamp_pipelines.sync.model import clean
-from safetyamp_pipelines.sync.model.columns import AUDIT, Kind, Schema, columns, keys
+from safetyamp_pipelines.sync.model.columns import AUDIT, OBSERVED, Kind, Schema, columns, keys
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.kinds import DepartmentPattern, EmployeeNumberPattern, EntityRules, Text
 from safetyamp_pipelines.sync.model.mapping import map_fields
@@ -309,8 +309,8 @@ SPEC = EntitySpec(
         "rule.status": "active while Samsara lists the vehicle",
     },
     rests_on={
-        "rule.site": (DRIVERS, "safetyamp_observed/users", "safetyamp_observed/site_clusters"),
-        "rule.asset_type": (DRIVERS, "safetyamp_observed/users", "safetyamp_observed/sites"),
+        "rule.site": (DRIVERS, f"{OBSERVED}/users", f"{OBSERVED}/site_clusters"),
+        "rule.asset_type": (DRIVERS, f"{OBSERVED}/users", f"{OBSERVED}/sites"),
         "rule.user": (DRIVERS,),
     },
     reads=(ASSET_TYPES,),

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+OBSERVED = "safetyamp_observed"
+"""Begins the names of SafetyAmp's snapshots, as the system's name begins those of the sources."""
+
 
 class Kind(StrEnum):
     """The JSON type of a value, null aside. A flag comes as true or 1: SafetyAmp shows both."""

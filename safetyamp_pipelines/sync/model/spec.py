@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from safetyamp_pipelines.sync.model import clean
+from safetyamp_pipelines.sync.model.columns import OBSERVED
 from safetyamp_pipelines.sync.model.kinds import EntityRules
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.tables import Id, Table, fold
@@ -278,6 +279,11 @@ class EntitySpec:
         return self.target.name
 
     @property
+    def snapshots(self) -> list[str]:
+        """All that it is planned from: its sources, and SafetyAmp's tables as observed."""
+        return [*self.sources, *(f"{OBSERVED}/{table}" for table in self.observed)]
+
+    @property
     def noun(self) -> str:
         """One record of the entity, in words: `employee`."""
         return self.name.removesuffix("s")
@@ -323,7 +329,7 @@ class EntitySpec:
         tables = {source.partition(".")[0] for source in declared.sources if "/" in source}
         tables |= {table for source in declared.sources for table in self.rests_on.get(source, ())}
         if declared.references not in (None, self.table):
-            tables.add(f"safetyamp_observed/{declared.references}")
+            tables.add(f"{OBSERVED}/{declared.references}")
         return tables
 
     def unknown(self, unread: Mapping[str, str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from safetyamp_pipelines.sync.entities.registry import ENTITIES, writers
 from safetyamp_pipelines.sync.model.clean import LONGEST
+from safetyamp_pipelines.sync.model.columns import OBSERVED
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import Action, Change, Finding, Held, Outcome, Plan, Refused, Verdict
 from safetyamp_pipelines.sync.model.spec import Desired, EntitySpec, Scope
@@ -107,7 +108,7 @@ class _Planner:
         return Plan(
             entity=self.spec.name,
             table=self.spec.table,
-            as_of=self.inputs.as_of(f"safetyamp_observed/{self.spec.table}"),
+            as_of=self.inputs.as_of(f"{OBSERVED}/{self.spec.table}"),
             inputs=self.inputs.hashes(),
             oldest=self.inputs.oldest(),
             config_hash=rules_hash(self.config),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from safetyamp_pipelines.sync.model.columns import OBSERVED
 from safetyamp_pipelines.sync.model.inputs import Inputs
 from safetyamp_pipelines.sync.model.plan import (
     OUTCOME_OF,
@@ -182,7 +183,7 @@ class Decisions:
         link, inputs = self._link(record), self.ground.inputs
         if link is None or link.target_id in self.ground.observed.rows:
             return False
-        return link.updated_at >= datetime.fromisoformat(inputs.as_of(f"safetyamp_observed/{self.ground.spec.table}"))
+        return link.updated_at >= datetime.fromisoformat(inputs.as_of(f"{OBSERVED}/{self.ground.spec.table}"))
 
     def _decide_target(self, record: Desired, trouble: str, choices: tuple[Choice, ...] = WHICH) -> None:
         """Hold the record until a person links it to a SafetyAmp record, or decides to leave it alone."""
