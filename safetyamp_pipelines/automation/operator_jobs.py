@@ -17,12 +17,12 @@ from safetyamp_pipelines.operations.decisions import decide
 from safetyamp_pipelines.operations.local_time import moment_of
 from safetyamp_pipelines.operations.plan_step import Stored, load_stored
 from safetyamp_pipelines.operations.progress import ProgressReporter
-from safetyamp_pipelines.operations.status import entity_named
 from safetyamp_pipelines.operations.undo_step import Undoing, render_undo, undo_document
 from safetyamp_pipelines.resources.keys import CAUSE_TAG, POOL, SYNC_TAG, tag_session
 from safetyamp_pipelines.resources.step_failures import diagnosed
 from safetyamp_pipelines.resources.systems import LedgerResource, SafetyAmp, SettingsResource
 from safetyamp_pipelines.settings.model import Settings
+from safetyamp_pipelines.sync.entities.registry import entity_named
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 

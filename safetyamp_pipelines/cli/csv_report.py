@@ -15,7 +15,7 @@ from safetyamp_pipelines.operations.plan_step import load_stored
 from safetyamp_pipelines.operations.reports.csv_table import cells, csv_of
 from safetyamp_pipelines.operations.reports.daily import daily_reports, summary_of
 from safetyamp_pipelines.operations.sheet import csv_text, workbook
-from safetyamp_pipelines.operations.status import entity_named
+from safetyamp_pipelines.sync.entities.registry import entity_named
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 

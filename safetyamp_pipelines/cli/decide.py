@@ -38,8 +38,8 @@ from safetyamp_pipelines.operations.decisions import (
 from safetyamp_pipelines.operations.explain.calls import render_value
 from safetyamp_pipelines.operations.local_time import local_time, moment_of
 from safetyamp_pipelines.operations.plan_step import load_stored
-from safetyamp_pipelines.operations.status import entity_named
 from safetyamp_pipelines.settings.loading import login_name
+from safetyamp_pipelines.sync.entities.registry import entity_named
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.sync.model.text import displayed_lines
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
@@ -125,7 +125,7 @@ def _decided(decision: dict[str, Any], timezone: str) -> str:
 def decisions(entity: OneEntity = None, as_json: AsJson = False) -> None:
     """List what people decided about single records, newest first, and what became of it."""
     with with_ledger(as_json) as (ledger, settings):
-        found = decisions_of(ledger, None if entity is None else entity_named(entity).name)
+        found = decisions_of(ledger, entity)
         zone = settings.sync_config().schedule.timezone
     lines = [render_decision(one, zone) for one in found]
     respond(as_json, {"decisions": found}, lines or ["nothing was decided"])
@@ -158,7 +158,7 @@ def links_list(
     """Show the links that people made or removed: who, when and why; with --all every link there is."""
     with with_ledger(as_json) as (ledger, settings):
         zone = settings.sync_config().schedule.timezone
-        found = links_of(ledger, None if entity is None else entity_named(entity).name)
+        found = links_of(ledger, entity)
     shown = [one for one in found["links"] if every or one["who"]]
     lines = [render_link(one, zone) for one in shown] + [render_unlinked(one, zone) for one in found["unlinked"]]
     respond(as_json, {**found, "links": shown}, lines or ["no link was ever made or removed by hand"])

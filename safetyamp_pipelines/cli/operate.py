@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -35,7 +34,6 @@ from safetyamp_pipelines.operations.decisions import approve as approve_held
 from safetyamp_pipelines.operations.decisions import unlink as forget_link
 from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
-from safetyamp_pipelines.operations.status import entity_named
 from safetyamp_pipelines.settings.loading import login_name
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
@@ -77,7 +75,7 @@ def approve(
         f"{APPLIES.get(given['entity'], '`safetyamp sync`, or `undo`, applies exactly these changes')}"
     )
     second = [given["second_person"]] if given.get("second_person") else []
-    respond(as_json, given, [*guards, *_indented(given["keys"]), approved, *second])
+    respond(as_json, given, [*guards, *(f"  {key}" for key in given["keys"]), approved, *second])
 
 
 def pause(reason: Reason, by: By = None, as_json: AsJson = False) -> None:
@@ -118,8 +116,7 @@ def failures_retry(
     with with_ledger() as (ledger, _):
         if every == (key is not None):
             raise Refusal("name an entity and a key, or give --all")
-        name = None if entity is None else entity_named(entity).name
-        marked = decide(ledger, name, key, "retry", datetime.now(UTC))
+        marked = decide(ledger, entity, key, "retry", datetime.now(UTC))
     print_lines(*(f"{name}: the next sync tries it again" for name in marked) if marked else ("no open failures",))
 
 
@@ -127,7 +124,7 @@ def failures_retry(
 def failures_dismiss(entity: EntityName, key: Key) -> None:
     """Never try this again, also past its expiry, until its cause changes or `failures retry` names it."""
     with with_ledger() as (ledger, _):
-        marked = decide(ledger, entity_named(entity).name, key, "dismissed", datetime.now(UTC))
+        marked = decide(ledger, entity, key, "dismissed", datetime.now(UTC))
     print_lines(*(f"{name}: dismissed, not tried again until its cause changes" for name in marked))
 
 
@@ -135,7 +132,7 @@ def unlink(entity: EntityName, key: Key, reason: Reason, by: By = None, as_json:
     """Remove a wrong link; the next plan matches the record anew. SafetyAmp stays as it is."""
     with with_ledger(as_json) as (ledger, settings):
         require_text(reason=reason)
-        found = plain(forget_link(ledger, entity_named(entity).name, key, by or login_name(), reason))
+        found = plain(forget_link(ledger, entity, key, by or login_name(), reason))
         line = render_unlinked(found, settings.sync_config().schedule.timezone)
     respond(as_json, found, [line, f"`safetyamp plan {entity}` shows what it is matched with now"])
 
@@ -143,11 +140,7 @@ def unlink(entity: EntityName, key: Key, reason: Reason, by: By = None, as_json:
 def unlinked(entity: OneEntity = None, as_json: AsJson = False) -> None:
     """List the links that people removed, newest first: who, when and why."""
     with with_ledger(as_json) as (ledger, settings):
-        found = unlinked_of(ledger, None if entity is None else entity_named(entity).name)
+        found = unlinked_of(ledger, entity)
         zone = settings.sync_config().schedule.timezone
     lines = [render_unlinked(one, zone) for one in found]
     respond(as_json, {"unlinked": found}, lines or ["no link was ever removed by hand"])
-
-
-def _indented(keys: Iterable[str]) -> list[str]:
-    return [f"  {key}" for key in keys]

@@ -26,8 +26,7 @@ from safetyamp_pipelines.operations.display import source_names
 from safetyamp_pipelines.operations.plan_step import load_stored
 from safetyamp_pipelines.operations.plan_view import PLAN_COLUMNS, plan_rows, plan_view
 from safetyamp_pipelines.operations.sheet import workbook
-from safetyamp_pipelines.operations.status import entity_named
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, entity_named
 from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.systems.snapshots.parquet import snapshot_from_parquet
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store

@@ -23,7 +23,7 @@ from safetyamp_pipelines.sync.model.text import displayed, displayed_json, displ
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from safetyamp_pipelines.settings.model import Settings, System
+    from safetyamp_pipelines.settings.model import Settings
 
 _ledger_name: ContextVar[str | None] = ContextVar("ledger_name", default=None)
 FAILED, REFUSED, WORK_LEFT = 1, 2, 3
@@ -57,9 +57,7 @@ def command_group(about: str) -> typer.Typer:
 
 
 @contextmanager
-def with_settings(
-    as_json: bool = False, *, systems: Iterable[System] = (), empty: Mapping[str, Any] | None = None
-) -> Iterator[Settings]:
+def with_settings(as_json: bool = False, *, empty: Mapping[str, Any] | None = None) -> Iterator[Settings]:
     """The settings of a command; a SyncError inside ends it with one message and exit code 2, or 1 after a push began.
 
     With `as_json` the message is also the JSON document: `empty`, the errors, and the exit code. Without LOG_LEVEL a
@@ -67,7 +65,7 @@ def with_settings(
     """
     _ledger_name.set(None)
     try:
-        settings = load_settings(systems=systems)
+        settings = load_settings()
         level = settings.log_level if "log_level" in settings.model_fields_set else "WARNING"
         configure_logging(settings.log_format, level, file=settings.log_file)
         yield settings

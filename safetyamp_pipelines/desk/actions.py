@@ -12,12 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from safetyamp_pipelines.desk.pages import record_path, spec_of
+from safetyamp_pipelines.desk.pages import record_path
 from safetyamp_pipelines.desk.view import Desk, desk_of, done, render
 from safetyamp_pipelines.operations import decisions
 from safetyamp_pipelines.operations.progress import LogProgress
 from safetyamp_pipelines.operations.undo_step import Undoing, render_plan, undo_document
 from safetyamp_pipelines.settings.logs import get_logger
+from safetyamp_pipelines.sync.entities.registry import entity_named
 from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
 from safetyamp_pipelines.systems.safetyamp import safetyamp_client
 
@@ -52,7 +53,7 @@ def approve(request: Request) -> Response:
     """Let held changes be pushed, those that were picked or a whole plan that a guard refuses; or refuse them, or ask
     again later."""
     form, desk = request.state.form, desk_of(request)
-    reason, who, spec = reason_of(request), request.state.user.name, spec_of(str(form.get("entity")))
+    reason, who, spec = reason_of(request), request.state.user.name, entity_named(str(form.get("entity")))
     plan, wanted, by = desk.stored(spec).plan, str(form.get("set")), decisions.Decider(who, who, reason)
     if wanted == plan.hash:
         given = decisions.approve(desk.store, desk.ledger, wanted, by, lasts=LASTS)
@@ -74,7 +75,7 @@ def approve(request: Request) -> Response:
 def decide(request: Request) -> Response:
     """Decide about one held record: which side's values count, or which SafetyAmp record it is."""
     form, desk, who = request.state.form, desk_of(request), request.state.user.name
-    spec, key, choice = spec_of(str(form.get("entity"))), str(form.get("key")), str(form.get("choice"))
+    spec, key, choice = entity_named(str(form.get("entity"))), str(form.get("key")), str(form.get("choice"))
     made = decisions.decide_record(
         desk.stored(spec),
         desk.ledger,
@@ -91,7 +92,7 @@ def decide(request: Request) -> Response:
 def undecide(request: Request) -> Response:
     """Take the decision about a record back."""
     form, desk = request.state.form, desk_of(request)
-    spec, key = spec_of(str(form.get("entity"))), str(form.get("key"))
+    spec, key = entity_named(str(form.get("entity"))), str(form.get("key"))
     decisions.undo_decision(desk.ledger, spec.name, key, request.state.user.name)
     return done(record_path(spec.name, key), "undecided")
 

@@ -21,9 +21,8 @@ from safetyamp_pipelines.operations.queue import queue_of
 from safetyamp_pipelines.operations.reports.csv_table import csv_of
 from safetyamp_pipelines.operations.reports.daily import daily_reports
 from safetyamp_pipelines.operations.status import history_of, session_of, status_of
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.entities.registry import ENTITIES, entity_named
 from safetyamp_pipelines.sync.model.errors import Refusal, SnapshotError
-from safetyamp_pipelines.sync.model.spec import EntitySpec
 
 MOST_SESSIONS = 50
 RUNS_BACK = 20
@@ -40,10 +39,10 @@ def find(request: Request) -> Response:
 
 def record(request: Request) -> Response:
     """Everything known of one record. Who looked at which person is recorded."""
-    desk, spec = desk_of(request), spec_of(request.path_params["entity"])
+    desk, spec = desk_of(request), entity_named(request.path_params["entity"])
     stored = desk.stored(spec)
     found = explain_stored(stored, request.path_params["key"], desk.ledger, RUNS_BACK)
-    if is_personal(spec):
+    if spec.is_personal:
         desk.ledger.log_look(request.state.user.name, spec.name, found["key"])
     fields = found.get("fields", [])
     is_there = found.get("safetyamp_id") is not None
@@ -75,12 +74,12 @@ def plan(request: Request) -> Response:
     """What would change in one entity, held changes first."""
     desk = desk_of(request)
     name = request.path_params.get("entity") or next(iter(desk.all_stored()), ENTITIES[0].name)
-    spec = spec_of(name)
+    spec = entity_named(name)
     try:
         view = plan_view(desk.stored(spec))
     except SnapshotError as missing:
         return render(request, "message.html", title="Plan", text=str(missing))
-    if is_personal(spec):
+    if spec.is_personal:
         desk.ledger.log_look(request.state.user.name, spec.name, "*")
     wanted = {part: request.query_params.get(part, "") for part in ("verdict", "field", "group")}
     return render(
@@ -149,18 +148,6 @@ def state(request: Request) -> Response:
         title="State",
         found=status_of(desk.ledger, desk.now(), desk.settings),
     )
-
-
-def spec_of(name: str) -> EntitySpec:
-    """The entity of that name; Refusal when there is none."""
-    if name not in BY_NAME:
-        raise Refusal(f"there is no entity {name}: there are {', '.join(BY_NAME)}")
-    return BY_NAME[name]
-
-
-def is_personal(spec: EntitySpec) -> bool:
-    """Whether its records are people."""
-    return any(field.personal for field in spec.fields)
 
 
 def record_path(entity: str, key: str) -> str:

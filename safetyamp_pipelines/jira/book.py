@@ -226,10 +226,6 @@ class JiraBook:
         query = sa.select(t.partitions).where(t.partitions.c.is_read)
         return self.rows(query.order_by(t.partitions.c.instance, t.partitions.c.project))
 
-    def by_partition(self) -> dict[str, dict[str, Any]]:
-        """The same by Dagster's key, `instance|PROJECT`."""
-        return {f"{row['instance']}|{row['project']}": row for row in self.partitions()}
-
     def partition(self, instance: str, project: str) -> dict[str, Any]:
         """One partition; without a watermark where it was never read."""
         where = (t.partitions.c.instance == instance, t.partitions.c.project == project)

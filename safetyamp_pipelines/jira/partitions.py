@@ -96,7 +96,8 @@ class JiraSession:
 
     def partition_keys(self) -> list[str]:
         """The keys `instance|PROJECT` known so far."""
-        return [key for key, row in self.book.by_partition().items() if row["instance"] in self.instances]
+        rows = self.book.partitions()
+        return [f"{row['instance']}|{row['project']}" for row in rows if row["instance"] in self.instances]
 
     def read(self, kind: Kind, keys: Iterable[str], **options: Any) -> dict[str, Outcome]:
         """Read these partitions side by side; figures or the error of each."""

@@ -18,7 +18,7 @@ from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.operations.plan_step import Stored, long_enough
 from safetyamp_pipelines.operations.push_step import is_approved
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, writers
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, entity_named, full_name, writers
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
 from safetyamp_pipelines.sync.model.plan import Held, Plan, Question
 from safetyamp_pipelines.sync.model.remembered import Choice, Decision, FailureState
@@ -195,8 +195,7 @@ def decide(ledger: Ledger, entity: str | None, key: str | None, state: FailureSt
 
     Raises Refusal when there is no such entity or failure.
     """
-    if entity is not None and entity not in BY_NAME:
-        raise Refusal(f"no such entity: {entity}. There are {', '.join(BY_NAME)}")
+    entity = full_name(entity)
     standing = [(name, failure.source_key) for name, failure in ledger.all_failures(now=now)]
     meant = [found for found in standing if entity in (None, found[0]) and key in (None, found[1])]
     if not meant and key is not None:
@@ -235,19 +234,16 @@ def failure_document(entity: str, failure: dict[str, Any]) -> dict[str, Any]:
 
 def unlink(ledger: Ledger, entity: str, key: str, who: str, reason: str) -> Unlinked:
     """Remove the link. Raises Refusal when there is no such entity or link, IntentUnsettled while a call is open."""
-    if entity not in BY_NAME:
-        raise Refusal(f"no such entity: {entity}. There are {', '.join(BY_NAME)}")
-    unlinked = ledger.unlink(entity, key, who, reason)
+    spec = entity_named(entity)
+    unlinked = ledger.unlink(spec.name, key, who, reason)
     if unlinked is None:
-        raise Refusal(
-            f"{BY_NAME[entity].noun} {key} is linked to nothing: `safetyamp explain {BY_NAME[entity].noun} {key}`"
-        )
+        raise Refusal(f"{spec.noun} {key} is linked to nothing: `safetyamp explain {spec.noun} {key}`")
     return unlinked
 
 
 def unlinked_of(ledger: Ledger, entity: str | None) -> list[dict[str, Any]]:
-    """Every link that was removed, newest first."""
-    return [plain(unlinked) for unlinked in ledger.unlinked(entity)]
+    """Every link that was removed, newest first. Raises Refusal when there is no such entity."""
+    return [plain(unlinked) for unlinked in ledger.unlinked(full_name(entity))]
 
 
 def render_unlinked(unlinked: dict[str, Any], timezone: str) -> str:
@@ -401,7 +397,9 @@ def _holder(stored: Stored, ledger: Ledger, target_id: Id, key: str) -> str | No
 
 
 def links_of(ledger: Ledger, entity: str | None = None) -> dict[str, list[dict[str, Any]]]:
-    """Every link, those that a person made with who and why; and every link that was removed."""
+    """Every link, those that a person made with who and why; and every link that was removed.
+    Raises Refusal when there is no such entity."""
+    entity = full_name(entity)
     by_hand = {
         (one.entity, one.source_key, one.target_id): one
         for one in reversed(ledger.decisions(entity))
@@ -432,8 +430,8 @@ def render_link(link: dict[str, Any], timezone: str) -> str:
 
 
 def decisions_of(ledger: Ledger, entity: str | None = None) -> list[dict[str, Any]]:
-    """Every decision about a record, newest first."""
-    return [decision_document(one) for one in ledger.decisions(entity)]
+    """Every decision about a record, newest first. Raises Refusal when there is no such entity."""
+    return [decision_document(one) for one in ledger.decisions(full_name(entity))]
 
 
 def decision_document(decision: Decision) -> dict[str, Any]:

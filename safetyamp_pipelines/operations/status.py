@@ -14,9 +14,8 @@ from safetyamp_pipelines.operations.lease import who_pushes
 from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
 from safetyamp_pipelines.settings.model import Settings
-from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES
+from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, full_name
 from safetyamp_pipelines.sync.model.errors import Refusal
-from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.systems.http.budget_postgres import booked_calls
 
 NOT_DONE = ("stopped", "failed", "abandoned")
@@ -134,18 +133,9 @@ def _next_start(settings: Settings, now: datetime) -> str | None:
     return str(plain((midnight + timedelta(minutes=ticks * every)).astimezone(UTC)))
 
 
-def entity_named(name: str) -> EntitySpec:
-    """The entity of that name, in the singular or plural. Raises Refusal when there is none."""
-    for spec in ENTITIES:
-        if name.strip().casefold() in (spec.name, spec.noun):
-            return spec
-    raise Refusal(f"no such entity: {name}. There are {', '.join(BY_NAME)}")
-
-
 def history_of(ledger: Ledger, limit: int, entity: str | None = None) -> list[dict[str, Any]]:
     """The newest sessions, newest first, as plain values. Raises Refusal when there is no such entity."""
-    name = None if entity is None else entity_named(entity).name
-    return [plain(session) for session in ledger.sessions(limit, entity=name)]
+    return [plain(session) for session in ledger.sessions(limit, entity=full_name(entity))]
 
 
 def session_of(ledger: Ledger, session_id: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,7 +25,6 @@ from safetyamp_pipelines.settings.model import (
     Problem,
     Settings,
     SettingsError,
-    System,
     field_problems,
     file_stamp,
     variable_of,
@@ -65,9 +64,8 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     env_file: Path | str | None = ".env",
     vault_client_factory: ClientFactory | None = None,
-    systems: Iterable[System] = (),
 ) -> Settings:
-    """The settings, all of them checked; SettingsError with every problem at once, also what `systems` lack.
+    """The settings, all of them checked; SettingsError with every problem at once.
 
     `environ` None is the process environment, a mapping is exactly that. Values are trimmed; one that is then empty
     counts as not set. Names that are no setting are ignored.
@@ -79,8 +77,7 @@ def load_settings(
     settings = _validated({"environment": environment, "vault": vault, ".env": dotenv}, problems)
     if settings is not None:
         doubtful = _doubtful(problems)
-        found = [*_contradictions(settings), *settings.missing(*systems)]
-        problems += [problem for problem in found if problem.variable not in doubtful]
+        problems += [problem for problem in _contradictions(settings) if problem.variable not in doubtful]
         problems += _sync_config_problems(settings)
     if settings is None or problems:
         raise SettingsError(problems, settings)

@@ -197,13 +197,9 @@ class Settings(BaseModel):
 
     def require(self, *systems: System) -> None:
         """Return when everything these systems need is set; else SettingsError with every variable that is missing."""
-        if missing := self.missing(*systems):
-            raise SettingsError(missing)
-
-    def missing(self, *systems: System) -> list[Problem]:
-        """Every variable that these systems need and that is not set."""
         names = [name for system in systems for name in self._needed(system) if getattr(self, name) is None]
-        return [_missing(name) for name in dict.fromkeys(names)]
+        if names:
+            raise SettingsError(_missing(name) for name in dict.fromkeys(names))
 
     def _needed(self, system: System) -> tuple[str, ...]:
         if system != "viewpoint":

@@ -55,11 +55,18 @@ def test_who_is_not_there_is_explained(visitor: Visitor) -> None:
     assert text_of(visitor.find("nobody of that name")).endswith("in no source and not in SafetyAmp.")
 
 
-@pytest.mark.parametrize("path", ["/records/strangers/1", "/runs/99999", "/plan/strangers"])
-def test_what_is_not_there_is_said_so_without_a_trace(visitor: Visitor, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "missing"),
+    [
+        ("/records/strangers/1", "no such entity: strangers"),
+        ("/runs/99999", "there is no session 99999"),
+        ("/plan/strangers", "no such entity: strangers"),
+    ],
+)
+def test_what_is_not_there_is_said_so_without_a_trace(visitor: Visitor, path: str, missing: str) -> None:
     answer = visitor.get(path)
     assert answer.status_code == 409
-    assert "there is no" in text_of(answer)
+    assert missing in text_of(answer)
     assert "Traceback" not in answer.text
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from safetyamp_pipelines.sync.entities import departments, employees, jobs, titles, vehicles
 from safetyamp_pipelines.sync.model.clean import CLEANERS
 from safetyamp_pipelines.sync.model.columns import OBSERVED, SOURCES, Schema
-from safetyamp_pipelines.sync.model.errors import SyncError
+from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec, Field
 from safetyamp_pipelines.sync.model.tables import Id, References, Table
@@ -43,6 +43,19 @@ def register(spec: EntitySpec) -> None:
         TABLES[table.name] = table
         SCHEMAS[f"{OBSERVED}/{table.name}"] = table.schema
     PERSONAL.update(map(spelling_of, _personal_names(spec)))
+
+
+def entity_named(name: str) -> EntitySpec:
+    """The entity of that name, in the singular or plural. Raises Refusal when there is none."""
+    for spec in ENTITIES:
+        if name.strip().casefold() in (spec.name, spec.noun):
+            return spec
+    raise Refusal(f"no such entity: {name}. There are {', '.join(BY_NAME)}")
+
+
+def full_name(entity: str | None) -> str | None:
+    """The name of the entity, given in the singular or plural; None, which means all, stays. Raises Refusal."""
+    return None if entity is None else entity_named(entity).name
 
 
 def hide_in_logs(names: Iterable[str]) -> None:
