@@ -22,13 +22,11 @@ from safetyamp_pipelines.cli.shell import (
     write_file,
 )
 from safetyamp_pipelines.desk.plan_file import plan_file
-from safetyamp_pipelines.operations.display import source_names
 from safetyamp_pipelines.operations.plan_step import load_stored
 from safetyamp_pipelines.operations.plan_view import PLAN_COLUMNS, plan_rows, plan_view
 from safetyamp_pipelines.operations.sheet import workbook
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, entity_named
 from safetyamp_pipelines.sync.model.errors import Refusal
-from safetyamp_pipelines.systems.snapshots.parquet import snapshot_from_parquet
 from safetyamp_pipelines.systems.snapshots.store import snapshot_store
 
 if TYPE_CHECKING:
@@ -109,23 +107,15 @@ def _report(ran: Ran, settings: Settings, *, as_json: bool, pushed: bool, strict
     if as_json:
         print_json(ran.as_json())
     elif ran.exit_code != REFUSED or ran.writes or (not pushed and ran.is_guarded):
-        names = {} if pushed else {name: _names(name, settings) for name in ran.plans}
-        for name in names:
-            show_plan(console(sys.stdout), ran.plans[name], names[name])
-        show_result(console(sys.stdout), ran, names, pushed=pushed)
+        for name, names in ran.names.items():
+            show_plan(console(sys.stdout), ran.plans[name], names)
+        show_result(console(sys.stdout), ran, ran.names, pushed=pushed)
         if not pushed:
             calls = sum(len(made.changes) for made in ran.plans.values())
             show_forecast(console(sys.stdout), calls, settings.api_rate_limit_calls, settings.api_rate_limit_period)
     show_causes(console(sys.stderr), ran)
     has_work = any(counts.get(name) for counts in ran.verdicts.values() for name in WORK)
     raise typer.Exit(WORK_LEFT if strict and ran.exit_code == 0 and has_work else ran.exit_code)
-
-
-def _names(entity: str, settings: Settings) -> dict[str, str]:
-    """What the source calls the records of an entity, by key."""
-    spec, store = BY_NAME[entity], snapshot_store(settings)
-    ref = store.newest(spec.key.table)
-    return {} if ref is None else source_names(spec, snapshot_from_parquet(store.read(ref), ref.content).records)
 
 
 def _write_files(ran: Ran, html: Path | None, xlsx: Path | None) -> None:

@@ -20,6 +20,7 @@ from safetyamp_pipelines.cli.causes import Cause, cause_of_checks, causes_of
 from safetyamp_pipelines.cli.standing_by import watched
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.operations.decisions import ways_out
+from safetyamp_pipelines.operations.display import source_names
 from safetyamp_pipelines.operations.figures import figures_of
 from safetyamp_pipelines.operations.opening import open_ledger
 from safetyamp_pipelines.operations.progress import ProgressReporter
@@ -41,8 +42,9 @@ class Ran:
     """What one run did.
 
     `verdicts` counts source records by entity and verdict; `not_in_step` lists those that SafetyAmp does not show as
-    it should, with the reasons, and `noted` what the push found out about others; `calls` are calls to SafetyAmp.
-    `wrote_nothing` is said only when it is certain.
+    it should, with the reasons, and `noted` what the push found out about others; `names` are what the source calls the
+    records that were planned and not pushed, by key; `calls` are calls to SafetyAmp. `wrote_nothing` is said only when
+    it is certain.
     """
 
     run_id: str
@@ -51,6 +53,7 @@ class Ran:
     not_in_step: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     noted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
+    names: dict[str, dict[str, str]] = field(default_factory=dict)
     writes: int = 0
     calls: int = 0
     fewest_calls: int = 0
@@ -204,6 +207,9 @@ def _gather(
         if asset_key(f"plan/{name}") not in made:  # it failed, and its metadata shows why
             continue
         plan = ran.plans[name] = result.asset_value(asset_key(f"plan/{name}"))
+        if not push:
+            spec = BY_NAME[name]
+            ran.names[name] = source_names(spec, result.asset_value(asset_key(spec.key.table)).records)
         verdicts = pushed.get(name, plan.verdicts)
         counts = counts_of(verdicts)
         ran.verdicts[name] = _not_attempted(counts) if push and name not in pushed else counts

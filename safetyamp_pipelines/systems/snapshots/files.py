@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from upath import UPath
+from typing import TYPE_CHECKING, Any
 
 from safetyamp_pipelines.settings.private import private_folder
 from safetyamp_pipelines.settings.vault import azure_errors, blob_credential
 from safetyamp_pipelines.sync.model.errors import SnapshotError
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 BLOBS = ("abfs", "abfss", "az")
 _LOCAL = ("", "file", "local")
@@ -32,7 +33,15 @@ class SnapshotFiles:
         self._url, self._connection_string, self._seconds = base_url, connection_string, seconds
 
     @cached_property
+    def _folder(self) -> Path | None:
+        """The base where it is a folder of this machine, which needs no fsspec; None where it is a store's URL."""
+        protocol, _, path = self._url.rpartition("://")
+        return Path(path).expanduser().absolute() if protocol in _LOCAL else None
+
+    @cached_property
     def _base(self) -> UPath:
+        from upath import UPath  # brings fsspec, of use for stores alone
+
         options: dict[str, Any] = {}
         if self._url.partition("://")[0] in BLOBS:
             given = self._connection_string
@@ -42,7 +51,7 @@ class SnapshotFiles:
             # adlfs hands no options of retries on. All its clients share this policy, which would wait for 82 seconds.
             retry = base.fs.service_client._config.retry_policy
             retry.total_retries, retry.initial_backoff, retry.increment_base, retry.random_jitter_range = BLOB_RETRIES
-        return base.absolute() if not base.protocol else base
+        return base
 
     @property
     def _filesystem(self) -> Any:
@@ -50,43 +59,42 @@ class SnapshotFiles:
 
     @property
     def _deadline(self) -> dict[str, float]:
-        """For a call whose wait can be ended; a local folder's cannot."""
+        """For a call whose wait can be ended."""
         return {"timeout": self._seconds} if self._filesystem.async_impl else {}
 
     def write(self, path: str, data: bytes) -> None:
         """Create or replace a file. Blob stores do that in one call; a local file gets its name when it is whole."""
         with self._guarded("written to"):
-            target = (self._base / path).path
-            if self._base.protocol in _LOCAL:
-                _write_local(Path(target), data)
+            if self._folder is not None:
+                _write_local(self._folder / path, data)
             else:
-                self._filesystem.pipe_file(target, data, **self._deadline)
+                self._filesystem.pipe_file((self._base / path).path, data, **self._deadline)
 
     def read(self, path: str) -> bytes | None:
         """The whole file, or None when it is not there."""
-        with self._guarded("read"):
-            try:
-                return bytes(self._filesystem.cat_file((self._base / path).path, **self._deadline))
-            except FileNotFoundError:
-                return None
+        with self._guarded("read"), suppress(FileNotFoundError):
+            if self._folder is not None:
+                return (self._folder / path).read_bytes()
+            return bytes(self._filesystem.cat_file((self._base / path).path, **self._deadline))
+        return None
 
     def names(self, folder: str) -> list[str]:
         """Names of the files directly in a folder, as they are now: others may have written since the last listing."""
-        with self._guarded("listed"):
+        with self._guarded("listed"), suppress(FileNotFoundError):
+            if self._folder is not None:
+                return os.listdir(self._folder / folder)
             self._filesystem.invalidate_cache()
-            try:
-                entries = self._filesystem.ls((self._base / folder).path, detail=False, **self._deadline)
-            except FileNotFoundError:
-                return []
+            entries = self._filesystem.ls((self._base / folder).path, detail=False, **self._deadline)
             return [str(entry).rstrip("/").rpartition("/")[2] for entry in entries]
+        return []
 
     def delete(self, path: str) -> None:
         """Delete a file; one that is already gone is fine."""
-        with self._guarded("cleaned"):
-            try:
+        with self._guarded("cleaned"), suppress(FileNotFoundError):
+            if self._folder is not None:
+                (self._folder / path).unlink()
+            else:
                 self._filesystem.rm_file((self._base / path).path, **self._deadline)
-            except FileNotFoundError:
-                return
 
     @contextmanager
     def _guarded(self, done: str) -> Iterator[None]:

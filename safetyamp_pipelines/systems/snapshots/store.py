@@ -23,6 +23,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import SnapshotError, SnapshotUnreadable
 from safetyamp_pipelines.systems.http.deadline import TIMEOUTS_A_CALL
+from safetyamp_pipelines.systems.snapshots.files import SnapshotFiles
 
 _FORMAT = 1
 _STAMP = "%Y%m%dT%H%M%S%fZ"
@@ -69,8 +70,6 @@ class SnapshotStore:
         seconds: float = 60.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        from safetyamp_pipelines.systems.snapshots.files import SnapshotFiles  # brings fsspec and azure
-
         self._files = SnapshotFiles(base_url, connection_string, seconds)
         self._keep_count, self._keep_days = keep_count, keep_days
         self._fernet = _fernet(encryption_key)
