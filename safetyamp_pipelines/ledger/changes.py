@@ -73,10 +73,10 @@ class Changes(Store):
         pushed: Mapping[str, Any] | None = None,
         not_taken: Mapping[str, str | None] | None = None,
         not_taken_for: timedelta | None = None,
-        optional: Set[str] = frozenset(),
+        declared: Set[str] = frozenset(),
     ) -> None:
         """Settle the change. With `pushed` the record's link is saved in the same transaction (see `links.merge`), and
-        an earlier refusal is cleared, unless it was of fields that can be left out (`optional` ones) and none was sent.
+        an earlier refusal is cleared, unless it was of `declared` fields and none of them was sent.
         `not_taken_for` is how long that is remembered of the fields not taken; without it for good.
 
         An answer is taken even from a push that lost its lease: what happened, happened. Raises AlreadyAnswered.
@@ -105,7 +105,7 @@ class Changes(Store):
                     raise ValueError(f"change {change_id}: a link needs the SafetyAmp id")
                 pair = Agreed(row["source_key"], row["natural_key"], target_id, pushed)
                 put_link(db, row["entity"], pair, not_taken or {}, self._clock(), not_taken_for)
-                clear_failure(db, row["entity"], row["source_key"], {*pushed, *(not_taken or {})}, optional)
+                clear_failure(db, row["entity"], row["source_key"], {*pushed, *(not_taken or {})}, declared)
 
     def note_unsent(self, session_id: int, changes: Iterable[Change], status: Outcome, rule: str) -> None:
         """Record changes for which no call was made, and the rule that decided, all at once."""

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, delete, or_, select, update
 from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import HASH_KEY, Store
 from safetyamp_pipelines.ledger.statements import as_record, of_key, put, records, row_at
-from safetyamp_pipelines.sync.model.plan import Action, Change
+from safetyamp_pipelines.sync.model.plan import Agreed, Change
 from safetyamp_pipelines.sync.model.remembered import Failure, FailureState
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 
@@ -102,16 +102,24 @@ class Failures(Store):
             return bytes(db.execute(select(t.keys.c.secret).where(of_key(t.keys, HASH_KEY))).scalar_one())
 
 
-def clear_failure(db: Connection, entity: str, source_key: str, pushed: Collection[str], optional: Set[str]) -> None:
-    """Forget a refusal, as SafetyAmp has taken the record. One of fields that can be left out, which are the optional
-    ones and all of an update, stands while none of them was sent: the record was taken without them."""
+def clear_failure(db: Connection, entity: str, source_key: str, pushed: Collection[str], declared: Set[str]) -> None:
+    """Forget a refusal, as SafetyAmp has taken the record. One of `declared` fields stands while none of them was sent:
+    the record was taken without them."""
     row = row_at(db, t.failures, entity, source_key, lock=True)
     if row is None:
         return
     fields = row["fields"].keys()
-    can_be_left_out = row["action"] in (Action.UPDATE, Action.REACTIVATE) or fields <= optional
-    if not fields or not can_be_left_out or fields & set(pushed):
+    if not fields or not fields <= declared or fields & set(pushed):
         db.execute(delete(t.failures).where(of_key(t.failures, entity, source_key)))
+
+
+def clear_settled(db: Connection, entity: str, pairs: Iterable[Agreed]) -> None:
+    """Forget the refusals of fields in which both sides now agree, whoever corrected them."""
+    agreed = {pair.source_key: pair.values.keys() for pair in pairs}
+    query = select(t.failures.c.source_key, t.failures.c.fields).where(t.failures.c.entity == entity)
+    for key, fields in db.execute(query).all():
+        if fields and key in agreed and fields.keys() <= agreed[key]:
+            db.execute(delete(t.failures).where(of_key(t.failures, entity, key)))
 
 
 def is_open(now: datetime) -> ColumnElement[bool]:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from safetyamp_pipelines.ledger import schema as t
 from safetyamp_pipelines.ledger.database import Store
+from safetyamp_pipelines.ledger.failures import clear_settled
 from safetyamp_pipelines.ledger.statements import many, put, row_at
 from safetyamp_pipelines.sync.model.plan import Agreed
 from safetyamp_pipelines.sync.model.remembered import Link
@@ -49,7 +50,7 @@ class Links(Store):
     def save_links(self, entity: str, agreed: Iterable[Agreed]) -> None:
         """Remember records that were recognised in SafetyAmp, all at once, and the values both sides share.
 
-        A field that both sides share is no longer one that SafetyAmp did not take.
+        A field that both sides share is no longer one that SafetyAmp did not take, or refused.
         """
         pairs = tuple(agreed)
         if not pairs:
@@ -72,6 +73,7 @@ class Links(Store):
             many(db, changed, [{"known": key, **values} for key, values in merged.items() if key in rows])
             new = [(key, values) for key, values in merged.items() if key not in rows]
             many(db, insert(t.links), [{"entity": entity, "source_key": key, **values} for key, values in new])
+            clear_settled(db, entity, pairs)
 
 
 def put_link(

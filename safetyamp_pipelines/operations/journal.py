@@ -21,13 +21,12 @@ log = get_logger(__name__)
 
 
 def remembered(ledger: Ledger, entity: str) -> Memory:
-    """What the planner may know of earlier pushes: links, and the refusals that still stand."""
-    failures = {key: failure for key, failure in ledger.failures(entity).items() if failure.state != "retry"}
+    """What the planner may know of earlier pushes: links and refusals."""
     spec = BY_NAME[entity]
     others = [other.name for other in writers(spec.table) if other is not spec]
     return Memory(
         links=ledger.links(entity),
-        failures=failures,
+        failures=ledger.failures(entity),
         source_rows=ledger.previous_rows_of(spec.sources),
         is_loaded=ledger.was_pushed_whole(entity),
         keyed_hash=ledger.keyed_hash,
@@ -69,7 +68,7 @@ class LedgerJournal:
             pushed=pushed,
             not_taken=not_taken,
             not_taken_for=self._days,
-            optional={field.name for field in self.spec.fields if not field.required},
+            declared={field.name for field in self.spec.fields},
         )
 
     def refused(self, intent: int, change: Change, refusal: RecordRefused, explained: Explained) -> None:

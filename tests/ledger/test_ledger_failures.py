@@ -11,6 +11,7 @@ from ledger_entries import change_of
 from ledger_entries import refuse as refuse_record
 
 from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.sync.model.plan import Agreed
 from safetyamp_pipelines.sync.model.remembered import Failure
 
 MEND = "correct the e-mail in Viewpoint"
@@ -131,17 +132,30 @@ def test_a_record_that_was_taken_has_no_failure(ledger: Ledger, session: int, re
 @pytest.mark.parametrize(
     ("pushed", "stands"), [({"first_name": "Nora"}, True), ({"first_name": "Nora", "email": "n@example.com"}, False)]
 )
-def test_the_refusal_of_an_optional_field_stands_until_that_field_is_taken(
+def test_the_refusal_of_a_field_stands_until_that_field_is_taken(
     ledger: Ledger, session: int, refuse: Callable[..., None], pushed: dict[str, str], stands: bool
 ) -> None:
-    # given a record that was refused for an optional field
+    # given a record that was refused for a field
     refuse()
 
     # when SafetyAmp takes it, with or without that field
     sent = ledger.intend(session, change_of("100482", pushed))
-    ledger.answer(sent, "done", target_id="aB3dE", pushed=pushed, optional={"email", "city"})
+    ledger.answer(sent, "done", target_id="aB3dE", pushed=pushed, declared={"email", "city"})
 
     assert ("100482" in ledger.failures("employees")) is stands
+
+
+@pytest.mark.parametrize("entity", ["employees", "vehicles"])
+def test_a_refusal_ends_when_both_sides_agree_on_the_field_whoever_corrected_it(
+    ledger: Ledger, refuse: Callable[..., None], entity: str
+) -> None:
+    refuse()
+
+    ledger.save_links(entity, [Agreed("100482", "100482", "aB3dE", {"first_name": "Nora"})])
+    assert "100482" in ledger.failures("employees")
+
+    ledger.save_links(entity, [Agreed("100482", "100482", "aB3dE", {"first_name": "Nora", "email": "n@example.com"})])
+    assert ("100482" in ledger.failures("employees")) is (entity != "employees")
 
 
 def test_a_dismissed_failure_stands_past_its_expiry_until_it_is_retried(

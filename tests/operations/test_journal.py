@@ -170,14 +170,11 @@ def test_a_refusal_settled_as_done_by_a_later_look_is_forgotten_too(ledger: Ledg
     assert ledger.failures("employees") == {}
 
 
-def test_a_refusal_stands_for_the_configured_days_unless_it_is_to_be_retried(ledger: Ledger, clock: Clock) -> None:
+def test_a_refusal_stands_for_the_configured_days(ledger: Ledger, clock: Clock) -> None:
     journal = journal_of(ledger)
     journal.refused(journal.intend(HIRE), HIRE, REFUSAL, TOLD)
     assert set(remembered(ledger, "employees").failures) == {"5"}
 
-    ledger.mark_failure("employees", "5", "retry")
-    assert remembered(ledger, "employees").failures == {}
-    ledger.mark_failure("employees", "5", "open")
     clock.now += timedelta(days=7, seconds=1)
     assert remembered(ledger, "employees").failures == {}
 

@@ -129,7 +129,7 @@ class Notebook:
         pushed: Mapping[str, Any] | None = None,
         not_taken: Mapping[str, str | None] | None = None,
         not_taken_for: timedelta | None = None,
-        optional: Set[str] = frozenset(),
+        declared: Set[str] = frozenset(),
         **told: Any,
     ) -> None:
         before = self.all_changes[change_id - 1]
@@ -149,8 +149,7 @@ class Notebook:
             failed = self.all_failures.get((change.entity, change.source_key))
             if failed is None:
                 return
-            can_be_left_out = failed.action in ("update", "reactivate") or failed.fields.keys() <= optional
-            if not failed.fields or not can_be_left_out or failed.fields.keys() & pushed:
+            if not failed.fields or not failed.fields.keys() <= declared or failed.fields.keys() & pushed:
                 del self.all_failures[change.entity, change.source_key]
 
     def open_intents(self, entity: str) -> list[LoggedChange]:
@@ -188,6 +187,9 @@ class Notebook:
         for pair in agreed:
             taken = dict.fromkeys(pair.values)
             self._link(entity, pair.source_key, pair.natural_key, pair.target_id, pair.values, taken)
+            failed = self.all_failures.get((entity, pair.source_key))
+            if failed is not None and failed.fields and failed.fields.keys() <= pair.values.keys():
+                del self.all_failures[entity, pair.source_key]
 
     def _link(
         self,

@@ -15,7 +15,23 @@ from safetyamp_pipelines.sync.rules.config import SyncConfig
 from worlds.notebook import Notebook, Notebooks
 from worlds.play import Stage, World
 from worlds.promises import broken_promises
-from worlds.story import Approve, Drop, Edit, Fault, Insert, Meanwhile, Put, Row, Run, SetBack, Step, Story, Swap, Wait
+from worlds.story import (
+    Approve,
+    Drop,
+    Edit,
+    Fault,
+    Hide,
+    Insert,
+    Meanwhile,
+    Put,
+    Row,
+    Run,
+    SetBack,
+    Step,
+    Story,
+    Swap,
+    Wait,
+)
 
 
 def company(*people: Row, users: list[Row] | None = None, steps: list[Step], **accounts: Row) -> Story:
@@ -74,7 +90,8 @@ PAIR = employee(1), employee(2)
 PHONED = [employee(n, CellPhone=f"504-234-567{n}") for n in (1, 2)]
 OLE, NORA = {"FirstName": "Ole"}, {"FirstName": "Nora"}
 GATEWAYS, MAILS = ("samsara/vehicles", "serial"), ("viewpoint/employees", "Email")
-PHONE_SWAP = Swap("viewpoint/employees", (1, 2), "CellPhone")
+PEOPLE = "viewpoint/employees"
+PHONE_SWAP = Swap(PEOPLE, (1, 2), "CellPhone")
 IGNORES_CITY = {"ignored_fields": {"users": ["city"]}}
 
 STORIES = {
@@ -139,6 +156,15 @@ STORIES = {
         employee(1),
         employee(2, TermDate="2026-11-20 00:00:00"),
         steps=[Run(), Wait(24), SetBack(30), Run((Fault("call", 1, "not sent"),), pause=5)],
+    ),
+    "somebody is refused for an address of a hidden account, and then entered by hand with another one": company(
+        employee(1, Email="c@example.com"),
+        steps=[
+            Insert("users", {"emp_id": "2", "first_name": "Eve", "email": "c@example.com"}),
+            Hide(0),
+            Run(),
+            Insert("users", {"emp_id": "1", "first_name": "Eve", "email": "d@example.com"}),
+        ],
     ),
     "Entra fails when a number passes on, and is read again": company(
         *PAIR,
@@ -364,6 +390,18 @@ def test_a_ledger_that_mistakes_approvals_breaks_a_promise(wrong: type[Notebook]
     stories = [story, HELD_AGAIN["the approval expires, and the clock is set back"]]
 
     assert any(broken_promises(story, Stage(Notebooks(wrong))) for story in stories)
+
+
+def test_a_refusal_is_over_when_the_source_is_corrected() -> None:
+    """Also when the correct value is what SafetyAmp has: there is nothing left to write then."""
+    taken = {"first_name": "Eve", "email": "hidden@example.com", "mobile_phone": "+15042345679"}
+    world = World(company(*PHONED, steps=[]), Stage())
+    world.play([Run(), Insert("users", taken), Hide(2), Put(PEOPLE, 1, {"CellPhone": "504-234-5679"}), Run()])
+    assert world.ledger().failures("employees").keys() == {"1"}
+
+    world.play([Put(PEOPLE, 1, {"CellPhone": "504-234-5671"}), Run()])
+
+    assert (world.runs[-1].planned, world.ledger().failures("employees")) == (0, {})
 
 
 @pytest.mark.parametrize("name", STORIES)

@@ -299,10 +299,13 @@ class Decisions:
         self._decided(record, OUTCOME_OF[action], cause)
 
     def _standing_refusal(self, record: Desired, match: Match | None) -> Failure | None:
-        """The refusal of the record, unless something it depended on has changed, or this plan changes it first."""
+        """The refusal of the record, unless something it depended on has changed, or this plan changes it first, or a
+        person wants it tried again."""
         failure = self.ground.inputs.memory.failures.get(record.source_key)
         own = match.target_id if match is not None else None
-        if failure is None or not self.ground.circumstances.is_unchanged(failure.cause, record.values, own):
+        if failure is None or failure.state == "retry":
+            return None
+        if not self.ground.circumstances.is_unchanged(failure.cause, record.values, own):
             return None
         if failure.fields.keys() & {name for _, name in self.ground.waits_for.get(record.source_key, ())}:
             return None
@@ -339,13 +342,16 @@ class Decisions:
         return self.ground.inputs.memory.links.get(record.source_key)
 
     def _agree(self, record: Desired, match: Match, values: dict[str, Any]) -> None:
-        """Remember what both sides share. A record whose key is yet to be written is not remembered as ours: the call
-        that writes it may never arrive."""
-        link = self._link(record)
+        """Remember what both sides share, which also settles a refusal of these fields. A record whose key is yet to be
+        written is not remembered as ours: the call that writes it may never arrive."""
+        link, failure = self._link(record), self.ground.inputs.memory.failures.get(record.source_key)
         if self._adopting_action(match) is not None:
             return
-        if link is None or any(
-            link.pushed.get(name) != value or name in link.not_taken for name, value in values.items()
+        is_settled = failure is not None and bool(failure.fields) and failure.fields.keys() <= values.keys()
+        if (
+            link is None
+            or is_settled
+            or any(link.pushed.get(name) != value or name in link.not_taken for name, value in values.items())
         ):
             self.agreed.append(Agreed(record.source_key, record.natural_key, match.target_id, values))
 

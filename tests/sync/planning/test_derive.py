@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from small_worlds import (
     Refusal,
@@ -93,9 +95,11 @@ def test_a_refused_change_is_not_sent_again_until_something_about_it_changes() -
         "employees", company(viewpoint__employees=[employee(5, Email="new@example.com")]), failures={"5": refused}
     )
 
+    retried = plan_of("employees", world, failures={"5": replace(refused, state="retry")})
+
     assert verdicts(again) == {"5": "failed"}
     assert again.changes == ()
-    assert verdicts(mended) == {"5": "created"}
+    assert verdicts(mended) == verdicts(retried) == {"5": "created"}
 
 
 def test_a_hire_is_not_kept_waiting_by_a_supervisor_whose_own_creation_was_refused() -> None:
