@@ -16,7 +16,7 @@ from safetyamp_pipelines.sync.model.clean import number
 from worlds.fate import Write
 from worlds.play import RunLog, Stage, World
 from worlds.right import wrong_values
-from worlds.story import Approve, Run, Step, Story
+from worlds.story import Approve, Edit, Hide, Human, Insert, Run, Step, Story
 
 HEALING_RUNS = 2
 """So many runs after the faults have stopped bring everything in step; the next one finds nothing to do."""
@@ -138,7 +138,10 @@ def _has_changed(write: Write, name: str) -> bool:
 
 
 def never_twice(world: World) -> Iterator[str]:
-    """At most one create a source record in a whole life; and nothing stands twice that people did not make twice."""
+    """At most one create a source record in a whole life, unless people take the key from records that have it; and
+    nothing stands twice that people did not make twice."""
+    acts = [one for step in world.story.steps for one in _acts(step)]
+    rekeyed = {act.table for act in acts if isinstance(act, Edit) and act.field == _key_field(act.table)}
     created = Counter(
         (write.table, _key(write.table, write.body))
         for log in world.runs
@@ -147,9 +150,11 @@ def never_twice(world: World) -> Iterator[str]:
     )
     # Serial numbers wander from vehicle to vehicle, so one of them may rightly be created again.
     yield from (
-        f"{table} {key} was created {n} times" for (table, key), n in created.items() if n > 1 and table != "assets"
+        f"{table} {key} was created {n} times"
+        for (table, key), n in created.items()
+        if n > 1 and table not in {"assets", *rekeyed}
     )
-    if not any(_is_human(step) for step in world.story.steps):
+    if not acts:
         twice = set(_twice(world.safetyamp)) - set(_twice(SafetyAmpState(dict(world.story.safetyamp))))
         yield from (f"{what} stands twice" for what in sorted(twice))
 
@@ -160,16 +165,27 @@ def _twice(state: SafetyAmpState) -> list[str]:
     return [*duplicates(_box(state)), *(f"users {key}" for key, times in numbers.items() if times > 1)]
 
 
+def _key_field(table: str) -> str:
+    keys = {"users": "emp_id", "sites": "ext_id", "site_clusters": "external_code", "assets": "serial"}
+    return keys.get(table, "name")
+
+
 def _key(table: str, body: Any) -> str:
-    name = {"users": "emp_id", "sites": "ext_id", "site_clusters": "external_code", "assets": "serial"}.get(
-        table, "name"
-    )
-    value = str(body.get(name)).strip().casefold()
+    value = str(body.get(_key_field(table))).strip().casefold()
     return number(value, "") or value
 
 
+def _acts(step: Step) -> Iterator[Human]:
+    """What people do in SafetyAmp in this step."""
+    match step:
+        case Run():
+            yield from (one.human for one in step.meanwhile)
+        case Edit() | Insert() | Hide():
+            yield step
+
+
 def _is_human(step: Step) -> bool:
-    return type(step).__name__ in ("Edit", "Insert", "Hide") or (isinstance(step, Run) and bool(step.meanwhile))
+    return any(_acts(step))
 
 
 def in_step(world: World, healing: list[RunLog]) -> Iterator[str]:

@@ -166,6 +166,10 @@ STORIES = {
             Insert("users", {"emp_id": "1", "first_name": "Eve", "email": "d@example.com"}),
         ],
     ),
+    "a title is made, the process dies, and a person gives it another name before anybody looks": company(
+        employee(1),
+        steps=[Run((Fault("call", 1, "killed after"),)), Edit("user_titles", 0, "name", "Dam")],
+    ),
     "Entra fails when a number passes on, and is read again": company(
         *PAIR,
         a={**account_of(1, 2), "mail": "one@example.com", "mobilePhone": "504-234-5671"},
