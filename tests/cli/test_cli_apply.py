@@ -77,5 +77,5 @@ def test_an_approval_that_was_used_serves_no_plan_that_was_made_with_it(box: San
 
     assert (applied.exit_code, applied.document()["writes"]) == (0, 2), applied.stdout
     assert (again.writes, {one["key"] for one in again.document()["left_out"]}) == ([], set(left))
-    assert all("its approval was used" in one["why"][0] for one in again.document()["left_out"])
+    assert all("an approval of it was used" in one["why"][0] for one in again.document()["left_out"])
     assert all(people(box)[number]["system_access"] == 1 for number in left)
