@@ -203,7 +203,8 @@ def test_a_limit_with_or_without_retry_after_is_waited_for(make_jiras: MakeJiras
     options.calls, options.period, options.is_mute, options.most_per_page = 3, 0.5, is_mute, 2
 
     for _ in range(9):  # a busy machine may be slower than the limit
-        assert not errors(jiras.read())
+        for project in ("OPS", "TO"):  # two at once could take all of so small a limit from each other
+            assert not errors(jiras.read(keys=(f"{instance}|{project}",)))
         if limited := 429 in {one.status for one in jiras.requests(instance)}:
             break
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
+from safetyamp_pipelines.operations.lease import LEASE_SECONDS
 from safetyamp_pipelines.operations.opening import open_ledger
 from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.settings.loading import load_settings
@@ -53,14 +57,34 @@ def test_a_run_opens_one_ledger_and_closes_it(new_sqlite: Callable[[], str]) -> 
     assert "Connections in pool: 0" in opened[0]._engine.pool.status()
 
 
-def test_a_run_that_needs_no_ledger_opens_none(tmp_path) -> None:
+def test_others_see_that_a_run_lives_for_as_long_as_it_does(new_sqlite: Callable[[], str]) -> None:
+    url, seen = new_sqlite(), list[bool]()
+    ahead = timedelta(seconds=LEASE_SECONDS + 60)
+
+    with Ledger.open(url, clock=lambda: datetime.now(UTC) + ahead) as later:
+
+        @dg.asset
+        def idle(ledger: LedgerResource) -> None:
+            end = time.monotonic() + 60
+            while not later.silent_runs() and time.monotonic() < end:
+                time.sleep(0.05)
+            seen.append(bool(later.silent_runs()))
+
+        settings = SettingsResource.of({"LEDGER_URL": url})
+        assert dg.materialize([idle], resources={"ledger": LedgerResource(settings=settings)}).success
+
+        assert seen == [True]
+        assert later.silent_runs() == frozenset()
+
+
+def test_a_run_that_needs_no_ledger_goes_on_without_one(tmp_path: Path) -> None:
     @dg.asset
     def idle(ledger: LedgerResource) -> None:
         assert ledger is not None
 
-    settings = SettingsResource.of({"LEDGER_URL": f"sqlite:///{tmp_path}/never/ledger.db"})
+    (tmp_path / "file").touch()
+    settings = SettingsResource.of({"LEDGER_URL": f"sqlite:///{tmp_path}/file/ledger.db"})
     assert dg.materialize([idle], resources={"ledger": LedgerResource(settings=settings)}).success
-    assert not (tmp_path / "never").exists()
 
 
 def test_the_address_is_in_no_config() -> None:
