@@ -63,13 +63,17 @@ class Beating(threading.Thread):
         self._ledger, self._run_id, self._is_over = ledger, run_id, threading.Event()
 
     def run(self) -> None:
-        """A ledger that is away is asked again: nobody else can see the run there meanwhile."""
+        """A ledger that is away is asked again: nobody else can see the run there meanwhile. At the end none is opened
+        for this alone."""
+        ledger: Ledger | None = None
         while not self._is_over.is_set():
             with suppress(SyncError):
-                self._ledger().beat(self._run_id, this_process(), LEASE_SECONDS)
+                ledger = self._ledger()
+                ledger.beat(self._run_id, this_process(), LEASE_SECONDS)
             self._is_over.wait(BEAT_EVERY)
-        with suppress(SyncError):
-            self._ledger().end_beats(self._run_id)
+        if ledger is not None:
+            with suppress(SyncError):
+                ledger.end_beats(self._run_id)
 
     def stop(self) -> None:
         """The run is over."""
