@@ -208,8 +208,9 @@ def _left_to_its_own_job(run: dg.DagsterRun, spec: EntitySpec, config: SyncConfi
 
 
 def _asked_at(context: dg.AssetExecutionContext) -> datetime | None:
-    """When a person asked for this run, in a freeze perhaps; None for a run that started by itself."""
-    if context.run.tags.get(CAUSE_TAG) in BY_ITSELF:
+    """When a person asked for this run, in a freeze perhaps; None for a run that started by itself. One that repeats
+    another was asked for, whatever the tags say that were copied from it."""
+    if context.run.parent_run_id is None and context.run.tags.get(CAUSE_TAG) in BY_ITSELF:
         return None
     record = context.instance.get_run_record_by_id(context.run_id)
     return None if record is None else record.create_timestamp

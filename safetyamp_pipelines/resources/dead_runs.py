@@ -16,7 +16,7 @@ from dagster._core.events import JobFailureData, RunFailureReason
 from safetyamp_pipelines.operations.lease import LEASE_SECONDS
 from safetyamp_pipelines.operations.local_time import age
 from safetyamp_pipelines.operations.processes import is_gone, this_process
-from safetyamp_pipelines.resources.keys import POOL, PROCESS_TAG, SYNC_TAG
+from safetyamp_pipelines.resources.keys import OF_ONE_RUN, POOL, PROCESS_TAG, SYNC_TAG
 from safetyamp_pipelines.settings.logs import get_logger
 from safetyamp_pipelines.sync.model.errors import SyncError
 
@@ -35,35 +35,47 @@ def process_tag() -> dict[str, str]:
     return {PROCESS_TAG: this_process()}
 
 
+def mark_begun(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Note that this process carries the run out. Of a run that repeats another, Dagster has copied the tags: those
+    about what the other one did are emptied."""
+    instance.add_run_tags(run.run_id, {**dict.fromkeys(OF_ONE_RUN & run.tags.keys(), ""), **process_tag()})
+
+
 def end_dead_runs(instance: dg.DagsterInstance, silent_by_ledger: Callable[[], Collection[str]]) -> list[str]:
     """The ids of runs that were found dead; they have failed now, and hold nothing. Of a process elsewhere the ledger
     knows whether it still beats (`Ledger.silent_runs`): it is asked where there may be one."""
     records, slots = instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)), holders(instance)
     runs = [record.dagster_run for record in records]
-    silent = _known(silent_by_ledger) if slots or not all(map(_is_gone, runs)) else ()
-    mute = {record.dagster_run.run_id for record in records if _is_mute(record)}
-    dead = [run for run in runs if _is_gone(run) or run.run_id in silent or run.run_id in mute]
+    gone = {run.run_id for run in runs if is_gone(_process_of(instance, run))}
+    silent = _known(silent_by_ledger) if slots or len(gone) < len(runs) else ()
+    mute = {record.dagster_run.run_id for record in records if _is_mute(instance, record)}
+    dead = [run for run in runs if run.run_id in gone or run.run_id in silent or run.run_id in mute]
     for run in dead:
-        process = run.tags.get(PROCESS_TAG, "its process")
-        why = "is gone: it was killed" if _is_gone(run) else "gives no sign of life any more"
+        process = _process_of(instance, run) or "its process"
+        why = "is gone: it was killed" if run.run_id in gone else "gives no sign of life any more"
         words = f"{process} {why}. Start the job again: nothing is sent twice"
         instance.report_run_failed(run, words, JobFailureData(None, RunFailureReason.UNEXPECTED_TERMINATION))
         log.warning("run_found_dead", run=run.run_id, process=process)
     for run_id in slots:
         held_by = instance.get_run_by_id(run_id)
-        if held_by is None or (held_by.is_finished and (_is_gone(held_by) or run_id in silent)):
+        if held_by is None or (held_by.is_finished and (run_id in silent or is_gone(_process_of(instance, held_by)))):
             instance.event_log_storage.free_concurrency_slots_for_run(run_id)
     return [run.run_id for run in dead]
 
 
-def _is_gone(run: dg.DagsterRun) -> bool:
-    return is_gone(run.tags.get(PROCESS_TAG, ""))
+def _process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """The process that carries the run out; empty while it has not named one, and its tag is that of the run that it
+    repeats."""
+    named = run.tags.get(PROCESS_TAG, "")
+    repeated = instance.get_run_by_id(run.parent_run_id) if named and run.parent_run_id else None
+    return "" if repeated is not None and repeated.tags.get(PROCESS_TAG) == named else named
 
 
-def _is_mute(record: dg.RunRecord) -> bool:
+def _is_mute(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
     """Whether a sync began too long ago not to have named its process, which it does before its first step."""
-    tags, began = record.dagster_run.tags, record.start_time
-    return SYNC_TAG in tags and PROCESS_TAG not in tags and began is not None and time.time() - began > LEASE_SECONDS
+    run, began = record.dagster_run, record.start_time
+    is_late = SYNC_TAG in run.tags and began is not None and time.time() - began > LEASE_SECONDS
+    return is_late and not _process_of(instance, run)
 
 
 def _known(silent_by_ledger: Callable[[], Collection[str]]) -> Collection[str]:

@@ -28,6 +28,8 @@ RESTED_TAG = "safetyamp/stopped"
 """The pause or freeze that ended a run's pushes, or let none begin: such a run is green, and says nothing of health."""
 SESSIONS_TAG, FIGURES_TAG = "safetyamp/sessions", "safetyamp/figures"
 """The tags of a run with the numbers of its sessions, and with what its pushes have done so far, and have not."""
+OF_ONE_RUN = frozenset({RESTED_TAG, SESSIONS_TAG, FIGURES_TAG})
+"""Tags about what one run did; in a run that repeats it they are empty."""
 TRIAL_TAG = "safetyamp/trial"
 """A run that only plans, because a person wants to see it: its plans are kept apart, and nothing else hears of them."""
 

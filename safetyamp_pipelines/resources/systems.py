@@ -19,7 +19,7 @@ from safetyamp_pipelines.operations.alerts.webhook import beat
 from safetyamp_pipelines.operations.call_recorder import CallRecorder
 from safetyamp_pipelines.operations.lease import Beating
 from safetyamp_pipelines.operations.opening import open_ledger
-from safetyamp_pipelines.resources.dead_runs import process_tag
+from safetyamp_pipelines.resources.dead_runs import mark_begun
 from safetyamp_pipelines.settings.loading import load_settings, settings_stamp
 from safetyamp_pipelines.settings.model import Settings, SettingsError
 from safetyamp_pipelines.settings.vault import ClientFactory
@@ -65,9 +65,11 @@ class SettingsResource(dg.ConfigurableResource[Settings]):
         return kind()
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """A run or a tick begins: what was changed since the last one counts."""
-        if self._source is not None:
-            self._source.begin(context.run_id)
+        """A run or a tick begins: what was changed since the last one counts. Every step of a run comes by here."""
+        if self._source is None or not self._source.begin(context.run_id):
+            return
+        if context.instance is not None and context.run is not None:
+            mark_begun(context.instance, context.run)
 
     def get(self) -> Settings:
         """The validated settings; raises SettingsError listing every problem."""
@@ -91,14 +93,15 @@ class _Source:
         self._read_at = 0.0
         self._run_id: str | None = None
 
-    def begin(self, run_id: str | None) -> None:
-        """Forget what may be out of date, unless it was read for this very run."""
+    def begin(self, run_id: str | None) -> bool:
+        """Forget what may be out of date. False for a run that has begun before, and goes on with what it has read."""
         with self._lock:
             if run_id is not None and run_id == self._run_id:
-                return
+                return False
             self._run_id = run_id
             if self._loaded is not None and self._is_old(self._loaded):
                 self._loaded = None
+            return True
 
     def _is_old(self, settings: Settings) -> bool:
         is_late = settings.vault_url() is not None and time.monotonic() - self._read_at > self._vault_seconds
@@ -213,7 +216,7 @@ class Viewpoint(_Held):
 class LedgerResource(_Held):
     """The ledger of the settings. Its URL is in no run config.
 
-    While a run has it, others see that the run lives: by its process, which a tag names, and by beats in the ledger.
+    While a run has it, others see by beats in the ledger that the run lives.
     """
 
     _beating: Beating | None = PrivateAttr(default=None)
@@ -221,7 +224,6 @@ class LedgerResource(_Held):
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Begin with the first step of a run, whatever that is."""
         if context.instance is not None and context.run_id is not None:
-            context.instance.add_run_tags(context.run_id, process_tag())
             self._beating = Beating(self.get, context.run_id)
             self._beating.start()
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from safetyamp_pipelines.operations.processes import this_process
+from safetyamp_pipelines.resources.keys import FIGURES_TAG, PROCESS_TAG, RESTED_TAG, SESSIONS_TAG, SYNC_TAG
 from safetyamp_pipelines.resources.systems import Samsara, SettingsResource
 from safetyamp_pipelines.settings.model import Settings, SettingsError
 
@@ -32,6 +34,25 @@ def test_resources_that_nest_it_get_the_same_settings_within_a_run() -> None:
 
     assert seen[0] is seen[1] is settings.get()
     assert seen[0].safetyamp_fqdn == "acme.safetyamp.com"
+
+
+def test_every_run_names_its_process_and_is_rid_of_what_the_run_it_repeats_did() -> None:
+    """Also one that only reads a source, for minutes perhaps: without the tag it counts as one that never began."""
+
+    @dg.asset
+    def reads(one: Nesting, other: Nesting) -> None:
+        one.settings.get()
+
+    settings = SettingsResource.of(ENVIRON)
+    resources = {"one": Nesting(settings=settings), "other": Nesting(settings=settings)}
+    copied = {RESTED_TAG: "paused by Kim", SESSIONS_TAG: "titles 11", FIGURES_TAG: "done: 3", SYNC_TAG: "push"}
+    with dg.DagsterInstance.ephemeral() as instance:
+        run_id = dg.materialize([reads], resources=resources, instance=instance, tags=copied).run_id
+        run = instance.get_run_by_id(run_id)
+
+    assert run is not None
+    assert (run.tags[PROCESS_TAG], run.tags[SYNC_TAG]) == (this_process(), "push")
+    assert not any(run.tags[name] for name in (RESTED_TAG, SESSIONS_TAG, FIGURES_TAG))
 
 
 def test_a_process_that_lives_on_sees_changed_rules_and_secrets_with_its_next_run_and_tick_and_never_within_one(

@@ -108,7 +108,7 @@ class Reader:
     def _succeeded(self, entry: dg.EventLogEntry) -> Iterator[Signal]:
         run = self._run(entry)
         # A dry run that ends well, and a run that a pause stopped, prove nothing about a push.
-        if run is None or is_partial(run.run_config) or RESTED_TAG in run.tags:
+        if run is None or is_partial(run.run_config) or run.tags.get(RESTED_TAG):
             return
         ended = self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_SUCCESS)
         tokens = {step_token(step.step_key) for step in ended if step.step_key is not None}

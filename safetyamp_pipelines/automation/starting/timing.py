@@ -90,7 +90,7 @@ def is_whole_sync(run: dg.DagsterRun) -> bool:
     ended it."""
     pushes = {asset_key(asset_name(spec)) for spec in ENTITIES}
     is_whole = run.job_name == "sync_all" and pushes <= (run.asset_selection or pushes)
-    return is_whole and not is_partial(run.run_config) and RESTED_TAG not in run.tags
+    return is_whole and not is_partial(run.run_config) and not run.tags.get(RESTED_TAG)
 
 
 def is_partial(run_config: Any) -> bool:

@@ -1,5 +1,6 @@
 """When something starts by itself: paused, frozen, busy or unhealthy, a tick is skipped and says why."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from safetyamp_pipelines.automation.starting.schedules import sync_schedules
 from safetyamp_pipelines.automation.starting.timing import GOING_ON, is_partial, why_paused_or_busy, why_wait
 from safetyamp_pipelines.ledger import Ledger, LedgerUnusable
-from safetyamp_pipelines.resources.keys import PROCESS_TAG, SYNC_TAG, asset_key
+from safetyamp_pipelines.operations.processes import this_process
+from safetyamp_pipelines.resources.keys import PROCESS_TAG, RESTED_TAG, SYNC_TAG, asset_key
 from safetyamp_pipelines.resources.run_console import CONSOLE
 from safetyamp_pipelines.resources.systems import LedgerResource, SettingsResource
 from safetyamp_pipelines.settings.loading import TimingSettings, timing_settings
@@ -135,7 +137,11 @@ def test_three_failures_in_a_row_slow_the_rhythm_and_one_good_run_restores_it(in
     assert "slowed to 6 h" in why(instance, ledger, later)
     fail(instance, 3)
     assert "slowed to 24 h" in why(instance, ledger, later)
-    add_run(instance, Status.SUCCESS)
+    stopped = add_run(instance, Status.SUCCESS)
+    instance.add_run_tags(stopped, {RESTED_TAG: "paused by Kim"})
+    assert "slowed to 24 h" in why(instance, ledger, later)
+    again = add_run(instance, Status.SUCCESS, parent_run_id=stopped, root_run_id=stopped)
+    instance.add_run_tags(again, {RESTED_TAG: ""})  # as a run begins that repeats another
     assert why(instance, ledger) is None
 
 
@@ -187,6 +193,18 @@ def test_a_run_elsewhere_whose_beats_have_stopped_or_never_began_makes_nobody_wa
 
     assert f"sync_all {alive[:8]}, started" in str(why(instance, ledger))
     assert [instance.get_run_by_id(one).status for one in (silent, mute)] == [Status.FAILURE] * 2
+
+
+def test_a_run_that_repeats_another_is_not_taken_for_dead_because_the_process_of_that_one_is(instance, ledger):
+    # given a run whose process is gone, and one that the UI started from it: Dagster copies the tags
+    gone = {PROCESS_TAG: re.sub(r"begun \d+", "begun 1", this_process())}
+    first = add_run(instance, Status.STARTED)
+    again = add_run(instance, Status.STARTING, parent_run_id=first, root_run_id=first)
+    for run_id in (first, again):
+        instance.add_run_tags(run_id, gone)
+
+    assert f"sync_all {again[:8]}, starting" in str(why(instance, ledger))
+    assert instance.get_run_by_id(first).status is Status.FAILURE
 
 
 # --- the schedules ---
