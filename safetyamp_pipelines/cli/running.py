@@ -107,11 +107,11 @@ def run_entities(
     chosen = [spec for spec in ENTITIES if spec.name in entities]
     if not chosen:
         raise PlanRefused(f"no such entity: name some of {', '.join(BY_NAME)}")
-    told = _Listening(progress)
+    listening = _Listening(progress)
     settings = SettingsResource.of(environ)
     overrides = {
         **resources_for(settings),
-        "progress": dg.ResourceDefinition.hardcoded_resource(told),
+        "progress": dg.ResourceDefinition.hardcoded_resource(listening),
     }
     # A selection that is the whole job would have Dagster build it, and describe it, a second time.
     selected = None if chosen == list(ENTITIES) else (push_keys if push else plan_keys)(chosen)
@@ -120,7 +120,7 @@ def run_entities(
     with instance_of_home() as instance:
         run_id = str(uuid.uuid4())
         try:
-            with watched(instance, run_id, told.waits, partial(_silent_runs, settings)):
+            with watched(instance, run_id, listening.waits, partial(_silent_runs, settings)):
                 result = job.execute_in_process(
                     run_id=run_id,
                     instance=instance,
@@ -130,10 +130,10 @@ def run_entities(
                     tags={"safetyamp/cause": "shell", **process_tag()},
                 )
         except (dg.DagsterError, SQLAlchemyError) as error:
-            return _cut_off(instance, Ran(run_id, monotonic() - started), told, error)
+            return _cut_off(instance, Ran(run_id, monotonic() - started), listening, error)
         ran = Ran(result.run_id, monotonic() - started)
-        _gather(ran, result, [spec.name for spec in chosen], told.verdicts, push=push)
-        _explain(ran, result, told)
+        _gather(ran, result, [spec.name for spec in chosen], listening.verdicts, push=push)
+        _explain(ran, result, listening)
     return ran
 
 
@@ -142,14 +142,14 @@ def _silent_runs(settings: SettingsResource) -> frozenset[str]:
         return ledger.silent_runs()
 
 
-def _cut_off(instance: dg.DagsterInstance, ran: Ran, told: _Listening, error: Exception) -> Ran:
+def _cut_off(instance: dg.DagsterInstance, ran: Ran, listening: _Listening, error: Exception) -> Ran:
     """What is known of a run whose storage failed it, from memory alone."""
-    for name, verdicts in told.verdicts.items():
+    for name, verdicts in listening.verdicts.items():
         ran.verdicts[name] = counts_of(verdicts)
         ran.not_in_step[name] = [_line(verdict) for verdict in verdicts if verdict.outcome in NOT_IN_STEP]
         ran.writes += sum(verdict.outcome in OUTCOME_OF.values() for verdict in verdicts)
     ran.causes = [Cause(storage_refusal(error), (), refused=True)]
-    ran.wrote_nothing = not ran.writes and told.begun <= told.verdicts.keys()
+    ran.wrote_nothing = not ran.writes and listening.begun <= listening.verdicts.keys()
     with suppress(dg.DagsterError, SQLAlchemyError):  # else the next sync finds that its process is gone
         if (run := instance.get_run_by_id(ran.run_id)) is not None and not run.is_finished:
             instance.report_run_failed(run)
@@ -201,8 +201,8 @@ def _gather(
         ran.fewest_calls += int(values.get("fewest_calls", 0))
         ran.writes += int(values.get("writes", 0))
     for name in entities:
-        told = metadata.get(tuple(asset_name(BY_NAME[name]).split("/")), {})
-        if name in pushed and "writes" not in told:  # it was interrupted, or its table could not be stored
+        figures = metadata.get(tuple(asset_name(BY_NAME[name]).split("/")), {})
+        if name in pushed and "writes" not in figures:  # it was interrupted, or its table could not be stored
             ran.writes += sum(verdict.outcome in OUTCOME_OF.values() for verdict in pushed[name])
         if asset_key(f"plan/{name}") not in made:  # it failed, and its metadata shows why
             continue
@@ -262,7 +262,7 @@ def _plain(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, Any]:
     return {name: value.value for name, value in metadata.items() if name not in ("path",)}
 
 
-def _explain(ran: Ran, result: dg.ExecuteInProcessResult, told: _Listening) -> None:
+def _explain(ran: Ran, result: dg.ExecuteInProcessResult, listening: _Listening) -> None:
     """The causes of the failures, and whether SafetyAmp was certainly left as it was."""
     failures = {
         _step_name(event.step_key): diagnosis_of(event.step_failure_data)
@@ -281,7 +281,9 @@ def _explain(ran: Ran, result: dg.ExecuteInProcessResult, told: _Listening) -> N
     if not result.success and not ran.causes:
         ran.causes = [Cause("the run failed outside its steps; its events in the Dagster UI show why", (), True)]
     counted = {"/".join(key) for key, values in _metadata(result).items() if "writes" in values or STOPPED in values}
-    in_doubt = [name for name in told.begun - told.verdicts.keys() if asset_name(BY_NAME[name]) not in counted]
+    in_doubt = [
+        name for name in listening.begun - listening.verdicts.keys() if asset_name(BY_NAME[name]) not in counted
+    ]
     ran.wrote_nothing = not ran.writes and not in_doubt
 
 

@@ -108,8 +108,8 @@ class Approvals(Store):
                 for key, change_hash in changes
             ]
             many(db, insert(t.change_approvals), [vars(one) for one in approved])
-            said = t.decisions.c.about.in_([one.change_hash for one in approved])
-            still = (t.decisions.c.entity == entity, t.decisions.c.ended_at.is_(None), said)
+            concerned = t.decisions.c.about.in_([one.change_hash for one in approved])
+            still = (t.decisions.c.entity == entity, t.decisions.c.ended_at.is_(None), concerned)
             db.execute(update(t.decisions).where(*still).values(ended_at=now, ended=f"approved by {who}"))
             return approved
 

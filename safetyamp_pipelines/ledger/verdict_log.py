@@ -25,10 +25,10 @@ from safetyamp_pipelines.sync.model.plan import Verdict
 c = t.verdicts.c
 COLUMNS = ("outcome", "rule", "reasons", "notes")
 """What makes two verdicts the same."""
-Wording = tuple[Any, ...]
+Values = tuple[Any, ...]
 """The values of a verdict, in the order of COLUMNS."""
-GONE: Wording = (None, "", [], [])
-"""What is said of a record that earlier runs saw and this one did not."""
+GONE: Values = (None, "", [], [])
+"""The verdict on a record that earlier runs saw and this one did not."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Trail:
-    """How an entity's records came to their changes: its looks, oldest first; by source key what was said and done."""
+    """How an entity's records came to their changes: its looks, oldest first; by source key, verdicts and attempts."""
 
     looks: tuple[Look, ...]
     standing: Mapping[str, tuple[Standing, ...]]
@@ -80,16 +80,16 @@ class Verdicts(Store):
         """Log the verdicts of all the entity's source records in one run. Reasons and notes hold no person's value.
 
         `at` is when the run looked at the sources. A run that logs again, nobody having logged in between, replaces
-        what it said and keeps its time.
+        its verdicts and keeps its time.
         """
-        told = {verdict.source_key: verdict_columns(verdict) for verdict in verdicts}
+        given = {verdict.source_key: verdict_columns(verdict) for verdict in verdicts}
         with self._writing() as db:
             # Two runs that log at once take turns: each compares with what stands. A lease nobody holds will do.
             locked_lease(db, f"verdicts of {entity}")
-            run = logged_run(db, run_id, entity, at, Counter(outcome for outcome, *_ in told.values()))
+            run = logged_run(db, run_id, entity, at, Counter(outcome for outcome, *_ in given.values()))
             standing = current_verdicts(db, entity)
-            now = {**dict.fromkeys(standing, GONE), **told}
-            changed = {key: said for key, said in now.items() if standing.get(key) != said}
+            now = {**dict.fromkeys(standing, GONE), **given}
+            changed = {key: values for key, values in now.items() if standing.get(key) != values}
             replace_verdicts(db, entity, run, changed)
 
     def verdict_history(self, entity: str, source_key: str, runs: int = 10) -> list[LoggedVerdict]:
@@ -149,7 +149,7 @@ class Verdicts(Store):
         )
 
 
-def verdict_columns(verdict: Verdict) -> Wording:
+def verdict_columns(verdict: Verdict) -> Values:
     """The values of COLUMNS for the verdict, in the types that the database returns."""
     return (str(verdict.outcome), verdict.rule, list(verdict.reasons), list(verdict.notes))
 
@@ -173,14 +173,14 @@ def logged_run(db: Connection, run_id: str, entity: str, at: datetime, counts: M
     return int(newest.id)
 
 
-def current_verdicts(db: Connection, entity: str) -> dict[str, Wording]:
+def current_verdicts(db: Connection, entity: str) -> dict[str, Values]:
     """Source key → the verdict in force, from the last run that changed it."""
     columns = [c[name] for name in COLUMNS]
     query = select(c.source_key, *columns).where(c.entity == entity, c.until_id.is_(None))
     return {key: tuple(values) for key, *values in db.execute(query)}
 
 
-def replace_verdicts(db: Connection, entity: str, run: int, changed: dict[str, Wording]) -> None:
+def replace_verdicts(db: Connection, entity: str, run: int, changed: dict[str, Values]) -> None:
     """Put these verdicts in force from the run on, and end those they replace; two statements, however many."""
     if not changed:
         return

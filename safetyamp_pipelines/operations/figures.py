@@ -18,8 +18,8 @@ PARTS: Mapping[str, tuple[Outcome, ...]] = {
 def figures_of(entities: Mapping[str, Mapping[str, int]]) -> str:
     """Counts by entity and verdict as `done: titles 2 created, employees 5 updated; failed: employees 1; held: …`."""
     parts = {name: [_of(entity, counts, kinds) for entity, counts in entities.items()] for name, kinds in PARTS.items()}
-    told = {name: ", ".join(filter(None, found)) for name, found in parts.items()}
-    return "; ".join(f"{name}: {text or 'nothing'}" for name, text in told.items() if text or name == "done")
+    joined = {name: ", ".join(filter(None, found)) for name, found in parts.items()}
+    return "; ".join(f"{name}: {text or 'nothing'}" for name, text in joined.items() if text or name == "done")
 
 
 def _of(entity: str, counts: Mapping[str, int], kinds: tuple[Outcome, ...]) -> str:

@@ -77,11 +77,11 @@ def _waiting(
         why = "; ".join([*(verdict.reasons or (verdict.rule,)), *verdict.notes]) if verdict is not None else ""
         if one.state == "refused" and failure is not None:
             labels = {field.name: field.label for field in BY_NAME[one.entity].fields}
-            said = [
+            suggestions = [
                 f"{labels.get(name, name)}: {facts.get('suggestion') or facts.get('category', '')}"
                 for name, facts in failure.fields.items()
             ]
-            why = "; ".join(said) or why
+            why = "; ".join(suggestions) or why
         name = names.get(one.entity, {}).get(one.source_key, "")
         ways = ways_out(stored[one.entity].plan, one.source_key) if one.entity in stored else []
         todo = "; ".join(ways) if one.state == "held" and ways else TODO[one.state]

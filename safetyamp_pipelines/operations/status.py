@@ -66,12 +66,12 @@ def status_of(ledger: Ledger, now: datetime, settings: Settings | None = None) -
 
 def _by_set(approvals: Iterable[ChangeApproval]) -> list[dict[str, Any]]:
     """Approvals that were given together, as one: all keys, with the rest listed once."""
-    said = ("entity", "guard", "who", "login", "reason", "at", "expires_at")
+    shared = ("entity", "guard", "who", "login", "reason", "at", "expires_at")
     sets: dict[tuple[Any, ...], list[str]] = {}
     for one in approvals:
-        sets.setdefault(tuple(getattr(one, name) for name in said), []).append(one.source_key)
+        sets.setdefault(tuple(getattr(one, name) for name in shared), []).append(one.source_key)
     return [
-        {**{name: plain(value) for name, value in zip(said, given, strict=True)}, "keys": sorted(keys)}
+        {**{name: plain(value) for name, value in zip(shared, given, strict=True)}, "keys": sorted(keys)}
         for given, keys in sets.items()
     ]
 

@@ -71,8 +71,8 @@ def tag_session(instance: dg.DagsterInstance, run_id: str, entity: str, session:
     """Note a session in the one tag of its run that lists them: `titles 11, employees 12`; and what they came to."""
     run = instance.get_run_by_id(run_id)
     before = run.tags.get(SESSIONS_TAG) if run is not None else None
-    told = {FIGURES_TAG: figures} if figures else {}
-    instance.add_run_tags(run_id, {SESSIONS_TAG: ", ".join(filter(None, [before, f"{entity} {session}"])), **told})
+    noted = {FIGURES_TAG: figures} if figures else {}
+    instance.add_run_tags(run_id, {SESSIONS_TAG: ", ".join(filter(None, [before, f"{entity} {session}"])), **noted})
 
 
 def now_text() -> str:

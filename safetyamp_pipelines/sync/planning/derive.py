@@ -96,8 +96,8 @@ class _Planner:
             self.held, refused = held_by(judged, refused, approved, self.inputs.memory.approved_twice, self.by_two)
             decisions = self.inputs.memory.decisions
             # What people have refused or put off waits also when it is no longer one of too many.
-            said = {one.source_key: held_by_decision(one) for one in judged if one.hash in decisions}
-            self.held = {**said, **self.held}
+            answered = {one.source_key: held_by_decision(one) for one in judged if one.hash in decisions}
+            self.held = {**answered, **self.held}
             self.decided = {key for key, held in self.held.items() if held.change.hash in decisions}
             creates = (held.change for held in self.held.values() if held.change.action is Action.CREATE)
             self.absent |= {create.natural_key for create in creates}

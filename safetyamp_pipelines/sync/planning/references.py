@@ -60,13 +60,13 @@ def _without(record: Desired, nowhere: list[Field]) -> Desired:
     """The record without references that lead nowhere: a required one is a reason, an optional one a note."""
     if not nowhere or record.scope is not Scope.ACTIVE:
         return record
-    told = {
+    texts = {
         field: f"{field.label} {record.values[field.name]!r} is not in SafetyAmp, and no plan creates it"
         for field in nowhere
     }
     return replace(
         record,
         values={**record.values, **dict.fromkeys((field.name for field in nowhere), None)},
-        reasons=(*record.reasons, *(text for field, text in told.items() if field.required)),
-        notes=(*record.notes, *(text for field, text in told.items() if not field.required)),
+        reasons=(*record.reasons, *(text for field, text in texts.items() if field.required)),
+        notes=(*record.notes, *(text for field, text in texts.items() if not field.required)),
     )
