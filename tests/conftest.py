@@ -56,7 +56,7 @@ def migrations_read_once(config: Config) -> ScriptDirectory:
 
 ScriptDirectory.from_config = migrations_read_once  # type: ignore[method-assign,assignment]
 
-settings.register_profile("untimed", deadline=None)  # a machine that is busy is no fault of the code
+settings.register_profile("untimed", deadline=None)  # a machine that is busy is not a fault of the code
 settings.load_profile("untimed")
 
 

@@ -122,7 +122,7 @@ ELSEWHERE = Schema((*keys(ColumnKind.WHOLE, "id"), *columns(ColumnKind.TEXT, "ti
         (lockers.SPEC, {"target": replace(lockers.CATEGORIES, always=("code",))}, "must carry code: declare that"),
         (lockers.SPEC, {"target": replace(USERS)}, "the table users is declared twice"),
         (lockers.SPEC, {"sources": ("viewpoint/lockers",)}, "the columns of viewpoint/lockers are not declared"),
-        (lockers.SPEC, {"key": SourceKey("viewpoint/employees", "Locker")}, "its key names Locker, which is no column"),
+        (lockers.SPEC, {"key": SourceKey("viewpoint/employees", "Locker")}, "its key names Locker, which is not"),
         (lockers.SPEC, {"fields": (replace(FIRST, clean="shout"),)}, "name is cleaned as shout; there are text"),
         (
             lockers.SPEC,
@@ -133,10 +133,10 @@ ELSEWHERE = Schema((*keys(ColumnKind.WHOLE, "id"), *columns(ColumnKind.TEXT, "ti
         (
             lockers.SPEC,
             {"fields": (replace(FIRST, sources=("sync.yaml.lockers.x",)),)},
-            "which is no key of its section",
+            "which is not a key of its section",
         ),
-        (lockers.SPEC, {"place": "site"}, "place names site, which is no field of it"),
-        (lockers.SPEC, {"after": ("tools",)}, "it comes after tools, which is no entity before it"),
+        (lockers.SPEC, {"place": "site"}, "place names site, which is not a field of it"),
+        (lockers.SPEC, {"after": ("tools",)}, "it comes after tools, which is not an entity before it"),
         (equipment.SPEC, {"after": ("jobs",)}, "vehicles writes assets too: add it to `after`"),
     ],
 )

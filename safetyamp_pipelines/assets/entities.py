@@ -217,7 +217,7 @@ def _asked_at(context: dg.AssetExecutionContext) -> datetime | None:
 
 
 def _rest(context: dg.AssetExecutionContext, why: Resting, **metadata: Any) -> None:
-    """A push that people wanted to stop, or not to begin, is no failure: no output, so nothing is materialised."""
+    """A push that people wanted to stop, or not to begin, is not a failure: no output, so nothing is materialised."""
     context.log_event(dg.AssetObservation(context.asset_key, metadata={STOPPED: str(why), **metadata}))
     context.instance.add_run_tags(context.run_id, {RESTED_TAG: str(why)})
     context.log.warning("%s: %s", context.asset_key.to_user_string(), why)

@@ -1,6 +1,6 @@
 """Did the checks of a plan pass? A blocking check protects only inside the run that holds it, so the push asks itself.
 
-What the checks look at is in `checks/`. The guards are no such check: a plan has set apart what they hold.
+What the checks look at is in `checks/`. The guards are not such a check: a plan has set apart what they hold.
 """
 
 from __future__ import annotations

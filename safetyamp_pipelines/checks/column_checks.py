@@ -46,7 +46,7 @@ def _violations(schema: Schema, records: Sequence[Record], present: set[str]) ->
         values = [record.get(name) for record in records]
         of_other_type = {row for row, value in enumerate(values) if value is not None and type(value) not in types}
         if of_other_type:
-            changed.append(f"{name} is no {column.kind} in {len(of_other_type)} of {len(records)} rows")
+            changed.append(f"{name} is not of type {column.kind} in {len(of_other_type)} of {len(records)} rows")
         empty = {row for row, value in enumerate(values) if value is None and column.presence is Presence.KEY}
         if empty:
             null.append(f"{name} is null in {len(empty)} of {len(records)} rows")

@@ -38,7 +38,7 @@ def verdicts_check(entity: str) -> dg.AssetChecksDefinition:
 
 
 def judge_verdicts(plan: Plan) -> Judged:
-    """Whether each record is accounted for. Regions that departments name, and vanished vehicles, are no records of
+    """Whether each record is accounted for. Regions that departments name, and vanished vehicles, are not records of
     their own: their verdicts come on top."""
     given = Counter(verdict.source_key for verdict in plan.verdicts)
     to_change = {verdict.source_key for verdict in plan.verdicts if verdict.outcome in OUTCOME_OF.values()}

@@ -146,7 +146,7 @@ def value(found: Any) -> str:
 
 
 def _visible(found: Any) -> Any:
-    """Text that is no markup of ours with what misleads a reader escaped."""
+    """Text that is not our own markup, with what misleads a reader escaped."""
     return displayed_lines(found) if isinstance(found, str) and not isinstance(found, Markup) else found
 
 

@@ -17,7 +17,7 @@ from safetyamp_pipelines.ledger.records import Lease, Pause
 from safetyamp_pipelines.ledger.statements import as_record, of_key, put, row_at
 
 RUN = "run "
-"""What the name of a lease begins with that is no lock, but shows that the process of a run lives."""
+"""What the name of a lease begins with that is not a lock, but shows that the process of a run lives."""
 
 
 class Locks(Store):

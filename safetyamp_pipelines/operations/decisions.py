@@ -336,7 +336,7 @@ def decide_record(
     entity, held, question = stored.spec.name, _held_of(stored.plan, key), _question_of(stored.plan, key)
     if choice not in _choices(held, question):
         choices = ", ".join(_choices(held, question)) or "none: it waits for no decision"
-        raise Refusal(f"{choice} is no choice for {stored.spec.noun} {key}. There are {choices}")
+        raise Refusal(f"{choice} is not a choice for {stored.spec.noun} {key}. There are {choices}")
     if choice == "link":
         return link_record(stored, ledger, key, target_id, by)
     if choice == "approve":

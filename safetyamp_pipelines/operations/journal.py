@@ -38,7 +38,7 @@ def remembered(ledger: Ledger, entity: str) -> Memory:
 class LedgerJournal:
     """`sync.pushing.ports.Journal` over the ledger, for one session of one entity, with the fields of sync.yaml.
 
-    What an undo is refused is no failure of a sync. `approved` are the plan's: an intent uses its own up.
+    What an undo is refused is not a failure of a sync. `approved` are the plan's: an intent uses its own up.
     """
 
     ledger: Ledger

@@ -36,7 +36,7 @@ def moment_of(text: str, timezone: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise Refusal(f"{text!r} is no date: write it as 2026-12-01, or 2026-12-01T09:00") from None
+        raise Refusal(f"{text!r} is not a date: write it as 2026-12-01, or 2026-12-01T09:00") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone))
     if moment <= datetime.now(UTC):
         raise Refusal(f"{text} has passed already")

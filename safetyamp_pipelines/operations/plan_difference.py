@@ -145,7 +145,7 @@ def _planning_all(store: SnapshotStore, kept: Callable[[SnapshotStore, str], lis
 
 
 def of_syncs(store: SnapshotStore, entity: str) -> list[SnapshotRef]:
-    """The kept plans that were no trials."""
+    """The kept plans that were not trials."""
     return store.history(f"plan/{entity}")
 
 

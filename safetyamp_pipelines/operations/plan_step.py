@@ -88,7 +88,7 @@ def make_plan(
     """Plan the entity, or some of its source keys, and record the verdicts, unless it is a trial. Writes nothing to
     SafetyAmp.
 
-    Raises SnapshotError for a snapshot that is not whole, PlanRefused for a key that is no record.
+    Raises SnapshotError for a snapshot that is not whole, PlanRefused for a key that is not a record.
     """
     inputs = plan_inputs(spec, fetch, ledger, config, unread)
     plan = plan_entity(spec, inputs, config, keys)

@@ -45,7 +45,7 @@ def add_users(target: Target) -> None:
 
 
 def add_assets(target: Target) -> None:
-    """The present share of the vehicles, some as the old service left them, and things that are no vehicles."""
+    """The present share of the vehicles, some as the old service left them, and things that are not vehicles."""
     draft, world = target.draft, target.draft.world
     wanted = round(draft.spec.present * draft.spec.vehicles)
     drivers = {row["id"]: row for row in world.samsara_drivers if row["driverActivationStatus"] == "active"}

@@ -68,7 +68,7 @@ def load_settings(
     """The settings, all of them checked; SettingsError with every problem at once.
 
     `environ` None is the process environment, a mapping is exactly that. Values are trimmed; one that is then empty
-    counts as not set. Names that are no setting are ignored.
+    counts as not set. Names that are not settings are ignored.
     """
     problems: list[Problem] = []
     environment = _trimmed(os.environ if environ is None else environ)

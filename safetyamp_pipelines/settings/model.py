@@ -38,7 +38,7 @@ _PLAIN_IN_VAULT = frozenset(
     {"ms_graph_tenant_id", "ms_graph_client_id", "sql_server", "sql_database", "sql_username"}
     | {"alert_email_from", "alert_email_to", "smtp_username"}
 )
-"""Fields that are no secrets and yet are looked for in Key Vault: existing vaults keep them there."""
+"""Fields that are not secrets and yet are looked for in Key Vault: existing vaults keep them there."""
 
 _REQUIRED: Mapping[System, tuple[str, ...]] = {
     "safetyamp": ("safetyamp_fqdn", "safetyamp_token"),
@@ -279,7 +279,7 @@ class Settings(BaseModel):
 
 
 def field_problems(error: ValidationError) -> dict[str, tuple[str, str]]:
-    """Per field what is wrong and what to do. A default that waits for another wrong field is no problem of its own."""
+    """Per field what is wrong and what to do. A default that waits for another wrong field is not reported."""
     found: dict[str, tuple[str, str]] = {}
     for one in error.errors(include_input=False, include_url=False):
         if one["type"] == "default_factory_not_called":

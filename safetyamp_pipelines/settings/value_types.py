@@ -64,7 +64,7 @@ def _rhythm(value: Any) -> int:
     if not text.isdecimal() or int(text) not in RHYTHMS:
         hours = ", ".join(str(minutes) for minutes in RHYTHMS if minutes >= HOUR)
         shorter = ", ".join(str(minutes) for minutes in RHYTHMS if minutes < HOUR)
-        raise wrong("is no rhythm that a day divides into", f"Give minutes: {shorter}, or in whole hours {hours}")
+        raise wrong("is not a rhythm that a day divides into", f"Give minutes: {shorter}, or in whole hours {hours}")
     return int(text)
 
 

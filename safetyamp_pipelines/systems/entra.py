@@ -18,8 +18,8 @@ SYSTEM = "Microsoft Graph"
 TABLE = "entra/users"
 USERS = "/users"
 
-# Exactly what rules read: nothing else about a person is asked for, and a change of it is no change. Without $select a
-# list leaves out employeeId and accountEnabled.
+# Exactly what rules read: nothing else about a person is asked for, and a change of it is not a change. Without $select
+# a list leaves out employeeId and accountEnabled.
 FIELDS = ("id", "employeeId", "accountEnabled", "mail", "mobilePhone", "businessPhones", "userType")
 _QUERY = {"$select": ",".join(FIELDS), "$filter": "accountEnabled eq true", "$top": "999"}
 _MANAGER = {"$expand": "manager($select=id,employeeId,mail)"}
@@ -71,7 +71,7 @@ class GraphClient:
             if link is None:
                 return list(rows.values()), len(links) + 1
             if not isinstance(link, str) or link in links:
-                raise ReadError(TABLE, "the link to the next page came twice or is no link")
+                raise ReadError(TABLE, "the link to the next page came twice or is not a link")
             links.add(link)
             page = self.http.get(link, endpoint=USERS)
 

@@ -51,7 +51,7 @@ class PageWalk:
         self._bounds = Bounds(table, previous_rows)
 
     def read(self) -> list[Record]:
-        """All rows; ListingShifted when they cannot be of one moment, ReadError when an answer is no listing."""
+        """All rows; ListingShifted when they cannot be of one moment, ReadError when an answer is not a listing."""
         page, short = 0, False
         while rows := self._page(page, ends_plausibly=short):
             if short:
@@ -98,7 +98,7 @@ def flattened(table: str, roots: Sequence[Record]) -> list[Record]:
         node = dict(waiting.pop())
         children = node.pop("children", None) or []
         if not has_id(node) or not isinstance(children, list) or not all(isinstance(child, dict) for child in children):
-            raise ReadError(table, "the tree holds something that is no record")
+            raise ReadError(table, "the tree holds something that is not a record")
         if node["id"] in nodes:
             raise ListingShifted(table, "a node stands in the tree twice")
         nodes[node["id"]] = node

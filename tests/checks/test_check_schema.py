@@ -63,7 +63,8 @@ def test_a_changed_type_stops_and_names_the_records_by_key() -> None:
     records = rows(SMALL, 30)
     records[7]["name"] = 12
     found = judge_schema(SMALL, records)
-    assert (found.level, found.measured, found.keys) == (Level.ERROR, "name is no text in 1 of 30 rows", ("7",))
+    assert (found.level, found.keys) == (Level.ERROR, ("7",))
+    assert found.measured == "name is not of type text in 1 of 30 rows"
 
 
 @pytest.mark.parametrize(("value", "level"), [(1, Level.FINE), (False, Level.FINE), ("yes", Level.ERROR)])
@@ -102,8 +103,9 @@ def test_a_new_column_is_told_and_stops_nothing() -> None:
 
 def test_everything_wrong_is_told_at_once() -> None:
     records = without(rows(SMALL, id=None, on="yes"), "name")
-    told = judge_schema(SMALL, records).measured
-    assert [part in told for part in ("name is missing", "id is null in 3", "on is no flag in 3")] == [True] * 3
+    found = judge_schema(SMALL, records).measured
+    for part in ("name is missing", "id is null in 3", "on is not of type flag in 3"):
+        assert part in found
 
 
 def test_a_person_is_named_by_company_and_number_and_by_nothing_else() -> None:

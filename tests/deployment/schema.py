@@ -49,7 +49,7 @@ def schema() -> dict[str, Any]:
 
 
 def settings_schema() -> dict[str, Any]:
-    """Every setting that is no secret, by its variable; a secret is refused, because a ConfigMap is no place for it."""
+    """Every setting that is not a secret, by its variable; a secret does not belong in a ConfigMap and is refused."""
     known = {
         variable_of(name): _of_type(field.annotation)
         for name, field in Settings.model_fields.items()

@@ -83,7 +83,7 @@ def test_a_run_is_silent_when_its_beats_stop_whatever_it_did(ledger: Ledger, clo
 
     clock.forward(seconds=1)
     assert ledger.silent_runs() == {"run-1"}
-    assert ledger.lease_holder("push") is None, "a beat is no lock"
+    assert ledger.lease_holder("push") is None, "a beat is not a lock"
 
     # and one that is over is not, nor one that was silent for a day
     clock.forward(days=1, seconds=1)

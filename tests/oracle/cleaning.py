@@ -66,7 +66,7 @@ def email(value: Any) -> str | None:
 def telephone(values: Iterable[Any], region: str = "US") -> Any:
     """E.164 of the first number that is one, else None.
 
-    Choice: a value that is no number is passed over for the next source. A text with words around a number may be
+    Choice: a value that is not a number is passed over for the next source. A text with words around a number may be
     read (`504-555-0123 (cell)`) or passed over; letters inside a number are never turned into digits.
     """
     strict: str | None = None

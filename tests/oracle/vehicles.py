@@ -74,7 +74,7 @@ class Fleet:
         """The SafetyAmp user of the assigned driver: an external id, else the number that is all of the notes. Without
         a driver any more there is no user any more.
 
-        Choices: a driver Samsara does not list as active is no driver; a user who has been switched off still counts.
+        Choices: a driver Samsara does not list as active is not one; a user who has been switched off still counts.
         """
         driver = self.drivers.get(row.get("staticAssignedDriver", {}).get("id", ""))
         if driver is None or driver["driverActivationStatus"] != "active":

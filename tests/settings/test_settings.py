@@ -206,10 +206,10 @@ def test_every_process_opens_the_same_ledger_whatever_folder_it_starts_in(
         ("HTTP_REQUEST_TIMEOUT", "inf", "above 0"),
         ("HTTP_REQUEST_TIMEOUT", "soon", "above 0"),
         ("SMTP_PORT", "65536", "out of range"),
-        ("SYNC_INTERVAL_MINUTES", "0", "no rhythm"),
-        ("SYNC_INTERVAL_MINUTES", "7", "no rhythm"),
-        ("SYNC_INTERVAL_MINUTES", "90", "no rhythm"),
-        ("SYNC_INTERVAL_MINUTES", "often", "no rhythm"),
+        ("SYNC_INTERVAL_MINUTES", "0", "not a rhythm"),
+        ("SYNC_INTERVAL_MINUTES", "7", "not a rhythm"),
+        ("SYNC_INTERVAL_MINUTES", "90", "not a rhythm"),
+        ("SYNC_INTERVAL_MINUTES", "often", "not a rhythm"),
         ("SYNC_SCHEDULE", "true", "known words"),
         ("SYNC_CALLS_IN_FLIGHT", "many", "whole number"),
         ("SQL_AUTH_MODE", "kerberos", "known words"),
@@ -262,7 +262,7 @@ def test_plain_http_is_for_loopback_only(url: str) -> None:
 
 
 def test_a_data_folder_that_is_a_file_is_the_only_problem_told(tmp_path: Path) -> None:
-    """The ledger and the snapshots default to places inside it; their not being known is no problem of its own."""
+    """The ledger and the snapshots default to places inside it; their not being known is not a problem of its own."""
     file = env_file(tmp_path, "")
 
     assert set(problems({"SAFETYAMP_DATA_DIR": str(file)})) == {"SAFETYAMP_DATA_DIR"}

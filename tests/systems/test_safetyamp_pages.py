@@ -213,7 +213,7 @@ def test_a_tree_that_bites_its_tail_ends() -> None:
 
 @pytest.mark.parametrize("children", [{"id": 2}, "2", [2], [{"name": "no id"}]], ids=str)
 def test_children_that_are_no_records_are_an_error(children: Any) -> None:
-    with pytest.raises(ReadError, match="no record"):
+    with pytest.raises(ReadError, match="not a record"):
         flattened("site_clusters", [{"id": 1, "children": children}])
 
 

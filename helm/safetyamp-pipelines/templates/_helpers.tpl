@@ -49,7 +49,7 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* The settings that are no secrets, as a map. */}}
+{{/* The settings that are not secrets, as a map. */}}
 {{- define "safetyamp.settings" -}}
 {{- $own := dict -}}
 {{- if .Values.syncYaml }}{{ $_ := set $own "SYNC_CONFIG" "/etc/safetyamp/sync.yaml" }}{{ end -}}

@@ -1,4 +1,4 @@
-"""Why a key that somebody asks for is no source record. Pure, but for what the ledger remembers of it."""
+"""Why a key that somebody asks for is not a source record. Pure, but for what the ledger remembers of it."""
 
 from __future__ import annotations
 

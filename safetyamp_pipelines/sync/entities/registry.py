@@ -127,7 +127,7 @@ def _problems(spec: EntitySpec) -> Iterator[str]:
     names = {field.name for field in spec.fields}
     for part, name in (("access", spec.access), ("place", spec.place)):
         if name is not None and name not in names:
-            yield f"{part} names {name}, which is no field of it"
+            yield f"{part} names {name}, which is not a field of it"
     for name in spec.target.always:
         if name not in names:
             yield f"every update of {spec.table} must carry {name}: declare that field"
@@ -142,10 +142,10 @@ def _problems(spec: EntitySpec) -> Iterator[str]:
         columns = (spec.key.column, *([spec.key.company] if spec.key.company else []), *spec.key.others)
         for column in columns:
             if column not in schema.known():
-                yield f"its key names {column}, which is no column of {spec.key.table}"
+                yield f"its key names {column}, which is not a column of {spec.key.table}"
     for name in spec.after:
         if name not in BY_NAME:
-            yield f"it comes after {name}, which is no entity before it"
+            yield f"it comes after {name}, which is not an entity before it"
 
 
 def _problems_of_tables(spec: EntitySpec) -> Iterator[str]:
@@ -172,7 +172,7 @@ def _problems_of_fields(spec: EntitySpec) -> Iterator[str]:
     columns = spec.target.schema.known()
     for field in spec.fields:
         if field.read is not None and field.read.partition(".")[0] not in columns:
-            yield f"{field.name} is read at {field.read}, which is no column of {spec.table}"
+            yield f"{field.name} is read at {field.read}, which is not a column of {spec.table}"
         if field.clean not in CLEANERS:
             yield f"{field.name} is cleaned as {field.clean}; there are {', '.join(CLEANERS)}"
         if not field.sources:
@@ -181,7 +181,7 @@ def _problems_of_fields(spec: EntitySpec) -> Iterator[str]:
             yield from _problems_of_source(spec, field.name, source)
     for key in spec.match:
         if key.read.partition(".")[0] not in columns:
-            yield f"the match key {key.name} is read at {key.read}, which is no column of {spec.table}"
+            yield f"the match key {key.name} is read at {key.read}, which is not a column of {spec.table}"
 
 
 def _problems_of_source(spec: EntitySpec, name: str, source: str) -> Iterator[str]:
@@ -191,11 +191,11 @@ def _problems_of_source(spec: EntitySpec, name: str, source: str) -> Iterator[st
             yield f"{name} comes from {source}: say in `words` where its values come from"
     elif source.startswith(f"sync.yaml.{spec.name}."):
         if source.rpartition(".")[2] not in spec.rules.model_fields:
-            yield f"{name} comes from {source}, which is no key of its section"
+            yield f"{name} comes from {source}, which is not a key of its section"
     elif table not in spec.sources:
         yield f"{name} comes from {source}: add {table} to its sources"
     elif table in SOURCES and column not in SOURCES[table].known():
-        yield f"{name} comes from {source}, which is no declared column of that source"
+        yield f"{name} comes from {source}, which is not a declared column of that source"
 
 
 for declared in (departments.SPEC, jobs.SPEC, titles.SPEC, employees.SPEC, vehicles.SPEC):

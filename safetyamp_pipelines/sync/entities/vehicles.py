@@ -162,10 +162,10 @@ def _numbered_driver(row: Record, who: Somebody, rules: VehiclesConfig) -> dict[
 
 
 def _unrecognised(number: str | None) -> str:
-    """Why the assigned driver is no user."""
+    """Why the assigned driver is not a user."""
     if number is None:
         return "Driver stays as it is: Samsara gives no employee number for the assigned driver, enter it there"
-    return f"Driver stays as it is: employee {number}, whom Samsara assigns, is no user in SafetyAmp"
+    return f"Driver stays as it is: employee {number}, whom Samsara assigns, is not a user in SafetyAmp"
 
 
 class _Place:

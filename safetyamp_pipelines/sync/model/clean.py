@@ -86,7 +86,7 @@ def email(value: Any, region: PhoneRegion) -> str | None:
     except EmailNotValidError as error:
         raise Unclean("is not a valid e-mail address") from error
     if "onmicrosoft" in parts.domain.lower():
-        raise Unclean("is an onmicrosoft address, which is no mailbox")
+        raise Unclean("is an onmicrosoft address, which is not a mailbox")
     return parts.normalized.lower()
 
 
@@ -187,7 +187,7 @@ def _cleaned(function: Cleaner, value: Any, region: PhoneRegion) -> tuple[Any, s
     if value is None:
         return None, None
     if isinstance(value, list | dict) and function is not as_is:
-        return None, "is no single value"
+        return None, "is not a single value"
     try:
         cleaned = function(value, region)
     except Unclean as unclean:

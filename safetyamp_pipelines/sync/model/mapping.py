@@ -10,7 +10,7 @@ from safetyamp_pipelines.sync.model.clean import Cleaned, clean
 from safetyamp_pipelines.sync.model.spec import Desired, Field
 
 CONSTANT = "sync.yaml."
-"""What the names of sources begin with that are no column: constants of sync.yaml."""
+"""What the names of sources begin with that are not columns: constants of sync.yaml."""
 SYSTEM_NAMES = {"viewpoint": "Viewpoint", "entra": "Entra", "samsara": "Samsara"}
 
 

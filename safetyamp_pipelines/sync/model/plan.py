@@ -126,7 +126,7 @@ def counts_of(verdicts: Iterable[Verdict]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something people should know that is no source record: unmanaged, vanished, drift, closed."""
+    """Something people should know that is not a source record: unmanaged, vanished, drift, closed."""
 
     kind: str
     key: str

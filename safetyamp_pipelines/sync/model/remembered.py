@@ -89,7 +89,7 @@ class Memory:
     """What the ledger remembers of one entity, by source key. Only failures that still stand are listed.
 
     `source_rows` are the rows each source had when this entity was last pushed. `is_loaded` says whether a whole plan
-    was ever pushed to its end: single records tried before that are no first load, and one cut short goes on.
+    was ever pushed to its end: single records tried before that are not a first load, and one cut short goes on.
     `keyed_hash` is how the ledger hashed the values of refused fields. `foreign` are rows of the entity's table that
     are linked to records of another entity which writes it too. `approved` are the hashes of changes that people
     approved and that still stand: guards hold the others. With None a plan is approved as a whole, and holds none.

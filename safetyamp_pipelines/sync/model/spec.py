@@ -241,7 +241,7 @@ class EntitySpec:
     switched off by hand waits for a person; `reactivates` says whether one that we never pushed is switched on.
     `place` is the reference that says where a record stands: changing it is a move, and guards count by place.
     `protected_by` says why an observed record is never touched, None when it may be. `why_absent` adds reasons why a
-    key that somebody asks for is no source record.
+    key that somebody asks for is not a source record.
     `traces` lead to a person's rows, in an order in which one may ask for those before it. Without one of its own table
     an entity with personal fields is traced by its reference to users, or by the employee number it is keyed by.
     """
@@ -369,7 +369,7 @@ class EntitySpec:
         free = [f for f in self.fields if f.can_be_cleared and f.name not in fixed]
         if (found := self.named(name)) in free:
             return None
-        why = "is no field of it" if found is None else f"({found.label}) is not emptied: SafetyAmp requires it"
+        why = "is not a field of it" if found is None else f"({found.label}) is not emptied: SafetyAmp requires it"
         return f"{name} {why}; there are {', '.join(f.name for f in free)}"
 
     def all_records(self, inputs: Inputs) -> Iterable[tuple[object, str]]:

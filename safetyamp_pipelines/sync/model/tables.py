@@ -115,7 +115,7 @@ class TargetTable:
         return fold(key, case=self._fold_case)
 
     def key_of(self, row_id: Any) -> str | None:
-        """The natural key of a row; None for an id that is not in the table, or is no id."""
+        """The natural key of a row; None for an id that is not in the table, or is not an id."""
         return self._keys.get(row_id) if isinstance(row_id, str | int) else None
 
     def id_of(self, key: str) -> Id | None:

@@ -91,8 +91,8 @@ class _Loader(yaml.SafeLoader):
         try:
             return super().construct_object(node, deep)
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            # A date that no calendar has, a word tagged as a number, and whatever else is no value of its kind.
-            problem = f"this is no value of its kind ({type(error).__name__}): put quotes around it"
+            # A date that no calendar has, a word tagged as a number, and whatever else is not a value of its kind.
+            problem = f"this is not a value of its kind ({type(error).__name__}): put quotes around it"
             raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

@@ -48,7 +48,7 @@ def rules_hash(config: SyncConfig) -> str:
 
 def plan_entity(spec: EntitySpec, inputs: Inputs, config: SyncConfig, keys: Collection[str] = ()) -> Plan:
     """The plan of one entity, or of some of its source keys. Raises SnapshotError when a snapshot it needs is missing,
-    torn or uncertified, PlanRefused for a key that is no record."""
+    torn or uncertified, PlanRefused for a key that is not a record."""
     plan = _Planner(spec, inputs, config, keys).plan()
     return reduced_to(spec, plan, keys) if keys else plan
 
@@ -289,7 +289,7 @@ class _Planner:
         ]
 
     def _places(self) -> set[object]:
-        """The records of the own table in which ours stand, such as the root cluster: they are no stray ones."""
+        """The records of the own table in which ours stand, such as the root cluster: they are not stray ones."""
         place = [field.name for field in self.own if field.name == self.spec.place]
         keys = {record.values.get(name) for record in self.desired for name in place}
         return {self.observed.id_of(key) for key in keys if key is not None}

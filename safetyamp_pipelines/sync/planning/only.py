@@ -22,7 +22,7 @@ def reduced_to(spec: EntitySpec, plan: Plan, keys: Collection[str]) -> Plan:
     """The plan of these source keys alone, which the guards have judged in that form; the other records that would
     change get the verdict `not_pushed`.
 
-    Raises PlanRefused for a key that is no record, and for a record that cannot go alone.
+    Raises PlanRefused for a key that is not a record, and for a record that cannot go alone.
     """
     known = {verdict.source_key for verdict in plan.verdicts}
     if unknown := sorted(set(keys) - known):

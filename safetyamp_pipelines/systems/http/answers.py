@@ -32,7 +32,7 @@ from safetyamp_pipelines.systems.http.retry import Busy
 _NAME = re.compile(r"[A-Za-z0-9_.*\[\]-]{1,64}")
 _LONGEST_NUMBER = 40  # digits; SQL Server has 38
 _PART = re.compile(r"\b([a-z]+)\s*=\s*(\d+)")
-_MOMENTS = 1e8  # what is larger is no number of seconds to wait
+_MOMENTS = 1e8  # what is larger is not a number of seconds to wait
 _NEVER_IMPLEMENTED = (501, 505)
 
 
@@ -70,7 +70,7 @@ def answer_of(call: Call, reply: Reply, *, now: float, sent: Container[str] = ()
 
 
 def failure_of_status(call: Call, reply: Reply, *, now: float, sent: Container[str] = ()) -> CallError:
-    """The error of a status that is no success."""
+    """The error of a status that is not a success."""
     status = reply.status
     if status in (401, 403):
         return AuthRefused(*call, status=status, detail=_safe_detail(reply) or "check the key and its permissions")

@@ -80,7 +80,7 @@ class SnapshotStore:
     ) -> SnapshotRef:
         """Store the payload, verify it by reading it back, then make it visible. `manifest` holds no personal data."""
         if not _NAME.fullmatch(name):
-            raise SnapshotError(f"{name!r} is no name for a snapshot: use letters, digits, _, - and / between parts")
+            raise SnapshotError(f"{name!r} is not a name for a snapshot: use letters, digits, _, - and / between parts")
         now = self._clock()
         run = re.sub(r"[^0-9A-Za-z]", "-", run_id)[:8] or "-"
         stem = f"{now.strftime(_STAMP)}_{run}_{secrets.token_hex(4)}"
@@ -237,7 +237,7 @@ def _parsed(name: str, path: str, text: bytes) -> SnapshotRef:
         ref = SnapshotRef(**fields)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SnapshotUnreadable(
-            f"{path} is no readable manifest: delete it and its payload, then materialise {name} again"
+            f"{path} is not a readable manifest: delete it and its payload, then materialise {name} again"
         ) from None
     if ref.name != name or _stem(ref.payload) != _stem(path.rpartition("/")[2]):
         raise SnapshotUnreadable(f"{path} is the manifest of another payload: delete it, then materialise {name} again")
@@ -252,7 +252,7 @@ def _fernet(keys: str | None) -> MultiFernet | None:
         return MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
     except ValueError:
         raise SnapshotError(
-            "SNAPSHOT_ENCRYPTION_KEY is no Fernet key: make one with "
+            "SNAPSHOT_ENCRYPTION_KEY is not a Fernet key: make one with "
             "`python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'`"
         ) from None
 

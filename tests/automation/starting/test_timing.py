@@ -258,7 +258,7 @@ def test_a_wrong_setting_is_told_on_the_schedule_and_its_default_holds():
     whole = sync_schedules(timing)[0]
 
     assert whole.cron_schedule == "*/15 * * * *"
-    assert "SYNC_INTERVAL_MINUTES: is no rhythm" in whole.description
+    assert "SYNC_INTERVAL_MINUTES: is not a rhythm" in whole.description
     assert "SYNC_CONFIG" in whole.description
 
 

@@ -93,7 +93,7 @@ def test_starttls_can_be_required_and_can_be_left_out(authority: trustme.CA):
 
 
 def test_a_login_is_never_shown_to_a_network():
-    """A name that is no loopback address, though it leads to one, is taken for a server somewhere else."""
+    """A name that is not a loopback address, though it leads to one, is taken for a server somewhere else."""
     with mail_server(wants_login=True) as box:
         elsewhere = {**box.environment, "SMTP_SERVER": "0"}  # the system reads it as the machine itself
         with pytest.raises(NotDelivered, match="must not travel without it"):

@@ -110,7 +110,7 @@ def test_a_leaver_refused_first_and_off_later_the_same_day_is_off(history: Histo
 
 def test_a_report_holds_no_persons_value(history: History):
     history.push(e1=("failed", 422, {"email": "nora.test@example.com is taken"}, "nora.test@example.com is taken"))
-    history.push(e2=("failed", None, "text of an error about Nora", "+15045550123 is no number"))
+    history.push(e2=("failed", None, "text of an error about Nora", "+15045550123 is not a number"))
 
     report = report_of(history)
     everything = str(plain(report)) + str(summary_of(report))

@@ -31,7 +31,7 @@ def test_the_first_source_with_a_usable_value_wins() -> None:
     assert [row.notes for row in result] == [
         [],
         [],
-        ["E-mail: Entra mail is an onmicrosoft address, which is no mailbox"],
+        ["E-mail: Entra mail is an onmicrosoft address, which is not a mailbox"],
     ]
 
 
@@ -52,7 +52,7 @@ def test_a_required_field_with_only_unusable_values_says_what_is_wrong_with_each
 
     assert [row.reasons for row in result] == [
         [
-            "E-mail: Entra mail is an onmicrosoft address, which is no mailbox; "
+            "E-mail: Entra mail is an onmicrosoft address, which is not a mailbox; "
             "Viewpoint Email is not a valid e-mail address"
         ]
     ]

@@ -74,7 +74,7 @@ def test_every_plan_of_a_messy_world_adds_up_before_and_after_it_is_carried_out(
 
     for plan in (*first.values(), *plan_all(later, RULES).values()):
         assert plan.unaccounted == (), plan.entity
-    # Regions and vanished vehicles have a verdict and are no record; people without a title are no record of titles.
+    # Regions and vanished vehicles have a verdict and are not records; people without a title are no titles either.
     figures = {name: (plan.records, len(plan.verdicts)) for name, plan in first.items()}
     assert figures == {"departments": (4, 5), "jobs": (4, 4), "titles": (2, 2), "employees": (6, 6), "vehicles": (2, 2)}
     assert sorted(keys(first["titles"])) == ["rigger/driver", "welder"]

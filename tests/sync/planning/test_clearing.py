@@ -118,7 +118,7 @@ def test_what_clears_too_much_at_once_is_held_and_the_rest_goes() -> None:
         ("email", "email (E-mail) is not emptied: SafetyAmp requires it"),
         ("first_name", "first_name (First name) is not emptied: SafetyAmp requires it"),
         ("system_access", "system_access (Access) is not emptied: SafetyAmp requires it"),
-        ("nickname", "nickname is no field of it"),
+        ("nickname", "nickname is not a field of it"),
     ],
 )
 def test_a_field_that_cannot_be_cleared_is_an_error_of_sync_yaml(name: str, why: str) -> None:

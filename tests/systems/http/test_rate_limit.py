@@ -208,12 +208,12 @@ def test_a_budget_without_need_costs_next_to_nothing(tmp_path: Path) -> None:
     assert real_time.process_time() - started < 2.0  # some 0.4 s where this was written
 
 
-@pytest.mark.parametrize("damage", ["a folder in its place", "a file that is no database", "a file for a folder"])
+@pytest.mark.parametrize("damage", ["a folder in its place", "a file that is not a database", "a file for a folder"])
 def test_a_file_that_cannot_be_used_is_one_clear_refusal(damage: str, tmp_path: Path) -> None:
     path = tmp_path / "data" / "budget.db"
     if damage == "a folder in its place":
         path.mkdir(parents=True)
-    elif damage == "a file that is no database":
+    elif damage == "a file that is not a database":
         path.parent.mkdir()
         path.write_bytes(b"something else entirely" * 100)
     else:

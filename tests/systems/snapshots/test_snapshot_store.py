@@ -107,7 +107,7 @@ def test_what_others_publish_is_seen_at_once(base_url: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "/abs", "a//b", "../up", "a/..", "a b", "a/"])
 def test_a_name_cannot_lead_out_of_the_store(base_url: str, name: str) -> None:
-    with pytest.raises(SnapshotError, match="is no name"):
+    with pytest.raises(SnapshotError, match="is not a name"):
         SnapshotStore(base_url).publish(name, "run", b"", {})
 
 
@@ -228,7 +228,7 @@ def test_a_spoiled_payload_is_refused_with_what_to_do(folder: Path, data: bytes 
 def test_a_spoiled_manifest_is_refused_with_what_to_do(folder: Path, data: bytes) -> None:
     store = spoiled(folder, ".json", data)
     for call in (store.newest, store.history):
-        with pytest.raises(SnapshotError, match=r"is no readable manifest: delete it and its payload"):
+        with pytest.raises(SnapshotError, match=r"is not a readable manifest: delete it and its payload"):
             call(NAME)
 
 
@@ -311,7 +311,7 @@ def test_what_was_published_before_there_was_a_key_stays_readable(base_url: str)
 
 
 def test_a_key_that_is_none_is_refused_without_showing_it() -> None:
-    with pytest.raises(SnapshotError, match="SNAPSHOT_ENCRYPTION_KEY is no Fernet key") as error:
+    with pytest.raises(SnapshotError, match="SNAPSHOT_ENCRYPTION_KEY is not a Fernet key") as error:
         SnapshotStore("memory://x", encryption_key="s3cret")
     assert "s3cret" not in str(error.value)
 

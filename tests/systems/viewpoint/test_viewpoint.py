@@ -229,7 +229,7 @@ def test_any_file_name_is_found(tmp_path: Path, name: str) -> None:
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "viewpoint.db").write_text("this is no database, and long enough to have a header to be read\n" * 20)
+    (tmp_path / "viewpoint.db").write_text("this is not a database, and long enough to have a header to be read\n" * 20)
     with pytest.raises(Refusal, match="not a whole SQLite file"):
         ViewpointReader(sa.URL.create("sqlite", database=str(tmp_path / "viewpoint.db")), config()).read_all(READ_AT)
 
