@@ -16,7 +16,7 @@ from safetyamp_pipelines.desk.pages import record_path
 from safetyamp_pipelines.desk.view import Desk, desk_of, done, render
 from safetyamp_pipelines.operations import decisions
 from safetyamp_pipelines.operations.progress import LogProgress
-from safetyamp_pipelines.operations.undo_step import Undoing, render_plan, undo_document
+from safetyamp_pipelines.operations.undo_step import Undoing, render_plan, render_undo, undo_document
 from safetyamp_pipelines.settings.logs import get_logger
 from safetyamp_pipelines.sync.entities.registry import entity_named
 from safetyamp_pipelines.sync.model.errors import Refusal, SyncError
@@ -130,17 +130,20 @@ def preview_undo(request: Request) -> Response:
 
 
 def undo(request: Request) -> Response:
-    """Undo a session, in the background: it may take many minutes of the call budget."""
+    """Undo a session, in the background: it may take many minutes of the call budget. Its page shows how it ended."""
     desk, number = desk_of(request), request.path_params["number"]
     who, reason = request.state.user.name, reason_of(request)
 
     def work() -> None:
         try:
             with closing(safetyamp_client(desk.settings)) as client:
-                _undoing(desk, client).undo(number, who, reason)
+                undone = _undoing(desk, client).undo(number, who, reason)
+            desk.undos[number] = list(render_undo(undo_document(undone.planned, undone)))
         except SyncError as error:
             log.error("undo_failed", session=number, reason=str(error))
+            desk.undos[number] = [f"the undo failed: {error}"]
 
+    desk.undos[number] = ["the undo is running"]
     response = done(f"/runs/{number}", "undo")
     response.background = BackgroundTask(work)
     return response

@@ -118,6 +118,7 @@ def session(request: Request) -> Response:
         title=f"Session {found['id']}",
         session=found,
         calls=desk.ledger.calls_of(found["run_id"]),
+        undo=desk.undos.get(found["id"], ()),
         path=record_path,
     )
 

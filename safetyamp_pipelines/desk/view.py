@@ -45,6 +45,8 @@ class Desk:
     ledger: Ledger
     store: SnapshotStore
     read_only: bool = False
+    undos: dict[int, list[str]] = field(default_factory=dict, init=False)
+    """By session, what the last undo of it from this desk has done, or why it failed, in lines."""
     _kept: dict[str, tuple[tuple[str, ...], Stored]] = field(default_factory=dict, init=False)
     _loading: Lock = field(default_factory=Lock, init=False)
 
@@ -126,7 +128,7 @@ NOTICES: Mapping[str, str] = {
     "resumed": "Syncing is resumed.",
     "retry": "The next sync tries it again.",
     "dismissed": "Dismissed. It is not tried again until its cause changes.",
-    "undo": "The undo has begun; syncing is paused. This page shows how far it is.",
+    "undo": "The undo has begun. Load this page again to see how it ended.",
     "saved": "Saved. The next read fills what is new.",
     "gone": "Approved. The next nightly presence check marks these issues as gone.",
     "reading": "Done. Reading Jira stops between two pages, or continues.",

@@ -121,7 +121,10 @@ def test_pause_resume_and_undo_are_pressed_and_done(box: Sandbox, tab: Browser, 
         while not any(one.undoes == session.id and one.ended_at for one in ledger.sessions(20)) and monotonic() < end:
             sleep(0.2)
         undone = next(one for one in ledger.sessions(20) if one.undoes == session.id)
+        while "takes back session" not in tab.text and monotonic() < end:
+            tab.open(f"{url}/runs/{session.id}")
 
+    assert f"session {undone.id} takes back session {session.id}" in tab.text
     assert "moving house" in paused
     assert "Syncing is resumed." in resumed
     assert "Syncing is paused first and stays paused" in preview

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import date
+from time import monotonic, sleep
 from urllib.parse import urlsplit
 
 import pytest
@@ -107,6 +108,21 @@ def test_a_session_lists_its_changes_and_every_call_of_its_run_reads_too(visitor
     assert visitor.get("/reports/yesterday.csv").status_code == 409
     assert "GET /api/users" in shown + calls
     assert "POST /api/users" in calls
+
+
+def test_who_starts_an_undo_learns_on_its_page_why_it_failed(visitor: Visitor, synced: Sandbox) -> None:
+    with Ledger.open(synced.environment["LEDGER_URL"]) as ledger:
+        lease = ledger.acquire_lease("push", "a sync on a laptop", 60)
+        begun = text_of(visitor.post("/runs/1/undo", {"reason": "a mistake"}))
+        until = monotonic() + 30
+        while "the undo failed" not in (page := text_of(visitor.get("/runs/1"))) and monotonic() < until:
+            sleep(0.05)
+        ledger.release(lease)
+        assert ledger.pause_state() is None
+
+    assert "The undo has begun." in begun
+    assert "the undo failed: a sync on a laptop is pushing since" in page
+    assert "undo failed" not in text_of(visitor.get("/runs/2"))
 
 
 def test_nothing_personal_is_in_a_log_a_metric_or_an_address(
