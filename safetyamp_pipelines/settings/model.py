@@ -116,7 +116,7 @@ class Settings(BaseModel):
     sql_database: str | None = None
     sql_trust_server_certificate: kinds.OnOff = "off"
     sql_host_name_in_certificate: kinds.HostName | None = None
-    sql_ca_file: kinds.ExistingPath | None = None
+    sql_ca_file: kinds.ReadableFile | None = None
     sql_driver: str = "ODBC Driver 18 for SQL Server"
     sql_auth_mode: kinds.SqlAuthMode = "sql_auth"
     sql_username: str | None = None

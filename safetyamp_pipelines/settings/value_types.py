@@ -286,6 +286,16 @@ def _existing(path: Path) -> Path:
     return path
 
 
+def _readable(path: Path) -> Path:
+    path = _existing(path)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        what = f"points to a file that cannot be read ({type(error).__name__})"
+        raise wrong(what, "Give the path of a readable file") from None
+    return path
+
+
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 SyncInterval = Annotated[int, BeforeValidator(_rhythm)]
 PositiveSeconds = Annotated[float, BeforeValidator(_positive_number)]
@@ -307,6 +317,7 @@ SnapshotUrl = Annotated[str, AfterValidator(_snapshot_url)]
 DataDir = Annotated[Path, AfterValidator(_data_dir)]
 NewFile = Annotated[Path, AfterValidator(_new_file)]
 ExistingPath = Annotated[Path, AfterValidator(_existing)]
+ReadableFile = Annotated[Path, AfterValidator(_readable)]
 FernetKey = Annotated[SecretStr, AfterValidator(_fernet_key)]
 EmailAddresses = Annotated[tuple[str, ...], BeforeValidator(_email_addresses)]
 

@@ -239,6 +239,8 @@ def test_every_process_opens_the_same_ledger_whatever_folder_it_starts_in(
         ("AZURE_KEY_VAULT_NAME", "my_vault", "name of a vault"),
         ("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem", "does not exist"),
         ("SYNC_CONFIG", "/nowhere/sync.yaml", "does not exist"),
+        ("SQL_CA_FILE", "/nowhere/ca.pem", "does not exist"),
+        ("SQL_CA_FILE", "/", "cannot be read (IsADirectoryError)"),
     ],
 )
 def test_a_wrong_value_is_told_with_its_variable_and_what_to_do(variable: str, value: str, words: str) -> None:
