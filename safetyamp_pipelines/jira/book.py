@@ -276,21 +276,24 @@ class JiraBook:
         """Stop reads between two pages, and start none, until `resume`. A pause in force is kept and returned."""
         if not why.strip():
             raise Refusal("--reason must say something")
-        if (lasting := self.pause_state()) is None:
-            self._insert(t.pauses, who=who, why=why, at=datetime.now(UTC))
-        return lasting or self.pause_state() or {}
+        with self.writing() as db:
+            if (lasting := _pause(db)) is None:
+                db.execute(sa.insert(t.pauses).values(who=who, why=why, at=datetime.now(UTC)))
+            return lasting or _pause(db) or {}
 
     def resume(self, who: str) -> dict[str, Any] | None:
         """End the pause; what it was."""
-        lasting = self.pause_state()
         with self.writing() as db:
+            lasting = _pause(db)
+            # Two pauses can begin at the same moment on PostgreSQL: end them all.
             ended = {"ended_at": datetime.now(UTC), "ended_by": who}
             db.execute(sa.update(t.pauses).where(t.pauses.c.ended_at.is_(None)).values(**ended))
         return lasting
 
     def pause_state(self) -> dict[str, Any] | None:
         """The pause in force."""
-        return self._first(sa.select(t.pauses).where(t.pauses.c.ended_at.is_(None)))
+        with self.reading() as db:
+            return _pause(db)
 
     # Runs
 
@@ -334,6 +337,12 @@ class JiraBook:
 
 
 ANEW = "If another checkout made them, name another database in JIRA_DATABASE_URL: the next read fills it from Jira"
+
+
+def _pause(db: sa.Connection) -> dict[str, Any] | None:
+    query = sa.select(t.pauses).where(t.pauses.c.ended_at.is_(None)).order_by(t.pauses.c.id)
+    row = db.execute(query.limit(1)).mappings().first()
+    return None if row is None else dict(row)
 
 
 def gone_hash(instance: str, *ids: int) -> str:

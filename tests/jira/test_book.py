@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
@@ -53,6 +55,24 @@ def test_versions_are_only_added_each_with_who_why_and_what(database: str) -> No
         book.version(99)
     with pytest.raises(Refusal, match="by somebody"):
         book.save(first.mapping, "", "")
+    book.close()
+
+
+def test_people_who_pause_at_the_same_moment_make_one_pause_which_anybody_ends(database: str) -> None:
+    book, gate = JiraBook(open_tables(database)), Barrier(4)
+
+    def pause(who: str) -> object:
+        gate.wait()
+        return book.pause(who, "maintenance")["id"]
+
+    with ThreadPoolExecutor(4) as pool:
+        pauses = set(pool.map(pause, ("Ada", "Ben", "Cy", "Di")))
+
+    kept = {one["id"] for one in book.rows(sa.select(metadata.tables["jira_pauses"]))}
+    assert pauses <= kept
+    assert len(kept) == 1 or database.startswith("postgresql"), "there they can begin at the same moment"
+    assert book.resume("Eve") is not None
+    assert book.pause_state() is None
     book.close()
 
 
