@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import Mount, Route
 
 from safetyamp_pipelines.desk import actions, jira_pages, pages
 from safetyamp_pipelines.desk.access import Access, AccessRules
@@ -17,8 +15,8 @@ from safetyamp_pipelines.desk.view import STYLE, Desk, render
 from safetyamp_pipelines.sync.model.errors import SyncError
 
 
-def build_desk(desk: Desk, *, with_machines: bool, more: Sequence[BaseRoute] = ()) -> Starlette:
-    """The app. `more` are routes of other rooms, behind the same login."""
+def build_desk(desk: Desk, *, with_machines: bool) -> Starlette:
+    """The app."""
     rules = AccessRules(desk.settings, desk.read_only)
     inside = Starlette(
         routes=[
@@ -26,7 +24,6 @@ def build_desk(desk: Desk, *, with_machines: bool, more: Sequence[BaseRoute] = (
             *actions.ROUTES,
             *(jira_pages.ROUTES if desk.settings.has_jira else ()),
             Route("/desk.css", _style),
-            *more,
         ],
         middleware=[Middleware(Access, rules=rules, ledger=desk.ledger)],
         exception_handlers={SyncError: _refused, 404: _not_found},

@@ -57,14 +57,14 @@ class ReadConfig(dg.Config):
         return {"window": window_of(self.since, self.until)}
 
 
-def _spec(name: str, *deps: str, group: str = "jira", kinds: tuple[str, ...] = ("sql",)) -> dg.AssetSpec:
+def _spec(name: str, *deps: str, group: str = "jira") -> dg.AssetSpec:
     return dg.AssetSpec(
         asset_key(name),
         deps=[asset_key(dep) for dep in deps],
         description=TEXTS[name],
         group_name=group,
         owners=OWNERS,
-        kinds=set(kinds),
+        kinds={"sql"},
         skippable=True,
     )
 

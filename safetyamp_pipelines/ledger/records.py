@@ -95,11 +95,10 @@ class Pause:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Approval:
-    """A person's leave to push one plan although a guard refused it, until `expires_at`: `who` asked for it, logged in
-    as `login`. `used_at` is when it was pushed."""
+class _Leave:
+    """A person's leave to push something of the entity, until `expires_at`: `who` asked for it, logged in as `login`.
+    `used_at` is when it was pushed."""
 
-    plan_hash: str
     entity: str
     who: str
     login: str
@@ -110,19 +109,19 @@ class Approval:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChangeApproval:
-    """A person's leave to push one change that a guard holds: `who` asked for it, logged in as `login`."""
+class Approval(_Leave):
+    """Of one plan that a guard refused."""
 
-    entity: str
+    plan_hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeApproval(_Leave):
+    """Of one change that a guard holds."""
+
     source_key: str
     change_hash: str
     guard: str
-    who: str
-    login: str
-    reason: str
-    at: datetime
-    expires_at: datetime
-    used_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)

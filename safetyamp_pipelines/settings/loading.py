@@ -108,9 +108,9 @@ def dagster_home(environ: Mapping[str, str] | None = None) -> Path:
     return Path(home) if home else Path(variables.get("SAFETYAMP_DATA_DIR", ".safetyamp")).absolute() / "dagster"
 
 
-def has_dagster_home(environ: Mapping[str, str] | None = None) -> bool:
+def has_dagster_home() -> bool:
     """Whether this process shares a Dagster home with a daemon."""
-    return "DAGSTER_HOME" in _trimmed(os.environ if environ is None else environ)
+    return "DAGSTER_HOME" in _trimmed(os.environ)
 
 
 @dataclass(frozen=True)

@@ -80,12 +80,12 @@ def allowed_rejections(size: int, limits: RejectedLimits) -> tuple[int, int]:
     return int(limits.warn * size), int(limits.error * size)
 
 
-def common_reasons(plan: Plan, most: int = 5) -> Iterable[tuple[str, int]]:
-    """The most frequent reasons of the rejected, each with its number of records; they hold no person's value."""
+def common_reasons(plan: Plan) -> Iterable[tuple[str, int]]:
+    """The five most frequent reasons of the rejected, each with its number of records; they hold no person's value."""
     reasons = Counter(
         reason for verdict in plan.verdicts if verdict.outcome is Outcome.REJECTED for reason in verdict.reasons
     )
-    return reasons.most_common(most)
+    return reasons.most_common(5)
 
 
 @dataclass(frozen=True)
