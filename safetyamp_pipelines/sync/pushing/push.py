@@ -20,7 +20,7 @@ from safetyamp_pipelines.sync.model.errors import (
     RetriableCall,
     SyncError,
 )
-from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Outcome, Plan
+from safetyamp_pipelines.sync.model.plan import OUTCOME_OF, Action, Change, Outcome, Plan, payload_hash
 from safetyamp_pipelines.sync.model.snapshot import Record
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.model.tables import Id, References
@@ -59,7 +59,7 @@ class _Call:
 
 
 def _without(change: Change, names: Collection[str]) -> Change:
-    """The change less some of its fields; it keeps the hash of the whole, by which the next plan knows it."""
+    """The change less some of its fields, with the hash of the whole."""
     return replace(change, fields={name: pair for name, pair in change.fields.items() if name not in names})
 
 
@@ -262,6 +262,8 @@ class Push:
                 self._not_sent([change], Outcome.BLOCKED, next(iter(taken.values())))
                 return None
             change = _without(change, taken)
+            # A refusal must be remembered of what was sent: the whole may well be taken once the value is free.
+            change = replace(change, payload_hash=payload_hash(self.spec.name, change.action, change.after()))
             self._ends.note(change, taken.values())
             self._kept |= {(change.source_key, name) for name in taken}
         is_new = change.action is Action.CREATE

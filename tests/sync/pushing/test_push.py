@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from small_worlds import READ_AT, company, employee, observed_in, plan_of, user
+from small_worlds import READ_AT, Refusal, company, employee, observed_in, plan_of, user
 
 from safetyamp_pipelines.sync.entities.employees import SPEC
 from safetyamp_pipelines.sync.entities.registry import references
@@ -308,6 +308,34 @@ def test_a_number_that_is_not_free_yet_keeps_nothing_else_of_a_person_from_being
     )
     assert (result.rows["u2"]["city"], result.rows["u2"]["mobile_phone"]) == ("Sampleton", "+15042345672")
     assert [kind for kind, _ in book.lines if kind == "refused"] == []
+
+
+def test_a_refusal_of_what_was_sent_without_a_number_that_was_not_free_stands_in_nobody_s_way_later() -> None:
+    """SafetyAmp names no field here: nothing else shows that the whole change was never tried."""
+
+    class Unfriendly(Target):
+        def update(self, table: str, target_id: Id, body: Mapping[str, Any]) -> Record:
+            if target_id == "u1":
+                raise NotSent("SafetyAmp", "PATCH", "/api/users/{id}")
+            raise RecordRefused("SafetyAmp", "PATCH", "/api/users/{id}", status=400, errors={})
+
+    class Keeping(Book):
+        def refused(self, intent: int, change: Change, refusal: RecordRefused, explained: Explained) -> None:
+            failures[change.source_key] = Refusal(payload_hash=change.payload_hash, cause=explained.cause)
+
+    failures: dict[str, Refusal] = {}
+    people = [employee(1, CellPhone="504-234-5672"), employee(2, CellPhone="504-234-5671", City="Sampleton")]
+    users = [user(f"u{n}", f"{n}", email=f"p{n}@example.com", mobile_phone=f"+1504234567{n}") for n in (1, 2)]
+    world = company(viewpoint__employees=people, users=users)
+    book = Keeping()
+    Push(
+        SPEC, plan_of("employees", world), Unfriendly(book), book, references(observed_in(world)), now=lambda: AT
+    ).run()
+
+    again = plan_of("employees", world, failures=failures)
+
+    assert list(failures) == ["2"]
+    assert [str(verdict.outcome) for verdict in again.verdicts] == ["updated", "updated"]
 
 
 def test_progress_ends_at_the_number_of_changes_planned() -> None:
