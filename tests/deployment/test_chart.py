@@ -232,6 +232,47 @@ def test_ledger_is_migrated_before_the_new_release_starts(
     jobs: list[Document] = of_kind(render(environment, **overrides), "Job")
 
     assert [job["metadata"]["annotations"]["helm.sh/hook"] for job in jobs] == [hook]
+    # Hooks run in the order of their weights, and an uninstall leaves what they made.
+    hooks = [
+        one["metadata"] for one in render(environment, **overrides) if one["metadata"]["name"] == "safetyamp-migration"
+    ]
+    assert [int(one["annotations"].get("helm.sh/hook-weight", 0)) for one in hooks] == [-5, 0]
+    assert {one["annotations"]["helm.sh/hook-delete-policy"] for one in hooks} == {
+        "before-hook-creation,hook-succeeded"
+    }
+
+
+@pytest.mark.parametrize(
+    ("environment", "overrides", "expected"),
+    [
+        ("dev", {}, ["wait", "dagster", "ledger"]),  # PostgreSQL starts at the same time
+        ("prod", {}, ["dagster", "ledger"]),
+        ("cronjob", {}, ["ledger"]),
+        ("cronjob", {"postgresql": {"trial": True}}, ["wait", "ledger"]),
+    ],
+)
+def test_migration_waits_for_a_database_that_starts_with_it(
+    environment: str, overrides: dict[str, Any], expected: list[str]
+) -> None:
+    pod = pod_specs(render(environment, **overrides))["Job/safetyamp-migration"]["spec"]
+
+    assert [each["name"] for each in [*(pod.get("initContainers") or []), *pod["containers"]]] == expected
+
+
+def test_dagster_has_its_secret_also_where_the_pods_read_the_vault_themselves() -> None:
+    def secrets_of(environment: str) -> dict[str, set[str]]:
+        pods = pod_specs(render(environment, secrets={"source": "none"}))
+        return {
+            f"{name}/{each['name']}": {one["secretRef"]["name"] for one in each["envFrom"] if "secretRef" in one}
+            for name, pod in pods.items()
+            for each in [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]
+            if "envFrom" in each and "dagster-" not in name
+        }
+
+    found = secrets_of("prod")
+    assert len(found) == 5
+    assert set(map(frozenset, found.values())) == {frozenset({"safetyamp-secrets"})}
+    assert set(map(frozenset, secrets_of("cronjob").values())) == {frozenset()}
 
 
 def test_the_hook_of_a_first_installation_creates_the_ledger(tmp_path: Path) -> None:

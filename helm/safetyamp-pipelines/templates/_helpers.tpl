@@ -59,9 +59,14 @@ securityContext:
 {{- merge (dict) .Values.settings $own | toYaml -}}
 {{- end }}
 
+{{/* Whether there is a Secret: with source none there is one only for what Dagster needs. */}}
+{{- define "safetyamp.hasSecret" -}}
+{{- if or .Values.dagster.enabled (ne .Values.secrets.source "none") }}yes{{ end -}}
+{{- end }}
+
 {{- define "safetyamp.envFrom" -}}
 - configMapRef: {name: {{ .Values.name }}-settings}
-{{- if ne .Values.secrets.source "none" }}
+{{- if include "safetyamp.hasSecret" . }}
 - secretRef: {name: {{ .Values.secrets.name }}}
 {{- end }}
 {{- end }}
