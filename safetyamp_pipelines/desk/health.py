@@ -41,7 +41,6 @@ class Health:
     """What the desk knows of its dependencies. Safe for several threads."""
 
     desk: Desk
-    certificates: dict[str, datetime] = field(default_factory=dict)
     _asked: tuple[float, dict[str, Any]] | None = None
     _dagster: DagsterSide | None = None
     _lock: Lock = field(default_factory=Lock)
@@ -117,7 +116,6 @@ class Health:
             if self._asked is None or monotonic() - self._asked[0] >= ASK_EVERY:
                 findings = examine(self.desk.settings)
                 answers = {finding.system: {"ok": finding.ok, "text": finding.text} for finding in findings}
-                self.certificates |= certificates_of(self.desk.settings)
                 at = self.desk.now().isoformat(timespec="seconds")
                 self._asked = (monotonic(), {"at": at, "answers": answers})
             return self._asked[1]
@@ -127,7 +125,7 @@ def machine_routes(desk: Desk) -> list[Route]:
     """The endpoints. `/metrics` is collected at each scrape, so every replica gives the same answer."""
     health = Health(desk)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Figures(desk, health.dagster, health.certificates))
+    registry.register(Figures(desk, health.dagster, lambda: certificates_of(desk.settings)))
 
     def live(_request: Request) -> Response:
         return PlainTextResponse("alive\n")

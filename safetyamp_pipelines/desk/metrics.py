@@ -36,8 +36,12 @@ log = get_logger(__name__)
 
 KEEP_SECONDS = 60.0
 """How long answers of the snapshot store and Key Vault are cached."""
+KEEP_CERTIFICATES_SECONDS = 3600.0
 AGES = (("1h", timedelta(hours=1)), ("1d", timedelta(days=1)), ("7d", timedelta(days=7)))
 STATISTICS = (("median", 0.5), ("p95", 0.95), ("max", 1.0))
+UNWELL_ENDS = ("stopped", "failed", "abandoned")
+UNWELL_STATUSES = ("401", "403", "429", "500", "502", "503", "504", "none")
+"""Their counters begin at zero: to Prometheus, one that appears with a figure has not increased."""
 COMMON_STATUSES = frozenset({200, 201, 204, 400, 401, 403, 404, 409, 422, 429, 500, 502, 503, 504})
 
 Source = Callable[[], Iterable[Metric]]
@@ -49,7 +53,7 @@ class Figures(Collector):
 
     desk: Desk
     dagster: Callable[[], DagsterSide | None]
-    certificates: Mapping[str, datetime]
+    certificates: Callable[[], Mapping[str, datetime]]
     _kept: dict[str, tuple[float, list[Metric]]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -61,12 +65,7 @@ class Figures(Collector):
         yield from self._source("safetyamp_snapshot_store_up", "The snapshot store could be listed", self._snapshots)
         yield from self._dagster()
         yield from self._safely(self._vault) or ()
-        yield gauge(
-            "certificate_expiry_timestamp_seconds",
-            "End of a system's TLS certificate",
-            "system",
-            {(system,): at.timestamp() for system, at in self.certificates.items()},
-        )
+        yield from self._safely(self._certificates) or ()
         yield gauge("collection_duration_seconds", "How long this answer took", value=monotonic() - started)
 
     def _source(self, up: str, about: str, collect: Source) -> Iterator[Metric]:
@@ -82,10 +81,10 @@ class Figures(Collector):
             log.warning("metrics_source_failed", source=getattr(collect, "__name__", ""), kind=type(error).__name__)
             return None
 
-    def _kept_for_a_minute(self, collect: Source) -> list[Metric]:
+    def _kept_for(self, seconds: float, collect: Source) -> list[Metric]:
         with self._lock:
             name = collect.__name__
-            if name not in self._kept or monotonic() - self._kept[name][0] >= KEEP_SECONDS:
+            if name not in self._kept or monotonic() - self._kept[name][0] >= seconds:
                 self._kept[name] = (monotonic(), list(collect()))
             return self._kept[name][1]
 
@@ -119,7 +118,8 @@ class Figures(Collector):
 
     def _pushes(self) -> Iterator[Metric]:
         totals = self.desk.ledger.session_totals()
-        ended = {(one.entity, one.status): one.sessions for one in totals if one.status != "running"}
+        ended = {(one.entity, status): 0 for one in totals for status in UNWELL_ENDS}
+        ended |= {(one.entity, one.status): one.sessions for one in totals if one.status != "running"}
         yield counter("pushes", "Ended sessions by status", "entity status", ended)
         durations = SummaryMetricFamily("safetyamp_push_duration_seconds", "Durations of sessions", labels=["entity"])
         for entity in sorted({one.entity for one in totals}):
@@ -154,7 +154,7 @@ class Figures(Collector):
 
     def _calls(self) -> Iterator[Metric]:
         totals = self.desk.ledger.call_totals()
-        by_status: Counter[tuple[str, ...]] = Counter()
+        by_status = Counter[tuple[str, ...]]({(one.system, status): 0 for one in totals for status in UNWELL_STATUSES})
         for one in totals:
             by_status[one.system, status_label(one.status)] += one.calls
         yield counter("calls", "Calls by system and HTTP status", "system status", by_status)
@@ -172,7 +172,7 @@ class Figures(Collector):
             yield gauge("budget_calls", "Calls to SafetyAmp in the current period", value=booked)
 
     def _snapshots(self) -> list[Metric]:
-        return self._kept_for_a_minute(self._read_snapshots)
+        return self._kept_for(KEEP_SECONDS, self._read_snapshots)
 
     def _read_snapshots(self) -> Iterator[Metric]:
         newest = {(table,): ref for table in SCHEMAS if (ref := self.desk.store.newest(table)) is not None}
@@ -215,12 +215,20 @@ class Figures(Collector):
         yield gauge("alerts_undelivered_oldest_timestamp_seconds", about, "channel", oldest)
 
     def _vault(self) -> list[Metric]:
-        return self._kept_for_a_minute(self._read_vault)
+        return self._kept_for(KEEP_SECONDS, self._read_vault)
 
     def _read_vault(self) -> Iterator[Metric]:
         url = self.desk.settings.vault_url()
         expiries = {(variable,): at for variable, at in secret_expiries(url).items()} if url is not None else {}
         yield gauge("secret_expiry_timestamp_seconds", "Expiry date of a secret", "secret", stamps(expiries))
+
+    def _certificates(self) -> list[Metric]:
+        return self._kept_for(KEEP_CERTIFICATES_SECONDS, self._look_at_certificates)
+
+    def _look_at_certificates(self) -> Iterator[Metric]:
+        ends = {(system,): at for system, at in self.certificates().items()}
+        about = "End of a system's TLS certificate"
+        yield gauge("certificate_expiry_timestamp_seconds", about, "system", stamps(ends))
 
 
 def waiting_metrics(waiting: Iterable[Waiting], now: datetime) -> Iterator[Metric]:

@@ -62,6 +62,10 @@ def test_metrics_count_what_the_sync_did(scraped: str, synced: Sandbox, synced_d
         counts = ledger.runs("employees", 1)[0].counts
         calls = sum(total.calls for total in ledger.call_totals() if total.system == "safetyamp")
     assert samples["safetyamp_pushes_total", "done", "employees"] == 1
+    # What a rule watches is there before it happens: a counter that appears has not increased.
+    assert samples["safetyamp_pushes_total", "employees", "failed"] == 0
+    assert samples["safetyamp_calls_total", "429", "safetyamp"] == 0
+    assert samples["safetyamp_certificate_expiry_timestamp_seconds", "entra"] > time()
     assert {verdict: samples["safetyamp_records", *sorted(("employees", verdict))] for verdict in counts} == counts
     assert calls == int((synced_desk / "calls").read_text())
     assert samples["safetyamp_waiting_records", "1h", "employees", "rejected"] == counts["rejected"]
