@@ -60,7 +60,7 @@ def approve(
         decider, lasts = Decider(by or login_name(), login_name(), reason), timedelta(hours=hours)
         try:
             given = approve_held(snapshot_store(settings), ledger, changes, decider, lasts=lasts, keys=key or ())
-        except PlanRefused:  # what no plan holds, Jira may; that it cannot be asked is no matter of a plan
+        except PlanRefused:  # Jira is asked only for what no plan holds
             if not settings.has_jira:
                 raise
             with closing(open_book(settings)) as book:

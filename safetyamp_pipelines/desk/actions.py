@@ -24,8 +24,6 @@ from safetyamp_pipelines.systems.safetyamp import safetyamp_client
 
 log = get_logger(__name__)
 
-LASTS = timedelta(hours=24)
-"""How long an approval is valid."""
 MOST_DAYS = 365
 
 
@@ -56,7 +54,7 @@ def approve(request: Request) -> Response:
     reason, who, spec = reason_of(request), request.state.user.name, entity_named(str(form.get("entity")))
     plan, wanted, by = desk.stored(spec).plan, str(form.get("set")), decisions.Decider(who, who, reason)
     if wanted == plan.hash:
-        given = decisions.approve(desk.store, desk.ledger, wanted, by, lasts=LASTS)
+        given = decisions.approve(desk.store, desk.ledger, wanted, by, lasts=decisions.LASTS)
         return done(f"/plan/{spec.name}", "first" if given["second_person"] else "approved")
     guard, picked = str(form.get("guard")), set(form.getlist("change"))
     if wanted != plan.held_hash(guard):
@@ -68,7 +66,7 @@ def approve(request: Request) -> Response:
         until, keys = _until(request) if how == "later" else None, [key for key, _ in changes]
         decisions.set_aside(desk.store, desk.ledger, wanted, by, until=until, keys=keys)
         return done(f"/plan/{spec.name}", str(how))
-    _, second = decisions.approve_held(desk.ledger, plan, guard, changes, by, LASTS)
+    _, second = decisions.approve_held(desk.ledger, plan, guard, changes, by, decisions.LASTS)
     return done(f"/plan/{spec.name}", "first" if second else "approved")
 
 
@@ -84,7 +82,6 @@ def decide(request: Request) -> Response:
         decisions.Decider(who, who, reason_of(request)),
         target_id=str(form.get("target", "")),
         until=_until(request) if choice == "later" else None,
-        lasts=LASTS,
     )
     return done(record_path(spec.name, key), "first" if made.get("second_person") else "decided")
 

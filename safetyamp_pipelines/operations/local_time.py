@@ -32,7 +32,7 @@ def age(moment: datetime | str, now: datetime) -> str:
 
 
 def moment_of(text: str, timezone: str) -> datetime:
-    """A date or time of the company's day. Raises Refusal for one that is none, or that has passed."""
+    """A date or time of the company's day. Raises Refusal for an invalid one, or one that has passed."""
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:

@@ -98,7 +98,7 @@ def _by_key(plan: Plan) -> dict[str, Side]:
 
 
 def stored_plans(store: SnapshotStore, old: str, new: str) -> Comparison:
-    """Two kept plans of one entity, by their hashes. Raises Refusal for a hash that is none, or not of one entity."""
+    """Two kept plans of one entity, by their hashes. Raises Refusal for an unknown hash, or plans of two entities."""
     before, after = (Plan.from_bytes(store.read(plan_named(store, wanted))) for wanted in (old, new))
     if before.entity != after.entity:
         raise Refusal(f"{old} is a plan of {before.entity}, {new} one of {after.entity}: compare two of one entity")

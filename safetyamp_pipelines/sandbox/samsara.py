@@ -127,7 +127,7 @@ class _Budget:
         self._lock = threading.Lock()
 
     def spend(self, calls: int | None, period: float) -> float:
-        """Take one call, or say how many seconds to wait for the next; None calls are no limit."""
+        """Take one call, or say how many seconds to wait for the next; without `calls` nothing is limited."""
         if calls is None:
             return 0.0
         with self._lock:

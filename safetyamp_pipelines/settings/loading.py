@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 Variables = Mapping[str, str]
 ENV_FILE = "SAFETYAMP_ENV_FILE"
-"""Names another file than .env; /dev/null is none, which is how the embedded world takes nothing from it."""
+"""Names another file than .env; with /dev/null none is read, as in the embedded world."""
 _TIMING = (
     "sync_interval_minutes",
     "sync_schedule",

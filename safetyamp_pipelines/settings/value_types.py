@@ -245,7 +245,7 @@ def sql_server_parts(text: str) -> tuple[str, int | None]:
         raise wrong("is not the name of a server", "Give host, host\\instance or host,port")
     port = None if found[2] is None else int(found[2])
     if port is not None and not 0 < port < 65_536:
-        raise wrong("has a port that is none", "Give a port from 1 to 65535, or none")
+        raise wrong("has an invalid port", "Give a port from 1 to 65535, or none")
     return found[1].strip("[]"), port
 
 

@@ -128,50 +128,50 @@ def _checked(entry: dg.EventLogEntry, found: dg.AssetCheckEvaluation, described:
     is_error = found.severity is dg.AssetCheckSeverity.ERROR
     if found.check_name == _COUNTED_ELSEWHERE and not is_error:
         return
-    shown = {label: str(value.value) for label, value in found.metadata.items()}
-    right, wrong, advice = _actions(found.check_name, shown, described, is_error=is_error)
+    facts = {label: str(value.value) for label, value in found.metadata.items()}
+    right, wrong, advice = _actions(found.check_name, facts, described, is_error=is_error)
     yield Red(
         problem=token,
         level=Level.CRITICAL if is_error else Level.DIGEST,
-        title=_title(asset, found, shown, is_error=is_error),
+        title=_title(asset, found, facts, is_error=is_error),
         needs=frozenset({token}),
         at=entry.timestamp,
-        detail="\n".join([*([found.description] if found.description else []), *_limit(found, shown)]),
+        detail="\n".join([*([found.description] if found.description else []), *_limit(found, facts)]),
         advice=advice,
         right=right,
         wrong=wrong,
-        keys=shown.get("keys", "none").removeprefix("none"),
+        keys=facts.get("keys", "none").removeprefix("none"),
         page=asset if asset.startswith("plan/") else "queue",
         run_id=entry.run_id,
         asset=asset,
     )
 
 
-def _title(asset: str, found: dg.AssetCheckEvaluation, shown: Mapping[str, str], *, is_error: bool) -> str:
+def _title(asset: str, found: dg.AssetCheckEvaluation, facts: Mapping[str, str], *, is_error: bool) -> str:
     """What was measured and what follows from it."""
-    if HEADLINE in shown:
-        return f"{asset.removeprefix('plan/')}: {shown[HEADLINE]}; held, everything else was pushed"
+    if HEADLINE in facts:
+        return f"{asset.removeprefix('plan/')}: {facts[HEADLINE]}; held, everything else was pushed"
     colour = "failed" if is_error else "warns"
-    figure = f": {shown['measured']}" if "measured" in shown else ""
+    figure = f": {facts['measured']}" if "measured" in facts else ""
     follows = "; what depends on it was not pushed" if found.blocking and is_error else ""
     return f"{asset}: the check {found.check_name} {colour}{figure}{follows}"
 
 
-def _limit(found: dg.AssetCheckEvaluation, shown: Mapping[str, str]) -> Iterator[str]:
-    if HEADLINE in shown:
-        yield shown["refused_by"]
-    elif "limit" in shown:
-        yield f"Limit: {shown['limit']}"
-    if found.check_name == "schema" and "new_columns" in shown:
-        yield f"New columns: {shown['new_columns']}"
+def _limit(found: dg.AssetCheckEvaluation, facts: Mapping[str, str]) -> Iterator[str]:
+    if HEADLINE in facts:
+        yield facts["refused_by"]
+    elif "limit" in facts:
+        yield f"Limit: {facts['limit']}"
+    if found.check_name == "schema" and "new_columns" in facts:
+        yield f"New columns: {facts['new_columns']}"
 
 
-def _actions(check: str, shown: Mapping[str, str], described: str, *, is_error: bool) -> tuple[str, str, str]:
+def _actions(check: str, facts: Mapping[str, str], described: str, *, is_error: bool) -> tuple[str, str, str]:
     """What to do if it is right, if it is wrong, or at all: from the commands and the description of the check."""
-    look = f"`{shown['look_closer']}`" if shown.get("look_closer") else ""
-    if HEADLINE in shown:
-        approve = " and ".join(f"`{command}`" for command in shown["overrule"].splitlines())
-        right = f"approve them by {approve}, or with the job {shown['job']}."
+    look = f"`{facts['look_closer']}`" if facts.get("look_closer") else ""
+    if HEADLINE in facts:
+        approve = " and ".join(f"`{command}`" for command in facts["overrule"].splitlines())
+        right = f"approve them by {approve}, or with the job {facts['job']}."
         return right, f"correct them at the source: the next sync plans anew. {look} lists them.", ""
     mark = "Red? " if is_error else "Yellow: "
     words = described.partition(mark)[2].partition(" Yellow: " if is_error else " Red? ")[0]

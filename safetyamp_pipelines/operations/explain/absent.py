@@ -37,7 +37,7 @@ def _of_another_company(stored: Stored, key: str) -> Iterator[str]:
     """Numbers that several companies have are keyed `company/number`; other companies than ours are not even read."""
     company, _, number = key.partition("/")
     if number and company not in map(str, stored.config.companies) and stored.spec.sources[0].startswith("viewpoint/"):
-        yield f"company {company} is none of the companies in sync.yaml, so its records are not read"
+        yield f"company {company} is not one of the companies in sync.yaml, so its records are not read"
 
 
 def _similar(stored: Stored, key: str) -> Iterator[str]:

@@ -241,7 +241,7 @@ def _entra_columns(inputs: Inputs, numbers: Sequence[str]) -> Columns:
 
 def _emptied(inputs: Inputs, number: str, account: Record | None) -> str | None:
     """Whether the account, which is there, has lost its mail although SafetyAmp was given an address before: who knows
-    for how long. Viewpoint's address is no news then."""
+    for how long. Viewpoint's address is not newer then."""
     link = inputs.memory.links.get(number)
     has_lost = account is not None and not account.get("mail") and link is not None and link.pushed.get("email")
     return _EMPTIED if has_lost else None

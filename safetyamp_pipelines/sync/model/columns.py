@@ -80,7 +80,7 @@ class Schema:
         return replace(self, columns=(*self.columns, *(Column(name, Kind.SINGLE, Presence.SITE) for name in names)))
 
     def known(self) -> set[str]:
-        """Every column that is no news."""
+        """Every column that is known."""
         return {*self.others.split(), *self.names}
 
 

@@ -17,7 +17,7 @@ from safetyamp_pipelines.sync.model.tables import Id
 
 
 def _fields_of(part: object) -> dict[str, Any]:
-    """A part of a plan as its fields; the hash that it may have worked out of itself is none."""
+    """A part of a plan as its fields, without the hash that it may have cached."""
     return {name: value for name, value in vars(part).items() if name != "hash"}
 
 
@@ -267,7 +267,7 @@ class Plan:
     def hash(self) -> str:
         """SHA-256 of what would be done and under which rules: what is reviewed, approved and pushed.
 
-        When the snapshots were read is no part of it, so a plan made again from the same facts is the same plan.
+        It leaves out when the snapshots were read, so a plan made again from the same facts is the same plan.
         """
         return hashlib.sha256(_TEXT.encode([self.entity, self.config_hash, self.changes]).encode()).hexdigest()
 

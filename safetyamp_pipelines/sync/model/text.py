@@ -49,8 +49,8 @@ def is_suspect(text: str) -> bool:
 
 
 def usable(value: Any, _depth: int = 0) -> Any:
-    """A JSON value as every database, file and hash takes it: a character that is none is read as U+FFFD, controls are
-    dropped, numbers that are none and what is nested without end become None. Line ends and tabs stay.
+    """A JSON value as every database, file and hash takes it: an invalid character becomes U+FFFD, controls are
+    dropped, NaN, infinities and endless nesting become None. Line ends and tabs stay.
     """
     match value:
         case str():

@@ -37,7 +37,7 @@ def values_of(text: str) -> Any:
     except RecursionError:
         raise NotYaml("the file", "is nested without end") from None
     except (ValueError, TypeError) as error:  # of a tagged collection, which is filled after its line was read
-        raise NotYaml("the file", f"holds a value that is none of its kind ({type(error).__name__})") from None
+        raise NotYaml("the file", f"holds a value that its type does not allow ({type(error).__name__})") from None
 
 
 def nodes_of(text: str) -> yaml.Node | None:

@@ -99,8 +99,8 @@ class Account:
 def account_of(spec: EntitySpec, inputs: Inputs, verdicts: Iterable[Verdict]) -> Account:
     """Count the entity's source records and look for the verdict of each.
 
-    A record's verdict carries its key, or `company/key` where several companies use the key. Verdicts of what is no
-    record of its own come on top: a region that departments name, a vehicle that vanished.
+    A record's verdict carries its key, or `company/key` where several companies use the key. Verdicts of what has
+    no record of its own come on top: a region that departments name, a vehicle that vanished.
     """
     wanted: Counter[str] = Counter()
     names: dict[str, set[str]] = defaultdict(set)

@@ -368,8 +368,8 @@ def left_alone(
     spec: EntitySpec, config: SyncConfig, inputs: Inputs, desired: Collection[Desired], matches: Matches
 ) -> LeftAlone:
     """The records that sync.yaml leaves alone. A protected key that SafetyAmp does not know is not created either: its
-    account may be there under another number. A leaver out of scope whose account this project knows is no such
-    record: access that we keep in step does not stay on because the scope became narrower."""
+    account may be there under another number. A leaver out of scope whose account this project knows is not left
+    alone: access that we keep in step does not stay on because the scope became narrower."""
     section = config.of(spec)
     # People copy a title as they see it, without its extra blanks.
     suppressed, protected = ({fold(key, case=True) for key in keys} for keys in (section.suppressed, section.protected))

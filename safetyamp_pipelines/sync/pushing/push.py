@@ -324,7 +324,7 @@ class Push:
         change = call.change
         target_id = change.target_id if change.action is not Action.CREATE else answer.get("id")
         if target_id is None:
-            # An answer without an id is no proof of a record; the final look-up will show.
+            # An answer without an id does not prove a record; the final look-up will show.
             self._lost.append((call, self.now()))
             return
         not_taken, instead = compare_answer(self.spec, change, call.body, answer, self._sight.names.references)

@@ -84,7 +84,7 @@ class Freeze(Section):
         return self
 
     def holds(self, now: datetime, zone: ZoneInfo) -> bool:
-        """Whether `now` (aware) lies in it, by the clocks on the walls of `zone`; the end is no part of it."""
+        """Whether `now` (aware) lies in it, by the clocks on the walls of `zone`; the end is excluded."""
         starts, ends = Moment.of(self.starts), Moment.of(self.ends)
         if starts.kind == "once":
             return starts.on(zone) <= now.astimezone(UTC) < ends.on(zone)

@@ -179,7 +179,7 @@ def pace_of(settings: Settings, base_url: str, identity: str) -> Budget:
 def bucket_factory(ledger_url: str, budget_path: Path) -> BucketFactory:
     """Where budgets are booked: in the ledger's database if that is PostgreSQL, else in a file of this machine.
 
-    Raises LedgerUnusable when the URL is none. Opens nothing.
+    Raises LedgerUnusable for an invalid URL. Opens nothing.
     """
     if ledger_address(ledger_url).get_backend_name() == "sqlite":
         return lambda key: SqliteBucket(budget_path, key)

@@ -48,7 +48,7 @@ class ViewpointReader:
     """Reads employees, departments, jobs and recent jobs of the configured companies.
 
     `read_all` raises Refusal (a table, a column or a setting is wrong), FatalCall (login, database, permission),
-    ReadError (a value that is no JSON) or, after three attempts, RetriableCall. `sleep` waits between attempts.
+    ReadError (a value that JSON cannot hold) or, after three attempts, RetriableCall. `sleep` waits between attempts.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ def _json_value(table: str, column: str, value: Any) -> Any:
             return value.date().isoformat() if midnight else value.isoformat()
         case date():
             return value.isoformat()
-    raise ReadError(table, f"column {column} holds {type(value).__name__} values, which are no text, number or date")
+    raise ReadError(table, f"column {column} holds {type(value).__name__} values, not text, numbers or dates")
 
 
 def viewpoint_reader(settings: Settings) -> ViewpointReader:

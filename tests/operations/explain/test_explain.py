@@ -145,7 +145,7 @@ def test_a_number_that_only_entra_knows_is_no_employee(told: Told) -> None:
     ("noun", "key", "words"),
     [
         ("employee", "999999", "employee 999999 is not in viewpoint/employees of companies 1"),
-        ("employee", "2/1001", "company 2 is none of the companies in sync.yaml"),
+        ("employee", "2/1001", "company 2 is not one of the companies in sync.yaml"),
         ("employee", UNMANAGED, f"SafetyAmp has {UNMANAGED} in users (id "),
         ("job", "10001", "do you mean 10001.?"),
         ("job", "1/10001.", "do you mean 10001.?"),
