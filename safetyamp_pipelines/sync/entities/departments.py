@@ -54,20 +54,19 @@ def desire_departments(inputs: Inputs, rules: DepartmentsConfig) -> list[Desired
     under = _roots_of_regions(mapped, [roots[company] for company in companies], inputs, companies)
     departments = []
     for row, code, company, name, found in zip(rows, codes, companies, names, mapped, strict=True):
-        mine, reasons = owner[code] == company, list(found.reasons)
+        mine = owner[code] == company
         if not mine:
             whose = f"department code {code} belongs to company {owner[code]} already"
-            reasons.append(f"{whose}: give it a code of its own")
+            found.reasons.append(f"{whose}: give it a code of its own")
         if str(found.values["parent_cluster_id"]).casefold() in taken:
-            reasons.append(_REGION_TAKEN)
+            found.reasons.append(_REGION_TAKEN)
         if under.get(found.values["parent_cluster_id"], roots[company]) != roots[company]:
-            reasons.append("the region is another company's, under another root cluster: rename it in Viewpoint")
+            found.reasons.append("the region is another company's, under another root cluster: rename it in Viewpoint")
         departments.append(
             found.desired(
                 code if mine else f"{company}/{code}",
                 code,
                 match={"code": (code,), "name": (name,)} if mine else {},
-                reasons=tuple(reasons),
                 rows=(row,),
             )
         )

@@ -71,7 +71,9 @@ def desire_jobs(inputs: Inputs, rules: JobsConfig) -> list[Desired]:
         rows, prefixes, numbers, companies, names, scopes, mapped, strict=True
     ):
         mine = owner[number] == company
-        clash = f"company {owner[number]} has a job with the same number: a site code must be unique"
+        if not mine:
+            clash = f"company {owner[number]} has a job with the same number: a site code must be unique"
+            found.reasons.append(clash)
         desired.append(
             found.desired(
                 number if mine and not prefix else f"{company}/{KEY.of(row)}",
@@ -79,7 +81,6 @@ def desire_jobs(inputs: Inputs, rules: JobsConfig) -> list[Desired]:
                 match={"site code": (number,), "name": (name,)} if mine else {},
                 scope=scope,
                 rule=rule,
-                reasons=tuple(found.reasons if mine else [*found.reasons, clash]),
                 rows=(row,),
             )
         )
