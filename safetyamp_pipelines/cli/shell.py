@@ -83,13 +83,18 @@ def with_settings(as_json: bool = False, *, empty: Mapping[str, Any] | None = No
 
 @contextmanager
 def with_ledger(
-    as_json: bool = False, *, empty: Mapping[str, Any] | None = None, create: bool = False, writes: bool = False
+    as_json: bool = False,
+    *,
+    empty: Mapping[str, Any] | None = None,
+    create: bool = False,
+    writes: bool = False,
+    migrates: bool = True,
 ) -> Iterator[tuple[Ledger, Settings]]:
     """The open ledger and the settings, as `with_settings`. No command that asks or decides may `create` one: in an
     empty ledger nothing is paused and nothing is known. Which one it is, is on stderr, and in the JSON document."""
     with (
         with_settings(as_json, empty=empty) as settings,
-        Ledger.open(settings.ledger_url.get_secret_value(), create=create, writes=writes) as ledger,
+        Ledger.open(settings.ledger_url.get_secret_value(), create=create, writes=writes, migrates=migrates) as ledger,
     ):
         typer.secho(f"ledger: {ledger.name}", err=True, dim=True)
         _ledger_name.set(ledger.name)

@@ -95,9 +95,11 @@ def open_engine(
     *,
     create: bool = True,
     writes: bool = True,
+    migrates: bool = True,
 ) -> Engine:
     """An engine on a migrated database: the ledger's, or one with these revisions, version table and models. With
-    `create` it is made where there is none; who `writes` is refused a read-only one.
+    `create` it is made where there is none; who `writes` is refused a read-only one, and who does not `migrate` one of
+    another revision.
 
     Raises LedgerUnusable, without the password, when that cannot be had.
     """
@@ -113,6 +115,8 @@ def open_engine(
                 _refuse_unfit(engine, writes)
                 if not create and revision_of(engine, table) is None:
                     raise NoLedger(f"{described(engine.url)} does not exist: {NONE_YET}")
+            if not migrates:
+                _refuse_another_revision(engine, versions, table)
             migrate(engine, versions, table, models)
         if engine.dialect.name == "sqlite":
             with suppress(OSError):  # a folder that became read-only keeps its ledger readable
@@ -123,6 +127,15 @@ def open_engine(
         engine.dispose()
         raise
     return engine
+
+
+def _refuse_another_revision(engine: Engine, versions: Path, table: str) -> None:
+    found, needed = revision_of(engine, table), _revisions(versions)[-1]
+    if found != needed:
+        raise LedgerUnusable(
+            f"{described(engine.url)} is of revision {found}, and this release needs {needed}: nothing migrates it "
+            "just to look, because the release that uses it could not go on; name a restored copy of it in LEDGER_URL"
+        )
 
 
 def _refuse_unfit(engine: Engine, writes: bool) -> None:
@@ -294,7 +307,7 @@ def migrate(
 
     A fresh one is made from its models. Raises LedgerUnusable when the database was written by a later release.
     """
-    known = sorted(path.name[1:5] for path in versions.glob("v*.py"))
+    known = _revisions(versions)
     if revision_of(engine, table) == known[-1]:
         return
     # Alembic's context is global to the process: two threads must not migrate at the same time.
@@ -320,6 +333,10 @@ def migrate(
             command.stamp(config, "head")
         else:
             command.upgrade(config, "head")
+
+
+def _revisions(versions: Path) -> list[str]:
+    return sorted(path.name[1:5] for path in versions.glob("v*.py"))
 
 
 def revision_of(bind: Engine | Connection, table: str = VERSION_TABLE) -> str | None:

@@ -42,13 +42,22 @@ class Ledger(
     """What was intended, sent and answered. Safe to use from several threads; every call is one short transaction."""
 
     @classmethod
-    def open(cls, url: str | URL, *, create: bool = True, writes: bool = True, clock: Clock = utc_now) -> Self:
+    def open(
+        cls,
+        url: str | URL,
+        *,
+        create: bool = True,
+        writes: bool = True,
+        migrates: bool = True,
+        clock: Clock = utc_now,
+    ) -> Self:
         """The ledger at a SQLAlchemy URL of a SQLite file or a PostgreSQL database, migrated as needed, and made where
         none ever was, if `create` allows that.
 
-        Raises LedgerUnusable, whose message has the cause and no password; for who `writes`, also when it is read-only.
+        Raises LedgerUnusable, whose message has the cause and no password; for who `writes`, also when it is read-only;
+        without `migrates`, when it is of another revision.
         """
-        return cls(open_engine(url, create=create, writes=writes), clock)
+        return cls(open_engine(url, create=create, writes=writes, migrates=migrates), clock)
 
     @property
     def name(self) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +114,6 @@ def test_what_cannot_be_compared_is_refused(box: Sandbox, tmp_path: Path) -> Non
     assert_declined(in_this_process(box, "compare", "--rules", str(wrong)), "default_rolle")
     refused = in_this_process(box, "compare", "--rules", str(wrong), "--json")
     assert json.loads(refused.stdout)["exit_code"] == 2
+    with closing(sqlite3.connect(box.environment["LEDGER_URL"].removeprefix("sqlite:///"))) as database, database:
+        database.execute("UPDATE ledger_version SET version_num = '0000'")  # an older release's
+    assert_declined(in_this_process(box, "compare", "titles"), "revision 0000", "restored copy")

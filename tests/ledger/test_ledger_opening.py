@@ -52,6 +52,11 @@ def test_a_later_release_brings_a_ledger_up_to_date_once_with_all_it_holds(url: 
     later = shutil.copytree(VERSIONS, tmp_path / "versions", ignore=shutil.ignore_patterns("__pycache__"))
     (later / "v0002_colours.py").write_text(LATER)
 
+    # when the later release only looks at it, it is refused and the ledger stays as it is
+    with pytest.raises(LedgerUnusable, match="of revision 0001, and this release needs 0002"):
+        open_engine(url, later, migrates=False)
+    Ledger.open(url).close()
+
     # when the later release opens it, and opens it again
     engine = create_engine(ledger_address(url))
     for _ in range(2):
