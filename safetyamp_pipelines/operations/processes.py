@@ -1,4 +1,4 @@
-"""Which process holds something, in words for people that another process can check: is it certainly gone?"""
+"""Which process holds something, in words for people that another process can check: is it certainly gone, or here?"""
 
 from __future__ import annotations
 
@@ -16,14 +16,23 @@ def this_process() -> str:
 
 
 def is_gone(words: str) -> bool:
-    """Whether the process that these words name has ended for certain. One of another machine or container, or where
-    the system does not say when a process began, may live."""
+    """Whether the process that these words name has ended for certain."""
+    return _runs_here(words) is False
+
+
+def is_here(words: str) -> bool:
+    """Whether the process that these words name runs on this machine for certain."""
+    return _runs_here(words) is True
+
+
+def _runs_here(words: str) -> bool | None:
+    """None for a process of another machine or container, and where the system does not say when a process began."""
     found, own = _NAMED.search(words), _mark(os.getpid())
     if found is None or own is None or found["host"] != socket.gethostname():
-        return False
+        return None
     if found["mark"].partition("-")[2] != own.partition("-")[2]:
-        return False  # a container beside this one, with numbers of its own
-    return _mark(int(found["pid"])) != found["mark"]
+        return None  # a container beside this one, with numbers of its own
+    return _mark(int(found["pid"])) == found["mark"]
 
 
 def _mark(pid: int) -> str | None:

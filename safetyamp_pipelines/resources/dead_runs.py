@@ -7,7 +7,7 @@ of the pool and the place in the queue. A run says in a tag which process carrie
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -15,7 +15,7 @@ from dagster._core.events import JobFailureData, RunFailureReason
 
 from safetyamp_pipelines.operations.lease import LEASE_SECONDS
 from safetyamp_pipelines.operations.local_time import age
-from safetyamp_pipelines.operations.processes import is_gone, this_process
+from safetyamp_pipelines.operations.processes import is_gone, is_here, this_process
 from safetyamp_pipelines.resources.keys import OF_ONE_RUN, POOL, PROCESS_TAG, SYNC_TAG
 from safetyamp_pipelines.settings.logs import get_logger
 from safetyamp_pipelines.sync.model.errors import SyncError
@@ -43,16 +43,18 @@ def mark_begun(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
 
 def end_dead_runs(instance: dg.DagsterInstance, silent_by_ledger: Callable[[], Collection[str]]) -> list[str]:
     """The ids of runs that were found dead; they have failed now, and hold nothing. Of a process elsewhere the ledger
-    knows whether it still beats (`Ledger.silent_runs`): it is asked where there may be one."""
+    knows whether it still beats (`Ledger.silent_runs`): it is asked where there may be one. One that runs here lives,
+    although its beats are late where the machine has slept, or its clock was set."""
     records, slots = instance.get_run_records(dg.RunsFilter(statuses=_BEGUN)), holders(instance)
     runs = [record.dagster_run for record in records]
-    gone = {run.run_id for run in runs if is_gone(_process_of(instance, run))}
-    silent = _known(silent_by_ledger) if slots or len(gone) < len(runs) else ()
-    mute = {record.dagster_run.run_id for record in records if _is_mute(instance, record)}
-    dead = [run for run in runs if run.run_id in gone or run.run_id in silent or run.run_id in mute]
+    names = {run.run_id: _process_of(instance, run) for run in runs}
+    silent = _known(silent_by_ledger) if slots or not all(map(is_gone, names.values())) else ()
+    quiet = {run_id for run_id in silent if not is_here(names.get(run_id, ""))}
+    quiet |= {record.dagster_run.run_id for record in records if _is_mute(record, names)}
+    dead = [run for run in runs if is_gone(names[run.run_id]) or run.run_id in quiet]
     for run in dead:
-        process = _process_of(instance, run) or "its process"
-        why = "is gone: it was killed" if run.run_id in gone else "gives no sign of life any more"
+        process = names[run.run_id] or "its process"
+        why = "is gone: it was killed" if is_gone(process) else "gives no sign of life any more"
         words = f"{process} {why}. Start the job again: nothing is sent twice"
         instance.report_run_failed(run, words, JobFailureData(None, RunFailureReason.UNEXPECTED_TERMINATION))
         log.warning("run_found_dead", run=run.run_id, process=process)
@@ -71,11 +73,11 @@ def _process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
     return "" if repeated is not None and repeated.tags.get(PROCESS_TAG) == named else named
 
 
-def _is_mute(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
+def _is_mute(record: dg.RunRecord, names: Mapping[str, str]) -> bool:
     """Whether a sync began too long ago not to have named its process, which it does before its first step."""
     run, began = record.dagster_run, record.start_time
     is_late = SYNC_TAG in run.tags and began is not None and time.time() - began > LEASE_SECONDS
-    return is_late and not _process_of(instance, run)
+    return is_late and not names[run.run_id]
 
 
 def _known(silent_by_ledger: Callable[[], Collection[str]]) -> Collection[str]:

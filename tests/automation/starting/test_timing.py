@@ -178,13 +178,16 @@ def test_the_single_syncs_do_not_know_quarantine(instance, ledger):
 
 
 def test_a_run_elsewhere_whose_beats_have_stopped_or_never_began_makes_nobody_wait(instance, ledger, tmp_path):
-    # given three runs that go on by Dagster: one was last heard of two minutes ago, one never, one just now
-    silent, mute, alive = (add_run(instance, Status.STARTED) for _ in range(3))
+    # given four runs that go on by Dagster: one was last heard of two minutes ago, one never, one just now; and one of
+    # a process of this machine, which has slept
+    silent, mute, woken, alive = (add_run(instance, Status.STARTED) for _ in range(4))
     for run_id in (silent, alive):
         instance.add_run_tags(run_id, {PROCESS_TAG: "elsewhere (process 1, begun 1-1)"})
+    instance.add_run_tags(woken, {PROCESS_TAG: this_process()})
     before = datetime.now(UTC) - timedelta(seconds=121)
     with Ledger.open(f"sqlite:///{tmp_path}/ledger.db", clock=lambda: before) as then:
         then.beat(silent, "elsewhere", 120.0)
+        then.beat(woken, this_process(), 120.0)
     ledger.beat(alive, "elsewhere", 120.0)
     for run_id in (mute, alive):
         began = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "sync_all")
@@ -193,6 +196,7 @@ def test_a_run_elsewhere_whose_beats_have_stopped_or_never_began_makes_nobody_wa
 
     assert f"sync_all {alive[:8]}, started" in str(why(instance, ledger))
     assert [instance.get_run_by_id(one).status for one in (silent, mute)] == [Status.FAILURE] * 2
+    assert [instance.get_run_by_id(one).status for one in (woken, alive)] == [Status.STARTED] * 2
 
 
 def test_a_run_that_repeats_another_is_not_taken_for_dead_because_the_process_of_that_one_is(instance, ledger):
