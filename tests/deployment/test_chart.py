@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -307,6 +308,18 @@ def test_desk_serves_other_machines_only_behind_a_login_proxy(
     assert "--metrics-host=0.0.0.0" in container["command"]
     is_public = any(each["name"] == "DESK_USER_HEADER" for each in container.get("env", []))
     assert is_public == (host == "0.0.0.0")
+
+
+def test_the_pod_in_which_the_docs_try_a_release_is_the_doctor_s_under_another_name() -> None:
+    docs = (CHART.parents[1] / "docs/deployment.md").read_text(encoding="utf-8")
+    replaced = re.findall(r"s/([^/]+)/([^/]+)/", re.search(r"sed '(s/name: safetyamp-doctor[^']+)'", docs)[1])  # type: ignore[index]
+    text = (
+        (CHART / "templates/tests/doctor.yaml").read_text(encoding="utf-8").replace("{{ .Values.name }}", "safetyamp")
+    )
+
+    for old, _ in replaced:
+        assert len(re.findall(old, text)) == 1, old
+    assert [new for _, new in replaced] == ["name: canary", '[sleep, "3600"]']
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
