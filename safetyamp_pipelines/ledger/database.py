@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import sqlalchemy
@@ -30,7 +31,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from safetyamp_pipelines.ledger import schema
 from safetyamp_pipelines.ledger.ledger_errors import LedgerConflict, LedgerUnusable, NoLedger
@@ -241,14 +241,17 @@ def is_busy(error: BaseException) -> bool:
 
 def write_ahead(path: str) -> None:
     """Switch the file to write-ahead logging, which lasts. SQLite does not wait for other openers here, so we do."""
-    for attempt in Retrying(
-        retry=retry_if_exception(is_busy),
-        wait=wait_random(0.01, 0.1),
-        stop=stop_after_delay(LOCK_WAIT_SECONDS),
-        reraise=True,
-    ):
-        with attempt, closing(sqlite3.connect(path, timeout=LOCK_WAIT_SECONDS)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
+    until = monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            with closing(sqlite3.connect(path, timeout=LOCK_WAIT_SECONDS)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or monotonic() > until:
+                raise
+            sleep(0.02)
+        else:
+            return
 
 
 def mark_freed(connection: Connection) -> None:

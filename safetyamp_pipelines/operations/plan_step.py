@@ -234,4 +234,6 @@ def _ref(store: SnapshotStore, name: str, run_id: str | None) -> SnapshotRef:
 
 def _value(store: SnapshotStore, ref: SnapshotRef) -> Any:
     payload = store.read(ref)
-    return Plan.from_bytes(payload) if ref.kind == "Plan" else snapshot_from_parquet(payload, ref.content, to_look=True)
+    if ref.kind == "Plan":
+        return Plan.from_bytes(payload).known_as(ref.content["plan_hash"])
+    return snapshot_from_parquet(payload, ref.content, to_look=True)

@@ -56,10 +56,11 @@ def blob_credential() -> Any:
 
 def azure_client(url: str) -> SecretClient:
     """A client that signs in as the process."""
-    # as in azure_credential
-    from azure.keyvault.secrets import SecretClient
-
-    return SecretClient(url, azure_credential(), retry_total=2, connection_timeout=5, read_timeout=5)
+    library = import_module("azure.keyvault.secrets")
+    client: SecretClient = library.SecretClient(
+        url, azure_credential(), retry_total=2, connection_timeout=5, read_timeout=5
+    )
+    return client
 
 
 class VaultReader:

@@ -71,10 +71,11 @@ def _in_safetyamp(stored: Stored, key: str) -> Iterator[str]:
 
 def finder(key: str) -> tuple[Callable[[Any], bool], ...]:
     """How a key is looked for among source keys, the strictest way first."""
+    folded, number = key.strip().casefold(), _number(key)
     return (
         lambda found: str(found) == key,
-        lambda found: str(found).strip().casefold() == key.strip().casefold(),
-        lambda found: _number(key) is not None and _number(found) == _number(key),
+        lambda found: str(found).strip().casefold() == folded,
+        lambda found: number is not None and _number(found) == number,
     )
 
 

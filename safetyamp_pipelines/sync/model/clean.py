@@ -147,6 +147,8 @@ def number(value: Any, region: PhoneRegion) -> str | None:
     trimmed = text(value, region)
     if trimmed is None:
         return None
+    if trimmed.isascii() and trimmed.isdigit():  # nearly all, whole tables of them
+        return trimmed.lstrip("0") or "0"
     whole = _WHOLE.fullmatch(trimmed)
     return str(int(whole[1])) if whole else trimmed
 

@@ -146,7 +146,10 @@ StateHere = Annotated[
 class Section(BaseModel):
     """One section of sync.yaml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, serialize_by_alias=True)
+    # Built when first used: most are parts of others alone, and a command paid for each of them by itself, too.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, serialize_by_alias=True, defer_build=True
+    )
 
 
 class CompanyRules(Section):

@@ -16,14 +16,15 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from typing import TYPE_CHECKING, Any
 
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import SnapshotError, SnapshotUnreadable
 from safetyamp_pipelines.systems.http.deadline import TIMEOUTS_A_CALL
 from safetyamp_pipelines.systems.snapshots.files import SnapshotFiles
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 _FORMAT = 1
 _STAMP = "%Y%m%dT%H%M%S%fZ"
@@ -151,7 +152,7 @@ class SnapshotStore:
             raise SnapshotError(f"{ref.path} is encrypted: set SNAPSHOT_ENCRYPTION_KEY to the key it was written with")
         try:
             return self._fernet.decrypt(stored)
-        except InvalidToken:
+        except _encryption().InvalidToken:
             raise SnapshotUnreadable(
                 f"{ref.path} was encrypted with another key: set SNAPSHOT_ENCRYPTION_KEY to that one, or materialise "
                 f"{ref.name} again"
@@ -244,12 +245,20 @@ def _parsed(name: str, path: str, text: bytes) -> SnapshotRef:
     return ref
 
 
+def _encryption() -> Any:
+    from cryptography import fernet  # of use with a key alone, and dearer than what `status` asks the ledger
+
+    return fernet
+
+
 def _fernet(keys: str | None) -> MultiFernet | None:
     """The first key encrypts, and each of them decrypts: an older one goes when nothing is kept that it wrote."""
     if keys is None:
         return None
+    library = _encryption()
     try:
-        return MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
+        found: MultiFernet = library.MultiFernet([library.Fernet(key.strip()) for key in keys.split(",")])
+        return found
     except ValueError:
         raise SnapshotError(
             "SNAPSHOT_ENCRYPTION_KEY is not a Fernet key: make one with "
