@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,7 +21,6 @@ from safetyamp_pipelines.jira.issue_tables import changes
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.forget.forgetting import table_names
 from safetyamp_pipelines.sandbox import Sandbox
-from safetyamp_pipelines.sync.model.plan import Plan
 from safetyamp_pipelines.systems.snapshots.parquet import snapshot_from_parquet
 from safetyamp_pipelines.systems.snapshots.store import SnapshotStore
 
@@ -58,7 +58,7 @@ class Known:
                     snapshot = snapshot_from_parquet(payload, ref.content)
                     yield ref.path, json.dumps([snapshot.records, snapshot.notices], ensure_ascii=False)
                 else:
-                    yield ref.path, Plan.from_bytes(payload).to_text()
+                    yield ref.path, gzip.decompress(payload).decode()
 
 
 def found_in(text: str) -> list[str]:

@@ -6,6 +6,7 @@ python -m more_entities.story lockers|equipment FOLDER
 # ruff: noqa: E402 - the entities are registered before anything is made from the registry
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -45,7 +46,7 @@ def texts(store: SnapshotStore, names: list[str]) -> str:
     for name in names:
         for ref in store.history(name):
             payload = store.read(ref)
-            kept = Plan.from_bytes(payload).to_text() if ref.kind == "Plan" else None
+            kept = gzip.decompress(payload).decode() if ref.kind == "Plan" else None
             found.append(kept or repr(snapshot_from_parquet(payload, ref.content).records))
     return "\n".join(found)
 

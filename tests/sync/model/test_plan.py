@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_worlds import company, employee, plan_of
 
-from safetyamp_pipelines.sync.model.plan import Action, Agreed, Change, Finding, Outcome, Plan, Verdict, payload_hash
+from safetyamp_pipelines.sync.model.plan import (
+    AT_ONCE,
+    Action,
+    Agreed,
+    Change,
+    Finding,
+    Outcome,
+    Plan,
+    Verdict,
+    payload_hash,
+)
 
 TEXT = st.text(max_size=8)
 VALUE = st.one_of(st.none(), st.integers(-5, 5), TEXT)
@@ -38,6 +51,23 @@ def test_a_plan_comes_back_from_its_bytes_whole(plan: Plan) -> None:
     assert again == plan
     assert again.to_bytes() == plan.to_bytes()
     assert again.hash == plan.hash
+
+
+def test_a_long_plan_has_the_bytes_and_the_hash_of_one_canonical_text() -> None:
+    many = range(2 * AT_ONCE + 1)
+    changes = tuple(Change(Action.LINK, f"{n}", f"ä{n}", n, {}, "", "") for n in many)
+    verdicts = tuple(Verdict(f"{n}", Outcome.LINKED, "") for n in many)
+    plan = Plan("employees", "users", "", {}, "rules", changes, verdicts)
+
+    def canonical(value: Any) -> str:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    text = gzip.decompress(plan.to_bytes()).decode()
+    found = json.loads(text)
+    done = canonical([found["entity"], found["config_hash"], found["changes"]])
+    assert text == canonical(found)
+    assert plan.hash == hashlib.sha256(done.encode()).hexdigest()
+    assert Plan.from_bytes(plan.to_bytes()) == plan
 
 
 @settings(max_examples=25)
