@@ -329,10 +329,9 @@ def decide_record(
     *,
     target_id: str = "",
     until: datetime | None = None,
-    lasts: timedelta = LASTS,
 ) -> dict[str, Any]:
-    """Decide about one record as `question_of` asks; `target_id` is for `link`, `until` for `later`, `lasts` for
-    `approve`. The next plan follows it. Returns the decision as a document. Raises Refusal for any other choice."""
+    """Decide about one record as `question_of` asks; `target_id` is for `link`, `until` for `later`. The next
+    plan follows it. Returns the decision as a document. Raises Refusal for any other choice."""
     entity, held, question = stored.spec.name, _held_of(stored.plan, key), _question_of(stored.plan, key)
     if choice not in _choices(held, question):
         choices = ", ".join(_choices(held, question)) or "none: it waits for no decision"
@@ -341,7 +340,7 @@ def decide_record(
         return link_record(stored, ledger, key, target_id, by)
     if choice == "approve":
         assert held is not None
-        given, second = approve_held(ledger, stored.plan, held.guard, [(key, held.change.hash)], by, lasts)
+        given, second = approve_held(ledger, stored.plan, held.guard, [(key, held.change.hash)], by, LASTS)
         return {**plain(given), "choice": choice, "second_person": second}
     if (choice == "later") == (until is None):
         raise Refusal("later needs a time, and nothing else does")

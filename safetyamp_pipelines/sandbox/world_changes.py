@@ -76,9 +76,9 @@ class Sources:
         """Set TermDate (the day before the world's today unless told) and ActiveYN `N`; the account stays."""
         self.update("bPREH", _person(employee), TermDate=_stamp(date or self._yesterday()), ActiveYN="N")
 
-    def rehire(self, employee: int, date: date | str | None = None) -> None:
+    def rehire(self, employee: int) -> None:
         """Move HireDate forward and clear TermDate, as Viewpoint does it."""
-        hired = _stamp(date or self._yesterday())
+        hired = _stamp(self._yesterday())
         self.update("bPREH", _person(employee), HireDate=hired, TermDate=None, ActiveYN="Y")
 
     def move(self, employee: int, department: str | None = None, job: str | None = None) -> None:
@@ -93,11 +93,11 @@ class Sources:
         """A new payroll department of company 1."""
         self._insert("bPRDP", world_jobs.department(COMPANY, code, description, region))
 
-    def add_job(self, key: str, description: str, department: str, *, status: int = world_jobs.OPEN) -> None:
+    def add_job(self, key: str, description: str, department: str) -> None:
         """A new job of company 1 with a contract of its own in that department."""
         with self.world.lock:
             self._insert("bJCCM", world_jobs.contract(COMPANY, key, description, department))
-            self._insert("bJCJM", world_jobs.job(COMPANY, key, description, key, status=status))
+            self._insert("bJCJM", world_jobs.job(COMPANY, key, description, key))
 
     def update(self, table: str, key: Mapping[str, Any], **columns: Any) -> int:
         """Set columns in every row whose `key` columns agree; returns how many, KeyError when none."""

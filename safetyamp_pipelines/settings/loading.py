@@ -90,12 +90,12 @@ def settings_stamp(settings: Settings, environ: Mapping[str, str] | None = None)
     return file_stamp(env_file), file_stamp(settings.sync_config_path)
 
 
-def dagster_postgres_url(environ: Mapping[str, str] | None = None) -> URL | None:
+def dagster_postgres_url() -> URL | None:
     """DAGSTER_POSTGRES_URL: where Dagster keeps its own runs and events; None for SQLite.
 
     Asked by Dagster before anything else starts, so it stands apart: the UI must open even when a setting is wrong.
     """
-    text = _trimmed(os.environ if environ is None else environ).get("DAGSTER_POSTGRES_URL")
+    text = _trimmed(os.environ).get("DAGSTER_POSTGRES_URL")
     if not text:
         return None
     return database_url(text)

@@ -122,9 +122,9 @@ class VaultReader:
             failed.append(_explained(self._url, error))
 
 
-def secret_expiries(url: str, factory: ClientFactory | None = None) -> dict[str, datetime]:
+def secret_expiries(url: str) -> dict[str, datetime]:
     """Variable → when its secret expires, for those whose expiry is set in the vault. Their values are not read."""
-    with (factory or azure_client)(url) as client:
+    with azure_client(url) as client:
         found = {one.name: one.expires_on for one in client.list_properties_of_secrets()}
     return {str(name).replace("-", "_"): ends for name, ends in found.items() if ends is not None}
 

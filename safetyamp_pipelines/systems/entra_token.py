@@ -15,7 +15,7 @@ import msal
 
 from safetyamp_pipelines.sync.model.errors import AnswerLost, AuthRefused
 from safetyamp_pipelines.systems.http.answers import Call, answer_of, object_of
-from safetyamp_pipelines.systems.http.clock import SYSTEM_CLOCK, Clock
+from safetyamp_pipelines.systems.http.clock import SYSTEM_CLOCK
 from safetyamp_pipelines.systems.http.exchange import HttpSession
 
 SYSTEM = "Microsoft login"
@@ -124,9 +124,8 @@ class _LoginHttp:
     and so is an answer that is not the login's, such as a proxy's page, which msal would write into the log.
     """
 
-    def __init__(self, timeout: float, ca_bundle: Path | None, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, timeout: float, ca_bundle: Path | None) -> None:
         self._session = HttpSession(timeout, ca_bundle, largest=LARGEST_LOGIN_ANSWER)
-        self._clock = clock
 
     def get(self, url: str, **request: Any) -> _LoginAnswer:
         call = Call(SYSTEM, "GET", "/.well-known/openid-configuration")
@@ -142,7 +141,7 @@ class _LoginHttp:
         reply = self._session.exchange(call, url, **request)
         # Those that msal understands, if they are the login's own; of all others answer_of raises what they mean.
         refused = reply.status in (400, 401, 403, 404)
-        answer = object_of(reply) if refused else answer_of(call, reply, now=self._clock.now())
+        answer = object_of(reply) if refused else answer_of(call, reply, now=SYSTEM_CLOCK.now())
         for name in ("error",) if refused else needed:
             value = answer.get(name) if isinstance(answer, dict) else None
             if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):

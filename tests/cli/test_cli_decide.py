@@ -39,7 +39,7 @@ def test_an_account_switched_off_by_hand_is_decided_upon_undone_and_decided_agai
     ]
     assert "way out" in in_this_process(box, "explain", "employee", key).stdout
     assert_declined(in_this_process(box, "decide", "employees", key), "source, keep, leave", "nobody answered")
-    assert_declined(in_this_process(box, "decide", "employees", key, "link", "--reason", "x"), "no choice")
+    assert_declined(in_this_process(box, "decide", "employees", key, "link", "--reason", "x"), "not a choice")
     assert_declined(in_this_process(box, "decide", "employees", "no one"), "waits for no decision")
 
     # A person is shown both sides and asked; the next syncs go by the answer, and ask no more.
