@@ -148,6 +148,8 @@ def test_wrong_values_are_refused_by_name(wrong: dict[str, Any], named: str) -> 
         ("prod", {"snapshots": {"url": ""}}, "snapshots.url"),
         ("prod", {"jira": {"instances": '[{"name": "a", "token": "t"}]'}}, "JIRA_TOKENS"),
         ("prod", {"settings": {"HTTP_REQUEST_TIMEOUT": "120"}}, "terminationGracePeriodSeconds"),
+        ("prod", {"networkPolicy": {"smtp": []}}, "networkPolicy.smtp"),
+        ("prod", {"settings": {"SMTP_PORT": "25"}}, "smtpPort"),
         ("dev", {"dagster": {"postgresql": {"postgresqlHost": "elsewhere"}}}, "postgresqlHost"),
         ("dev", {"secrets": {"name": "others"}}, "postgresqlSecretName"),
     ],

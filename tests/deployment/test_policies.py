@@ -112,10 +112,10 @@ def test_everything_is_denied_but_what_is_explained(environment: str) -> None:
             assert rule.get("to") or rule.get("from"), policy["metadata"]["name"]
 
 
-def _ways_out(environment: str) -> dict[str, set[int]]:
+def _ways_out(environment: str, **overrides: Any) -> dict[str, set[int]]:
     """Ports to which each pod may go, by its component."""
     found: dict[str, set[int]] = {}
-    for policy in of_kind(render(environment), "NetworkPolicy"):
+    for policy in of_kind(render(environment, **overrides), "NetworkPolicy"):
         labels = policy["spec"]["podSelector"].get("matchLabels", {})
         pod = labels.get("app.kubernetes.io/component") or labels.get("component") or "all"
         for rule in policy["spec"].get("egress", []):
@@ -134,6 +134,9 @@ def test_each_pod_reaches_what_it_needs_and_nothing_else() -> None:
         "doctor": {53, 5432, 1433, 443, 587},
     }
     assert set(_ways_out("cronjob")) == {"sync", "desk", "migration", "doctor"}
+    otlp = {"name": "otlp", "why": "traces", "to": [{"ipBlock": {"cidr": "10.0.0.9/32"}}], "ports": [4318]}
+    opened = _ways_out("prod", networkPolicy={"extra": [otlp]})
+    assert {pod for pod, ports in opened.items() if 4318 in ports} == {"code", "run_worker", "desk", "doctor"}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
