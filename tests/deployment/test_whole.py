@@ -199,6 +199,25 @@ def test_pages_of_dagster_are_where_service_probes_policy_and_notes_say(environm
     assert f"service/sync-dagster-webserver {port['port']} " in notes
 
 
+def test_a_long_release_name_and_another_namespace_are_used_throughout() -> None:
+    release, namespace = "r" * 53, "elsewhere"  # Helm takes no longer one
+    with helm_python.Chart.load(str(own_chart())) as chart:
+        files = chart.render(values("prod"), name=release, namespace=namespace)
+    notes = files[f"{CHART.name}/templates/NOTES.txt"]
+    texts = [text for path, text in files.items() if path.endswith(".yaml")]
+    documents = [one for text in texts for one in yaml.load_all(text, yaml.CSafeLoader) if one]
+
+    assert max(len(one["metadata"]["name"]) for one in of_kind(documents, "Service")) <= 63
+    (pages,) = [one for one in of_kind(documents, "Service") if one["metadata"]["name"].startswith(release)]
+    assert f"--namespace {namespace} port-forward service/{pages['metadata']['name']} 3000" in notes
+    variables = {each["name"]: each.get("value") for each in _container(documents, "safetyamp-code")["env"]}
+    assert json.loads(variables["DAGSTER_CONTAINER_CONTEXT"] or "")["k8s"]["namespace"] == namespace
+    (instance,) = [one for one in of_kind(documents, "ConfigMap") if "dagster.yaml" in (one.get("data") or {})]
+    launcher = yaml.safe_load(instance["data"]["dagster.yaml"])["run_launcher"]["config"]
+    assert launcher["job_namespace"] == namespace
+    assert launcher["instance_config_map"] == instance["metadata"]["name"]
+
+
 @each_environment
 def test_every_name_that_a_pod_refers_to_is_made_by_the_release_or_the_one_secret(
     environment: str, job: Document
