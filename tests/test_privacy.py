@@ -69,7 +69,7 @@ class Day:
     def __init__(self, world: MarkedWorld, evidence: Evidence) -> None:
         self.world, self.evidence = world, evidence
 
-    def command(self, name: str, *arguments: str, **changes: str) -> str:
+    def command(self, name: str, *arguments: str, **changes: str | None) -> str:
         environment = {**self.world.environment, "DAGSTER_HOME": str(self.evidence.dagster), "LOG_LEVEL": "DEBUG"}
         ended = CliRunner().invoke(app, list(arguments), env={**environment, **changes}, catch_exceptions=True)
         trace = "" if ended.exc_info is None or ended.exit_code != 1 else f"\n{ended.exc_info}"
@@ -77,7 +77,7 @@ class Day:
         self.evidence.exit_codes[name] = ended.exit_code
         return ended.stdout
 
-    def trouble(self, name: str, *arguments: str, **changes: str) -> str:
+    def trouble(self, name: str, *arguments: str, **changes: str | None) -> str:
         """A command while the servers are indiscreet; afterwards they are well again."""
         told = self.command(name, *arguments, **changes)
         for server in (self.world.safetyamp, self.world.samsara, self.world.microsoft):
@@ -134,7 +134,7 @@ def writes_go_wrong(day: Day) -> None:
 def people_and_sources_disagree(day: Day) -> None:
     """Shared addresses, edits by hand, an account switched off, and a whole company dismissed."""
     box = day.world.box
-    day.command("in step", "sync", "employees", "--json", LOG_FORMAT="json")
+    day.command("in step", "sync", "employees", "--json", LOG_FORMAT="json", DAGSTER_HOME=None)  # a third of the cost
     people = [row for row in box.world.viewpoint["bPREH"] if row["PRCo"] == 1 and row["HireDate"]]
     numbers = [row["Employee"] for row in people if not row["TermDate"]]
     for number in numbers[:2]:

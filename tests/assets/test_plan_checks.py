@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from safetyamp_pipelines.assets.verified import refuse_unchecked, run_of
+from safetyamp_pipelines.resources.run_memory import instance_in_memory
 from safetyamp_pipelines.sync.model.errors import PlanRefused
 from safetyamp_pipelines.sync.model.plan import Plan
 
@@ -19,7 +20,7 @@ def plan(config: str = "rules") -> Plan:
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as one:
+    with instance_in_memory() as one:
         yield one
 
 

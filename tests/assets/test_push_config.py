@@ -18,6 +18,7 @@ from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.operations.figures import figures_of
 from safetyamp_pipelines.operations.progress import LogProgress
 from safetyamp_pipelines.resources.keys import asset_key
+from safetyamp_pipelines.resources.run_memory import instance_in_memory
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.sync.entities.registry import ENTITIES
@@ -75,7 +76,7 @@ def box() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def runs(box: Sandbox, tmp_path: Path) -> Iterator[Runs]:
-    with dg.DagsterInstance.ephemeral() as instance:
+    with instance_in_memory() as instance:
         yield Runs(box, tmp_path, instance)
 
 
@@ -147,7 +148,7 @@ def test_a_push_alone_takes_the_checks_of_its_plans_own_run_and_refuses_a_plan_o
     assert runs.run("sync_titles", only=planned).success
     since = len(runs.box.requests())
 
-    with dg.DagsterInstance.ephemeral() as elsewhere:
+    with instance_in_memory() as elsewhere:
         stranger = Runs(runs.box, runs.home, elsewhere).run("sync_titles", only=["safetyamp/user_titles"])
 
     assert "no run is known that made the plan for titles" in why(stranger)

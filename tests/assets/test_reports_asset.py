@@ -16,6 +16,7 @@ from safetyamp_pipelines.assets.reports import DAILY_CHANGES, EACH_DAY, daily_ch
 from safetyamp_pipelines.automation.starting.schedules import report_schedule
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.operations.reports.daily import day_of
+from safetyamp_pipelines.resources.run_memory import instance_in_memory
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.settings.loading import load_settings, timing_settings
@@ -44,7 +45,7 @@ def backfilled(box: Sandbox, first: str, last: str) -> dict[str, dict[str, Any]]
     job = build_defs(resources_for(SettingsResource.of(box.environment))).resolve_job_def("report_daily")
     tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
     days = {"partition_key": first} if first == last else {"tags": tags}  # the schedule's way, and a backfill's
-    with dg.DagsterInstance.ephemeral() as instance:
+    with instance_in_memory() as instance:
         run = job.execute_in_process(instance=instance, **days)
     made = [event.materialization for event in run.all_events if event.is_step_materialization]
     assert {one.asset_key for one in made} == {KEY}

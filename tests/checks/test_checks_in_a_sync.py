@@ -10,6 +10,7 @@ import pytest
 from check_run import PROMISED
 
 from safetyamp_pipelines.definitions import build_defs, resources_for
+from safetyamp_pipelines.resources.run_memory import instance_in_memory
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox, TargetOptions, WorldSpec
 
@@ -43,9 +44,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    home = tmp_path_factory.mktemp("dagster")
-    with Sandbox(SMALL, TargetOptions(calls=100_000)) as box, dg.DagsterInstance.ephemeral(str(home)) as instance:
+def story() -> Iterator[Story]:
+    with Sandbox(SMALL, TargetOptions(calls=100_000)) as box, instance_in_memory() as instance:
         yield Story(box, instance, build_defs(resources_for(SettingsResource.of(box.environment))))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import dagster as dg
 import yaml
 from commands import in_this_process
 
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.ledger import Ledger
+from safetyamp_pipelines.resources.run_memory import instance_in_memory
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import Sandbox
 
@@ -65,7 +65,7 @@ def test_a_pilot_touches_nobody_outside_of_it(synced_box: Sandbox, tmp_path: Pat
     environment = {**box.environment, "SYNC_CONFIG": str(file)}
     job = build_defs(resources_for(SettingsResource.of(environment))).resolve_job_def("sync_all")
     box.sources.update("bPREH", {"Employee": inside[0]["Employee"]}, FirstName="Again")
-    with dg.DagsterInstance.ephemeral() as instance:
+    with instance_in_memory() as instance:
         result = job.execute_in_process(instance=instance, run_config=QUIET)
     pushed = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
     assert {"plan/vehicles", "safetyamp/users"} <= pushed

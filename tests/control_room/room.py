@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
+from commands import Answer, in_this_process
 from ports import free_port
 
 from safetyamp_pipelines.sandbox import Sandbox
@@ -179,6 +180,12 @@ def wait_for(look: Callable[[], Found | None], what: str, patience: float = PATI
         assert time.monotonic() < end, f"waited in vain for {what}"
         time.sleep(POLL)
     return found
+
+
+def in_the_shell(room: ControlRoom, box: Sandbox, *arguments: str) -> Answer:
+    """A command beside the servers, on their ledger and their Dagster on PostgreSQL."""
+    names = ("LEDGER_URL", "DAGSTER_HOME", "DAGSTER_POSTGRES_URL")
+    return in_this_process(box, *arguments, **{name: room.environment[name] for name in names})
 
 
 @contextmanager

@@ -8,7 +8,8 @@ import signal
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from room import ControlRoom, wait_for
+from load.stories import measured
+from room import ControlRoom, in_the_shell, wait_for
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
@@ -18,18 +19,23 @@ pytestmark = pytest.mark.xdist_group("control room")
 NEVER = 3_000.0  # seconds an answer is held back; the killed process does not wait for it
 
 
-def test_a_sync_from_the_ui_passes_its_checks_and_a_dry_run_writes_nothing(room: ControlRoom, box: Sandbox) -> None:
+def test_a_sync_from_the_ui_is_measured_and_passes_its_checks_and_a_dry_run_writes_nothing(
+    room: ControlRoom, box: Sandbox
+) -> None:
     before = box.safetyamp.tables(hidden=True)
     room.succeed("plan_all")
     assert box.safetyamp.tables(hidden=True) == before
 
-    room.succeed("sync_all")
+    (one,) = measured(room, box, syncs=1)  # as of the day of `make load`, which ends with nothing left to do
 
     assert box.safetyamp.tables(hidden=True) != before
     for asset in ("viewpoint/employees", "safetyamp_observed/users", "plan/employees", "safetyamp/users"):
         results = room.checks(asset)
         assert results, asset
         assert {name: told["status"] for name, told in results.items()} == dict.fromkeys(results, "SUCCEEDED"), asset
+    assert one.processes >= 3
+    assert one.memory > one.largest_process > 50
+    assert min(one.connections, one.ledger, one.events) > 0
 
 
 def test_three_days_are_reported_in_one_run_and_nothing_is_written(room: ControlRoom, box: Sandbox) -> None:
@@ -41,33 +47,6 @@ def test_three_days_are_reported_in_one_run_and_nothing_is_written(room: Control
 
     wait_for(lambda: set(days) <= set(room.partitions("reports/daily_changes")) or None, "three days of reports")
     assert box.requests("safetyamp", since) == []
-
-
-def test_the_schedule_ticks_and_a_pause_tells_why_it_does_not(room: ControlRoom) -> None:
-    known = {run["runId"] for run in room.runs("sync_all")}
-    room.switch("Schedule", "sync_all_schedule", on=True)
-    try:
-        started = wait_for(lambda: {run["runId"] for run in room.runs("sync_all")} - known or None, "a scheduled run")
-        assert {run: room.ended(run) for run in started} == dict.fromkeys(started, "SUCCESS"), [
-            room.errors(run) for run in started
-        ]
-        tags = {run["runId"]: run["tags"] for run in room.runs("sync_all")}
-        assert {tags[run]["safetyamp/cause"] for run in started} == {"schedule"}
-
-        room.succeed("pause_syncing", {"ops": {"pause": {"config": {"reason": "stock-taking", "by": "Kim"}}}})
-        reason = wait_for(lambda: skipped(room, "paused"), "a skipped tick")
-        assert "Kim" in reason
-        assert "stock-taking" in reason
-    finally:
-        room.switch("Schedule", "sync_all_schedule", on=False)
-        with Ledger.open(room.environment["LEDGER_URL"]) as ledger:
-            ledger.resume("Kim")
-    room.rest()
-
-
-def skipped(room: ControlRoom, word: str) -> str | None:
-    reasons = [tick["skipReason"] for tick in room.ticks("sync_all_schedule") if tick["status"] == "SKIPPED"]
-    return next((reason for reason in reasons if reason and word in reason), None)
 
 
 def test_a_run_killed_in_the_midst_of_a_push_is_noticed_and_the_next_makes_it_good(
@@ -85,7 +64,7 @@ def test_a_run_killed_in_the_midst_of_a_push_is_noticed_and_the_next_makes_it_go
     box.faults.clear()
     with Ledger.open(room.environment["LEDGER_URL"]) as ledger:
         wait_for(lambda: True if ledger.lease_holder("push") is None else None, "the dead push's lease to run out")
-    room.succeed("sync_employees")
+    assert in_the_shell(room, box, "sync", "employees").exit_code == 0
     created = [row for row in box.safetyamp.tables()["users"] if row["emp_id"] == str(number)]
     assert len(created) == 1
 

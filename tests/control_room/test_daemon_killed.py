@@ -16,7 +16,9 @@ pytestmark = pytest.mark.xdist_group("control room")
 NEVER = 3_000.0  # seconds an answer is held back; the killed processes do not wait for it
 
 
-def test_a_killed_daemon_holds_up_no_other_and_nothing_is_lost_or_doubled(room: ControlRoom, box: Sandbox) -> None:
+def test_the_schedule_ticks_survives_a_killed_daemon_without_loss_or_double_and_a_pause_tells_why_it_does_not(
+    room: ControlRoom, box: Sandbox
+) -> None:
     hired = {str(box.sources.hire(name, "Fresh")) for name in ("Dee", "Eve")}
     since, known = len(box.requests()), {run["runId"] for run in room.runs("sync_all")}
     box.faults.add(FaultRule("slow_answer", system="safetyamp", method="POST", path_regex="/api/users", delay=NEVER))
@@ -31,16 +33,30 @@ def test_a_killed_daemon_holds_up_no_other_and_nothing_is_lost_or_doubled(room: 
         # Without load two minutes. A run that only its longest time ended would stand for ninety, beyond all patience.
         wait_for(lambda: ended_well(room, {*known, pushing}), "a sync that the new daemon started")
         print(f"{time.monotonic() - began:.0f} s after the new daemon was ready")
+
+        room.succeed("pause_syncing", {"ops": {"pause": {"config": {"reason": "stock-taking", "by": "Kim"}}}})
+        reason = wait_for(lambda: skipped(room, "paused"), "a skipped tick")
+        assert "Kim" in reason
+        assert "stock-taking" in reason
     finally:
         room.switch("Schedule", "sync_all_schedule", on=False)
+        with Ledger.open(room.environment["LEDGER_URL"]) as ledger:
+            ledger.resume("Kim")
     room.rest()
     assert room.status(pushing) == "FAILURE"
+    started = [run for run in room.runs("sync_all") if run["runId"] not in known]
+    assert {run["tags"]["safetyamp/cause"] for run in started} == {"schedule"}
     numbers = [row["emp_id"] for row in box.safetyamp.tables()["users"] if row["emp_id"]]
     assert hired <= set(numbers)
     assert len(set(numbers)) == len(numbers)
     with Ledger.open(room.environment["LEDGER_URL"]) as ledger:
         assert ledger.open_intents("employees") == []
         assert ledger.lease_holder("push") is None
+
+
+def skipped(room: ControlRoom, word: str) -> str | None:
+    reasons = [tick["skipReason"] for tick in room.ticks("sync_all_schedule") if tick["status"] == "SKIPPED"]
+    return next((reason for reason in reasons if reason and word in reason), None)
 
 
 def ended_well(room: ControlRoom, old: Collection[str]) -> bool | None:

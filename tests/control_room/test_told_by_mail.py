@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 from alert_receivers import Mailbox
-from room import ControlRoom, wait_for
+from room import ControlRoom, in_the_shell, wait_for
 
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 
@@ -24,10 +24,11 @@ def test_a_broken_source_is_told_by_mail_once_and_so_is_its_recovery(
 
     # when Samsara refuses our login twice, and then takes it again
     box.faults.add(FaultRule("status", system="samsara", status=401, times=None))
-    assert [room.run("sync_vehicles") for _ in range(2)] == ["FAILURE", "FAILURE"]
+    assert room.run("sync_vehicles") == "FAILURE"
     alarm = wait_for(lambda: mail.about("Samsara refuses our login", since=since), "the alert")
+    assert in_the_shell(room, box, "sync", "vehicles").exit_code == 2
     box.faults.clear()
-    room.succeed("sync_vehicles")
+    assert in_the_shell(room, box, "sync", "vehicles").exit_code == 0
     wait_for(lambda: mail.about("recovered: Samsara", since=since), "the recovery notice")
 
     # then each is told once

@@ -1,4 +1,5 @@
-"""A small sample of `make load`: its stories end well, and figures are figures. Of a day, `control_room/` has one."""
+"""A small sample of `make load`: its stories end well, and figures are figures. `control_room/` measures one sync of a
+day."""
 
 from __future__ import annotations
 

@@ -166,13 +166,13 @@ def hook() -> Iterator[Calls]:
 
 
 @pytest.fixture
-def watch(kept_instance: dg.DagsterInstance, tmp_path: Path) -> Iterator[Watch]:
+def watch(memory_instance: dg.DagsterInstance, tmp_path: Path) -> Iterator[Watch]:
     """Nothing is configured yet; the sensor has looked once, at an empty log."""
     with ExitStack() as stack:
         clock = stack.enter_context(time_machine.travel("2026-11-20T12:00:10+00:00"))
         url = f"sqlite:///{tmp_path}/ledger.db"
         ledger = stack.enter_context(Ledger.open(url))
-        yield Watch(kept_instance, clock, {"LEDGER_URL": url, "DAGSTER_UI_URL": UI, "DESK_URL": DESK}, ledger)
+        yield Watch(memory_instance, clock, {"LEDGER_URL": url, "DAGSTER_UI_URL": UI, "DESK_URL": DESK}, ledger)
 
 
 def test_a_sick_source_is_told_once_however_often_it_fails_and_so_is_its_end(watch: Watch, mail: Mailbox):

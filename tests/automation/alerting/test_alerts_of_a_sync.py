@@ -3,48 +3,47 @@
 from __future__ import annotations
 
 import re
-import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-import pytest
 import time_machine
 from alert_receivers import mail_server
-from commands import in_this_process, small_world
+from commands import small_world
 
 from safetyamp_pipelines.definitions import build_defs, resources_for
 from safetyamp_pipelines.resources.systems import SettingsResource
 from safetyamp_pipelines.sandbox import FaultRule, Sandbox
 
-ROOT = Path(__file__).parents[3]
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 HR = "{employees: hr@example.com}"
 
 
-def test_a_source_that_refuses_our_login_and_records_that_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    # given a Dagster home that has been looked at
-    shutil.copy(ROOT / "dagster.yaml", tmp_path)
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    home = {"DAGSTER_HOME": str(tmp_path)}
-    with small_world() as box, mail_server() as mail, dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+def test_a_source_that_refuses_our_login_and_records_that_are_rejected(
+    memory_instance: dg.DagsterInstance, tmp_path: Path
+):
+    # given a Dagster that has been looked at
+    with small_world() as box, mail_server() as mail:
         owners = tmp_path / "owners.yaml"
         owners.write_text(Path(box.environment["SYNC_CONFIG"]).read_text("utf-8") + f"\nowners: {{entities: {HR}}}\n")
         settings = {**box.environment, **mail.environment, "SYNC_CONFIG": str(owners)}
-        cursor, owned = look(instance, settings, None, timedelta()), asked(instance, settings, None, timedelta())
+        sensors = Sensors.of(memory_instance, settings)
+        cursor, owned = sensors.look(None, timedelta()), sensors.asked(None, timedelta())
 
         # when Samsara refuses our login, and then takes it again
         box.faults.add(FaultRule("status", system="samsara", status=401, times=None))
-        assert in_this_process(box, "sync", "vehicles", **home).exit_code == 2
-        cursor = look(instance, settings, cursor, timedelta(minutes=1))
+        assert not sensors.run("sync_vehicles").success
+        cursor = sensors.look(cursor, timedelta(minutes=1))
         box.faults.clear()
-        in_this_process(box, "sync", **home)
-        cursor = look(instance, settings, cursor, timedelta(minutes=2))
-        look(instance, settings, cursor, timedelta(hours=2))
+        assert sensors.run("sync_all").success
+        cursor = sensors.look(cursor, timedelta(minutes=2))
+        sensors.look(cursor, timedelta(hours=2))
         # and snapshots cannot be read for a while: no owner is told that all is done, and none is forgotten
-        unread = {**settings, "SNAPSHOT_URL": f"file://{owners}/none"}
-        owned = asked(instance, unread, owned, timedelta(hours=1))
+        blind = Sensors.of(memory_instance, {**settings, "SNAPSHOT_URL": f"file://{owners}/none"})
+        owned = blind.asked(owned, timedelta(hours=1))
         for hours in (1, 2):
-            owned = asked(instance, settings, owned, timedelta(hours=hours))
+            owned = sensors.asked(owned, timedelta(hours=hours))
 
         # then people are told at once, and of the rest once, without a person's value
         login = "[SafetyAmp sync] Samsara refuses our login; what depends on it stays as it is"
@@ -63,25 +62,39 @@ def test_a_source_that_refuses_our_login_and_records_that_are_rejected(tmp_path:
         assert_no_persons_value(box, "".join(mail.text(number) for number in range(5)))
 
 
-def asked(instance: dg.DagsterInstance, settings: dict[str, str], cursor: str | None, later: timedelta) -> str:
-    """One tick of the sensor for owners."""
-    return look(instance, settings, cursor, later, "owner_digests")
+@dataclass
+class Sensors:
+    """The real definitions over these settings, whose jobs run and whose sensors tick."""
 
+    instance: dg.DagsterInstance
+    source: SettingsResource
+    defs: dg.Definitions
 
-def look(
-    instance: dg.DagsterInstance, settings: dict[str, str], cursor: str | None, later: timedelta, name: str = "alerts"
-) -> str:
-    """One tick of the sensor as it is defined, so much later than now."""
-    source = SettingsResource.of(settings)
-    repository = build_defs(resources_for(source)).get_repository_def()
-    sensor = repository.get_sensor_def(name)
-    needed = sensor.required_resource_keys
-    resources = {key: made for key, made in resources_for(source).items() if key in needed}
-    with (
-        time_machine.travel(datetime.now(UTC) + later),
-        dg.build_sensor_context(instance, cursor, repository_def=repository, resources=resources) as context,
-    ):
-        return str(sensor.evaluate_tick(context).cursor)
+    @classmethod
+    def of(cls, instance: dg.DagsterInstance, settings: dict[str, str]) -> Sensors:
+        source = SettingsResource.of(settings)
+        return cls(instance, source, build_defs(resources_for(source)))
+
+    def run(self, job: str) -> dg.ExecuteInProcessResult:
+        resolved = self.defs.resolve_job_def(job)
+        return resolved.execute_in_process(instance=self.instance, raise_on_error=False, run_config=QUIET)
+
+    def asked(self, cursor: str | None, later: timedelta) -> str:
+        """One tick of the sensor for owners."""
+        return self.look(cursor, later, "owner_digests")
+
+    def look(self, cursor: str | None, later: timedelta, name: str = "alerts") -> str:
+        """One tick of the sensor as it is defined, so much later than now."""
+        repository = self.defs.get_repository_def()
+        sensor = repository.get_sensor_def(name)
+        resources = {
+            key: made for key, made in resources_for(self.source).items() if key in sensor.required_resource_keys
+        }
+        with (
+            time_machine.travel(datetime.now(UTC) + later),
+            dg.build_sensor_context(self.instance, cursor, repository_def=repository, resources=resources) as context,
+        ):
+            return str(sensor.evaluate_tick(context).cursor)
 
 
 def assert_no_persons_value(box: Sandbox, text: str) -> None:

@@ -90,8 +90,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def instance(kept_instance: dg.DagsterInstance) -> dg.DagsterInstance:
-    return kept_instance
+def instance(memory_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    return memory_instance
 
 
 def look(instance: dg.DagsterInstance, tmp_path: Path, cursor: str | None) -> tuple[list[dg.RunRequest], str, str]:

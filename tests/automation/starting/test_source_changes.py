@@ -22,8 +22,8 @@ def box() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def instance(kept_instance: dg.DagsterInstance) -> dg.DagsterInstance:
-    return kept_instance
+def instance(memory_instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    return memory_instance
 
 
 def look(instance: dg.DagsterInstance, box: Sandbox, cursor: str | None) -> tuple[list[dg.RunRequest], str, str | None]:
