@@ -59,7 +59,8 @@ def approve(request: Request) -> Response:
     guard, picked = str(form.get("guard")), set(form.getlist("change"))
     if wanted != plan.held_hash(guard):
         raise Refusal("the plan has changed since this page was loaded: look at the new one, then decide")
-    changes = [(held.change.source_key, held.change.hash) for held in plan.held if held.change.hash in picked]
+    of_guard = [held.change for held in plan.held if held.guard == guard]
+    changes = [(change.source_key, change.hash) for change in of_guard if change.hash in picked]
     if not changes:
         raise Refusal("pick at least one of the held changes")
     if (how := form.get("how")) in ("refuse", "later"):

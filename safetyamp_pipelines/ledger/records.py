@@ -95,9 +95,9 @@ class Pause:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Leave:
-    """A person's leave to push something of the entity, until `expires_at`: `who` asked for it, logged in as `login`.
-    `used_at` is when it was pushed."""
+class _Permission:
+    """A person's permission to push something of the entity until `expires_at`: `who` asked for it, logged in as
+    `login`. `used_at` is when it was pushed."""
 
     entity: str
     who: str
@@ -109,14 +109,14 @@ class _Leave:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Approval(_Leave):
+class Approval(_Permission):
     """Of one plan that a guard refused."""
 
     plan_hash: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChangeApproval(_Leave):
+class ChangeApproval(_Permission):
     """Of one change that a guard holds."""
 
     source_key: str

@@ -285,7 +285,7 @@ observations = Table(
 # The random key of the keyed hashes, made once per ledger.
 keys = Table("ledger_keys", metadata, _key("name"), _needed("secret", LargeBinary))
 
-# A person's leave to push one plan; every one given is kept.
+# A person's permission to push one plan; every one given is kept.
 approvals = Table(
     "ledger_approvals",
     metadata,
@@ -297,8 +297,8 @@ approvals = Table(
     Column("used_at", UtcDateTime),
 )
 
-# A person's leave to push one change that a guard holds; every one given is kept. `change_hash` says record, fields and
-# values. `used_at` is when the change was pushed.
+# A person's permission to push one change that a guard holds; every one given is kept. `change_hash` stands for record,
+# fields and values. `used_at` is when the change was pushed.
 change_approvals = Table(
     "ledger_change_approvals",
     metadata,

@@ -85,8 +85,8 @@ def approve(
 def approve_held(
     ledger: Ledger, plan: Plan, guard: str, changes: Collection[tuple[str, str]], by: Decider, lasts: timedelta
 ) -> tuple[ChangeApproval, str | None]:
-    """Approve these held changes, (source key, hash), of the plan. Returns the approval of the first, and what is to be
-    said where a second person must approve them too. Raises PlanRefused where that cannot be the same one."""
+    """Approve these held changes, (source key, hash), of the plan. Returns the approval of the first change, and the
+    notice that a second person must approve, if so. Raises PlanRefused when that needs another person than this one."""
     by_two, before = {about for key, about in changes if key in plan.by_two}, ledger.approvers(plan.entity)
     is_again = all(person_of(by.login) in before.get(about, ()) for _, about in changes)
     if is_again and any(len(before[about]) < 2 for about in by_two):
