@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from safetyamp_pipelines.sync.model.clean import Cleaned, clean
@@ -21,7 +22,13 @@ def source_label(source: str) -> str:
     return f"{system} {column}" if system else source
 
 
-@dataclass(frozen=True)
+@lru_cache(maxsize=1_000)
+def _shared(names: frozenset[str]) -> frozenset[str]:
+    """The first of equal sets: thousands of records have the same, and each takes 700 bytes."""
+    return names
+
+
+@dataclass(frozen=True, slots=True)
 class MappedRow:
     """One record: values by field, why it cannot be synced, what was left out and why, the fields for which another
     value stands in, and those of which the sources are known to say nothing. `doubts` say why a value is unknown;
@@ -41,9 +48,9 @@ class MappedRow:
             "values": self.values,
             "reasons": tuple(dict.fromkeys(self.reasons)),
             "notes": tuple(self.notes),
-            "stand_ins": frozenset(self.stand_ins),
+            "stand_ins": _shared(frozenset(self.stand_ins)),
             "doubts": tuple(self.doubts),
-            "empty": frozenset(self.empty),
+            "empty": _shared(frozenset(self.empty)),
             "lacks": tuple(self.lacks),
         }
         return Desired(source_key, natural_key, **{**found, **others})

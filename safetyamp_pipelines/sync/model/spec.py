@@ -108,7 +108,7 @@ class MatchKey:
         return fold(value, case=self.fold_case, numeric=self.numeric)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Desired:
     """What SafetyAmp should say about one source record.
 

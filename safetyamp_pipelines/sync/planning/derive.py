@@ -296,6 +296,9 @@ class _Planner:
 
 
 def _with_collisions(record: Desired, collisions: Collisions) -> Desired:
+    found = (collisions.reasons, collisions.omitted, collisions.released, collisions.rings)
+    if not any(record.source_key in one for one in found):
+        return record
     reasons = (*record.reasons, *collisions.reasons.get(record.source_key, ()))
     omitted = collisions.omitted.get(record.source_key, {})
     values = {name: None if name in omitted else value for name, value in record.values.items()}
