@@ -68,7 +68,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs a server beyond the sandbox, runs Dagster or commands, or tells one long story (`xdist_group`), is
-    slow; `-m "not slow"` leaves it out. Stories begin first, so that none is waited for."""
+    slow; `-m "not slow"` leaves it out. Stories begin first, the longest before all others, so that none is waited for:
+    pytest-xdist would begin with those of the most tests."""
     for item in items:
         if groups_of(item) or SLOW_ROOMS & set(item.path.parts) or POSTGRESQL & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
