@@ -1,6 +1,6 @@
 """Plans spoilt by hand are stopped before a push sees them, with the records and fields named and no value told."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,17 +21,16 @@ Prove = Callable[..., Checked]
 
 
 @pytest.fixture
-def prove(tmp_path: Path) -> Iterator[Prove]:
+def prove(memory_instance: dg.DagsterInstance, tmp_path: Path) -> Prove:
     """Stores the plan with the SafetyAmp it was made from, and checks it."""
-    with dg.DagsterInstance.ephemeral(str(tmp_path)) as instance:
 
-        def prove(plan: Plan, rules: str = "{}") -> Checked:
-            name = "safetyamp_observed/site_clusters"
-            values = {name: snapshot_of(name, observed_in(WORLD)["site_clusters"]), "plan/departments": plan}
-            proofs = plan_proofs(BY_NAME["departments"])
-            return checked(proofs, values, home=tmp_path, instance=instance, rules=rules)
+    def prove(plan: Plan, rules: str = "{}") -> Checked:
+        name = "safetyamp_observed/site_clusters"
+        values = {name: snapshot_of(name, observed_in(WORLD)["site_clusters"]), "plan/departments": plan}
+        proofs = plan_proofs(BY_NAME["departments"])
+        return checked(proofs, values, home=tmp_path, instance=memory_instance, rules=rules)
 
-        yield prove
+    return prove
 
 
 def spoilt(plan: Plan, key: str, fields: Mapping[str, object]) -> Plan:

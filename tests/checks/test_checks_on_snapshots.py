@@ -1,6 +1,6 @@
 """What people see of a snapshot in Dagster, and that a red one stops what depends on it while a yellow one does not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,14 @@ Look = Callable[..., Checked]
 
 
 @pytest.fixture
-def look(tmp_path: Path) -> Iterator[Look]:
+def look(memory_instance: dg.DagsterInstance, tmp_path: Path) -> Look:
     """Snapshots the records and checks them, one run after the other on one instance."""
-    with dg.DagsterInstance.ephemeral(str(tmp_path)) as instance:
 
-        def look(records: list[Record], notices: tuple[str, ...] = ()) -> Checked:
-            made = snapshot_of(TABLE, records, notices)
-            return checked(snapshot_checks(TABLE), {TABLE: made}, home=tmp_path, instance=instance)
+    def look(records: list[Record], notices: tuple[str, ...] = ()) -> Checked:
+        made = snapshot_of(TABLE, records, notices)
+        return checked(snapshot_checks(TABLE), {TABLE: made}, home=tmp_path, instance=memory_instance)
 
-        yield look
+    return look
 
 
 def test_a_sound_snapshot_is_green_and_says_what_was_measured(look: Look) -> None:
