@@ -16,8 +16,7 @@ from safetyamp_pipelines.operations.display import target_name
 from safetyamp_pipelines.operations.explain.search import names_of
 from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
-from safetyamp_pipelines.operations.plan_step import Stored, long_enough
-from safetyamp_pipelines.operations.push_step import is_approved
+from safetyamp_pipelines.operations.plan_step import Stored, is_approved, long_enough
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, ENTITIES, entity_named, full_name, writers
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
 from safetyamp_pipelines.sync.model.plan import Held, Plan, Question

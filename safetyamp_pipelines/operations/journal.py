@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.settings.logs import get_logger
@@ -15,7 +15,9 @@ from safetyamp_pipelines.sync.model.plan import Agreed, Change, Outcome
 from safetyamp_pipelines.sync.model.remembered import Intent, Link, Memory
 from safetyamp_pipelines.sync.model.spec import EntitySpec
 from safetyamp_pipelines.sync.model.tables import Id
-from safetyamp_pipelines.sync.pushing.refusals import Explained
+
+if TYPE_CHECKING:
+    from safetyamp_pipelines.sync.pushing.refusals import Explained
 
 log = get_logger(__name__)
 

@@ -109,6 +109,11 @@ def log_plan(plan: Plan) -> None:
         log.warning("guard_holds", guard=refused.guard, figures=refused.figures, setting=refused.setting)
 
 
+def is_approved(plan: Plan, ledger: Ledger) -> bool:
+    """Whether people have approved the plan of an undo: one, or two of one as large as sync.yaml says."""
+    return ledger.approval(plan.hash, logins=2 if plan.by_two else 1) is not None
+
+
 @dataclass(frozen=True)
 class Stored:
     """One entity's newest plan with what it was made from.

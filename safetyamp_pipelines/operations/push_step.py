@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from safetyamp_pipelines.ledger import Ledger, SessionStatus
 from safetyamp_pipelines.operations.journal import LedgerJournal
 from safetyamp_pipelines.operations.lease import heartbeat, leased
+from safetyamp_pipelines.operations.plan_step import is_approved
 from safetyamp_pipelines.settings.logs import get_logger, log_context
 from safetyamp_pipelines.settings.model import Settings
 from safetyamp_pipelines.sync.model.errors import PlanRefused, PushStopped, Resting, SyncError
@@ -218,11 +219,6 @@ def refuse_guarded(plan: Plan, ledger: Ledger) -> None:
     refusal = plan.refusal()
     if refusal is not None and not is_approved(plan, ledger):
         raise PlanRefused(refusal)
-
-
-def is_approved(plan: Plan, ledger: Ledger) -> bool:
-    """Whether people have approved the plan of an undo: one, or two of one as large as sync.yaml says."""
-    return ledger.approval(plan.hash, logins=2 if plan.by_two else 1) is not None
 
 
 def _end_decisions(spec: EntitySpec, plan: Plan, ledger: Ledger, done: Collection[str]) -> None:

@@ -16,8 +16,8 @@ from safetyamp_pipelines.operations.explain.calls import render_value
 from safetyamp_pipelines.operations.lease import who_pushes
 from safetyamp_pipelines.operations.local_time import local_time
 from safetyamp_pipelines.operations.plain import plain
-from safetyamp_pipelines.operations.plan_step import log_plan
-from safetyamp_pipelines.operations.push_step import Pushed, is_approved
+from safetyamp_pipelines.operations.plan_step import is_approved, log_plan
+from safetyamp_pipelines.operations.push_step import Pushed
 from safetyamp_pipelines.settings.logs import get_logger, log_context
 from safetyamp_pipelines.sync.entities.registry import BY_NAME, references
 from safetyamp_pipelines.sync.model.errors import PlanRefused, Refusal
