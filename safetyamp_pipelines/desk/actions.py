@@ -133,13 +133,16 @@ def undo(request: Request) -> Response:
     who, reason = request.state.user.name, reason_of(request)
 
     def work() -> None:
+        lines = ["the undo stopped; the log of the desk shows why"]
         try:
             with closing(safetyamp_client(desk.settings)) as client:
                 undone = _undoing(desk, client).undo(number, who, reason)
-            desk.undos[number] = list(render_undo(undo_document(undone.planned, undone)))
+            lines = list(render_undo(undo_document(undone.planned, undone)))
         except SyncError as error:
             log.error("undo_failed", session=number, reason=str(error))
-            desk.undos[number] = [f"the undo failed: {error}"]
+            lines = [f"the undo failed: {error}"]
+        finally:
+            desk.undos[number] = lines
 
     desk.undos[number] = ["the undo is running"]
     response = done(f"/runs/{number}", "undo")
