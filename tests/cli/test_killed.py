@@ -71,15 +71,16 @@ def test_a_sync_says_for_whom_it_waits_and_goes_on_when_that_one_is_killed(
     home: Path, tmp_path: Path, where: str
 ) -> None:
     with small_world() as box:
-        environment = environment_of(box, {"DAGSTER_HOME": str(home), "HTTP_REQUEST_TIMEOUT": "600"})
+        waits = {"HTTP_REQUEST_TIMEOUT": "600", "API_RATE_LIMIT_PERIOD": "5"}
+        environment = environment_of(box, {"DAGSTER_HOME": str(home), **waits})
         slow = FaultRule("slow_answer", system="safetyamp", method="POST", path_regex="/api/user_titles", delay=NEVER)
         box.faults.add(slow)
         first = begin(environment, tmp_path / "first", "sync", "titles")
         wait_until(lambda: any(call.fault and call.acted for call in box.requests("safetyamp")), "the first create")
         second = begin(environment, tmp_path / "second", "sync", "titles", "--json")
         told = tmp_path / "second.err"
-        waits = "waits  for the push of sync_all"
-        wait_until(lambda: waits in told.read_text() or second.poll() is not None, "a word")
+        word = "waits  for the push of sync_all"
+        wait_until(lambda: word in told.read_text() or second.poll() is not None, "a word")
         assert f"(process {first.pid}," in told.read_text(), told.read_text()
 
         if where == "elsewhere":
