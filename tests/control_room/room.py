@@ -184,7 +184,7 @@ def wait_for(look: Callable[[], Found | None], what: str, patience: float = PATI
 
 def in_the_shell(room: ControlRoom, box: Sandbox, *arguments: str) -> Answer:
     """A command beside the servers, on their ledger and their Dagster on PostgreSQL."""
-    names = ("LEDGER_URL", "DAGSTER_HOME", "DAGSTER_POSTGRES_URL")
+    names = ("LEDGER_URL", "DAGSTER_HOME", "DAGSTER_POSTGRES_URL", "API_RATE_LIMIT_PERIOD")
     return in_this_process(box, *arguments, **{name: room.environment[name] for name in names})
 
 
