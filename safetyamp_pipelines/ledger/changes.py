@@ -69,7 +69,6 @@ class Changes(Store):
         http_status: int | None = None,
         error: Any = None,
         rule: str | None = None,
-        answer: Any = None,
         pushed: Mapping[str, Any] | None = None,
         not_taken: Mapping[str, str | None] | None = None,
         not_taken_for: timedelta | None = None,
@@ -95,7 +94,6 @@ class Changes(Store):
                 "http_status": http_status,
                 "error": error,
                 "rule": rule,
-                "answer": answer,
             }
             put(db, t.changes, [change_id], settled, known=True)
             if status == "failed":

@@ -51,7 +51,6 @@ class LoggedChange(Intent):
     http_status: int | None
     error: Any
     rule: str | None
-    answer: Any
 
 
 @dataclass(frozen=True, kw_only=True)

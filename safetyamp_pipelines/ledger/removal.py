@@ -89,9 +89,7 @@ def empty_changes(db: Connection, entity: str, source_key: str) -> int:
     """The payload's hash goes, too: it has no key, and values can be found by hashing guesses."""
     of_record = update(t.changes).where(t.changes.c.entity == entity, t.changes.c.source_key == source_key)
     # An intent that a push writes at this very moment keeps its values until it has its answer.
-    emptied = of_record.where(t.changes.c.status.is_not(None)).values(
-        fields={}, payload_hash="", error=None, answer=None
-    )
+    emptied = of_record.where(t.changes.c.status.is_not(None)).values(fields={}, payload_hash="", error=None)
     return db.execute(emptied).rowcount
 
 

@@ -186,7 +186,6 @@ changes = Table(
     Column("http_status", Integer),
     Column("error", Json),
     Column("rule", Words),
-    Column("answer", Json),
     # The promise "at most one create per source record" ends here, whatever the code above does.
     _partial(
         "uq_ledger_changes_unanswered_create",

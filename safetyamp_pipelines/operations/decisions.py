@@ -59,8 +59,8 @@ def approve(
     store: SnapshotStore, ledger: Ledger, wanted: str, by: Decider, *, lasts: timedelta, keys: Collection[str] = ()
 ) -> dict[str, Any]:
     """Approve the changes that a guard holds, all of them or those of some source keys; `wanted` is the beginning of
-    their hash. That of the plan of an undo approves the undo. Raises PlanRefused for what is held by nobody, and for
-    what the same person has approved already where a second one must: `second_person` says so after the first."""
+    their hash. That of the plan of an undo approves the undo. Raises PlanRefused for what nobody holds, Refusal when
+    the same person has approved it already and a second one must: `second_person` says so after the first."""
     wanted = long_enough(wanted)
     if (found := _held_set(store, wanted, keys)) is not None:
         given, second = approve_held(ledger, found.plan, found.guard, found.changes, by, lasts)
@@ -85,7 +85,7 @@ def approve_held(
     ledger: Ledger, plan: Plan, guard: str, changes: Collection[tuple[str, str]], by: Decider, lasts: timedelta
 ) -> tuple[ChangeApproval, str | None]:
     """Approve these held changes, (source key, hash), of the plan. Returns the approval of the first change, and the
-    notice that a second person must approve, if so. Raises PlanRefused when that needs another person than this one."""
+    notice that a second person must approve, if so. Raises Refusal when that needs another person than this one."""
     by_two, before = {about for key, about in changes if key in plan.by_two}, ledger.approvers(plan.entity)
     is_again = all(person_of(by.login) in before.get(about, ()) for _, about in changes)
     if is_again and any(len(before[about]) < 2 for about in by_two):
@@ -94,8 +94,8 @@ def approve_held(
     return given[0], None if by_two <= ledger.approved(plan.entity, logins=2) else SECOND
 
 
-def _second_missing(wanted: str) -> PlanRefused:
-    return PlanRefused(f"{SECOND}: `safetyamp approve {wanted[:12]} --reason …`")
+def _second_missing(wanted: str) -> Refusal:
+    return Refusal(f"{SECOND}: `safetyamp approve {wanted[:12]} --reason …`")
 
 
 def set_aside(

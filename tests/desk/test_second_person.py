@@ -16,6 +16,7 @@ from safetyamp_pipelines.sandbox import Sandbox
 from safetyamp_pipelines.settings.loading import login_name
 
 HASH = re.compile(r"safetyamp approve (\w+)")
+JIRA_AWAY = {"JIRA_URL_1": "https://jira.firm.example", "JIRA_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
 PICKS = re.compile(r'name="change" value="(\w+)" aria-label="(\w+)"')
 SET = re.compile(r'name="set" value="(\w+)"')
 
@@ -59,7 +60,7 @@ def test_many_changes_need_two_people_whose_approvals_stand_at_the_push(
     ):
         # given one person, under several names and logins: that is one approval, and nothing is pushed
         once = shell(*approve, "--by", "HR")
-        again = shell(*approve, "--by", "Lee", LOGNAME="lee", USER="lee")
+        again = shell(*approve, "--by", "Lee", LOGNAME="lee", USER="lee", **JIRA_AWAY)
         himself = decide(Visitor(desk.url, f"{kim.upper()}@firm.example"), "approve")
         status = shell("status", "--json").document()["change_approvals"]
         lines = shell("status").stdout

@@ -27,7 +27,6 @@ def person(ledger: Ledger, session: int, change: MakeChange, clock) -> str:
         ledger.intend(session, created),
         "done",
         target_id="aB3dE",
-        answer=values,
         rule="taken",
         pushed=values,
         not_taken={"zip": f"{MARK} hashed"},
@@ -73,7 +72,7 @@ def test_what_happened_and_when_is_still_told(ledger: Ledger, person: str) -> No
     for old, new in zip(before, after, strict=True):
         assert (new.id, new.action, new.status, new.http_status) == (old.id, old.action, old.status, old.http_status)
         assert (new.intended_at, new.answered_at, new.rule) == (old.intended_at, old.answered_at, old.rule)
-        assert (new.fields, new.error, new.answer) == ({}, None, None)
+        assert (new.fields, new.error) == ({}, None)
     [session] = ledger.sessions()
     assert session.counts == {"done": 1, "failed": 1}
     failure = ledger.failures("employees")[person]

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from safetyamp_pipelines.operations.decisions import Decider, approve
-from safetyamp_pipelines.sync.model.errors import PlanRefused
+from safetyamp_pipelines.sync.model.errors import Refusal
 from safetyamp_pipelines.sync.model.plan import Change, Plan
 from safetyamp_pipelines.sync.model.snapshot import canonical_json
 from worlds.story import Approve
@@ -51,7 +51,7 @@ class Leave:
                     lasts=timedelta(hours=step.hours),
                     keys=[change.source_key for change in held],
                 )
-            except PlanRefused:
+            except Refusal:
                 assert all(step.login in self.standing(plan.entity, one) for one in held), "it was not said twice"
                 continue
             self.given += [Given(plan.entity, one.source_key, what(one), step.login, until, run) for one in held]

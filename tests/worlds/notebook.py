@@ -115,7 +115,6 @@ class Notebook:
                 http_status=None,
                 error=None,
                 rule=rule,
-                answer=None,
             )
         )
         return number
