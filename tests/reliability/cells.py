@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from reliability.lean import kill_after, lean_run
+from reliability.lean import approve_held, kill_after, lean_run
 from reliability.sick_parts import SICK_PARTS, Trouble
 from reliability.small import TIMEOUT, Tables, duplicates, end_state, environment_of, small_box
 from safetyamp_pipelines.sandbox import FaultRule, RequestRecord, Sandbox
@@ -79,12 +79,13 @@ class Cell:
 @dataclass(frozen=True)
 class Healing:
     """`runs`: how many further runs wrote before one did not. `wrong`: what is not as it should be, else empty;
-    `at_first`: what was wrong when the cell was tried before."""
+    `at_first`: what was wrong when the cell was tried before; `approved`: whether people had to approve once."""
 
     cell: Cell
     runs: int
     wrong: str
     at_first: str = ""
+    approved: bool = False
 
     @property
     def outcome(self) -> str:
@@ -93,6 +94,8 @@ class Healing:
             return "not healed"
         if self.at_first:
             return "healed when tried again"
+        if self.approved:
+            return "healed when people approved"
         return "healed in the same run" if self.runs == 0 else f"healed after {self.runs} more"
 
 
@@ -170,12 +173,18 @@ def _befallen(cell: Cell, trouble: Trouble) -> None:
 
 
 def _healed(box: Sandbox, environment: Mapping[str, str], cell: Cell, wanted: Tables, run: Runner) -> Healing:
+    approved = False
     for further in range(3):
         since = len(box.requests())
         outcome = run(environment, further + 1)
         if not any(request.is_write for request in box.requests("safetyamp", since)):
-            return Healing(cell, further, _wrong(box, wanted) or ("" if outcome.is_clean else "not in step"))
-    return Healing(cell, 3, _wrong(box, wanted) or "the third run still wrote")
+            # A source that was empty in the first load has no earlier size: what it brings then waits for people once.
+            if not approved and _wrong(box, wanted) and approve_held(environment, "no history"):
+                approved = True
+                continue
+            wrong = _wrong(box, wanted) or ("" if outcome.is_clean else "not in step")
+            return Healing(cell, further, wrong, approved=approved)
+    return Healing(cell, 3, _wrong(box, wanted) or "the third run still wrote", approved=approved)
 
 
 def _wrong(box: Sandbox, wanted: Tables) -> str:

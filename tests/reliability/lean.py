@@ -32,6 +32,7 @@ from safetyamp_pipelines.systems.viewpoint.reader import viewpoint_reader
 TABLES = ("asset_types", "assets", "roles", "site_clusters", "sites", "user_titles", "users")
 OBSERVED = "safetyamp_observed/"
 Settled = Callable[[], None]
+ASKED = {"who": "Kim", "login": "kim@host", "reason": "they are right", "lasts": timedelta(days=2)}
 
 
 @dataclass
@@ -121,6 +122,17 @@ def looked_at(settings: Settings, ledger: Ledger) -> list[Plan]:
             taken = client.list_table(table, read_at=_now(), previous_rows=None)
             snapshots[OBSERVED + table] = taken
         return _plans(settings, ledger, snapshots)
+
+
+def approve_held(environment: Mapping[str, str], guard: str | None = None) -> int:
+    """Approve, as a person does, what the guards hold now, or that one guard; the number of changes."""
+    settings = load_settings(environment, env_file=None)
+    with closing(Ledger.open(settings.ledger_url.get_secret_value())) as ledger:
+        held = [(plan.entity, one) for plan in looked_at(settings, ledger) for one in plan.held]
+        meant = [(entity, one) for entity, one in held if guard in (None, one.guard)]
+        for entity, one in meant:
+            ledger.approve_changes(entity, [(one.change.source_key, one.change.hash)], guard=one.guard, **ASKED)
+    return len(meant)
 
 
 def _sources(settings: Settings, open_clients: ExitStack) -> dict[str, Snapshot]:

@@ -25,8 +25,9 @@ answered in turn with every fault, and the process is killed with SIGKILL at eve
 reads, {cells} cells. After every sixth change the ledger's PostgreSQL is restarted, frozen or locked until the push
 has ended, the disk is full until then, or the clock is set back by a day. Then the faults stop. A cell has healed when
 a later run writes nothing, has nothing left to do, no natural key stands twice in any table, and all tables of
-SafetyAmp equal those after a run without faults, ids aside. A first load and a day of syncs, with what they take and
-whether it grows: [load.md](load.md).
+SafetyAmp equal those after a run without faults, ids aside. A source that was empty in the first load has no earlier
+size: what it brings then is held until people approve it once, and that cell is healed when they have.
+A first load and a day of syncs, with what they take and whether it grows: [load.md](load.md).
 """
 )
 

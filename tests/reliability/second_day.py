@@ -14,21 +14,17 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
-from datetime import timedelta
+from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
 
 from reliability.cells import Cell, Healing, cells_of, tried
-from reliability.lean import lean_run, looked_at
+from reliability.lean import approve_held, lean_run
 from reliability.report import DAY, lines, not_healed, write_part
 from reliability.small import Tables, end_state, environment_of, small_box
-from safetyamp_pipelines.ledger import Ledger
 from safetyamp_pipelines.sandbox import RequestRecord, Sandbox
-from safetyamp_pipelines.settings.loading import load_settings
 
 STRICT = "\nguards: {updates: {records: 1, share: 0.0001}}\n"
-ASKED = {"who": "Kim", "login": "kim@host", "reason": "they are right", "lasts": timedelta(days=2)}
 HEAD = """{heading}
 
 The same on the day after: two vehicles exchange their VINs, for which one of them sets its own free first, and three
@@ -59,7 +55,7 @@ def second_day() -> Iterator[Sandbox]:
         with Path(box.environment["SYNC_CONFIG"]).open("a", encoding="utf-8") as rules:
             rules.write(STRICT)
         _happen(box)
-        _approve(box)
+        assert approve_held(environment_of(box)) == 5
         yield box
 
 
@@ -74,15 +70,6 @@ def _happen(box: Sandbox) -> None:
     numbers = [row["Employee"] for row in box.world.viewpoint["bPREH"] if str(row["Employee"]) in ours]
     for number in numbers[:3]:
         box.sources.update("bPREH", {"Employee": number}, LastName="Renamed")
-
-
-def _approve(box: Sandbox) -> None:
-    settings = load_settings(environment_of(box), env_file=None)
-    with closing(Ledger.open(settings.ledger_url.get_secret_value())) as ledger:
-        held = [(plan.entity, one) for plan in looked_at(settings, ledger) for one in plan.held]
-        assert len(held) == 5, held
-        for entity, one in held:
-            ledger.approve_changes(entity, [(one.change.source_key, one.change.hash)], guard=one.guard, **ASKED)
 
 
 def healthy_day() -> tuple[list[RequestRecord], Tables]:

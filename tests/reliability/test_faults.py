@@ -58,6 +58,12 @@ def test_a_list_that_does_not_end_is_given_up_and_read_by_the_next_run(healthy: 
     assert healing.outcome == "healed after 1 more"
 
 
+def test_what_a_source_brings_that_was_empty_in_the_first_load_waits_for_people_once(healthy: Healthy) -> None:
+    healing = try_cell(cell_at(healthy, "GET /v1.0/users", "empty page"), healthy[1])
+
+    assert healing.outcome == "healed when people approved"
+
+
 @pytest.mark.parametrize("fault", ["disk full", "clock set back"])
 def test_a_part_that_falls_ill_in_mid_push_loses_nothing(healthy: Healthy, fault: str) -> None:
     """Of the ledger's server, `cli/test_ways_out.py` has it through the commands."""
